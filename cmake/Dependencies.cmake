@@ -1,0 +1,48 @@
+# Third-party packages. Required: FFTW, HDF5, yaml-cpp, Eigen, fmt, spdlog, CLI11, nlohmann-json,
+# Random123, doctest (Debian packages; scripts/setup installs them). Optional: LibTorch, CUDA.
+find_package(Threads REQUIRED)
+find_package(Eigen3 3.4 REQUIRED NO_MODULE)
+find_package(nlohmann_json 3 REQUIRED)
+
+set(SNS_INSTALL_HINT "scripts/setup installs everything the suite needs")
+function(sns_find_header variable file)
+  find_path(${variable} ${file} ${ARGN})
+  if(NOT ${variable})
+    message(FATAL_ERROR "header ${file} not found: ${SNS_INSTALL_HINT}")
+  endif()
+endfunction()
+function(sns_find_library variable name)
+  find_library(${variable} NAMES ${name} ${ARGN})
+  if(NOT ${variable})
+    message(FATAL_ERROR "library ${name} not found: ${SNS_INSTALL_HINT}")
+  endif()
+endfunction()
+
+sns_find_header(FFTW_INCLUDE fftw3.h)
+sns_find_library(FFTW_DOUBLE fftw3)
+sns_find_library(FFTW_SINGLE fftw3f)
+add_library(sns_fftw INTERFACE)
+target_include_directories(sns_fftw SYSTEM INTERFACE ${FFTW_INCLUDE})
+target_link_libraries(sns_fftw INTERFACE ${FFTW_DOUBLE} ${FFTW_SINGLE} Threads::Threads m)
+
+# Debian keeps the serial HDF5 in a folder of its own.
+sns_find_header(HDF5_INCLUDE hdf5.h HINTS /usr/include/hdf5/serial)
+find_library(HDF5_LIBRARY NAMES hdf5 hdf5_serial HINTS /usr/lib/x86_64-linux-gnu/hdf5/serial)
+find_library(HDF5_HL_LIBRARY NAMES hdf5_hl hdf5_serial_hl HINTS /usr/lib/x86_64-linux-gnu/hdf5/serial)
+if(NOT HDF5_LIBRARY OR NOT HDF5_HL_LIBRARY)
+  message(FATAL_ERROR "HDF5 libraries not found: ${SNS_INSTALL_HINT}")
+endif()
+add_library(sns_hdf5 INTERFACE)
+target_include_directories(sns_hdf5 SYSTEM INTERFACE ${HDF5_INCLUDE})
+target_link_libraries(sns_hdf5 INTERFACE ${HDF5_HL_LIBRARY} ${HDF5_LIBRARY})
+
+sns_find_header(YAMLCPP_INCLUDE yaml-cpp/yaml.h)
+sns_find_library(YAMLCPP_LIBRARY yaml-cpp)
+sns_find_header(SPDLOG_INCLUDE spdlog/spdlog.h)
+sns_find_header(FMT_INCLUDE fmt/format.h)
+sns_find_header(CLI11_INCLUDE CLI/CLI.hpp)
+sns_find_header(RANDOM123_INCLUDE Random123/philox.h)
+sns_find_header(DOCTEST_INCLUDE doctest/doctest.h)
+
+include(TorchWheel)
+include(CudaBackend)

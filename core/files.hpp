@@ -1,0 +1,46 @@
+#pragma once
+// Files that are never half written, run folders, and content hashes.
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace sns {
+
+/// Calls write(temporary path in the same folder), fsyncs, renames onto `target` and fsyncs the folder: a
+/// reader never sees a half file. The temporary file is removed if `write` throws.
+void write_atomically(const std::filesystem::path& target,
+                      const std::function<void(const std::filesystem::path&)>& write);
+/// The same for a text.
+void write_text(const std::filesystem::path& target, std::string_view text);
+std::string read_text(const std::filesystem::path& file);
+/// Appends one line and flushes it (JSONL logs).
+void append_line(const std::filesystem::path& file, std::string_view line);
+
+/// fsync of a file or a folder; Error on failure.
+void sync_to_disk(const std::filesystem::path& path);
+
+/// Creates the folder (and parents) and checks that it can be written to; one clear Error otherwise.
+void make_writable_folder(const std::filesystem::path& folder);
+
+/// SHA-256, lower-case hexadecimal.
+std::string sha256(std::string_view bytes);
+std::string sha256_file(const std::filesystem::path& file);
+/// 64-bit FNV-1a, for short ids that need no security.
+std::uint64_t fnv1a(std::string_view bytes, std::uint64_t seed = 0xcbf29ce484222325ULL);
+
+/// Held while a process writes to a folder: a second writer gets a clear Error. Released by the kernel when
+/// the process ends, however it ends.
+class FolderLock {
+ public:
+  explicit FolderLock(const std::filesystem::path& folder);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
+}  // namespace sns

@@ -1,0 +1,109 @@
+#pragma once
+// The one virtual seam between the solvers and everything that uses them. A Solver advances a batch of
+// independent members of one system; physics, precision and device are chosen by configuration.
+#include "core/config.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sns {
+
+/// One coordinate axis of the fields, at the solver's resolution.
+struct Axis {
+  std::string name;                 ///< "x", "y"
+  std::vector<double> coordinates;  ///< in `units`
+  std::string units;
+};
+
+/// One stored scalar field.
+struct FieldInfo {
+  std::string name;  ///< "vorticity"; "q_upper", "q_lower"
+  std::string units;
+  std::string long_name;
+};
+
+/// Everything that a file needs to say about the run that made it.
+struct SolverInfo {
+  std::string system;     ///< "kolmogorov"
+  std::string title;      ///< one line
+  std::string pde;        ///< the equation as text
+  std::string precision;  ///< "float32" | "float64"
+  std::string backend;    ///< "fftw" | "cufft"
+  std::vector<FieldInfo> fields;
+  std::vector<Axis> axes;                                  ///< storage order (Kolmogorov: x, y)
+  std::vector<std::pair<std::string, double>> parameters;  ///< physical and numerical constants
+  double dt = 0;                                           ///< time step, in `time_units`
+  std::string time_units;
+  std::vector<std::string> diagnostics;  ///< names, in the order of Solver::diagnostics
+};
+
+/// How a frame is reduced from the solver's grid.
+enum class Coarsening { none, spectral, block_mean };
+
+struct FrameRequest {
+  std::int64_t frames = 1;           ///< frames to record
+  std::int64_t steps_per_frame = 1;  ///< each frame is taken after this many further steps
+  int factor = 1;                    ///< coarsening factor per axis
+  Coarsening kind = Coarsening::none;
+};
+
+/// Why and when a member left the run.
+struct MemberStatus {
+  bool alive = true;
+  std::int64_t failed_step = -1;  ///< step at which it was found non-finite or beyond its CFL limit
+  std::string reason;
+};
+
+class Solver {
+ public:
+  virtual ~Solver() = default;
+
+  virtual const SolverInfo& info() const = 0;
+  virtual int members() const = 0;
+  /// Values of one member's full-resolution state: fields x axes.
+  std::size_t state_size() const;
+  /// Values of one member's frame after coarsening by `factor`.
+  std::size_t frame_size(int factor) const;
+
+  /// Steps done since the member's initial state, and the physical time.
+  virtual std::int64_t step(int member) const = 0;
+  double time(int member) const { return static_cast<double>(step(member)) * info().dt; }
+
+  /// Random or analytic initial state, as the configuration says, of this trajectory id.
+  virtual void initialise(int member, std::uint64_t trajectory) = 0;
+  /// Takes a physical state [field][axis0][axis1]; Error if it holds a non-finite value. Resets step to 0.
+  virtual void set_state(int member, std::span<const double> state) = 0;
+  /// Physical state [field][axis0][axis1] at the solver's resolution.
+  virtual void state(int member, std::span<double> out) const = 0;
+
+  /// Advances all living members by `steps`.
+  virtual void advance(std::int64_t steps) = 0;
+  /// Advances and records: out[member][frame][field][axis0][axis1], float32. Frames of a failed member are
+  /// NaN from the failure on; the others go on. CPU members run all their frames on one core.
+  virtual void record(const FrameRequest& request, std::span<float> out) = 0;
+  /// The present state, coarsened, of one member: [field][axis0][axis1].
+  virtual void frame(int member, int factor, Coarsening kind, std::span<float> out) const = 0;
+  virtual MemberStatus status(int member) const = 0;
+
+  /// One value per info().diagnostics.
+  virtual std::vector<double> diagnostics(int member) const = 0;
+
+  /// Everything that the member's future depends on, bit for bit (spectral state, stored tendencies, step).
+  virtual std::vector<std::byte> save(int member) const = 0;
+  /// Inverse of save; Error if the bytes are of another configuration.
+  virtual void restore(int member, std::span<const std::byte> bytes) = 0;
+};
+
+/// Reads the `solver` block and builds the solver it names. seed: the run's; members >= 1;
+/// threads: CPU threads over members; device: "auto" | "cpu" | "cuda" | "cuda:N".
+/// ConfigError for an invalid block; Error where the device is not there.
+std::unique_ptr<Solver> make_solver(Section& solver, std::uint64_t seed, int members, int threads,
+                                    std::string_view device = "cpu");
+
+}  // namespace sns
