@@ -1,0 +1,68 @@
+#pragma once
+// Metrics of rollouts against the solver. Reads a truth set and rollout files, writes
+// <output>/metrics.json, metrics.csv and curves.h5, and prints a table. Definitions: docs/metrics.md.
+#include "core/config.hpp"
+#include "experiments/report.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sns {
+
+/// The `evaluate` block.
+struct EvaluateConfig {
+  int bootstrap = 2000;       ///< resamples of initial conditions
+  double confidence = 0.95;   ///< of all intervals
+  std::int64_t window = 250;  ///< frames per window of the spectrum error
+  std::string spectrum =
+      "shells";         ///< shells (integer shells, energy density) | paper (bins of the paper's figures)
+  int first_shell = 1;  ///< spectrum error: first bin used
+  int last_shell = 0;   ///< last bin used; 0 = last one that the grid resolves in every direction (N/2 - 1)
+  double energy_factor = 2;    ///< kappa: unstable beyond [min/kappa, kappa max] of truth's energy or enstrophy
+  double frozen_factor = 0.1;  ///< frozen where the rate of change is below this fraction of truth's mean
+  int lags = 200;              ///< longest lag of C(tau), frames
+  int pdf_bins = 160;          ///< bins over [-8, 8] standard deviations
+  std::vector<double> correlation_thresholds = {0.9, 0.8, 0.5};
+};
+void read(Section& evaluate, EvaluateConfig& config);
+
+/// One rollout to judge. The order is the row order of tables and figures.
+struct EvaluateMethod {
+  std::string name;            ///< user-chosen ("gaussian", "sns")
+  std::filesystem::path file;  ///< rollouts/<name>.h5
+};
+
+/// What the solver needs for the same simulated time, measured on the same machine.
+struct SolverCost {
+  double member_frames_per_second = 0;  ///< frame intervals x members per wall-clock second
+  std::int64_t steps_per_frame = 0;     ///< solver steps per frame interval
+  int points = 0;                       ///< solver grid points per axis
+  int members = 0;                      ///< in the timed batch
+  int threads = 0;
+  std::string precision, backend;
+};
+/// Times `members` members of the configured solver, from their initial states, for about `seconds` of wall
+/// clock. Arguments as make_solver; steps_per_frame: solver steps per frame interval.
+SolverCost measure_solver_cost(Section& solver, std::int64_t steps_per_frame, int members, int threads,
+                               const std::string& device = "cpu", double seconds = 2.0);
+
+struct EvaluateInputs {
+  /// Data-set folder of solver trajectories. Those whose id occurs in a rollout's /member are its paired
+  /// truth (frame 0 = initial condition); all others are the independent floor members.
+  std::filesystem::path truth;
+  std::vector<EvaluateMethod> methods;
+  std::filesystem::path output;  ///< evaluation folder; created
+  EvaluateConfig config;
+  FigureConfig figure;  ///< columns and member decide which snapshots are stored
+  std::uint64_t seed = 0;
+  std::optional<SolverCost> solver_cost;  ///< nullopt: left out of the table
+};
+
+/// Memory is bounded by a chunk of frames per member plus the curves, whatever the rollouts' length.
+/// Error: missing or incomplete files, shapes or times that do not match truth's, no paired member.
+void evaluate_rollouts(const EvaluateInputs& inputs);
+
+}  // namespace sns
