@@ -1,0 +1,23 @@
+#pragma once
+// The verbs of the `sns` program. Each cmd_<verb>.cpp adds one subcommand with its options and a callback;
+// callbacks report failure by throwing (core/error.hpp), and run_program turns that into an exit code.
+#include <CLI/CLI.hpp>
+
+namespace sns {
+
+void add_check(CLI::App& app);
+void add_simulate(CLI::App& app);
+void add_datagen(CLI::App& app);
+void add_verify(CLI::App& app);
+void add_train(CLI::App& app);
+void add_predict(CLI::App& app);
+void add_rollout(CLI::App& app);
+void add_evaluate(CLI::App& app);
+void add_reproduce(CLI::App& app);
+void add_info(CLI::App& app);
+
+/// Parses the command line and runs the chosen verb; errors become one line on stderr.
+/// Returns the exit code (core/error.hpp).
+int run_program(CLI::App& app, int argc, char** argv);
+
+}  // namespace sns

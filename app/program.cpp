@@ -1,0 +1,49 @@
+#include "app/commands.hpp"
+#include "core/error.hpp"
+
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <string>
+
+namespace sns {
+namespace {
+
+int report(const char* kind, std::string message, int code) {
+  for (char& c : message) {
+    if (c == '\n') c = ' ';
+  }
+  std::fflush(stdout);
+  fmt::print(stderr, "sns: {}: {}\n", kind, message);
+  return code;
+}
+
+/// The verb that was asked for, for the hint after a usage error.
+std::string help_hint(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  return chosen.empty() ? "sns --help" : "sns " + chosen.front()->get_name() + " --help";
+}
+
+}  // namespace
+
+int run_program(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    if (std::fflush(stdout) != 0) return report("error", "cannot write to standard output", kExitFailure);
+    return kExitSuccess;
+  } catch (const CLI::Success& request) {  // --help, --version
+    return app.exit(request);
+  } catch (const CLI::ParseError& error) {
+    return report("error", fmt::format("{} (see '{}')", error.what(), help_hint(app)), kExitUsage);
+  } catch (const Stopped& stop) {
+    return report("stopped", stop.what(), kExitStopped);
+  } catch (const ConfigError& error) {
+    return report("error", error.what(), kExitUsage);
+  } catch (const std::bad_alloc&) {
+    return report("error", "out of memory; use fewer members or a smaller grid", kExitFailure);
+  } catch (const std::exception& error) {
+    return report("error", error.what(), kExitFailure);
+  }
+}
+
+}  // namespace sns
