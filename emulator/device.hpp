@@ -1,0 +1,16 @@
+#pragma once
+#include <torch/types.h>
+
+#include <string>
+
+namespace sns {
+
+/// Opens libtorch_cuda.so where it can be loaded (once per process, before the first use of torch's CUDA): the
+/// program links the CPU half alone. Returns an empty string, or why there is no CUDA.
+const std::string& load_cuda_backend();
+
+/// "auto" (first GPU, else CPU with a log line), "cpu", "cuda", "cuda:N". ConfigError for another word, Error
+/// if a GPU was asked for and none is usable.
+torch::Device pick_device(const std::string& name);
+
+}  // namespace sns

@@ -1,0 +1,50 @@
+#pragma once
+#include "emulator/models/model_config.hpp"
+
+#include <torch/types.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+namespace sns {
+
+/// A trainable model: network + configuration + losses. Fields in and out are normalised (divided by
+/// config().field_std).
+class Model {
+ public:
+  virtual ~Model() = default;
+  virtual torch::nn::Module& network() = 0;
+  const ModelConfig& config() const { return config_; }
+  torch::Device device() const { return device_; }
+  /// Physical units -> network units: division by this.
+  double field_std() const;
+
+ protected:
+  Model(ModelConfig config, torch::Device device);
+  ModelConfig config_;
+  torch::Device device_;
+};
+
+/// Which of a folder's weights: model.safetensors or ema.safetensors.
+enum class Weights { raw, ema };
+Weights parse_weights(const std::string& name);  ///< "raw" | "ema"
+const char* file_name(Weights weights);
+
+/// A new model with initial weights from `seed`.
+std::unique_ptr<Model> make_model(const ModelConfig& config, std::uint64_t seed, torch::Device device);
+/// From a weights folder (config.yaml beside model.safetensors / ema.safetensors).
+std::unique_ptr<Model> load_model(const std::filesystem::path& folder, Weights weights, torch::Device device);
+/// As load_model, for a folder that must hold this kind: load_model<Sns>(folder, ...). Error otherwise.
+template <class T>
+std::unique_ptr<T> load_model_as(const std::filesystem::path& folder, Weights weights, torch::Device device);
+
+/// Copies a safetensors file into the module's parameters. Names and shapes must agree exactly: missing,
+/// unexpected or mis-shaped tensors give one Error line that names the first few.
+void load_weights(torch::nn::Module& module, const std::filesystem::path& file);
+/// Writes the parameters (float32, CPU) atomically.
+void save_weights(const torch::nn::Module& module, const std::filesystem::path& file);
+/// Writes config.yaml of a weights folder atomically.
+void save_model_config(const ModelConfig& config, const std::filesystem::path& folder);
+
+}  // namespace sns

@@ -1,0 +1,27 @@
+#pragma once
+#include <torch/nn/module.h>
+#include <torch/types.h>
+
+#include <memory>
+
+namespace sns {
+
+/// Classifier of the noise level of one frame, on the bottleneck of the U-Net (regressor block of the
+/// reference code): conv3x3(gelu x) -> conv1x1(gelu) -> flatten -> Linear -> gelu -> Linear.
+class NoiseHeadImpl : public torch::nn::Module {
+ public:
+  /// channels, points: of the bottleneck; levels: number of classes.
+  NoiseHeadImpl(int channels, int points, int levels);
+  /// [B, channels, points, points] -> logits [B, levels]
+  torch::Tensor forward(const torch::Tensor& bottleneck);
+
+  /// Channels of the 1x1 convolution, round(4096 / points^2) but at least 1: about 4096
+  /// features reach the linear layers (16 at the reference's 16x16 bottleneck).
+  static int features(int points);
+
+ private:
+  std::shared_ptr<torch::nn::Module> conv1_, conv2_, linear1_, linear2_;
+};
+using NoiseHead = std::shared_ptr<NoiseHeadImpl>;
+
+}  // namespace sns

@@ -1,0 +1,48 @@
+#pragma once
+// The self-refining network (ModernUnetDoubleRegressor_plus of the reference code). It gets no noise level:
+// two heads on the bottleneck predict the levels of the past and the present frame, and the softmax
+// probabilities, through a small MLP each, steer the decoder.
+#include "emulator/nets/noise_head.hpp"
+#include "emulator/nets/unet.hpp"
+
+#include <optional>
+
+namespace sns {
+
+struct SnsNetConfig {
+  UNetConfig unet;    ///< channels_in = 3C (long, past, present), channels_out = 2C (noise of past, present)
+  int levels = 1000;  ///< classes of each head
+  std::optional<int>
+      embedding;  ///< width of the embedding MLPs (levels -> E -> E); none: `levels`, as the reference
+};
+
+struct SnsLogits {
+  torch::Tensor past, present;  ///< [B, levels]
+};
+struct SnsOutput {
+  torch::Tensor noise;  ///< [B, 2C, n, n]: past frame's channels first
+  SnsLogits logits;
+};
+
+class SnsNetImpl : public torch::nn::Module {
+ public:
+  explicit SnsNetImpl(const SnsNetConfig& config);
+
+  /// x [B, 3C, n, n] = (long, past, present)
+  Encoded encode(const torch::Tensor& x);
+  SnsLogits heads(const Encoded& encoded);
+  /// Noise estimate [B, 2C, n, n] from an encoding and its logits (gradients flow through the softmax).
+  torch::Tensor decode(const Encoded& encoded, const SnsLogits& logits);
+
+  /// One encoder pass and both heads; the decoder is not run.
+  SnsLogits classify(const torch::Tensor& x);
+  SnsOutput forward(const torch::Tensor& x);
+
+ private:
+  UNetBody body_;
+  std::shared_ptr<torch::nn::Module> mlp_[2][2];  // [past, present][first, second layer]
+  NoiseHead head_past_, head_present_;
+};
+using SnsNet = std::shared_ptr<SnsNetImpl>;
+
+}  // namespace sns

@@ -1,0 +1,70 @@
+#pragma once
+// The backbone shared by all networks: a periodic U-Net of residual blocks (ModernUnet of the reference code),
+// exact-erf GELU before every convolution, no normalisation. Parameter names and their order are the
+// reference's, so state dicts are interchangeable.
+#include <torch/nn/module.h>
+#include <torch/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace sns {
+
+struct UNetConfig {
+  int channels_in = 1;
+  int channels_out = 1;
+  int hidden = 64;  ///< channels after the first convolution
+  std::vector<int> multipliers = {
+      2, 2, 2};                   ///< channel growth per resolution level; each halves the image but the last
+  int blocks = 2;                 ///< residual blocks per level on the way down (one more on the way up)
+  int image = 64;                 ///< points along one side of the square image
+  bool attention_middle = false;  ///< attention between the two middle blocks
+  std::vector<bool> attention_levels;  ///< attention after the residual blocks of a level; empty = none
+  bool softmax_over_keys = false;      ///< false: over queries, as the reference code does; true: textbook
+};
+
+/// Throws ConfigError if the network cannot be built: image not divisible, non-positive sizes, ...
+void check(const UNetConfig& config);
+/// Channels and points along one side at the bottleneck.
+int bottleneck_channels(const UNetConfig& config);
+int bottleneck_points(const UNetConfig& config);
+
+/// What the way down leaves for the way up.
+struct Encoded {
+  torch::Tensor bottleneck;          ///< [B, c, m, m], output of the middle blocks
+  std::vector<torch::Tensor> skips;  ///< one per block on the way down, the first convolution included
+};
+
+/// The backbone's parts. The network that owns a body registers the parts itself, in the order its state
+/// dict needs.
+class UNetBody {
+ public:
+  /// `embeddings` vectors of `embedding_width` enter every residual block on the way up (0: none); their
+  /// linear layers are called first_*, second_*, ...
+  UNetBody(const UNetConfig& config, int embeddings = 0, int embedding_width = 0);
+
+  /// x [B, channels_in, n, n] -> bottleneck and skips. Throws Error on another shape.
+  Encoded encode(const torch::Tensor& x) const;
+  /// -> [B, channels_out, n, n]; `embeddings` [B, embedding_width] each, as many as the body was built for.
+  torch::Tensor decode(const Encoded& encoded, const std::vector<torch::Tensor>& embeddings = {}) const;
+
+  std::shared_ptr<torch::nn::Module> image_proj, down, middle, up, final;
+
+ private:
+  UNetConfig config_;
+};
+
+/// The plain network: residual of a Gaussian point-wise emulator (45,820,801 parameters by default).
+class UNetImpl : public torch::nn::Module {
+ public:
+  explicit UNetImpl(const UNetConfig& config);
+  /// [B, channels_in, n, n] -> [B, channels_out, n, n]
+  torch::Tensor forward(const torch::Tensor& x);
+
+ private:
+  UNetBody body_;
+};
+using UNet = std::shared_ptr<UNetImpl>;
+
+}  // namespace sns
