@@ -38,7 +38,19 @@ Rule<std::string> one_of(std::vector<std::string> names);
 
 namespace detail {
 struct ConfigNode;
-}
+template <class T>
+struct RuleFor {
+  using type = Rule<T>;
+};
+template <class T>
+struct RuleFor<std::optional<T>> {
+  using type = Rule<T>;
+};
+}  // namespace detail
+
+/// The rule that fits a value of type T: for an optional, a rule for the value it holds.
+template <class T>
+using RuleOf = typename detail::RuleFor<T>::type;
 
 /// A map of the YAML file (or an empty one where the file has none), addressed by a dotted path.
 class Section {
@@ -51,17 +63,13 @@ class Section {
 
   /// Reads `key` if it is present; `value` holds the default otherwise. T: bool, int, std::int64_t,
   /// std::uint64_t, double, std::string, std::vector<int|double|std::string>, or std::optional of these
-  /// (YAML null or absence = nullopt).
+  /// (YAML null = nullopt; absence keeps the default). Types are exact: an integer is not taken from "1.5",
+  /// a flag only from true or false; a double also takes integers. The rule sees values from the file only.
   template <class T>
-  void maybe(std::string_view key, T& value, const Rule<T>& rule = {});
-  void maybe(std::string_view key, int& value, std::string (*rule)(double));
-  void maybe(std::string_view key, std::int64_t& value, std::string (*rule)(double));
-  void maybe(std::string_view key, double& value, std::string (*rule)(double));
+  void maybe(std::string_view key, T& value, const RuleOf<T>& rule = {});
   /// As maybe, but absence is an error.
   template <class T>
-  void need(std::string_view key, T& value, const Rule<T>& rule = {});
-  void need(std::string_view key, int& value, std::string (*rule)(double));
-  void need(std::string_view key, double& value, std::string (*rule)(double));
+  void need(std::string_view key, T& value, const RuleOf<T>& rule = {});
 
   /// The nested map under `key`; an empty section if absent (so that defaults are recorded).
   Section child(std::string_view key);

@@ -1,7 +1,6 @@
 #pragma once
 // HDF5 behind RAII. Row-major shapes; errors are exceptions that name file and object. Booleans follow
 // h5py's convention (enum FALSE=0, TRUE=1 over int8); strings are variable-length UTF-8.
-#include <complex>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -9,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace sns::h5 {
@@ -92,9 +92,12 @@ class Dataset : public Object {
   /// Attaches `scale` to `axis`.
   void attach_scale(int axis, const Dataset& scale);
 
+  /// Refers to nothing; every use but assignment is an Error.
+  Dataset() = default;
+
  private:
   friend class Group;
-  using Object::Object;
+  Dataset(Handle handle, std::string label) : Object(std::move(handle), std::move(label)) {}
 };
 
 class Group : public Object {
@@ -117,8 +120,13 @@ class Group : public Object {
 
  protected:
   friend class File;
-  using Object::Object;
+  Group(Handle handle, std::string label) : Object(std::move(handle), std::move(label)) {}
   Group() = default;
+
+ private:
+  /// Group that will hold the last name of `path` (created if needed), and that name.
+  std::pair<Group, std::string> parent_of(const std::string& path);
+  std::string label_of(const std::string& path) const;
 };
 
 /// An open file; it is also its root group.

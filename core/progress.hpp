@@ -2,6 +2,7 @@
 // Progress of long work: one live line on a terminal, otherwise a plain line every ten seconds or so.
 #include <chrono>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -22,7 +23,8 @@ class Progress {
   void finish(std::string_view note = {});
 
  private:
-  void print(bool last, std::string_view note);
+  std::string line(std::chrono::steady_clock::time_point now, std::string_view note) const;
+  std::mutex mutex_;
   std::string what_, unit_;
   std::int64_t total_, first_, done_;
   std::chrono::steady_clock::time_point start_, last_print_;

@@ -1,0 +1,37 @@
+#pragma once
+// The parsed YAML file before any meaning: what Section reads from. Internal to sns_core.
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sns::detail {
+
+struct Value;
+
+/// One `key: value` of a map, or one item of a list (empty key).
+struct Entry {
+  std::string key;
+  std::string where;  ///< "file.yaml:12" or "from the command line"
+  std::shared_ptr<Value> value;
+};
+
+struct Value {
+  enum class Type { null, scalar, list, map };
+  Type type = Type::null;
+  std::string text;     ///< of a scalar
+  bool quoted = false;  ///< a quoted scalar is a string, whatever it looks like
+  std::vector<Entry> entries;
+
+  /// Entry of a map by key; nullptr if absent.
+  Entry* find(std::string_view key);
+};
+
+/// Parses one YAML document, an empty one being an empty map. ConfigError (file, line, column) for syntax
+/// errors, repeated keys, tags and anything but a map at the top.
+std::shared_ptr<Value> parse_yaml(const std::string& yaml, const std::string& name);
+
+/// Applies one `key.path=value` of the command line; maps on the way are made.
+void apply_override(Value& root, const std::string& assignment);
+
+}  // namespace sns::detail

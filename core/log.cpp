@@ -1,0 +1,139 @@
+#include "core/log.hpp"
+
+#include "core/live_line.hpp"
+
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/ansicolor_sink.h>
+#include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+
+namespace sns {
+namespace {
+
+/// %* in the pattern: the level as a prefix, nothing for info.
+class LevelPrefix : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    std::string_view text;
+    if (message.level == spdlog::level::debug) text = "debug: ";
+    if (message.level == spdlog::level::warn) text = "warning: ";
+    if (message.level == spdlog::level::err) text = "error: ";
+    out.append(text.data(), text.data() + text.size());
+  }
+  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<LevelPrefix>(); }
+};
+
+spdlog::level::level_enum spdlog_level(log::Level level) {
+  switch (level) {
+    case log::Level::debug:
+      return spdlog::level::debug;
+    case log::Level::info:
+      return spdlog::level::info;
+    case log::Level::warn:
+      return spdlog::level::warn;
+    case log::Level::error:
+      break;
+  }
+  return spdlog::level::err;
+}
+
+/// stderr, shared by log lines and the live line.
+struct Output {
+  std::mutex mutex;
+  std::shared_ptr<spdlog::sinks::ansicolor_stderr_sink_st> sink;
+  std::unique_ptr<spdlog::logger> logger;
+  std::string live;
+
+  Output() {
+    const bool colour = detail::stderr_is_terminal() && std::getenv("NO_COLOR") == nullptr;
+    sink = std::make_shared<spdlog::sinks::ansicolor_stderr_sink_st>(colour ? spdlog::color_mode::always
+                                                                            : spdlog::color_mode::never);
+    auto formatter = std::make_unique<spdlog::pattern_formatter>();
+    formatter->add_flag<LevelPrefix>('*').set_pattern("%H:%M:%S sns: %^%*%$%v");
+    sink->set_formatter(std::move(formatter));
+    logger = std::make_unique<spdlog::logger>("sns", sink);
+    logger->set_level(spdlog::level::info);
+    logger->flush_on(spdlog::level::debug);
+    if (const char* wanted = std::getenv("SNS_LOG")) {
+      const std::string name = wanted;
+      if (name == "debug") logger->set_level(spdlog::level::debug);
+      if (name == "warn") logger->set_level(spdlog::level::warn);
+      if (name == "error") logger->set_level(spdlog::level::err);
+      if (name != "debug" && name != "info" && name != "warn" && name != "error")
+        logger->warn("SNS_LOG is '{}' but must be debug, info, warn or error", name);
+    }
+  }
+
+  void erase() const {
+    if (!live.empty()) std::fputs("\r\x1b[K", stderr);
+  }
+  void draw() const {
+    if (!live.empty()) std::fputs(live.c_str(), stderr);
+    std::fflush(stderr);
+  }
+};
+
+/// Never destroyed: destructors of other statics may still log.
+Output& output() {
+  static Output* const instance = new Output;
+  return *instance;
+}
+
+std::size_t terminal_width() {
+  winsize size{};
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1) return size.ws_col;
+  return 80;
+}
+
+}  // namespace
+
+namespace log {
+
+void set_level(Level level) {
+  Output& out = output();
+  const std::lock_guard lock(out.mutex);
+  out.logger->set_level(spdlog_level(level));
+}
+
+void write(Level level, std::string_view message) {
+  Output& out = output();
+  const std::lock_guard lock(out.mutex);
+  if (!out.logger->should_log(spdlog_level(level))) return;
+  out.erase();
+  out.logger->log(spdlog_level(level), spdlog::string_view_t(message.data(), message.size()));
+  out.draw();
+}
+
+}  // namespace log
+
+namespace detail {
+
+bool stderr_is_terminal() {
+  const char* terminal = std::getenv("TERM");
+  return isatty(STDERR_FILENO) == 1 && terminal != nullptr && std::string_view(terminal) != "dumb";
+}
+
+void show_live_line(std::string_view text) {
+  Output& out = output();
+  const std::lock_guard lock(out.mutex);
+  out.erase();
+  out.live = text.substr(0, terminal_width() - 1);
+  out.draw();
+}
+
+void clear_live_line() {
+  Output& out = output();
+  const std::lock_guard lock(out.mutex);
+  out.erase();
+  out.live.clear();
+  out.draw();
+}
+
+}  // namespace detail
+}  // namespace sns

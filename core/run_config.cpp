@@ -1,0 +1,51 @@
+#include "core/run_config.hpp"
+
+#include "core/parallel.hpp"
+
+#include <algorithm>
+
+namespace sns {
+namespace {
+
+std::string file_name_rule(const std::string& name) {
+  const auto good = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
+  };
+  if (!name.empty() && name[0] != '.' && std::all_of(name.begin(), name.end(), good)) return {};
+  return "must be made of letters, digits, '-', '_' and '.', as it names a folder";
+}
+
+std::string device_rule(const std::string& device) {
+  const bool numbered = device.rfind("cuda:", 0) == 0 && device.size() > 5 && device.size() < 9 &&
+                        device.find_first_not_of("0123456789", 5) == std::string::npos;
+  if (device == "auto" || device == "cpu" || device == "cuda" || numbered) return {};
+  return "must be auto, cpu, cuda or cuda:N";
+}
+
+}  // namespace
+
+RunConfig read_run(const Config& config) {
+  RunConfig run;
+  Section section = config.root().child("run");
+  section.maybe("name", run.name, file_name_rule);
+  section.maybe("seed", run.seed);
+  std::string output = "runs/" + run.name;
+  section.maybe("output", output,
+                [](const std::string& v) { return v.empty() ? std::string("must name a folder") : ""; });
+  run.output = output;
+  section.maybe("device", run.device, device_rule);
+  std::string threads = "auto";
+  section.maybe("threads", threads);
+  if (threads == "auto") {
+    run.threads = default_threads();
+  } else {
+    if (threads.find_first_not_of("0123456789") != std::string::npos || threads.size() > 4 ||
+        threads.find_first_not_of('0') == std::string::npos)
+      section.reject("threads", "must be auto or a whole number from 1 to 9999, not '" + threads + "'");
+    section.maybe("threads", run.threads);  // again, so that the resolved configuration holds a number
+  }
+  return run;
+}
+
+}  // namespace sns

@@ -1,0 +1,72 @@
+#include "core/stop.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+
+namespace sns {
+namespace {
+
+constexpr std::int64_t kNoDeadline = INT64_MAX;
+std::atomic<bool> requested{false};
+std::atomic<std::int64_t> deadline{kNoDeadline};
+static_assert(std::atomic<bool>::is_always_lock_free, "the signal handler may only touch lock-free atomics");
+
+std::int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+extern "C" void on_stop_signal(int) {
+  requested.store(true);
+  // The next signal of either kind takes the default action.
+  struct sigaction standard {};
+  standard.sa_handler = SIG_DFL;
+  sigaction(SIGINT, &standard, nullptr);
+  sigaction(SIGTERM, &standard, nullptr);
+  constexpr std::string_view kText = "\nsns: stopping at the next safe point; signal again to end at once\n";
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText.data(), kText.size());
+}
+
+}  // namespace
+
+void install_stop_handlers() {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    struct sigaction previous {};
+    sigaction(signal, nullptr, &previous);
+    if (previous.sa_handler == SIG_IGN) continue;  // started in the background with the signal ignored
+    struct sigaction action {};
+    action.sa_handler = on_stop_signal;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    sigaction(signal, &action, nullptr);
+  }
+}
+
+bool stop_requested() noexcept {
+  if (requested.load(std::memory_order_relaxed)) return true;
+  const std::int64_t limit = deadline.load(std::memory_order_relaxed);
+  return limit != kNoDeadline && now_ns() >= limit;
+}
+
+void request_stop() noexcept {
+  requested.store(true);
+}
+
+void set_time_budget(double seconds) {
+  // a budget beyond a century is none
+  deadline.store(seconds > 0 && seconds < 3e9 ? now_ns() + static_cast<std::int64_t>(seconds * 1e9)
+                                              : kNoDeadline);
+}
+
+void reset_stop() noexcept {
+  requested.store(false);
+  deadline.store(kNoDeadline);
+}
+
+}  // namespace sns
