@@ -24,7 +24,6 @@ struct EvaluateConfig {
   double energy_factor = 2;    ///< kappa: unstable beyond [min/kappa, kappa max] of truth's energy or enstrophy
   double frozen_factor = 0.1;  ///< frozen where the rate of change is below this fraction of truth's mean
   int lags = 200;              ///< longest lag of C(tau), frames
-  int pdf_bins = 160;          ///< bins over [-8, 8] standard deviations
   std::vector<double> correlation_thresholds = {0.9, 0.8, 0.5};
 };
 void read(Section& evaluate, EvaluateConfig& config);
@@ -59,6 +58,7 @@ struct EvaluateInputs {
   FigureConfig figure;  ///< columns and member decide which snapshots are stored
   std::uint64_t seed = 0;
   std::optional<SolverCost> solver_cost;  ///< nullopt: left out of the table
+  int threads = 0;                        ///< 0: default_threads()
 };
 
 /// Memory is bounded by a chunk of frames per member plus the curves, whatever the rollouts' length.

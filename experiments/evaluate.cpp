@@ -1,0 +1,370 @@
+#include "experiments/evaluate.hpp"
+
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "core/log.hpp"
+#include "core/parallel.hpp"
+#include "core/progress.hpp"
+#include "experiments/evaluation.hpp"
+#include "experiments/metrics/frames.hpp"
+#include "solvers/solver.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <set>
+
+namespace sns {
+namespace {
+
+using metrics::FrameDiagnostics;
+using metrics::FrameSource;
+using metrics::MemberRecord;
+using metrics::MemberRecorder;
+using metrics::RecordSettings;
+
+constexpr std::int64_t kChunk = 32;  // frames read at a time
+
+/// Which member of truth each member is compared with; -1 none.
+using Pairing = std::vector<int>;
+
+/// Reads one member's frames in chunks and hands each to `visit(frame index, frame)`.
+template <class Visit>
+void for_each_frame(const FrameSource& source, int member, const Visit& visit) {
+  std::vector<float> chunk(static_cast<std::size_t>(kChunk) * source.pixels());
+  for (std::int64_t first = 0; first < source.frames(); first += kChunk) {
+    const std::int64_t count = std::min(kChunk, source.frames() - first);
+    source.read(member, first, count, chunk);
+    for (std::int64_t i = 0; i < count; ++i)
+      visit(first + i, std::span<const float>(chunk).subspan(static_cast<std::size_t>(i) * source.pixels(),
+                                                             source.pixels()));
+  }
+}
+
+/// Mean, standard deviation and the ranges of energy and enstrophy of all truth frames.
+metrics::Yardstick survey(const FrameSource& truth, double length, metrics::SpectrumKind kind,
+                          Progress& progress, std::int64_t& done) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  FrameDiagnostics diagnostics(truth.points(), length, kind, 1.0);
+  std::vector<double> spectrum(diagnostics.wavenumbers().size());
+  metrics::Yardstick yardstick{0, 0, {kInfinity, -kInfinity}, {kInfinity, -kInfinity}};
+  double sum = 0, sum_of_squares = 0;
+  for (int m = 0; m < truth.members(); ++m)
+    for_each_frame(truth, m, [&](std::int64_t t, std::span<const float> frame) {
+      double frame_sum = 0, frame_squares = 0;
+      for (const float value : frame) {
+        frame_sum += static_cast<double>(value);
+        frame_squares += static_cast<double>(value) * static_cast<double>(value);
+      }
+      require(std::isfinite(frame_squares),
+              "truth trajectory {} is not finite at frame {}: make the truth set again", truth.id(m), t);
+      sum += frame_sum;
+      sum_of_squares += frame_squares;
+      const auto values = diagnostics.measure(frame, spectrum);
+      yardstick.energy.include(values.energy);
+      yardstick.enstrophy.include(values.enstrophy);
+      progress.update(++done);
+    });
+  const double count = static_cast<double>(truth.members()) * static_cast<double>(truth.frames()) *
+                       static_cast<double>(truth.pixels());
+  yardstick.mean = sum / count;
+  yardstick.standard_deviation = std::sqrt(sum_of_squares / count - yardstick.mean * yardstick.mean);
+  require(yardstick.standard_deviation > 0,
+          "the truth set's vorticity is constant: nothing can be compared with it");
+  return yardstick;
+}
+
+struct Recording {
+  const FrameSource& truth;
+  RecordSettings settings;
+  FrameDiagnostics diagnostics;
+  ThreadPool& pool;
+  Progress& progress;
+  std::int64_t done;
+};
+
+/// Measures `members` of `source`, one group of threads at a time, so that memory does not grow with members.
+std::vector<MemberRecord> record(const FrameSource& source, const std::vector<int>& members,
+                                 const Pairing& pairing, Recording& recording) {
+  RecordSettings settings = recording.settings;
+  settings.frames = source.frames();
+  const std::size_t pixels = source.pixels(), slab = static_cast<std::size_t>(kChunk) * pixels;
+  const auto group = static_cast<std::size_t>(recording.pool.threads());
+  std::vector<float> frames(group * slab), paired(group * slab);
+  std::vector<MemberRecord> records;
+  for (std::size_t begin = 0; begin < members.size(); begin += group) {
+    const std::size_t count = std::min(group, members.size() - begin);
+    std::vector<MemberRecorder> recorders;
+    for (std::size_t i = 0; i < count; ++i) recorders.emplace_back(settings, recording.diagnostics);
+    for (std::int64_t first = 0; first < source.frames(); first += kChunk) {
+      const std::int64_t length = std::min(kChunk, source.frames() - first);
+      const std::int64_t with_truth = std::clamp<std::int64_t>(recording.truth.frames() - first, 0, length);
+      for (std::size_t i = 0; i < count; ++i) {
+        source.read(members[begin + i], first, length, std::span(frames).subspan(i * slab, slab));
+        const int partner = pairing[begin + i];
+        if (partner >= 0 && with_truth > 0)
+          recording.truth.read(partner, first, with_truth, std::span(paired).subspan(i * slab, slab));
+      }
+      recording.pool.for_each(static_cast<std::int64_t>(count), [&](std::int64_t item, int) {
+        const auto i = static_cast<std::size_t>(item);
+        for (std::int64_t t = 0; t < length; ++t) {
+          const std::size_t offset = i * slab + static_cast<std::size_t>(t) * pixels;
+          const bool compare = pairing[begin + i] >= 0 && t < with_truth;
+          recorders[i].add(
+              std::span<const float>(frames).subspan(offset, pixels),
+              compare ? std::span<const float>(paired).subspan(offset, pixels) : std::span<const float>());
+        }
+      });
+      recording.done += length * static_cast<std::int64_t>(count);
+      recording.progress.update(recording.done);
+    }
+    for (auto& recorder : recorders) records.push_back(recorder.finish());
+  }
+  return records;
+}
+
+Snapshots take_snapshots(const FrameSource& source, int member, std::int64_t last_frame, int columns) {
+  Snapshots snapshots;
+  const std::size_t pixels = source.pixels();
+  snapshots.values.assign(static_cast<std::size_t>(columns) * pixels, std::numeric_limits<float>::quiet_NaN());
+  for (int c = 0; c < columns; ++c) {
+    const auto frame = static_cast<std::int64_t>(
+        std::llround(static_cast<double>(c) * static_cast<double>(last_frame) / std::max(columns - 1, 1)));
+    snapshots.frames.push_back(frame);
+    if (frame < source.frames())
+      source.read(member, frame, 1,
+                  std::span(snapshots.values).subspan(static_cast<std::size_t>(c) * pixels, pixels));
+  }
+  return snapshots;
+}
+
+std::vector<int> positions(const FrameSource& truth, const FrameSource& rollout, const std::string& method) {
+  std::vector<int> result;
+  for (int m = 0; m < rollout.members(); ++m) {
+    int found = -1;
+    for (int t = 0; t < truth.members(); ++t)
+      if (truth.id(t) == rollout.id(m)) found = t;
+    require(found >= 0,
+            "method {}: member {} has no truth trajectory: make truth and rollouts from the same configuration",
+            method, rollout.id(m));
+    result.push_back(found);
+  }
+  return result;
+}
+
+std::vector<int> all_members(const FrameSource& source) {
+  std::vector<int> members(static_cast<std::size_t>(source.members()));
+  for (int m = 0; m < source.members(); ++m) members[static_cast<std::size_t>(m)] = m;
+  return members;
+}
+
+/// Opened inputs and who is paired with whom.
+struct Sources {
+  FrameSource truth;
+  std::vector<FrameSource> rollouts;
+  std::vector<Pairing> pairings;   ///< per rollout
+  std::vector<int> paired, floor;  ///< members of truth
+  std::int64_t last_frame = 0;     ///< of the longest rollout
+};
+
+Sources open_sources(const EvaluateInputs& inputs) {
+  require(!inputs.methods.empty(), "nothing to evaluate: no method was given");
+  Sources sources{
+      .truth = FrameSource::dataset(inputs.truth), .rollouts = {}, .pairings = {}, .paired = {}, .floor = {}};
+  std::set<int> paired;
+  for (const auto& method : inputs.methods) {
+    auto rollout = FrameSource::rollout(method.file);
+    require(rollout.points() == sources.truth.points() &&
+                std::abs(rollout.interval() - sources.truth.interval()) < 1e-6 * sources.truth.interval(),
+            "{}: {}x{} frames every {} differ from truth's {}x{} every {}", method.file.string(),
+            rollout.points(), rollout.points(), rollout.interval(), sources.truth.points(),
+            sources.truth.points(), sources.truth.interval());
+    sources.pairings.push_back(positions(sources.truth, rollout, method.name));
+    paired.insert(sources.pairings.back().begin(), sources.pairings.back().end());
+    sources.last_frame = std::max(sources.last_frame, rollout.frames() - 1);
+    sources.rollouts.push_back(std::move(rollout));
+  }
+  sources.paired.assign(paired.begin(), paired.end());
+  for (const int m : all_members(sources.truth))
+    if (!paired.contains(m)) sources.floor.push_back(m);
+  return sources;
+}
+
+std::vector<std::int64_t> ids_of(const FrameSource& source, const std::vector<int>& members) {
+  std::vector<std::int64_t> ids;
+  for (const int m : members) ids.push_back(source.id(m));
+  return ids;
+}
+
+void judge(Judged& judged, const Evaluation& evaluation, const metrics::ScoreSettings& settings) {
+  const EvaluateConfig& config = evaluation.inputs.config;
+  const metrics::Bootstrap bootstrap(evaluation.inputs.seed, static_cast<int>(judged.members.size()),
+                                     config.bootstrap, config.confidence);
+  judged.scores = metrics::score(judged.members, *evaluation.reference, settings, bootstrap);
+  for (std::size_t w = 0; w < judged.members[0].windows.size(); ++w)
+    judged.errors.push_back(metrics::window_error(judged.members, w, *evaluation.reference, bootstrap));
+}
+
+void compare_methods(Evaluation& evaluation) {
+  for (std::size_t a = 0; a < evaluation.methods.size(); ++a)
+    for (std::size_t b = a + 1; b < evaluation.methods.size(); ++b) {
+      const Judged &first = evaluation.methods[a], &second = evaluation.methods[b];
+      if (first.ids != second.ids) {
+        log::warn("{} and {} hold different members: no paired difference", first.name, second.name);
+        continue;
+      }
+      const metrics::Bootstrap bootstrap(evaluation.inputs.seed, static_cast<int>(first.members.size()),
+                                         evaluation.inputs.config.bootstrap,
+                                         evaluation.inputs.config.confidence);
+      evaluation.paired.push_back(
+          {first.name, second.name, metrics::paired_differences(first.scores, second.scores, bootstrap)});
+    }
+}
+
+Evaluation measure(const EvaluateInputs& inputs) {
+  const Sources sources = open_sources(inputs);
+  const EvaluateConfig& config = inputs.config;
+  Evaluation evaluation;
+  evaluation.inputs = inputs;
+  evaluation.points = sources.truth.points();
+  evaluation.length = metrics::domain_length(inputs.truth);
+  const auto kind = metrics::spectrum_kind(config.spectrum);
+
+  std::int64_t total = 2 * sources.truth.frames() * sources.truth.members();
+  for (const auto& rollout : sources.rollouts) total += rollout.frames() * rollout.members();
+  Progress progress("evaluate", total, "frames");
+  std::int64_t done = 0;
+  evaluation.yardstick = survey(sources.truth, evaluation.length, kind, progress, done);
+  ThreadPool pool(inputs.threads > 0 ? inputs.threads : default_threads());
+  const std::int64_t shortest = std::min(sources.truth.frames(), sources.last_frame + 1);
+  Recording recording{
+      sources.truth,
+      {.frames = 0,
+       .window = config.window,
+       .interval = sources.truth.interval(),
+       .lags = static_cast<int>(std::min<std::int64_t>(config.lags, shortest / 2)),
+       .energy_factor = config.energy_factor,
+       .correlation_thresholds = config.correlation_thresholds,
+       .yardstick = evaluation.yardstick},
+      FrameDiagnostics(evaluation.points, evaluation.length, kind, evaluation.yardstick.standard_deviation),
+      pool,
+      progress,
+      done};
+
+  evaluation.truth.name = "solver";
+  evaluation.truth.ids = ids_of(sources.truth, sources.paired);
+  evaluation.truth.frames = sources.truth.frames();
+  evaluation.truth.members =
+      record(sources.truth, sources.paired, Pairing(sources.paired.size(), -1), recording);
+  evaluation.reference = metrics::make_reference(evaluation.truth.members, recording.diagnostics.wavenumbers(),
+                                                 recording.diagnostics.resolved_wavenumber(),
+                                                 config.first_shell, config.last_shell, [&] {
+                                                   RecordSettings settings = recording.settings;
+                                                   settings.frames = sources.truth.frames();
+                                                   return settings;
+                                                 }());
+  const metrics::ScoreSettings score_settings{config.frozen_factor, config.correlation_thresholds};
+
+  if (!sources.floor.empty()) {
+    // Independent solver runs against other initial conditions: for the short-term metrics this is the level
+    // of two unrelated states.
+    Pairing pairing;
+    for (std::size_t i = 0; i < sources.floor.size(); ++i)
+      pairing.push_back(sources.paired[i % sources.paired.size()]);
+    Judged floor{.name = "floor",
+                 .ids = ids_of(sources.truth, sources.floor),
+                 .frames = sources.truth.frames(),
+                 .members = record(sources.truth, sources.floor, pairing, recording),
+                 .scores = {},
+                 .errors = {},
+                 .log = {},
+                 .snapshots = {}};
+    judge(floor, evaluation, score_settings);
+    evaluation.floor = std::move(floor);
+  } else {
+    log::warn("the truth set holds no trajectories beyond the rollouts' members: no truth-against-truth floor");
+  }
+
+  for (std::size_t i = 0; i < inputs.methods.size(); ++i) {
+    const FrameSource& rollout = sources.rollouts[i];
+    const auto members = all_members(rollout);
+    const int shown = std::clamp(inputs.figure.member, 0, rollout.members() - 1);
+    Judged method{.name = inputs.methods[i].name,
+                  .ids = ids_of(rollout, members),
+                  .frames = rollout.frames(),
+                  .members = record(rollout, members, sources.pairings[i], recording),
+                  .scores = {},
+                  .errors = {},
+                  .log = metrics::read_rollout_log(inputs.methods[i].file, config.window),
+                  .snapshots = take_snapshots(rollout, shown, sources.last_frame, inputs.figure.columns)};
+    judge(method, evaluation, score_settings);
+    if (i == 0)
+      evaluation.truth.snapshots =
+          take_snapshots(sources.truth, sources.pairings[0][static_cast<std::size_t>(shown)],
+                         sources.last_frame, inputs.figure.columns);
+    evaluation.methods.push_back(std::move(method));
+  }
+  progress.finish();
+  compare_methods(evaluation);
+  return evaluation;
+}
+
+}  // namespace
+
+void read(Section& evaluate, EvaluateConfig& config) {
+  evaluate.maybe("bootstrap", config.bootstrap, positive);
+  evaluate.maybe("confidence", config.confidence, between(0.5, 0.9999));
+  evaluate.maybe("window", config.window, positive);
+  evaluate.maybe("spectrum", config.spectrum, one_of({"shells", "paper"}));
+  evaluate.maybe("first_shell", config.first_shell, positive);
+  evaluate.maybe("last_shell", config.last_shell, non_negative);
+  evaluate.maybe("energy_factor", config.energy_factor, between(1.0, 1e6));
+  evaluate.maybe("frozen_factor", config.frozen_factor, between(0.0, 1.0));
+  evaluate.maybe("lags", config.lags, positive);
+  evaluate.maybe("correlation_thresholds", config.correlation_thresholds);
+}
+
+SolverCost measure_solver_cost(Section& block, std::int64_t steps_per_frame, int members, int threads,
+                               const std::string& device, double seconds) {
+  const auto solver = make_solver(block, 0, members, threads, device);
+  const SolverInfo& info = solver->info();
+  for (int m = 0; m < members; ++m) solver->initialise(m, static_cast<std::uint64_t>(m));
+  solver->advance(steps_per_frame);  // planning and first touch are not what is timed
+  std::vector<float> frames(static_cast<std::size_t>(members) * solver->frame_size(1));
+  const auto start = std::chrono::steady_clock::now();
+  double elapsed = 0;
+  std::int64_t done = 0;
+  while (elapsed < seconds) {
+    solver->record({.frames = 1, .steps_per_frame = steps_per_frame, .factor = 1, .kind = Coarsening::none},
+                   frames);
+    ++done;
+    elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  for (int m = 0; m < members; ++m)
+    require(solver->status(m).alive, "the solver failed while it was timed: {}", solver->status(m).reason);
+  SolverCost cost;
+  cost.member_frames_per_second = static_cast<double>(done * members) / elapsed;
+  cost.steps_per_frame = steps_per_frame;
+  cost.points = static_cast<int>(info.axes.front().coordinates.size());
+  cost.members = members;
+  cost.threads = threads;
+  cost.precision = info.precision;
+  cost.backend = info.backend;
+  return cost;
+}
+
+void evaluate_rollouts(const EvaluateInputs& inputs) {
+  make_writable_folder(inputs.output);
+  const FolderLock lock(inputs.output);
+  const Evaluation evaluation = measure(inputs);
+  write_curves(evaluation, inputs.output / "curves.h5");
+  write_metrics_csv(evaluation, inputs.output / "metrics.csv");
+  write_metrics_json(evaluation, inputs.output / "metrics.json");
+  const std::string table = metrics_table(evaluation);
+  std::fputs(table.c_str(), stdout);
+  std::fflush(stdout);
+}
+
+}  // namespace sns

@@ -1,0 +1,58 @@
+#pragma once
+// The result of an evaluation and the files that it is written to.
+#include "experiments/evaluate.hpp"
+#include "experiments/metrics/rollout_log.hpp"
+#include "experiments/metrics/scores.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sns {
+
+/// Frames of one member for the figure; frames beyond a trajectory's end are NaN.
+struct Snapshots {
+  std::vector<std::int64_t> frames;
+  std::vector<float> values;  ///< [frame][x][y], physical units
+};
+
+/// One judged set of trajectories: a method, the truth or the floor.
+struct Judged {
+  std::string name;
+  std::vector<std::int64_t> ids;
+  std::int64_t frames = 0;
+  std::vector<metrics::MemberRecord> members;
+  std::vector<metrics::Score> scores;        ///< none for the truth
+  std::vector<metrics::WindowError> errors;  ///< per window; none for the truth
+  std::optional<metrics::RolloutLog> log;    ///< methods only
+  Snapshots snapshots;                       ///< truth and methods
+};
+
+struct PairedMethods {
+  std::string a, b;
+  std::vector<metrics::PairedDifference> differences;
+};
+
+struct Evaluation {
+  EvaluateInputs inputs;
+  int points = 0;
+  double length = 0;
+  metrics::Yardstick yardstick{};
+  std::optional<metrics::TruthReference> reference;
+  Judged truth;
+  std::optional<Judged> floor;
+  std::vector<Judged> methods;
+  std::vector<PairedMethods> paired;
+};
+
+/// JSON has no infinities: they are the strings "inf" and "-inf"; undefined values are null.
+void write_metrics_json(const Evaluation& evaluation, const std::filesystem::path& file);
+/// One row per method, metric and period.
+void write_metrics_csv(const Evaluation& evaluation, const std::filesystem::path& file);
+/// Everything that the figures draw.
+void write_curves(const Evaluation& evaluation, const std::filesystem::path& file);
+/// The main metrics for a terminal: one column per method and one for the floor.
+std::string metrics_table(const Evaluation& evaluation);
+
+}  // namespace sns

@@ -1,0 +1,291 @@
+#include "core/build_info.hpp"
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "experiments/evaluation.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace sns {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using metrics::Estimate;
+using metrics::Score;
+
+Json number(double value) {
+  if (std::isnan(value)) return nullptr;
+  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  return value;
+}
+
+Json numbers(const std::vector<double>& values) {
+  Json list = Json::array();
+  for (const double value : values) list.push_back(number(value));
+  return list;
+}
+
+Json estimate_json(const Estimate& estimate) {
+  return {{"value", number(estimate.value)}, {"low", number(estimate.low)}, {"high", number(estimate.high)}};
+}
+
+Json scores_json(const std::vector<Score>& scores) {
+  Json table = Json::object();
+  for (const Score& score : scores) {
+    Json entry = estimate_json(score.estimate);
+    entry["lost"] = score.lost;
+    if (!score.members.empty()) entry["members"] = numbers(score.members);
+    table[score.info.id()] = std::move(entry);
+  }
+  return table;
+}
+
+Json definitions_json(const std::vector<Score>& scores) {
+  Json list = Json::array();
+  for (const Score& score : scores)
+    list.push_back({{"id", score.info.id()},
+                    {"key", score.info.key},
+                    {"period", score.info.period},
+                    {"label", score.info.label},
+                    {"unit", score.info.unit},
+                    {"better", name(score.info.better)},
+                    {"statistic", name(score.info.statistic)}});
+  return list;
+}
+
+Json judged_json(const Judged& judged) {
+  Json entry{{"name", judged.name},
+             {"members", judged.members.size()},
+             {"ids", judged.ids},
+             {"steps", judged.frames - 1},
+             {"results", scores_json(judged.scores)}};
+  Json errors = Json::array();
+  for (const auto& error : judged.errors)
+    errors.push_back({{"ensemble", estimate_json(error.ensemble)},
+                      {"member_median", estimate_json(error.member_median)},
+                      {"lost", error.lost}});
+  entry["spectrum_error_by_window"] = std::move(errors);
+  Json unstable = Json::array();
+  for (const auto& member : judged.members)
+    unstable.push_back(member.first_unstable < 0 ? Json(nullptr) : Json(member.first_unstable));
+  entry["first_unstable_step"] = std::move(unstable);
+  return entry;
+}
+
+Json log_json(const metrics::RolloutLog& log) {
+  Json cost{{"wall_seconds", log.wall_seconds},
+            {"member_frames_per_second", log.member_frames_per_second},
+            {"evaluations_per_step",
+             {{"surrogate", log.surrogate}, {"classifier", log.classifier}, {"denoiser", log.denoiser}}}};
+  Json levels{{"past", log.past_levels}, {"present", log.present_levels}};
+  return {{"cost", std::move(cost)}, {"levels", std::move(levels)}, {"attributes", log.attributes}};
+}
+
+Json paired_json(const PairedMethods& pair) {
+  Json results = Json::object();
+  for (const auto& difference : pair.differences) {
+    Json entry = estimate_json(difference.difference);
+    entry["better_share"] = estimate_json(difference.better_share);
+    results[difference.info.id()] = std::move(entry);
+  }
+  return {{"a", pair.a}, {"b", pair.b}, {"results", std::move(results)}};
+}
+
+Json config_json(const EvaluateConfig& config) {
+  return {{"bootstrap", config.bootstrap},
+          {"confidence", config.confidence},
+          {"window", config.window},
+          {"spectrum", config.spectrum},
+          {"first_shell", config.first_shell},
+          {"last_shell", config.last_shell},
+          {"energy_factor", config.energy_factor},
+          {"frozen_factor", config.frozen_factor},
+          {"lags", config.lags},
+          {"correlation_thresholds", config.correlation_thresholds}};
+}
+
+Json truth_json(const Evaluation& evaluation) {
+  const auto& reference = *evaluation.reference;
+  const auto& yardstick = evaluation.yardstick;
+  return {{"members", evaluation.truth.members.size()},
+          {"floor_members", evaluation.floor ? evaluation.floor->members.size() : 0},
+          {"frames", evaluation.truth.frames},
+          {"interval", reference.interval},
+          {"points", evaluation.points},
+          {"length", evaluation.length},
+          {"field_mean", yardstick.mean},
+          {"field_std", yardstick.standard_deviation},
+          {"energy", reference.energy},
+          {"enstrophy", reference.enstrophy},
+          {"rate", reference.rate},
+          {"energy_range", {yardstick.energy.min, yardstick.energy.max}},
+          {"enstrophy_range", {yardstick.enstrophy.min, yardstick.enstrophy.max}},
+          {"compared_wavenumbers",
+           {reference.wavenumbers[reference.mask.bins.front()],
+            reference.wavenumbers[reference.mask.bins.back()]}}};
+}
+
+Json cost_json(const SolverCost& cost) {
+  return {{"member_frames_per_second", cost.member_frames_per_second},
+          {"steps_per_frame", cost.steps_per_frame},
+          {"points", cost.points},
+          {"members", cost.members},
+          {"threads", cost.threads},
+          {"precision", cost.precision},
+          {"backend", cost.backend}};
+}
+
+std::string csv_number(double value) {
+  return std::isnan(value) ? "" : fmt::format("{:.9g}", value);
+}
+
+void append_csv(std::string& text, const Judged& judged) {
+  for (const Score& score : judged.scores)
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{}\n", judged.name, score.info.key, score.info.period,
+                        score.info.unit, name(score.info.statistic), csv_number(score.estimate.value),
+                        csv_number(score.estimate.low), csv_number(score.estimate.high), judged.members.size(),
+                        score.lost);
+}
+
+void append_csv_cost(std::string& text, const std::string& method, const std::string& key,
+                     const std::string& unit, double value) {
+  text += fmt::format("{},{},all,{},measured,{},,,,\n", method, key, unit, csv_number(value));
+}
+
+/// "0.052 [0.041, 0.066]"
+std::string show(const Estimate& estimate) {
+  const auto one = [](double v) {
+    if (std::isnan(v)) return std::string("-");
+    if (std::isinf(v)) return std::string(v > 0 ? "inf" : "-inf");
+    return fmt::format("{:.3g}", v);
+  };
+  if (std::isnan(estimate.value)) return "-";
+  if (std::isnan(estimate.low)) return one(estimate.value);
+  return fmt::format("{} [{}, {}]", one(estimate.value), one(estimate.low), one(estimate.high));
+}
+
+/// The rows of the terminal's table; everything is in metrics.csv.
+constexpr const char* kTableRows[] = {"stable_fraction/all",
+                                      "first_unstable/all",
+                                      "spectrum_error_ensemble/early",
+                                      "spectrum_error_ensemble/mid",
+                                      "spectrum_error_ensemble/late",
+                                      "spectrum_error/late",
+                                      "spectrum_drift/all",
+                                      "spectrum_bias_large/late",
+                                      "spectrum_bias_medium/late",
+                                      "spectrum_bias_small/late",
+                                      "energy_ratio/late",
+                                      "enstrophy_ratio/late",
+                                      "rate_ratio/late",
+                                      "w1/late",
+                                      "autocorrelation_error/all"};
+
+std::string join(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()), 0);
+    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t c = 0; c < row.size(); ++c) line += fmt::format("{:<{}}", row[c], widths[c] + 2);
+    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+void write_metrics_json(const Evaluation& evaluation, const std::filesystem::path& file) {
+  const BuildInfo& build = build_info();
+  Json root{{"schema", 1},
+            {"created_utc", utc_now()},
+            {"sns_version", build.version},
+            {"git_commit", build.git_commit},
+            {"git_dirty", build.git_dirty},
+            {"seed", evaluation.inputs.seed},
+            {"config", config_json(evaluation.inputs.config)},
+            {"truth", truth_json(evaluation)}};
+  const auto windows = metrics::make_windows(evaluation.methods[0].frames, evaluation.inputs.config.window);
+  const auto periods = metrics::Periods::of(windows.size());
+  const auto bounds = [&](std::size_t w) { return Json{windows[w].first, windows[w].last}; };
+  root["windows"] = {{"count", windows.size()},
+                     {"early", bounds(periods.early)},
+                     {"mid", bounds(periods.mid)},
+                     {"late", bounds(periods.late)}};
+  root["metrics"] = definitions_json(evaluation.methods[0].scores);
+  Json methods = Json::array();
+  for (const auto& method : evaluation.methods) {
+    Json entry = judged_json(method);
+    entry.update(log_json(*method.log));
+    methods.push_back(std::move(entry));
+  }
+  root["methods"] = std::move(methods);
+  root["floor"] = evaluation.floor ? judged_json(*evaluation.floor) : Json(nullptr);
+  Json paired = Json::array();
+  for (const auto& pair : evaluation.paired) paired.push_back(paired_json(pair));
+  root["paired"] = std::move(paired);
+  root["solver_cost"] =
+      evaluation.inputs.solver_cost ? cost_json(*evaluation.inputs.solver_cost) : Json(nullptr);
+  write_text(file, root.dump(1) + "\n");
+}
+
+void write_metrics_csv(const Evaluation& evaluation, const std::filesystem::path& file) {
+  std::string text = "method,metric,period,unit,statistic,value,low,high,members,lost\n";
+  for (const auto& method : evaluation.methods) {
+    append_csv(text, method);
+    append_csv_cost(text, method.name, "member_frames_per_second", "1/s", method.log->member_frames_per_second);
+    append_csv_cost(text, method.name, "surrogate_evaluations", "per step", method.log->surrogate);
+    append_csv_cost(text, method.name, "classifier_evaluations", "per step", method.log->classifier);
+    append_csv_cost(text, method.name, "denoiser_evaluations", "per step", method.log->denoiser);
+  }
+  if (evaluation.floor) append_csv(text, *evaluation.floor);
+  if (evaluation.inputs.solver_cost)
+    append_csv_cost(text, "solver", "member_frames_per_second", "1/s",
+                    evaluation.inputs.solver_cost->member_frames_per_second);
+  write_text(file, text);
+}
+
+std::string metrics_table(const Evaluation& evaluation) {
+  std::vector<const Judged*> columns;
+  for (const auto& method : evaluation.methods) columns.push_back(&method);
+  if (evaluation.floor) columns.push_back(&*evaluation.floor);
+
+  std::vector<std::vector<std::string>> rows;
+  rows.push_back({"metric", "period"});
+  for (const Judged* column : columns)
+    rows.back().push_back(column == &*columns.back() && evaluation.floor ? "truth vs truth" : column->name);
+  for (const char* id : kTableRows) {
+    std::vector<std::string> row;
+    for (const Judged* column : columns) {
+      const auto found = std::find_if(column->scores.begin(), column->scores.end(),
+                                      [&](const Score& s) { return s.info.id() == id; });
+      if (found == column->scores.end()) continue;
+      if (row.empty()) row = {found->info.label, found->info.period};
+      row.push_back(show(found->estimate));
+    }
+    if (!row.empty()) rows.push_back(std::move(row));
+  }
+  std::vector<std::string> evaluations{"Network evaluations per step", "all"},
+      speed{"Member-steps per second", "all"};
+  for (const auto& method : evaluation.methods) {
+    evaluations.push_back(
+        fmt::format("{:.3g}", method.log->surrogate + method.log->classifier + method.log->denoiser));
+    speed.push_back(fmt::format("{:.4g}", method.log->member_frames_per_second));
+  }
+  if (evaluation.inputs.solver_cost)
+    speed.push_back(fmt::format("solver: {:.4g}", evaluation.inputs.solver_cost->member_frames_per_second));
+  rows.push_back(std::move(evaluations));
+  rows.push_back(std::move(speed));
+  const auto& config = evaluation.inputs.config;
+  return join(rows) + fmt::format(
+                          "value [{:g} % bootstrap interval over initial conditions]; windows of {} steps; "
+                          "inf: the typical member did not stay finite\n",
+                          100 * config.confidence, config.window);
+}
+
+}  // namespace sns

@@ -1,0 +1,159 @@
+#include "experiments/metrics/member_record.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace sns::metrics {
+namespace {
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+bool all_finite(std::span<const float> frame) {
+  return Eigen::Map<const Eigen::ArrayXf>(frame.data(), static_cast<Eigen::Index>(frame.size()))
+      .isFinite()
+      .all();
+}
+
+auto as_double(std::span<const float> frame) {
+  return Eigen::Map<const Eigen::ArrayXf>(frame.data(), static_cast<Eigen::Index>(frame.size())).cast<double>();
+}
+
+}  // namespace
+
+std::vector<Window> make_windows(std::int64_t frames, std::int64_t length) {
+  const std::int64_t steps = frames - 1;
+  const std::int64_t count = std::max<std::int64_t>(1, steps / length);
+  std::vector<Window> windows;
+  for (std::int64_t w = 0; w < count; ++w)
+    windows.push_back({1 + w * length, w + 1 == count ? steps : (w + 1) * length});
+  return windows;
+}
+
+void Range::include(double value) {
+  min = std::min(min, value);
+  max = std::max(max, value);
+}
+
+bool Range::holds(double value, double factor) const {
+  return value >= min / factor && value <= max * factor;
+}
+
+std::int64_t series_stride(std::int64_t frames) {
+  return (frames + kSeriesPoints - 1) / kSeriesPoints;
+}
+
+MemberRecorder::MemberRecorder(const RecordSettings& settings, const FrameDiagnostics& diagnostics)
+    : settings_(settings),
+      diagnostics_(diagnostics),
+      windows_(make_windows(settings.frames, settings.window)),
+      periods_(Periods::of(windows_.size())),
+      record_{.windows = {},
+              .energy = {},
+              .enstrophy = {},
+              .rate = {},
+              .paired_nrmse = {},
+              .paired_correlation = {},
+              .correlation_time = {},
+              .autocorrelation = {},
+              .early = {settings.yardstick.mean, settings.yardstick.standard_deviation},
+              .mid = {settings.yardstick.mean, settings.yardstick.standard_deviation},
+              .late = {settings.yardstick.mean, settings.yardstick.standard_deviation},
+              .all = {settings.yardstick.mean, settings.yardstick.standard_deviation}},
+      autocorrelation_(0, 0) {
+  for (const Window& window : windows_) {
+    WindowRecord values;
+    values.frames = window.last - window.first + 1;
+    values.spectrum.assign(diagnostics_.wavenumbers().size(), 0.0);
+    record_.windows.push_back(std::move(values));
+  }
+  record_.correlation_time.assign(settings_.correlation_thresholds.size(),
+                                  std::numeric_limits<double>::infinity());
+}
+
+void MemberRecorder::compare(std::span<const float> frame, std::span<const float> truth, bool finite,
+                             WindowRecord* window) {
+  double nrmse = kNone, correlation = kNone;
+  if (finite) {
+    const auto x = as_double(frame), y = as_double(truth);
+    nrmse = std::sqrt((x - y).square().mean()) / settings_.yardstick.standard_deviation;
+    const double x_mean = x.mean(), y_mean = y.mean();
+    correlation = ((x - x_mean) * (y - y_mean)).sum() /
+                  std::sqrt((x - x_mean).square().sum() * (y - y_mean).square().sum());
+  }
+  if (frame_ < kPairedFrames) {
+    record_.paired_nrmse.push_back(nrmse);
+    record_.paired_correlation.push_back(correlation);
+  }
+  if (window != nullptr && finite) {
+    window->nrmse += nrmse;
+    ++window->paired;
+  }
+  for (std::size_t i = 0; i < settings_.correlation_thresholds.size(); ++i)
+    if (std::isinf(record_.correlation_time[i]) && !(correlation >= settings_.correlation_thresholds[i]))
+      record_.correlation_time[i] = static_cast<double>(frame_) * settings_.interval;
+}
+
+void MemberRecorder::add(std::span<const float> frame, std::span<const float> truth) {
+  if (frame_ == 0) {
+    autocorrelation_ = Autocorrelation(frame.size(), settings_.lags);
+    previous_.resize(frame.size());
+  }
+  while (window_ + 1 < windows_.size() && frame_ > windows_[window_].last) ++window_;
+  WindowRecord* window = frame_ > 0 ? &record_.windows[window_] : nullptr;
+  const bool keep = frame_ % series_stride(settings_.frames) == 0;
+  const bool finite = all_finite(frame);
+
+  double energy = kNone, enstrophy = kNone, rate = kNone;
+  if (finite) {
+    std::vector<double> spectrum(diagnostics_.wavenumbers().size());
+    const auto values = diagnostics_.measure(frame, spectrum);
+    energy = values.energy;
+    enstrophy = values.enstrophy;
+    if (window != nullptr) {
+      ++window->finite;
+      window->energy += energy;
+      window->enstrophy += enstrophy;
+      for (std::size_t i = 0; i < spectrum.size(); ++i) window->spectrum[i] += spectrum[i];
+      if (previous_finite_) {
+        rate = (as_double(frame) - as_double(previous_)).abs().mean() / settings_.interval;
+        window->rate += rate;
+        ++window->rates;
+      }
+      if (window_ == periods_.early) record_.early.add(frame);
+      if (window_ == periods_.mid) record_.mid.add(frame);
+      if (window_ == periods_.late) record_.late.add(frame);
+      record_.all.add(frame);
+    }
+    std::copy(frame.begin(), frame.end(), previous_.begin());
+  } else if (record_.first_nonfinite < 0) {
+    record_.first_nonfinite = frame_;
+  }
+  previous_finite_ = finite;
+  const bool stable = finite && settings_.yardstick.energy.holds(energy, settings_.energy_factor) &&
+                      settings_.yardstick.enstrophy.holds(enstrophy, settings_.energy_factor);
+  if (!stable && record_.first_unstable < 0) record_.first_unstable = frame_;
+  if (window != nullptr) autocorrelation_.add(frame, finite);
+  if (!truth.empty()) compare(frame, truth, finite, window);
+  if (keep) {
+    record_.energy.push_back(energy);
+    record_.enstrophy.push_back(enstrophy);
+    record_.rate.push_back(rate);
+  }
+  ++frame_;
+}
+
+MemberRecord MemberRecorder::finish() {
+  for (WindowRecord& window : record_.windows) {
+    const double weight = window.finite > 0 ? 1 / static_cast<double>(window.finite) : kNone;
+    window.energy *= weight;
+    window.enstrophy *= weight;
+    for (double& value : window.spectrum) value *= weight;
+    window.rate = window.rates > 0 ? window.rate / static_cast<double>(window.rates) : kNone;
+    window.nrmse = window.paired > 0 ? window.nrmse / static_cast<double>(window.paired) : kNone;
+  }
+  record_.autocorrelation = autocorrelation_.result();
+  return std::move(record_);
+}
+
+}  // namespace sns::metrics

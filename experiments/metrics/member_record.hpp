@@ -1,0 +1,103 @@
+#pragma once
+// Everything that is measured along one member's trajectory, in one pass over its frames.
+#include "experiments/metrics/autocorrelation.hpp"
+#include "experiments/metrics/distribution.hpp"
+#include "experiments/metrics/frame_diagnostics.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace sns::metrics {
+
+/// Frames [first, last] of a window.
+struct Window {
+  std::int64_t first, last;
+};
+/// Frames 1..frames-1 in windows of `length`; the last one takes the rest. Frame 0, the initial condition
+/// shared with truth, belongs to none. At least one window.
+std::vector<Window> make_windows(std::int64_t frames, std::int64_t length);
+
+/// The three windows that tables show.
+struct Periods {
+  std::size_t early, mid, late;
+  static Periods of(std::size_t windows) { return {0, windows / 2, windows - 1}; }
+};
+
+/// Range of a quantity over all frames of all truth trajectories.
+struct Range {
+  double min, max;
+  void include(double value);
+  /// min / factor <= value <= factor * max; false for a value that is not finite.
+  bool holds(double value, double factor) const;
+};
+
+/// What members are measured against.
+struct Yardstick {
+  double mean, standard_deviation;  ///< of truth's pixels
+  Range energy, enstrophy;
+};
+
+struct RecordSettings {
+  std::int64_t frames = 0;
+  std::int64_t window = 0;
+  double interval = 0;  ///< time between frames
+  int lags = 0;
+  double energy_factor = 2;
+  std::vector<double> correlation_thresholds;
+  Yardstick yardstick{};
+};
+
+/// Per-frame series thinned to at most kSeriesPoints, so that they do not grow with the rollout.
+inline constexpr std::int64_t kSeriesPoints = 2000;
+std::int64_t series_stride(std::int64_t frames);
+/// The first frames, unthinned, for the comparison with the paired truth.
+inline constexpr std::int64_t kPairedFrames = 1000;
+
+/// Means over the finite frames of one window.
+struct WindowRecord {
+  std::int64_t frames = 0, finite = 0, rates = 0;
+  double energy = 0, enstrophy = 0;  ///< per unit area
+  double rate = 0;                   ///< R(t), per unit time; over `rates` frames
+  double nrmse = 0;                  ///< against the paired truth; over `paired` frames
+  std::int64_t paired = 0;
+  std::vector<double> spectrum;
+  bool whole() const { return finite == frames; }
+};
+
+struct MemberRecord {
+  std::vector<WindowRecord> windows;
+  std::int64_t first_nonfinite = -1;            ///< frame; -1 never
+  std::int64_t first_unstable = -1;             ///< not finite, or energy or enstrophy beyond truth's range
+  std::vector<double> energy, enstrophy, rate;  ///< thinned series
+  std::vector<double> paired_nrmse, paired_correlation;  ///< first frames
+  std::vector<double> correlation_time;  ///< per threshold, time units; infinite if it is never reached
+  std::vector<double> autocorrelation;
+  Distribution early, mid, late, all;
+};
+
+/// Takes frames 0, 1, 2, ... of one member.
+class MemberRecorder {
+ public:
+  MemberRecorder(const RecordSettings& settings, const FrameDiagnostics& diagnostics);
+  /// truth: the paired solver frame of the same time, empty where there is none.
+  void add(std::span<const float> frame, std::span<const float> truth);
+  MemberRecord finish();
+
+ private:
+  void compare(std::span<const float> frame, std::span<const float> truth, bool finite, WindowRecord* window);
+
+  RecordSettings settings_;
+  FrameDiagnostics diagnostics_;
+  std::vector<Window> windows_;
+  Periods periods_;
+  MemberRecord record_;
+  Autocorrelation autocorrelation_;
+  std::vector<float> previous_;
+  bool previous_finite_ = false;
+  std::int64_t frame_ = 0;
+  std::size_t window_ = 0;
+};
+
+}  // namespace sns::metrics

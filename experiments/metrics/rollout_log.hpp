@@ -1,0 +1,29 @@
+#pragma once
+// What a rollout file says about its refinement and its cost.
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace sns::metrics {
+
+struct RolloutLog {
+  std::int64_t members = 0, steps = 0;
+  /// Predicted levels: [level] counts over members and steps, before any floor is applied; empty where the
+  /// method predicts none.
+  std::vector<std::int64_t> past_levels, present_levels;
+  /// Mean predicted level per window, {past, present}; NaN where nothing was predicted.
+  std::vector<double> past_by_window, present_by_window;
+  /// Network evaluations per member and step.
+  double surrogate = 0, classifier = 0, denoiser = 0;
+  double wall_seconds = 0;
+  /// members x steps / wall_seconds: comparable with SolverCost::member_frames_per_second.
+  double member_frames_per_second = 0;
+  /// Text attributes of the file: method, git_commit, device and all weights* (hashes).
+  std::map<std::string, std::string> attributes;
+};
+/// window: frames per window, as make_windows. Reads in chunks.
+RolloutLog read_rollout_log(const std::filesystem::path& file, std::int64_t window);
+
+}  // namespace sns::metrics

@@ -1,0 +1,299 @@
+#include "experiments/metrics/scores.hpp"
+
+#include "core/error.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace sns::metrics {
+namespace {
+
+constexpr double kInfinite = std::numeric_limits<double>::infinity();
+constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
+constexpr int kBands = 3;
+constexpr const char* kBandNames[kBands] = {"large", "medium", "small"};
+
+/// Per-member value of a window quantity over truth's mean: infinite where the member did not stay finite.
+double ratio(const WindowRecord& window, double value, double truth) {
+  return window.whole() && std::isfinite(value) ? value / truth : kInfinite;
+}
+
+double ensemble_error(std::span<const MemberRecord> members, std::span<const int> drawn, std::size_t window,
+                      const TruthReference& reference) {
+  std::vector<double> sum(reference.spectrum.size(), 0.0);
+  int used = 0;
+  for (const int m : drawn) {
+    const WindowRecord& values = members[static_cast<std::size_t>(m)].windows[window];
+    if (values.finite == 0) continue;
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += values.spectrum[i];
+    ++used;
+  }
+  for (double& value : sum) value /= used;
+  return spectrum_error(sum, reference.spectrum, reference.mask);
+}
+
+double member_error(const WindowRecord& window, const TruthReference& reference) {
+  return window.whole() ? spectrum_error(window.spectrum, reference.spectrum, reference.mask) : kInfinite;
+}
+
+/// Collects the scores of one method.
+class Table {
+ public:
+  Table(std::span<const MemberRecord> members, const Bootstrap& bootstrap)
+      : members_(members), bootstrap_(bootstrap) {}
+
+  template <class PerMember>
+  void add(MetricInfo info, const PerMember& value) {
+    Score score;
+    for (const MemberRecord& member : members_) score.members.push_back(value(member));
+    score.lost = static_cast<int>(
+        std::count_if(score.members.begin(), score.members.end(), [](double v) { return !std::isfinite(v); }));
+    score.statistic = [values = score.members, statistic = info.statistic](std::span<const int> drawn) {
+      std::vector<double> picked;
+      for (const int m : drawn) picked.push_back(values[static_cast<std::size_t>(m)]);
+      return statistic == Statistic::mean_of_members ? mean(picked) : median(std::move(picked));
+    };
+    score.estimate = bootstrap_.estimate(score.statistic);
+    score.info = std::move(info);
+    scores_.push_back(std::move(score));
+  }
+  void add_ensemble(MetricInfo info, const Estimate& estimate, int lost,
+                    std::function<double(std::span<const int>)> statistic) {
+    info.statistic = Statistic::ensemble;
+    scores_.push_back({std::move(info), estimate, {}, lost, std::move(statistic)});
+  }
+  std::vector<Score> take() { return std::move(scores_); }
+
+ private:
+  std::span<const MemberRecord> members_;
+  const Bootstrap& bootstrap_;
+  std::vector<Score> scores_;
+};
+
+double drift(const MemberRecord& member, const TruthReference& reference) {
+  std::vector<double> times, errors;
+  std::int64_t frames = 0;
+  for (const WindowRecord& window : member.windows) {
+    const double error = member_error(window, reference);
+    if (std::isinf(error)) return kInfinite;
+    times.push_back((static_cast<double>(frames) + static_cast<double>(window.frames) / 2) / 1000);
+    errors.push_back(error);
+    frames += window.frames;
+  }
+  return slope(times, errors);
+}
+
+bool frozen(const MemberRecord& member, double threshold) {
+  return std::any_of(member.windows.begin(), member.windows.end(),
+                     [&](const WindowRecord& window) { return window.rates > 0 && window.rate < threshold; });
+}
+
+void add_stability(Table& table, const TruthReference& reference, const ScoreSettings& settings) {
+  table.add(
+      {"stable_fraction", "all", "Members stable to the end", "", Better::higher, Statistic::mean_of_members},
+      [](const MemberRecord& m) { return m.first_unstable < 0 ? 1.0 : 0.0; });
+  table.add(
+      {"finite_fraction", "all", "Members finite to the end", "", Better::higher, Statistic::mean_of_members},
+      [](const MemberRecord& m) { return m.first_nonfinite < 0 ? 1.0 : 0.0; });
+  table.add(
+      {"first_unstable", "all", "First unstable step", "steps", Better::higher, Statistic::median_of_members},
+      [](const MemberRecord& m) {
+        return m.first_unstable < 0 ? kInfinite : static_cast<double>(m.first_unstable);
+      });
+  table.add(
+      {"frozen_fraction", "all", "Members that froze", "", Better::lower, Statistic::mean_of_members},
+      [&](const MemberRecord& m) { return frozen(m, settings.frozen_factor * reference.rate) ? 1.0 : 0.0; });
+}
+
+void add_window_scores(Table& table, std::span<const MemberRecord> members, const std::string& period,
+                       std::size_t w, Distribution MemberRecord::*pixels, const TruthReference& reference,
+                       const Bootstrap& bootstrap) {
+  const auto of = [w](const MemberRecord& m) -> const WindowRecord& { return m.windows[w]; };
+  const WindowError error = window_error(members, w, reference, bootstrap);
+  table.add_ensemble({"spectrum_error_ensemble", period, "Spectrum error, mean spectrum", "", Better::lower},
+                     error.ensemble, error.lost, [members, w, &reference](std::span<const int> drawn) {
+                       return ensemble_error(members, drawn, w, reference);
+                     });
+  table.add({"spectrum_error", period, "Spectrum error, member median", ""},
+            [&](const MemberRecord& m) { return member_error(of(m), reference); });
+  for (int part = 0; part < kBands; ++part) {
+    const auto [first, last] = band(reference.wavenumbers, reference.mask, part, kBands);
+    table.add({fmt::format("spectrum_bias_{}", kBandNames[part]), period,
+               fmt::format("Log energy ratio, k {:.3g}-{:.3g}", first, last), "", Better::near_zero},
+              [&](const MemberRecord& m) {
+                return of(m).whole()
+                           ? log_bias(of(m).spectrum, reference.spectrum, reference.mask, part, kBands)
+                           : kInfinite;
+              });
+  }
+  table.add({"energy_ratio", period, "Energy / truth", "", Better::near_one},
+            [&](const MemberRecord& m) { return ratio(of(m), of(m).energy, reference.energy); });
+  table.add({"enstrophy_ratio", period, "Enstrophy / truth", "", Better::near_one},
+            [&](const MemberRecord& m) { return ratio(of(m), of(m).enstrophy, reference.enstrophy); });
+  table.add({"rate_ratio", period, "Rate of change R / truth", "", Better::near_one},
+            [&](const MemberRecord& m) { return ratio(of(m), of(m).rate, reference.rate); });
+  table.add({"w1", period, "W1 of the vorticity PDF", "std"}, [&](const MemberRecord& m) {
+    return of(m).whole() ? wasserstein1(m.*pixels, reference.pixels) : kInfinite;
+  });
+}
+
+void add_long_term(Table& table, const TruthReference& reference) {
+  table.add({"spectrum_drift", "all", "Drift of the spectrum error", "per 1000 steps", Better::near_zero},
+            [&](const MemberRecord& m) { return drift(m, reference); });
+  table.add({"autocorrelation_error", "all", "Error of C(tau)", ""}, [&](const MemberRecord& m) {
+    return m.first_nonfinite < 0 ? autocorrelation_error(m.autocorrelation, reference.autocorrelation)
+                                 : kInfinite;
+  });
+  table.add({"w1", "all", "W1 of the vorticity PDF", "std"}, [&](const MemberRecord& m) {
+    return m.first_nonfinite < 0 ? wasserstein1(m.all, reference.pixels) : kInfinite;
+  });
+}
+
+void add_short_term(Table& table, const ScoreSettings& settings) {
+  table.add({"nrmse", "early", "nRMSE against the paired truth", ""}, [](const MemberRecord& m) {
+    return m.windows[0].whole() && m.windows[0].paired > 0 ? m.windows[0].nrmse : kInfinite;
+  });
+  for (std::size_t i = 0; i < settings.correlation_thresholds.size(); ++i)
+    table.add({fmt::format("correlation_time_{:g}", settings.correlation_thresholds[i]), "all",
+               fmt::format("Time with correlation > {:g}", settings.correlation_thresholds[i]), "time",
+               Better::higher},
+              [i](const MemberRecord& m) { return m.correlation_time[i]; });
+}
+
+double distance_from_ideal(double value, Better better) {
+  if (std::isnan(value)) return kInfinite;
+  switch (better) {
+    case Better::lower:
+      return value;
+    case Better::higher:
+      return -value;
+    case Better::near_one:
+      return value > 0 ? std::abs(std::log(value)) : kInfinite;
+    case Better::near_zero:
+      return std::abs(value);
+  }
+  return kInfinite;
+}
+
+}  // namespace
+
+const char* name(Better better) {
+  switch (better) {
+    case Better::lower:
+      return "lower";
+    case Better::higher:
+      return "higher";
+    case Better::near_one:
+      return "near one";
+    case Better::near_zero:
+      return "near zero";
+  }
+  return "";
+}
+
+const char* name(Statistic statistic) {
+  switch (statistic) {
+    case Statistic::median_of_members:
+      return "median of members";
+    case Statistic::mean_of_members:
+      return "mean of members";
+    case Statistic::ensemble:
+      return "ensemble mean";
+  }
+  return "";
+}
+
+TruthReference make_reference(std::span<const MemberRecord> truth, std::vector<double> wavenumbers,
+                              double resolved, int first_shell, int last_shell,
+                              const RecordSettings& settings) {
+  require(!truth.empty(), "no truth trajectories to compare with");
+  TruthReference reference{.wavenumbers = std::move(wavenumbers),
+                           .spectrum = {},
+                           .autocorrelation = {},
+                           .energy = 0,
+                           .enstrophy = 0,
+                           .rate = 0,
+                           .pixels = {settings.yardstick.mean, settings.yardstick.standard_deviation},
+                           .mask = {},
+                           .interval = settings.interval,
+                           .frames = settings.frames};
+  reference.spectrum.assign(reference.wavenumbers.size(), 0.0);
+  reference.autocorrelation.assign(truth[0].autocorrelation.size(), 0.0);
+  double frames = 0;
+  for (const MemberRecord& member : truth) {
+    for (const WindowRecord& window : member.windows) {
+      const auto weight = static_cast<double>(window.frames);
+      frames += weight;
+      reference.energy += weight * window.energy;
+      reference.enstrophy += weight * window.enstrophy;
+      reference.rate += weight * window.rate;
+      for (std::size_t i = 0; i < reference.spectrum.size(); ++i)
+        reference.spectrum[i] += weight * window.spectrum[i];
+    }
+    for (std::size_t i = 0; i < reference.autocorrelation.size(); ++i)
+      reference.autocorrelation[i] += member.autocorrelation[i] / static_cast<double>(truth.size());
+    reference.pixels.add(member.all);
+  }
+  reference.energy /= frames;
+  reference.enstrophy /= frames;
+  reference.rate /= frames;
+  for (double& value : reference.spectrum) value /= frames;
+  reference.mask = make_mask(reference.wavenumbers, reference.spectrum, resolved, first_shell, last_shell);
+  return reference;
+}
+
+WindowError window_error(std::span<const MemberRecord> members, std::size_t window,
+                         const TruthReference& reference, const Bootstrap& bootstrap) {
+  WindowError error;
+  for (const MemberRecord& member : members) {
+    error.members.push_back(member_error(member.windows[window], reference));
+    error.lost += member.windows[window].whole() ? 0 : 1;
+  }
+  error.member_median = bootstrap.of_median(error.members);
+  error.ensemble = bootstrap.estimate(
+      [&](std::span<const int> drawn) { return ensemble_error(members, drawn, window, reference); });
+  return error;
+}
+
+std::vector<Score> score(std::span<const MemberRecord> members, const TruthReference& reference,
+                         const ScoreSettings& settings, const Bootstrap& bootstrap) {
+  require(static_cast<int>(members.size()) == bootstrap.members(), "{} members, bootstrap over {}",
+          members.size(), bootstrap.members());
+  Table table(members, bootstrap);
+  const Periods periods = Periods::of(members[0].windows.size());
+  add_stability(table, reference, settings);
+  add_window_scores(table, members, "early", periods.early, &MemberRecord::early, reference, bootstrap);
+  add_window_scores(table, members, "mid", periods.mid, &MemberRecord::mid, reference, bootstrap);
+  add_window_scores(table, members, "late", periods.late, &MemberRecord::late, reference, bootstrap);
+  add_long_term(table, reference);
+  if (!members[0].paired_nrmse.empty()) add_short_term(table, settings);
+  return table.take();
+}
+
+std::vector<PairedDifference> paired_differences(std::span<const Score> a, std::span<const Score> b,
+                                                 const Bootstrap& bootstrap) {
+  std::vector<PairedDifference> result;
+  for (const Score& first : a) {
+    const auto second =
+        std::find_if(b.begin(), b.end(), [&](const Score& s) { return s.info.id() == first.info.id(); });
+    if (second == b.end() || first.members.size() != second->members.size()) continue;
+    Estimate better_share{kUndefined, kUndefined, kUndefined};
+    if (!first.members.empty()) {
+      std::vector<double> better;
+      for (std::size_t m = 0; m < first.members.size(); ++m) {
+        const double x = distance_from_ideal(first.members[m], first.info.better);
+        const double y = distance_from_ideal(second->members[m], first.info.better);
+        better.push_back(x < y ? 1.0 : x > y ? 0.0 : 0.5);
+      }
+      better_share = bootstrap.of_mean(better);
+    }
+    const auto difference = [&](std::span<const int> drawn) {
+      return first.statistic(drawn) - second->statistic(drawn);
+    };
+    result.push_back({first.info, bootstrap.estimate(difference), better_share});
+  }
+  return result;
+}
+
+}  // namespace sns::metrics

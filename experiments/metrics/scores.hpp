@@ -1,0 +1,84 @@
+#pragma once
+// From the records of a method's members to its table of metrics. docs/metrics.md defines each of them.
+#include "experiments/metrics/member_record.hpp"
+#include "experiments/metrics/spectrum_error.hpp"
+#include "experiments/metrics/statistics.hpp"
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace sns::metrics {
+
+/// What counts as good.
+enum class Better { lower, higher, near_one, near_zero };
+const char* name(Better better);
+
+enum class Statistic { median_of_members, mean_of_members, ensemble };
+const char* name(Statistic statistic);
+
+struct MetricInfo {
+  std::string key;     ///< "spectrum_error"
+  std::string period;  ///< "early" | "mid" | "late" | "all"
+  std::string label;   ///< for tables
+  std::string unit;    ///< "" = dimensionless
+  Better better = Better::lower;
+  Statistic statistic = Statistic::median_of_members;
+  std::string id() const { return key + "/" + period; }
+};
+
+/// One metric of one method.
+struct Score {
+  MetricInfo info;
+  Estimate estimate{};
+  std::vector<double> members;  ///< per member, in file order; empty for ensemble statistics
+  int lost = 0;                 ///< members whose value is infinite or undefined
+  /// The statistic over drawn members; refers to the records and the reference it was made from.
+  std::function<double(std::span<const int>)> statistic;
+};
+
+/// The reference of all scores: the paired truth.
+struct TruthReference {
+  std::vector<double> wavenumbers;
+  std::vector<double> spectrum;         ///< mean over members and all frames after the first
+  std::vector<double> autocorrelation;  ///< mean over members
+  double energy, enstrophy, rate;       ///< means over members and frames
+  Distribution pixels;                  ///< pooled
+  ShellMask mask;
+  double interval;      ///< time between frames
+  std::int64_t frames;  ///< of the truth trajectories
+};
+TruthReference make_reference(std::span<const MemberRecord> truth, std::vector<double> wavenumbers,
+                              double resolved, int first_shell, int last_shell, const RecordSettings& settings);
+
+struct ScoreSettings {
+  double frozen_factor = 0.1;
+  std::vector<double> correlation_thresholds;
+};
+/// All scores of one method. Those of the short term are left out where the records hold none. `members` and
+/// `reference` must outlive the result.
+std::vector<Score> score(std::span<const MemberRecord> members, const TruthReference& reference,
+                         const ScoreSettings& settings, const Bootstrap& bootstrap);
+
+/// Spectrum error of one window: of each member (infinite unless all its frames are finite), and of the mean
+/// spectrum of the members with a finite frame.
+struct WindowError {
+  std::vector<double> members;
+  Estimate member_median, ensemble;
+  int lost = 0;  ///< members with a frame that is not finite
+};
+WindowError window_error(std::span<const MemberRecord> members, std::size_t window,
+                         const TruthReference& reference, const Bootstrap& bootstrap);
+
+/// Difference a - b of one score of two methods over the same members, from common draws.
+struct PairedDifference {
+  MetricInfo info;
+  Estimate difference;    ///< of the statistics
+  Estimate better_share;  ///< NaN for ensemble statistics; else the share of members in which a is nearer to
+                          ///< the ideal than b; ties count half
+};
+std::vector<PairedDifference> paired_differences(std::span<const Score> a, std::span<const Score> b,
+                                                 const Bootstrap& bootstrap);
+
+}  // namespace sns::metrics
