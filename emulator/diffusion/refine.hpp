@@ -11,7 +11,7 @@ namespace sns {
 
 struct RefineOptions {
   Path path = Path::A;
-  Rule rule = Rule::inclusive;
+  SweepRule rule = SweepRule::inclusive;
   int level_floor = 0;  ///< predicted levels below are raised to it
   int threshold =
       -1;  ///< samples with neither predicted level above it are left as they are (-1: all are refined)

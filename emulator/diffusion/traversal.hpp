@@ -16,7 +16,7 @@ enum class Path {
 };
 
 /// Where a sweep starts.
-enum class Rule {
+enum class SweepRule {
   /// Every sample from its own level p down to 0, p+1 reverse steps, whatever its batch mates are. A frame at
   /// p = 0 is noised at level 0 and gets one deterministic step; `threshold` is what leaves samples alone.
   inclusive,
@@ -27,7 +27,7 @@ enum class Rule {
 
 /// ConfigError that lists the names otherwise: "A", "B", "C", "fixed_past"; "inclusive", "reference".
 Path parse_path(const std::string& name);
-Rule parse_rule(const std::string& name);
+SweepRule parse_rule(const std::string& name);
 const std::vector<std::string>& path_names();
 const std::vector<std::string>& rule_names();
 
@@ -43,6 +43,6 @@ struct Move {
 using Walk = std::vector<Move>;
 
 /// The walks of a batch; one per element of `levels`.
-std::vector<Walk> plan_walks(Path path, Rule rule, const std::vector<Levels>& levels);
+std::vector<Walk> plan_walks(Path path, SweepRule rule, const std::vector<Levels>& levels);
 
 }  // namespace sns

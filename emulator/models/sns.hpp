@@ -37,7 +37,7 @@ class Sns : public Model {
  private:
   SnsNet net_;
   Schedule schedule_;
-  torch::Tensor noise_std_;  // float32 [S] on the device
+  torch::Tensor signal_, noise_std_;  // float32 [S] on the device
   bool scaled_;
 };
 

@@ -5,6 +5,11 @@
 #include <memory>
 
 namespace sns {
+namespace blocks {
+class PeriodicConvolution;
+class PointConvolution;
+class Linear;
+}  // namespace blocks
 
 /// Classifier of the noise level of one frame, on the bottleneck of the U-Net (regressor block of the
 /// reference code): conv3x3(gelu x) -> conv1x1(gelu) -> flatten -> Linear -> gelu -> Linear.
@@ -20,7 +25,9 @@ class NoiseHeadImpl : public torch::nn::Module {
   static int features(int points);
 
  private:
-  std::shared_ptr<torch::nn::Module> conv1_, conv2_, linear1_, linear2_;
+  std::shared_ptr<blocks::PeriodicConvolution> conv1_;
+  std::shared_ptr<blocks::PointConvolution> conv2_;
+  std::shared_ptr<blocks::Linear> linear1_, linear2_;
 };
 using NoiseHead = std::shared_ptr<NoiseHeadImpl>;
 

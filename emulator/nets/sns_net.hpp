@@ -40,7 +40,7 @@ class SnsNetImpl : public torch::nn::Module {
 
  private:
   UNetBody body_;
-  std::shared_ptr<torch::nn::Module> mlp_[2][2];  // [past, present][first, second layer]
+  std::shared_ptr<blocks::Linear> mlp_[2][2];  // [past, present][first, second layer]
   NoiseHead head_past_, head_present_;
 };
 using SnsNet = std::shared_ptr<SnsNetImpl>;

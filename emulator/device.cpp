@@ -1,0 +1,48 @@
+#include "emulator/device.hpp"
+
+#include "core/error.hpp"
+#include "core/log.hpp"
+
+#include <torch/cuda.h>
+
+#include <dlfcn.h>
+
+#include <charconv>
+
+namespace sns {
+
+const std::string& load_cuda_backend() {
+  static const std::string why = []() -> std::string {
+    if (!dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL)) {
+      const char* const message = dlerror();
+      return message ? message : "libtorch_cuda.so cannot be opened";
+    }
+    return torch::cuda::device_count() > 0 ? "" : "no GPU found";
+  }();
+  return why;
+}
+
+torch::Device pick_device(const std::string& name) {
+  if (name == "cpu") return torch::kCPU;
+  if (name == "auto") {
+    if (load_cuda_backend().empty()) return {torch::kCUDA, 0};
+    log::info("device: CPU ({})", load_cuda_backend());
+    return torch::kCPU;
+  }
+  int index = 0;
+  bool known = name == "cuda";
+  if (name.starts_with("cuda:")) {
+    const char* const end = name.data() + name.size();
+    const auto [last, error] = std::from_chars(name.data() + 5, end, index);
+    known = error == std::errc() && last == end && index >= 0;
+  }
+  if (!known) fail<ConfigError>("run.device is '{}'; allowed are auto, cpu, cuda, cuda:N", name);
+  require(load_cuda_backend().empty(), "run.device is '{}', but CUDA cannot be used: {}", name,
+          load_cuda_backend());
+  const auto count = static_cast<int>(torch::cuda::device_count());
+  require(index < count, "run.device is '{}', but this machine has {} GPU{}", name, count,
+          count == 1 ? "" : "s");
+  return {torch::kCUDA, static_cast<c10::DeviceIndex>(index)};
+}
+
+}  // namespace sns

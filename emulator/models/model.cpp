@@ -1,0 +1,119 @@
+#include "emulator/models/model.hpp"
+
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "emulator/models/gaussian.hpp"
+#include "emulator/models/sns.hpp"
+#include "emulator/safetensors.hpp"
+
+#include <c10/core/GradMode.h>
+
+#include <set>
+
+namespace sns {
+namespace {
+
+std::string text(at::IntArrayRef shape) {
+  std::string out;
+  for (const auto n : shape) out += (out.empty() ? "" : ", ") + std::to_string(n);
+  return "[" + out + "]";
+}
+
+/// "a, b, c and 4 more"
+std::string first_few(const std::vector<std::string>& items) {
+  constexpr std::size_t kShown = 3;
+  std::string out;
+  for (std::size_t i = 0; i < std::min(kShown, items.size()); ++i) out += (i ? ", " : "") + items[i];
+  if (items.size() > kShown) out += fmt::format(" and {} more", items.size() - kShown);
+  return out;
+}
+
+}  // namespace
+
+Model::Model(ModelConfig config, torch::Device device) : config_(std::move(config)), device_(device) {}
+
+double Model::field_std() const {
+  require(config_.field_std.has_value(),
+          "the model's field_std is not known; train it, or set models.<name>.field_std");
+  return *config_.field_std;
+}
+
+Weights parse_weights(const std::string& name) {
+  if (name == "raw") return Weights::raw;
+  if (name == "ema") return Weights::ema;
+  fail<ConfigError>("weights is '{}'; allowed are raw, ema", name);
+}
+
+const char* file_name(Weights weights) {
+  return weights == Weights::raw ? "model.safetensors" : "ema.safetensors";
+}
+
+std::unique_ptr<Model> make_model(const ModelConfig& config, std::uint64_t seed, torch::Device device) {
+  if (config.kind == "gaussian") return std::make_unique<GaussianEmulator>(config, seed, device);
+  if (config.kind == "sns") return std::make_unique<Sns>(config, seed, device);
+  fail<ConfigError>("model kind is '{}'; allowed are gaussian, sns", config.kind);
+}
+
+std::unique_ptr<Model> load_model(const std::filesystem::path& folder, Weights weights, torch::Device device) {
+  const auto config_file = folder / "config.yaml", weights_file = folder / file_name(weights);
+  for (const auto& file : {config_file, weights_file})
+    require(std::filesystem::exists(file), "{}: not a folder of weights, {} is missing", folder.string(),
+            file.filename().string());
+  auto model = make_model(load_model_config(config_file), 0, device);
+  load_weights(model->network(), weights_file);
+  return model;
+}
+
+template <class T>
+std::unique_ptr<T> load_model_as(const std::filesystem::path& folder, Weights weights, torch::Device device) {
+  std::unique_ptr<Model> model = load_model(folder, weights, device);
+  T* const typed = dynamic_cast<T*>(model.get());
+  require(typed != nullptr, "{}: holds a model of kind '{}', which cannot be used here", folder.string(),
+          model->config().kind);
+  model.release();
+  return std::unique_ptr<T>(typed);
+}
+template std::unique_ptr<GaussianEmulator> load_model_as<GaussianEmulator>(const std::filesystem::path&,
+                                                                           Weights, torch::Device);
+template std::unique_ptr<Sns> load_model_as<Sns>(const std::filesystem::path&, Weights, torch::Device);
+
+void load_weights(torch::nn::Module& module, const std::filesystem::path& file) {
+  const SafeTensors tensors(file);
+  auto parameters = module.named_parameters();
+  std::vector<std::string> missing, misshapen, unexpected;
+  std::set<std::string> known;
+  for (const auto& item : parameters) {
+    known.insert(item.key());
+    if (!tensors.contains(item.key())) {
+      missing.push_back(item.key());
+    } else if (const auto shape = tensors.shape(item.key()); item.value().sizes() != at::IntArrayRef(shape)) {
+      misshapen.push_back(
+          fmt::format("{} is {}, the network has {}", item.key(), text(shape), text(item.value().sizes())));
+    }
+  }
+  for (const auto& name : tensors.names())
+    if (!known.contains(name)) unexpected.push_back(name);
+  std::string problems;
+  const auto report = [&](const char* what, const std::vector<std::string>& items) {
+    if (!items.empty()) problems += fmt::format("; {} {}: {}", items.size(), what, first_few(items));
+  };
+  report("mis-shaped", misshapen);
+  report("missing", missing);
+  report("unexpected", unexpected);
+  require(problems.empty(), "{}: weights of another architecture{}", file.string(), problems);
+
+  c10::AutoGradMode no_grad(false);
+  for (auto& item : parameters) item.value().copy_(tensors.tensor(item.key()));
+}
+
+void save_weights(const torch::nn::Module& module, const std::filesystem::path& file) {
+  NamedTensors tensors;
+  for (const auto& item : module.named_parameters()) tensors.emplace_back(item.key(), item.value().detach());
+  save_safetensors(file, tensors);
+}
+
+void save_model_config(const ModelConfig& config, const std::filesystem::path& folder) {
+  write_text(folder / "config.yaml", to_yaml(config));
+}
+
+}  // namespace sns

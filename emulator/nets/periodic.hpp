@@ -1,0 +1,11 @@
+#pragma once
+#include <torch/types.h>
+
+namespace sns {
+
+/// 3x3 convolution with periodic boundaries. x [B, i, n, m], weight [o, i, 3, 3], bias [o];
+/// stride 1 or 2. Differentiable.
+torch::Tensor periodic_convolution(const torch::Tensor& x, const torch::Tensor& weight,
+                                   const torch::Tensor& bias, int stride = 1);
+
+}  // namespace sns

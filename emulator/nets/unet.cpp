@@ -1,0 +1,149 @@
+#include "emulator/nets/unet.hpp"
+
+#include "core/error.hpp"
+#include "emulator/nets/blocks.hpp"
+
+#include <ATen/Functions.h>
+
+namespace sns {
+namespace {
+
+using blocks::Downsample;
+using blocks::PeriodicConvolution;
+using blocks::Stage;
+using blocks::Upsample;
+
+/// Children "0", "1", ... of different kinds.
+class Sequence : public torch::nn::Module {
+ public:
+  template <class Block>
+  void add(std::shared_ptr<Block> block) {
+    register_module(std::to_string(children().size()), std::move(block));
+  }
+};
+
+bool attends(const UNetConfig& config, std::size_t level) {
+  return level < config.attention_levels.size() && config.attention_levels[level];
+}
+
+std::string text(at::IntArrayRef shape) {
+  std::string out;
+  for (const auto n : shape) out += (out.empty() ? "" : ", ") + std::to_string(n);
+  return "[" + out + "]";
+}
+
+}  // namespace
+
+void check(const UNetConfig& config) {
+  const auto need = [](bool condition, const std::string& what) {
+    if (!condition) throw ConfigError("network: " + what);
+  };
+  need(config.channels_in > 0 && config.channels_out > 0, "numbers of channels must be positive");
+  need(config.hidden > 0, fmt::format("hidden is {}; it must be positive", config.hidden));
+  need(config.blocks > 0, fmt::format("blocks is {}; it must be at least 1", config.blocks));
+  need(!config.multipliers.empty(), "multipliers is empty; give one per resolution level");
+  for (const int m : config.multipliers)
+    need(m > 0, fmt::format("multipliers holds {}; each must be positive", m));
+  const int shrink = 1 << (config.multipliers.size() - 1);
+  need(config.image > 0 && config.image % shrink == 0 && config.image / shrink >= 2,
+       fmt::format("images of {0}x{0} points cannot be halved {1} times (multipliers has {2} levels)",
+                   config.image, config.multipliers.size() - 1, config.multipliers.size()));
+  need(config.attention_levels.size() <= config.multipliers.size(),
+       fmt::format("attention names {} levels, the network has {}", config.attention_levels.size(),
+                   config.multipliers.size()));
+}
+
+int bottleneck_channels(const UNetConfig& config) {
+  int channels = config.hidden;
+  for (const int m : config.multipliers) channels *= m;
+  return channels;
+}
+
+int bottleneck_points(const UNetConfig& config) {
+  return config.image >> (config.multipliers.size() - 1);
+}
+
+UNetBody::UNetBody(const UNetConfig& config, int embeddings, int embedding_width) : config_(config) {
+  check(config);
+  const bool keys = config.softmax_over_keys;
+  const std::size_t levels = config.multipliers.size();
+  image_proj = std::make_shared<PeriodicConvolution>(config.channels_in, config.hidden);
+
+  auto way_down = std::make_shared<Sequence>();
+  std::vector<int> skip = {config.hidden};  // channels of every skip connection
+  int channels = config.hidden;
+  for (std::size_t level = 0; level < levels; ++level) {
+    const int wider = channels * config.multipliers[level];
+    for (int b = 0; b < config.blocks; ++b) {
+      way_down->add(std::make_shared<Stage>(channels, wider, attends(config, level), keys));
+      channels = wider;
+      skip.push_back(channels);
+    }
+    if (level + 1 < levels) {
+      way_down->add(std::make_shared<Downsample>(channels));
+      skip.push_back(channels);
+    }
+  }
+  down = way_down;
+  middle = std::make_shared<blocks::Middle>(channels, config.attention_middle, keys);
+
+  auto way_up = std::make_shared<Sequence>();
+  const auto add_up = [&](int out, std::size_t level) {
+    way_up->add(std::make_shared<Stage>(channels + skip.back(), out, attends(config, level), keys, embeddings,
+                                        embedding_width));
+    skip.pop_back();
+    channels = out;
+  };
+  for (std::size_t level = levels; level-- > 0;) {
+    for (int b = 0; b < config.blocks; ++b) add_up(channels, level);
+    add_up(channels / config.multipliers[level], level);
+    if (level > 0) way_up->add(std::make_shared<Upsample>(channels));
+  }
+  up = way_up;
+  final = std::make_shared<PeriodicConvolution>(channels, config.channels_out);
+}
+
+Encoded UNetBody::encode(const torch::Tensor& x) const {
+  require(x.dim() == 4 && x.size(1) == config_.channels_in && x.size(2) == config_.image &&
+              x.size(3) == config_.image,
+          "the network takes input of shape [B, {0}, {1}, {1}], got {2}", config_.channels_in, config_.image,
+          text(x.sizes()));
+  Encoded encoded;
+  torch::Tensor h = image_proj->as<PeriodicConvolution>()->forward(x);
+  encoded.skips.push_back(h);
+  for (const auto& block : down->children()) {
+    if (const auto* stage = block->as<Stage>())
+      h = stage->forward(h);
+    else
+      h = block->as<Downsample>()->forward(h);
+    encoded.skips.push_back(h);
+  }
+  encoded.bottleneck = middle->as<blocks::Middle>()->forward(h);
+  return encoded;
+}
+
+torch::Tensor UNetBody::decode(const Encoded& encoded, const std::vector<torch::Tensor>& embeddings) const {
+  torch::Tensor h = encoded.bottleneck;
+  auto skip = encoded.skips.rbegin();
+  for (const auto& block : up->children()) {
+    if (const auto* stage = block->as<Stage>())
+      h = stage->forward(at::cat({h, *skip++}, 1), embeddings);
+    else
+      h = block->as<Upsample>()->forward(h);
+  }
+  return final->as<PeriodicConvolution>()->forward(at::gelu(h));
+}
+
+UNetImpl::UNetImpl(const UNetConfig& config) : torch::nn::Module("UNet"), body_(config) {
+  register_module("image_proj", body_.image_proj);
+  register_module("down", body_.down);
+  register_module("middle", body_.middle);
+  register_module("up", body_.up);
+  register_module("final", body_.final);
+}
+
+torch::Tensor UNetImpl::forward(const torch::Tensor& x) {
+  return body_.decode(body_.encode(x));
+}
+
+}  // namespace sns
