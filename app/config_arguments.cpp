@@ -3,6 +3,8 @@
 #include "core/error.hpp"
 #include "core/stop.hpp"
 
+#include <algorithm>
+
 namespace sns {
 
 void ConfigArguments::add_to(CLI::App& verb) {
@@ -18,6 +20,15 @@ Config ConfigArguments::load() const {
     }
   }
   return Config::load(file, overrides);
+}
+
+std::vector<std::string> other_blocks(const std::vector<std::string>& used) {
+  std::vector<std::string> others;
+  for (const char* block :
+       {"run", "solver", "simulate", "datagen", "models", "rollout", "evaluate", "figure"}) {
+    if (std::find(used.begin(), used.end(), block) == used.end()) others.push_back(block);
+  }
+  return others;
 }
 
 void add_time_budget(CLI::App& verb) {

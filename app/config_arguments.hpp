@@ -19,6 +19,9 @@ struct ConfigArguments {
   Config load() const;
 };
 
+/// The top-level blocks of a configuration file apart from `used`: those that a verb lets pass unread.
+std::vector<std::string> other_blocks(const std::vector<std::string>& used);
+
 /// Adds `--time-budget SECONDS`: the verb saves its state and stops (exit code 75) when they have passed.
 void add_time_budget(CLI::App& verb);
 

@@ -235,8 +235,8 @@ FolderLock::FolderLock(const fs::path& folder) {
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) {
       const std::string holder = read_text(file);
-      fail("folder {} is in use by another process{}; wait for it to end or choose another folder",
-           folder.string(), holder.empty() ? "" : " (" + holder + ")");
+      fail<FolderBusy>("folder {} is in use by another process{}; wait for it to end or choose another folder",
+                       folder.string(), holder.empty() ? "" : " (" + holder + ")");
     }
     log::warn("folder {} cannot be locked ({}); make sure that no other process writes to it", folder.string(),
               reason(errno));

@@ -1,5 +1,7 @@
 #pragma once
 // Files that are never half written, run folders, and content hashes.
+#include "core/error.hpp"
+
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -30,7 +32,13 @@ std::string sha256_file(const std::filesystem::path& file);
 /// 64-bit FNV-1a, for short ids that need no security.
 std::uint64_t fnv1a(std::string_view bytes, std::uint64_t seed = 0xcbf29ce484222325ULL);
 
-/// Held while a process writes to a folder: a second writer gets a clear Error. Released by the kernel when
+/// Another process holds the folder.
+class FolderBusy : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Held while a process writes to a folder: a second writer gets FolderBusy. Released by the kernel when
 /// the process ends, however it ends.
 class FolderLock {
  public:

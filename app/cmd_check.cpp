@@ -1,0 +1,121 @@
+#include "app/commands.hpp"
+#include "app/config_arguments.hpp"
+#include "core/error.hpp"
+#include "core/run_config.hpp"
+#include "datagen/frame_log.hpp"
+#include "datagen/generate.hpp"
+#include "datagen/simulate.hpp"
+#include "datagen/well_file.hpp"
+
+#include <chrono>
+#include <memory>
+
+namespace sns {
+namespace {
+
+std::string human_seconds(double seconds) {
+  if (seconds < 120) return fmt::format("{:.3g} s", seconds);
+  if (seconds < 7200) return fmt::format("{:.3g} min", seconds / 60);
+  if (seconds < 172800) return fmt::format("{:.3g} h", seconds / 3600);
+  return fmt::format("{:.3g} days", seconds / 86400);
+}
+
+std::string shape_of(const std::vector<Axis>& axes) {
+  std::string text;
+  for (const Axis& axis : axes)
+    text += fmt::format("{}{} {}", text.empty() ? "" : " x ", axis.coordinates.size(), axis.name);
+  return text;
+}
+
+/// Member steps per second of a batch, from a few steps of the real solver.
+double measure_speed(Solver& solver) {
+  using Clock = std::chrono::steady_clock;
+  constexpr double kSeconds = 0.5;
+  for (int m = 0; m < solver.members(); ++m) solver.initialise(m, static_cast<std::uint64_t>(m));
+  solver.advance(1);
+  const auto start = Clock::now();
+  double elapsed = 0;
+  std::int64_t steps = 0;
+  while (elapsed < kSeconds) {
+    solver.advance(1);
+    ++steps;
+    elapsed = std::chrono::duration<double>(Clock::now() - start).count();
+  }
+  return static_cast<double>(steps) * solver.members() / elapsed;
+}
+
+void print_data_set(const DatagenPlan& plan, const SolverInfo& info, double speed, int threads) {
+  const auto axes = coarse_axes(info, plan.coarsen);
+  std::string splits;
+  for (const Split& split : plan.splits) {
+    splits += fmt::format("{}{} {}", splits.empty() ? "" : ", ", split.trajectories, split.name);
+  }
+  const auto bytes = static_cast<double>(dataset_bytes(plan, info));
+  const std::int64_t steps = plan.step_of(plan.records() - 1);
+  const int members = batch_members(plan, info, threads);
+  std::size_t points = 1;
+  for (const Axis& axis : axes) points *= axis.coordinates.size();
+  fmt::print("\ndata set\n");
+  fmt::print("  trajectories     {} ({}) in {} files\n", plan.trajectories(), splits, plan.groups().size());
+  fmt::print("  each             {} steps, of which {} spin-up; {} samples of {} frames, {:g} {} apart\n",
+             steps, plan.spinup_steps, plan.samples_per_trajectory, plan.frames,
+             info.dt * static_cast<double>(plan.steps_per_frame), info.time_units);
+  fmt::print("  frame            {}, {} fields, float32\n", shape_of(axes), info.fields.size());
+  fmt::print("  disk             {} (and {} while it is made)\n", human_bytes(bytes),
+             human_bytes(bytes * members / static_cast<double>(plan.trajectories())));
+  fmt::print("  memory           {} of frames for {} members, and the solver\n",
+             human_bytes(static_cast<double>(chunk_frames(plan.frames, points) * members) * 8 *
+                         static_cast<double>(points * info.fields.size())),
+             members);
+  fmt::print("  time             {} at {:.4g} steps/s\n",
+             human_seconds(static_cast<double>(steps * plan.trajectories()) / speed), speed);
+}
+
+void print_simulation(const SimulatePlan& plan, const SolverInfo& info, double speed) {
+  fmt::print("\nsimulate\n");
+  fmt::print("  run              {} members, {} steps, a frame every {} ({:g} {})\n", plan.members, plan.steps,
+             plan.every, info.dt * static_cast<double>(plan.every), info.time_units);
+  fmt::print("  frame            {}, {} fields\n", shape_of(coarse_axes(info, plan.coarsen)),
+             info.fields.size());
+  fmt::print("  disk             {}\n", human_bytes(static_cast<double>(simulate_bytes(plan, info))));
+  fmt::print("  time             {}\n", human_seconds(static_cast<double>(plan.steps * plan.members) / speed));
+}
+
+void run_check(const ConfigArguments& arguments) {
+  const Config config = arguments.load();
+  const RunConfig run = read_run(config);
+  const SolverSource source(config, run);
+  const SolverInfo& info = source.info();
+  const DatagenPlan data = read_datagen_plan(config.root().child("datagen"), run.name, run.seed);
+  const SimulatePlan simulation = read_simulate_plan(config.root().child("simulate"), run.seed);
+  require_divisible(info, data.coarsen);
+  require_divisible(info, simulation.coarsen);
+  config.finish({"models", "rollout", "evaluate", "figure"});
+
+  fmt::print("{}\n", config.resolved_yaml());
+  fmt::print("solver\n  {}\n  {}\n  grid             {}\n  backend          {}, {}, {} threads\n", info.title,
+             info.pde, shape_of(info.axes), info.backend, info.precision, run.threads);
+  const int members = batch_members(data, info, run.threads);
+  const double speed = measure_speed(*source.make(members));
+  fmt::print("  speed            {:.4g} steps/s in a batch of {} members (measured now)\n", speed, members);
+  print_simulation(simulation, info, speed);
+  print_data_set(data, info, speed, run.threads);
+}
+
+}  // namespace
+
+void add_check(CLI::App& app) {
+  CLI::App* verb = app.add_subcommand("check", "validate a configuration and estimate its cost; run nothing");
+  auto arguments = std::make_shared<ConfigArguments>();
+  arguments->add_to(*verb);
+  verb->footer(
+      "Prints the resolved configuration, shapes, memory, disk and a time estimate (from half a second of "
+      "solver\n"
+      "steps); writes nothing.\n"
+      "Examples:\n"
+      "  sns check yaml/kolmogorov/quickstart.yaml\n"
+      "  sns check yaml/kolmogorov/quickstart.yaml solver.grid.points=512 datagen.trajectories=1000");
+  verb->callback([arguments] { run_check(*arguments); });
+}
+
+}  // namespace sns

@@ -1,0 +1,161 @@
+#include "app/commands.hpp"
+#include "core/build_info.hpp"
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "core/hdf5.hpp"
+#include "core/parallel.hpp"
+#include "datagen/frame_log.hpp"
+#include "datagen/manifest.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+
+namespace sns {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string gpu_description() {
+  if (!fs::exists("/proc/driver/nvidia/gpus")) return "none (no NVIDIA driver)";
+  std::string text;
+  for (const auto& gpu : fs::directory_iterator("/proc/driver/nvidia/gpus")) {
+    std::ifstream file(gpu.path() / "information");
+    for (std::string line; std::getline(file, line);) {
+      if (!line.starts_with("Model:")) continue;
+      const std::size_t start = line.find_first_not_of(" \t", 6);
+      if (start != std::string::npos) text += (text.empty() ? "" : ", ") + line.substr(start);
+    }
+  }
+  return text.empty() ? "driver without a device" : text;
+}
+
+void print_program() {
+  const BuildInfo& build = build_info();
+  fmt::print("sns              {} (commit {}{})\n", build.version, build.git_commit,
+             build.git_dirty ? ", modified" : "");
+  fmt::print("compiler         {}\n", build.compiler);
+  fmt::print("flags            {}\n", build.flags);
+  fmt::print("HDF5             {}\n", h5::version());
+  fmt::print("solver backends  fftw{}\n", SNS_HAVE_CUDA ? ", cufft" : " (cufft: built without CUDA)");
+  fmt::print("emulators        {}\n", SNS_TORCH_TEXT);
+  fmt::print("GPU              {}\n", gpu_description());
+  fmt::print("threads          {}\n", default_threads());
+}
+
+void print_data_set(const fs::path& folder) {
+  const Manifest manifest = read_manifest(folder);
+  std::map<std::string, std::pair<std::int64_t, std::size_t>> splits;
+  std::uint64_t bytes = 0;
+  std::size_t failed = 0;
+  for (const FileRecord& record : manifest.files) {
+    splits[record.group.split].first += record.samples;
+    splits[record.group.split].second += record.path.empty() ? 0 : 1;
+    bytes += record.bytes;
+    failed += record.failed.size();
+  }
+  fmt::print("data set         {}\n", folder.string());
+  for (const auto& [split, counts] : splits) {
+    fmt::print("{:<16} {} samples in {} files\n", split, counts.first, counts.second);
+  }
+  fmt::print("size             {}\nfailed           {} trajectories\n", human_bytes(static_cast<double>(bytes)),
+             failed);
+  const auto [statistics, over] = training_statistics(manifest.files);
+  for (const auto& [field, s] : statistics) {
+    fmt::print("{:<16} mean {:.6g}, std {:.6g}, std of differences {:.6g} ({})\n", field, s.value.mean,
+               s.value.standard_deviation(), s.delta.standard_deviation(), over);
+  }
+  fmt::print("data hash        {}\n\n{}", manifest.data_hash, read_text(folder / "config.yaml"));
+}
+
+void print_group(const h5::Group& group, const std::string& prefix) {
+  for (const std::string& name : group.names()) {
+    if (group.is_group(name)) {
+      print_group(group.group(name), prefix + name + "/");
+    } else {
+      const h5::Dataset dataset = group.dataset(name);
+      fmt::print("{:<40} {} ({})\n", prefix + name, h5::name(dataset.kind()), fmt::join(dataset.shape(), ", "));
+    }
+  }
+}
+
+void print_hdf5(const fs::path& path) {
+  const h5::File file = h5::File::open_read(path);
+  for (const char* name : {"title", "pde", "method", "dataset_name"}) {
+    if (file.has_attribute(name)) fmt::print("{:<16} {}\n", name, file.attribute<std::string>(name));
+  }
+  print_group(file, "/");
+  if (!file.exists("provenance")) return;
+  const h5::Group provenance = file.group("provenance");
+  for (const char* name : {"sns_version", "git_commit", "created_utc", "fft_backend", "precision"}) {
+    if (provenance.has_attribute(name))
+      fmt::print("{:<16} {}\n", name, provenance.attribute<std::string>(name));
+  }
+}
+
+/// Header of a safetensors file: u64 length, then JSON {name: {dtype, shape, data_offsets}}.
+void print_safetensors(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::uint64_t length = 0;
+  file.read(reinterpret_cast<char*>(&length), sizeof(length));
+  constexpr std::uint64_t kMaximum = 100'000'000;
+  require(file.good() && length > 0 && length <= kMaximum, "{} is not a safetensors file", path.string());
+  std::string header(length, '\0');
+  file.read(header.data(), static_cast<std::streamsize>(length));
+  require(file.good(), "{} is truncated", path.string());
+  const auto json = nlohmann::json::parse(header, nullptr, false);
+  require(json.is_object(), "{} is not a safetensors file", path.string());
+  std::uint64_t total = 0;
+  for (const auto& [name, tensor] : json.items()) {
+    if (name == "__metadata__") {
+      for (const auto& [key, value] : tensor.items()) {
+        fmt::print("{:<16} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+      }
+      continue;
+    }
+    const auto shape = tensor.at("shape").get<std::vector<std::uint64_t>>();
+    total += h5::element_count(shape);
+    fmt::print("{:<60} {} ({})\n", name, tensor.at("dtype").get<std::string>(), fmt::join(shape, ", "));
+  }
+  fmt::print("values           {}\n", total);
+}
+
+void print_run(const fs::path& folder) {
+  fmt::print("run              {}\n", folder.string());
+  for (const char* part : {"dataset", "truth", "models", "rollouts", "evaluation", "figures", "report.html"}) {
+    fmt::print("{:<16} {}\n", part, fs::exists(folder / part) ? "there" : "not yet");
+  }
+  for (const char* part : {"dataset", "truth"}) {
+    if (!fs::exists(folder / part / "MANIFEST.jsonl")) continue;
+    fmt::print("\n");
+    print_data_set(folder / part);
+  }
+}
+
+void run_info(const fs::path& path) {
+  if (path.empty()) return print_program();
+  require(fs::exists(path), "{} does not exist", path.string());
+  if (fs::is_directory(path))
+    return fs::exists(path / "MANIFEST.jsonl") ? print_data_set(path) : print_run(path);
+  if (path.extension() == ".safetensors") return print_safetensors(path);
+  print_hdf5(path);
+}
+
+}  // namespace
+
+void add_info(CLI::App& app) {
+  CLI::App* verb = app.add_subcommand("info", "versions, backends and devices; or what a file or folder holds");
+  auto path = std::make_shared<fs::path>();
+  verb->add_option("PATH", *path, "data set folder, run folder, HDF5 file or weights (.safetensors)");
+  verb->footer(
+      "Examples:\n"
+      "  sns info\n"
+      "  sns info runs/kolmogorov-quickstart/dataset\n"
+      "  sns info flow.h5");
+  verb->callback([path] { run_info(*path); });
+}
+
+}  // namespace sns

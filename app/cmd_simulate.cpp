@@ -1,0 +1,96 @@
+#include "app/commands.hpp"
+#include "app/config_arguments.hpp"
+#include "core/error.hpp"
+#include "core/run_config.hpp"
+#include "datagen/simulate.hpp"
+
+#include <memory>
+#include <optional>
+
+namespace sns {
+namespace {
+
+struct SimulateArguments {
+  ConfigArguments config;
+  SimulateOptions options;
+  std::string initial;
+  std::optional<int> members;
+  std::optional<std::int64_t> steps, every;
+  bool full = false;
+};
+
+/// The `simulate` block with the options of the command line on top.
+SimulatePlan plan_of(const SimulateArguments& arguments, Section section, const RunConfig& run,
+                     const SolverInfo& info) {
+  SimulatePlan plan = read_simulate_plan(section, run.seed);
+  const bool members_given = arguments.members || section.has("members");
+  plan.full = arguments.full;
+  plan.steps = arguments.steps.value_or(plan.steps);
+  if (arguments.every) {
+    if (plan.diagnostics_every == plan.every) plan.diagnostics_every = *arguments.every;
+    plan.every = *arguments.every;
+  }
+  plan.members = arguments.members.value_or(plan.members);
+  if (plan.steps > 0 && plan.every > plan.steps) {
+    fail<ConfigError>("a frame every {} steps does not fit into {} steps; give --every", plan.every,
+                      plan.steps);
+  }
+  if (!arguments.initial.empty()) {
+    plan.initial = read_initial_states(arguments.initial, info);
+    if (members_given && plan.members != plan.initial->members) {
+      fail<ConfigError>("{} holds {} initial states, but {} members are asked for", arguments.initial,
+                        plan.initial->members, plan.members);
+    }
+    plan.members = plan.initial->members;
+  }
+  return plan;
+}
+
+void run_simulate(const SimulateArguments& arguments) {
+  const Config config = arguments.config.load();
+  const RunConfig run = read_run(config);
+  const SolverSource source(config, run);
+  const SimulatePlan plan = plan_of(arguments, config.root().child("simulate"), run, source.info());
+  config.finish(other_blocks({"run", "solver", "simulate"}));
+  SimulateOptions options = arguments.options;
+  if (options.output.empty()) options.output = run.output / "simulate.h5";
+  simulate(plan, source, config.resolved_yaml(), options);
+  fmt::print("{}\n", options.output.string());
+}
+
+}  // namespace
+
+void add_simulate(CLI::App& app) {
+  CLI::App* verb = app.add_subcommand("simulate", "run a solver and write its frames and diagnostics");
+  auto arguments = std::make_shared<SimulateArguments>();
+  arguments->config.add_to(*verb);
+  verb->add_option("-o,--output", arguments->options.output, "output file (default: simulate.h5 in run.output)")
+      ->type_name("OUT.h5");
+  verb->add_option("--initial", arguments->initial,
+                   "initial states: float32 or float64, (x, y) or (member, x, y) on the solver's grid")
+      ->type_name("FILE.h5:/PATH");
+  verb->add_option("--members", arguments->members, "independent members")->check(CLI::PositiveNumber);
+  verb->add_option("--steps", arguments->steps, "time steps")->check(CLI::NonNegativeNumber);
+  verb->add_option("--every", arguments->every, "steps between frames")->check(CLI::PositiveNumber);
+  verb->add_flag("--full", arguments->full, "frames on the solver's grid, in its precision");
+  CLI::Option* resume = verb->add_flag("--resume", arguments->options.resume,
+                                       "go on with an interrupted run, or lengthen a finished one");
+  verb->add_flag("--overwrite", arguments->options.overwrite, "replace OUT.h5")->excludes(resume);
+  verb->add_option("--checkpoint-seconds", arguments->options.checkpoint_seconds, "between checkpoints")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  add_time_budget(*verb);
+  verb->footer(
+      "OUT.h5 holds /<field> (member, time, x, y), /time, /diagnostics/<name> (member, time); frame 0 is the\n"
+      "initial state. A run that is killed or stopped leaves OUT.h5.partial, from which --resume goes on bit "
+      "for\n"
+      "bit. Members that fail are NaN from then on and named in /provenance.\n"
+      "Examples:\n"
+      "  sns simulate yaml/kolmogorov/quickstart.yaml --steps 2000 --every 50 -o flow.h5\n"
+      "  sns simulate yaml/kolmogorov/quickstart.yaml --members 4 --full -o flow.h5 solver.viscosity=2e-3\n"
+      "  sns simulate yaml/kolmogorov/quickstart.yaml --initial states.h5:/vorticity -o flow.h5\n"
+      "  sns simulate yaml/kolmogorov/quickstart.yaml --steps 4000 --every 50 -o flow.h5 --resume");
+  verb->callback([arguments] { run_simulate(*arguments); });
+}
+
+}  // namespace sns

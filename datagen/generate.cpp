@@ -1,0 +1,355 @@
+#include "datagen/generate.hpp"
+
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "core/log.hpp"
+#include "core/progress.hpp"
+#include "core/stop.hpp"
+#include "datagen/group_run.hpp"
+#include "datagen/manifest.hpp"
+#include "datagen/reader.hpp"
+#include "datagen/well_file.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <map>
+#include <optional>
+#include <thread>
+
+namespace sns {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::size_t frame_bytes(const DatagenPlan& plan, const SolverInfo& info) {
+  std::size_t bytes = sizeof(float) * info.fields.size();
+  for (const Axis& axis : info.axes)
+    bytes *= axis.coordinates.size() / static_cast<std::size_t>(plan.coarsen.factor);
+  return bytes;
+}
+
+/// First line in which two texts differ, for the message.
+std::pair<std::string, std::string> first_difference(const std::string& a, const std::string& b) {
+  std::size_t i = 0, j = 0;
+  while (i < a.size() || j < b.size()) {
+    const std::size_t end_a = std::min(a.find('\n', i), a.size()), end_b = std::min(b.find('\n', j), b.size());
+    const std::string line_a = i < a.size() ? a.substr(i, end_a - i) : "",
+                      line_b = j < b.size() ? b.substr(j, end_b - j) : "";
+    if (line_a != line_b) {
+      const auto trimmed = [](const std::string& s) {
+        const std::size_t start = s.find_first_not_of(' ');
+        return start == std::string::npos ? std::string("nothing") : s.substr(start);
+      };
+      return {trimmed(line_a), trimmed(line_b)};
+    }
+    i = end_a + 1;
+    j = end_b + 1;
+  }
+  return {};
+}
+
+class Generator {
+ public:
+  Generator(const DatagenPlan& plan, const SolverSource& source, const fs::path& folder,
+            const GenerateOptions& options)
+      : plan_(plan),
+        source_(source),
+        info_(source.info()),
+        folder_(folder),
+        partial_(folder / "partial"),
+        options_(options),
+        identity_(identity_yaml(plan, source.info(), source.yaml())),
+        identity_hash_(sha256(identity_)),
+        groups_(plan.groups()) {}
+
+  GenerateReport run() {
+    require_divisible(info_, plan_.coarsen);
+    claim_folder();
+    find_finished();
+    generate_pending();
+    finish();
+    return report_;
+  }
+
+ private:
+  fs::path final_path(const TrajectoryGroup& g) const {
+    return fs::path("data") / g.split / (plan_.stem(g) + ".h5");
+  }
+  fs::path record_path(const TrajectoryGroup& g) const { return partial_ / (plan_.stem(g) + ".json"); }
+  fs::path work_path(const TrajectoryGroup& g) const { return partial_ / plan_.stem(g); }
+
+  /// Makes sure that whatever the folder holds belongs to this plan.
+  void claim_folder() {
+    make_writable_folder(folder_);
+    const fs::path config = folder_ / "config.yaml";
+    if (fs::exists(config)) {
+      const std::string found = read_text(config);
+      if (found == identity_) return;
+      if (!options_.overwrite) {
+        const auto [theirs, ours] = first_difference(found, identity_);
+        fail<ConfigError>(
+            "{} holds a data set of another configuration (there: {}; now: {}); choose another folder or give "
+            "--overwrite to replace it",
+            folder_.string(), theirs, ours);
+      }
+      if (options_.shard.count > 1) {
+        fail<ConfigError>("--overwrite would destroy what other shards write; remove {} first",
+                          folder_.string());
+      }
+      log::warn("replacing the data set in {}", folder_.string());
+      for (const char* name : {"MANIFEST.jsonl", "data", "partial", "stats.yaml", "README.md", "config.yaml"}) {
+        fs::remove_all(folder_ / name);
+      }
+    } else if (fs::exists(folder_ / "data")) {
+      fail<ConfigError>("{} holds a folder 'data' that sns did not make; choose another folder",
+                        folder_.string());
+    }
+    write_text(config, identity_);
+  }
+
+  /// Collects the records of finished groups: from the manifest, from partial/, or from the files themselves.
+  void find_finished() {
+    if (fs::exists(folder_ / "MANIFEST.jsonl")) {
+      try {
+        for (FileRecord& record : read_manifest(folder_).files) keep(std::move(record));
+      } catch (const Error& error) {
+        log::warn("{}; it will be written again", error.what());
+        fs::remove(folder_ / "MANIFEST.jsonl");
+      }
+    }
+    for (const TrajectoryGroup& group : groups_) {
+      if (!records_.contains(group.first)) find_record(group);
+    }
+    report_.kept = static_cast<std::int64_t>(records_.size());
+  }
+
+  /// Takes the record if its file is there, in full size.
+  void keep(FileRecord record) {
+    std::error_code code;
+    if (!record.path.empty() && fs::file_size(folder_ / record.path, code) != record.bytes) {
+      log::warn("{} is missing or has another size; it will be made again", (folder_ / record.path).string());
+      fs::remove(folder_ / record.path, code);
+      return;
+    }
+    records_.insert_or_assign(record.group.first, std::move(record));
+  }
+
+  void find_record(const TrajectoryGroup& group) {
+    const fs::path json = record_path(group), file = folder_ / final_path(group);
+    if (fs::exists(json)) {
+      keep(file_record_from_json(nlohmann::json::parse(read_text(json))));
+    } else if (fs::exists(file)) {
+      try {
+        if (DataFile(file).identity() != identity_) fail("{} is of another configuration", file.string());
+        keep(save_record(describe_file(file, final_path(group).string(), group)));
+      } catch (const Error& error) {
+        log::warn("{}; making it again", error.what());
+        fs::remove(file);
+      }
+    }
+  }
+
+  FileRecord save_record(FileRecord record) {
+    make_writable_folder(partial_);
+    write_text(record_path(record.group), to_json(record).dump() + "\n");
+    return record;
+  }
+
+  void generate_pending() {
+    std::deque<TrajectoryGroup> pending;
+    std::int64_t trajectories = 0;
+    for (std::size_t i = 0; i < groups_.size(); ++i) {
+      if (records_.contains(groups_[i].first)) continue;
+      if (static_cast<int>(i % static_cast<std::size_t>(options_.shard.count)) != options_.shard.index)
+        continue;
+      pending.push_back(groups_[i]);
+      trajectories += groups_[i].count;
+    }
+    if (pending.empty()) return;
+    make_writable_folder(partial_);
+    const auto records = static_cast<std::uint64_t>(plan_.records());
+    const int members = batch_members(plan_, info_, options_.threads);
+    // Frames of the running batch are on disk twice while their file is written.
+    if (!plan_.deflate) {
+      require_space(folder_, (static_cast<std::uint64_t>(trajectories) + static_cast<std::uint64_t>(members)) *
+                                 records * frame_bytes(plan_, info_));
+    }
+    Progress progress("datagen", trajectories * steps_per_trajectory(), "steps");
+    progress_ = &progress;
+    while (!pending.empty()) {
+      auto jobs = next_batch(pending, members);
+      if (!jobs.empty()) run_batch(jobs);
+    }
+    progress.finish();
+    progress_ = nullptr;
+  }
+
+  std::int64_t steps_per_trajectory() const { return plan_.step_of(plan_.records() - 1); }
+
+  /// Locks as many pending groups as one solver takes that stand at the same step. A group that another process
+  /// works on is left to it.
+  std::vector<std::unique_ptr<GroupJob>> next_batch(std::deque<TrajectoryGroup>& pending, int members) {
+    std::vector<std::unique_ptr<GroupJob>> jobs;
+    std::int64_t taken = 0;
+    for (auto it = pending.begin(); it != pending.end();) {
+      if (!jobs.empty() && taken + it->count > members) break;
+      std::unique_ptr<GroupJob> job;
+      try {
+        job = std::make_unique<GroupJob>(plan_, *it, work_path(*it), identity_hash_, frame_bytes(plan_, info_));
+      } catch (const FolderBusy&) {
+        log::info("{} is being made by another process", plan_.stem(*it));
+        it = pending.erase(it);
+        continue;
+      }
+      find_record(*it);  // it may have been finished since
+      if (records_.contains(it->first)) {
+        job.reset();
+        fs::remove_all(work_path(*it));
+        it = pending.erase(it);
+        continue;
+      }
+      if (!jobs.empty() && (job->step() != jobs.front()->step() || job->records() != jobs.front()->records())) {
+        ++it;
+        continue;
+      }
+      taken += it->count;
+      jobs.push_back(std::move(job));
+      it = pending.erase(it);
+    }
+    return jobs;
+  }
+
+  void run_batch(std::vector<std::unique_ptr<GroupJob>>& jobs) {
+    int members = 0;
+    for (const auto& job : jobs) members += static_cast<int>(job->group().count);
+    if (!solver_ || solver_->members() != members) {
+      solver_.reset();
+      solver_ = source_.make(members);
+    }
+    advance_progress(jobs.front()->step() * members);
+    const auto start = std::chrono::steady_clock::now();
+    run_groups(plan_, *solver_, jobs, options_.checkpoint_seconds,
+               [this](std::int64_t steps) { advance_progress(steps); });
+    const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
+    for (auto& job : jobs) {
+      finish_group(*job, wall.count() * static_cast<double>(job->group().count) / members);
+      const fs::path work = job->work();
+      job.reset();
+      fs::remove_all(work);
+    }
+  }
+
+  void advance_progress(std::int64_t steps) {
+    done_ += steps;
+    progress_->update(done_);
+  }
+
+  void finish_group(GroupJob& job, double wall_seconds) {
+    FileRecord record;
+    record.group = job.group();
+    for (std::size_t i = 0; i < job.status().size(); ++i) {
+      const MemberStatus& status = job.status()[i];
+      if (!status.alive) record.failed.push_back({job.group().first + i, status.failed_step, status.reason});
+    }
+    if (static_cast<std::int64_t>(record.failed.size()) < job.group().count) {
+      const fs::path temporary = job.work() / (plan_.stem(job.group()) + ".h5");
+      write_well_file(temporary, {plan_, info_, identity_, job.group(), record.failed, wall_seconds},
+                      job.log());
+      const fs::path target = folder_ / final_path(job.group());
+      fs::create_directories(target.parent_path());
+      record = describe_file(temporary, final_path(job.group()).string(), job.group());
+      fs::rename(temporary, target);
+      sync_to_disk(target.parent_path());
+    }
+    records_.insert_or_assign(record.group.first, save_record(record));
+    ++report_.written;
+  }
+
+  void finish() {
+    for (const TrajectoryGroup& group : groups_) {
+      if (!records_.contains(group.first)) find_record(group);  // another shard may have made it meanwhile
+    }
+    report_.elsewhere = static_cast<std::int64_t>(groups_.size() - records_.size());
+    std::vector<FileRecord> records;
+    std::map<std::string, std::int64_t> samples;
+    for (const auto& [first, record] : records_) {
+      records.push_back(record);
+      samples[record.group.split] += record.samples;
+      report_.failed += static_cast<std::int64_t>(record.failed.size());
+    }
+    if (report_.elsewhere > 0) return;
+    if (!manifest_is_current()) write_manifest_alone(records);
+    fs::remove_all(partial_);
+    report_.complete = true;
+    for (const auto& [split, count] : samples) {
+      require(count > 0, "all trajectories of the split '{}' failed; see the warnings above and 'failed' in {}",
+              split, (folder_ / "MANIFEST.jsonl").string());
+    }
+  }
+
+  bool manifest_is_current() const {
+    if (!fs::exists(folder_ / "MANIFEST.jsonl")) return false;
+    try {
+      const Manifest manifest = read_manifest(folder_);
+      return std::all_of(manifest.files.begin(), manifest.files.end(), [&](const FileRecord& r) {
+        const auto found = records_.find(r.group.first);
+        return found != records_.end() && found->second.sha256 == r.sha256;
+      });
+    } catch (const Error&) {
+      return false;
+    }
+  }
+
+  /// Shards may finish at the same moment: one writes, the others wait for it.
+  void write_manifest_alone(const std::vector<FileRecord>& records) {
+    make_writable_folder(partial_);
+    constexpr int kTries = 600;
+    for (int i = 0; i < kTries && !manifest_is_current(); ++i) {
+      try {
+        const FolderLock lock(partial_);
+        write_manifest(folder_, plan_, info_, identity_, records);
+        return;
+      } catch (const FolderBusy&) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      }
+    }
+    require(manifest_is_current(), "another process holds {} for too long", partial_.string());
+  }
+
+  const DatagenPlan& plan_;
+  const SolverSource& source_;
+  const SolverInfo& info_;
+  fs::path folder_, partial_;
+  const GenerateOptions& options_;
+  std::string identity_, identity_hash_;
+  std::vector<TrajectoryGroup> groups_;
+  std::map<std::uint64_t, FileRecord> records_;  // by first trajectory
+  std::unique_ptr<Solver> solver_;
+  Progress* progress_ = nullptr;
+  std::int64_t done_ = 0;
+  GenerateReport report_;
+};
+
+}  // namespace
+
+GenerateReport generate_dataset(const DatagenPlan& plan, const SolverSource& source, const fs::path& folder,
+                                const GenerateOptions& options) {
+  return Generator(plan, source, folder, options).run();
+}
+
+std::uint64_t dataset_bytes(const DatagenPlan& plan, const SolverInfo& info) {
+  return static_cast<std::uint64_t>(plan.trajectories() * plan.records()) * frame_bytes(plan, info);
+}
+
+int batch_members(const DatagenPlan& plan, const SolverInfo& info, int threads) {
+  // A GPU wants one large batched transform; a CPU wants a member for every thread.
+  constexpr int kGpuMembers = 32;
+  const int wanted = info.backend == "fftw" ? threads : kGpuMembers;
+  const int group = plan.trajectories_per_file;
+  return (std::max(wanted, 1) + group - 1) / group * group;
+}
+
+}  // namespace sns

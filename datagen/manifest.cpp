@@ -1,0 +1,221 @@
+#include "datagen/manifest.hpp"
+
+#include "core/build_info.hpp"
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "datagen/reader.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+namespace sns {
+namespace {
+
+std::string card(const DatagenPlan& plan, const SolverInfo& info, const std::vector<FileRecord>& records,
+                 const std::string& identity) {
+  std::int64_t samples = 0;
+  std::uint64_t bytes = 0;
+  std::map<std::string, std::pair<std::int64_t, std::int64_t>> splits;  // samples, files
+  for (const FileRecord& r : records) {
+    samples += r.samples;
+    bytes += r.bytes;
+    splits[r.group.split].first += r.samples;
+    splits[r.group.split].second += r.path.empty() ? 0 : 1;
+  }
+  const char* size = samples < 1000 ? "n<1K" : samples < 10000 ? "1K<n<10K" : "10K<n<100K";
+  std::string licence = plan.licence;
+  std::transform(licence.begin(), licence.end(), licence.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  std::string text = fmt::format(
+      "---\nlicense: {}\npretty_name: {}\ntags:\n- physics\n- fluid-dynamics\n- chaos\n- "
+      "{}\nsize_categories:\n- {}\n"
+      "task_categories:\n- time-series-forecasting\n---\n\n# {}\n\n{}\n\n    {}\n\n",
+      licence, plan.name, info.system, size, plan.name, info.title, info.pde);
+  std::string grid;
+  for (const Axis& axis : coarse_axes(info, plan.coarsen)) {
+    grid += fmt::format("{}{} ({})", grid.empty() ? "" : " x ", axis.coordinates.size(), axis.name);
+  }
+  std::string fields;
+  for (const FieldInfo& f : info.fields)
+    fields += fmt::format("{}`{}` [{}]", fields.empty() ? "" : ", ", f.name, f.units);
+  text += fmt::format("- fields: {}, float32, dimensions (sample, time, {}, {})\n- grid: {}\n", fields,
+                      info.axes.front().name, info.axes.back().name, grid);
+  text += fmt::format("- {} frames per sample, {:g} {} apart; {} in all\n", plan.frames,
+                      info.dt * static_cast<double>(plan.steps_per_frame), info.time_units,
+                      human_bytes(static_cast<double>(bytes)));
+  for (const auto& [split, counts] : splits) {
+    text += fmt::format("- {}: {} samples in {} files\n", split, counts.first, counts.second);
+  }
+  text += fmt::format(
+      "\nSplits are by trajectory. The layout is a superset of The Well's: files open in h5py, "
+      "`xarray.open_dataset` and\nThe Well's `WellDataset(path=..., well_split_name=\"{}\")`. `stats.yaml` "
+      "holds mean, "
+      "std and rms of every field and of\nits frame-to-frame differences; `MANIFEST.jsonl` a checksum of every "
+      "file "
+      "(`sns verify` checks them).\n\nMade by sns {} (commit {}) from\n\n```yaml\n{}```\n",
+      plan.splits.front().name, build_info().version, build_info().git_commit, identity);
+  return text;
+}
+
+}  // namespace
+
+nlohmann::json to_json(const FileRecord& record) {
+  nlohmann::json failed = nlohmann::json::array();
+  for (const auto& f : record.failed) {
+    failed.push_back({{"trajectory", f.trajectory}, {"step", f.step}, {"reason", f.reason}});
+  }
+  return {{"path", record.path},
+          {"split", record.group.split},
+          {"first_trajectory", record.group.first},
+          {"trajectory_count", record.group.count},
+          {"bytes", record.bytes},
+          {"sha256", record.sha256},
+          {"data_hash", record.data_hash},
+          {"samples", record.samples},
+          {"trajectories", record.trajectories},
+          {"failed", failed},
+          {"statistics", to_json(record.statistics)}};
+}
+
+FileRecord file_record_from_json(const nlohmann::json& json) {
+  FileRecord record;
+  json.at("path").get_to(record.path);
+  json.at("split").get_to(record.group.split);
+  json.at("first_trajectory").get_to(record.group.first);
+  json.at("trajectory_count").get_to(record.group.count);
+  json.at("bytes").get_to(record.bytes);
+  json.at("sha256").get_to(record.sha256);
+  json.at("data_hash").get_to(record.data_hash);
+  json.at("samples").get_to(record.samples);
+  json.at("trajectories").get_to(record.trajectories);
+  for (const auto& f : json.at("failed")) {
+    record.failed.push_back({f.at("trajectory").get<std::uint64_t>(), f.at("step").get<std::int64_t>(),
+                             f.at("reason").get<std::string>()});
+  }
+  record.statistics = statistics_from_json(json.at("statistics"));
+  return record;
+}
+
+FileRecord describe_file(const std::filesystem::path& path, const std::string& relative_path,
+                         const TrajectoryGroup& group) {
+  FileRecord record;
+  record.path = relative_path;
+  record.group = group;
+  record.bytes = std::filesystem::file_size(path);
+  record.sha256 = sha256_file(path);
+  const DataFile file(path);
+  record.samples = file.samples();
+  for (const std::int64_t id : file.trajectories()) {
+    if (record.trajectories.empty() || record.trajectories.back() != id) record.trajectories.push_back(id);
+  }
+  if (file.file().exists("provenance/failed_trajectory")) {
+    const auto ids = file.file().dataset("provenance/failed_trajectory").read<std::int64_t>();
+    const auto steps = file.file().dataset("provenance/failed_step").read<std::int64_t>();
+    const auto reasons = file.file().dataset("provenance/failed_reason").read_strings();
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      record.failed.push_back({static_cast<std::uint64_t>(ids[i]), steps[i], reasons[i]});
+    }
+  }
+  const auto hashes = file.frame_hashes();
+  record.data_hash =
+      sha256({reinterpret_cast<const char*>(hashes.data()), hashes.size() * sizeof(std::uint64_t)});
+
+  const std::size_t points = file.points();
+  const std::int64_t chunk = chunk_frames(file.frames(), points);
+  // One frame more in front: the last one of the previous chunk, for the differences.
+  std::vector<float> buffer(static_cast<std::size_t>(chunk + 1) * points),
+      deltas(static_cast<std::size_t>(chunk) * points);
+  for (const std::string& field : file.fields()) {
+    FieldStatistics& statistics = record.statistics[field];
+    for (std::int64_t sample = 0; sample < file.samples(); ++sample) {
+      for (std::int64_t first = 0; first < file.frames(); first += chunk) {
+        const std::int64_t count = std::min(chunk, file.frames() - first);
+        const std::size_t values = static_cast<std::size_t>(count) * points;
+        const std::span<float> frames = std::span(buffer).subspan(points, values);
+        file.read(field, sample, first, count, frames);
+        statistics.value.add(frames);
+        const std::size_t skip = first == 0 ? points : 0;
+        for (std::size_t i = skip; i < values; ++i) deltas[i] = frames[i] - buffer[i];
+        statistics.delta.add(std::span<const float>(deltas).subspan(skip, values - skip));
+        std::copy_n(buffer.begin() + static_cast<std::ptrdiff_t>(values), points, buffer.begin());
+      }
+    }
+    require(std::isfinite(statistics.value.squares), "{}: {} holds values that are not finite", path.string(),
+            field);
+  }
+  return record;
+}
+
+Manifest read_manifest(const std::filesystem::path& folder) {
+  const auto path = folder / "MANIFEST.jsonl";
+  require(std::filesystem::exists(path), "{} has no MANIFEST.jsonl: it is not a finished data set",
+          folder.string());
+  const std::string text = read_text(path);
+  Manifest manifest;
+  bool closed = false;
+  try {
+    for (std::size_t start = 0; start < text.size();) {
+      const std::size_t end = std::min(text.find('\n', start), text.size());
+      const auto json = nlohmann::json::parse(text.begin() + static_cast<std::ptrdiff_t>(start),
+                                              text.begin() + static_cast<std::ptrdiff_t>(end));
+      if (json.contains("lines_sha256")) {
+        require(json.at("lines_sha256") == sha256(std::string_view(text).substr(0, start)),
+                "{} does not fit its own checksum: it was altered", path.string());
+        json.at("config_hash").get_to(manifest.config_hash);
+        json.at("data_hash").get_to(manifest.data_hash);
+        closed = true;
+      } else if (json.contains("trajectories")) {
+        manifest.files.push_back(file_record_from_json(json));
+      } else {
+        manifest.plain.push_back({json.at("path").get<std::string>(), json.at("bytes").get<std::uint64_t>(),
+                                  json.at("sha256").get<std::string>()});
+      }
+      start = end + 1;
+    }
+  } catch (const nlohmann::json::exception&) {
+    fail("{} is damaged: a line is not what was written", path.string());
+  }
+  require(closed, "{} is damaged: its last line is missing", path.string());
+  return manifest;
+}
+
+std::pair<Statistics, std::string> training_statistics(const std::vector<FileRecord>& records) {
+  const bool train = std::any_of(records.begin(), records.end(),
+                                 [](const FileRecord& r) { return r.group.split == "train" && r.samples > 0; });
+  Statistics statistics;
+  for (const FileRecord& record : records) {
+    if (!train || record.group.split == "train") merge(statistics, record.statistics);
+  }
+  return {statistics, train ? "train split" : "whole data set (it has no train split)"};
+}
+
+void write_manifest(const std::filesystem::path& folder, const DatagenPlan& plan, const SolverInfo& info,
+                    const std::string& identity, const std::vector<FileRecord>& records) {
+  const auto [statistics, over] = training_statistics(records);
+  write_text(folder / "stats.yaml", stats_yaml(statistics, fmt::format("{}: over the {}", plan.name, over)));
+  write_text(folder / "README.md", card(plan, info, records, identity));
+  std::string lines, hashes;
+  for (const FileRecord& record : records) {
+    nlohmann::json json = to_json(record);
+    json["seed"] = plan.seed;
+    lines += json.dump() + "\n";
+    hashes += record.data_hash + "\n";
+  }
+  for (const char* name : {"config.yaml", "stats.yaml", "README.md"}) {
+    const nlohmann::json json{{"path", name},
+                              {"bytes", std::filesystem::file_size(folder / name)},
+                              {"sha256", sha256_file(folder / name)}};
+    lines += json.dump() + "\n";
+  }
+  const nlohmann::json last{{"dataset", plan.name},
+                            {"config_hash", sha256(identity)},
+                            {"data_hash", sha256(hashes)},
+                            {"lines_sha256", sha256(lines)}};
+  write_text(folder / "MANIFEST.jsonl", lines + last.dump() + "\n");
+}
+
+}  // namespace sns

@@ -1,0 +1,182 @@
+#include "datagen/plan.hpp"
+
+#include "core/error.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace sns {
+namespace {
+
+constexpr const char* kSplitNames[] = {"train", "valid", "test"};
+
+std::string indented(const std::string& text) {
+  std::string result;
+  for (std::size_t start = 0; start < text.size();) {
+    const std::size_t end = std::min(text.find('\n', start), text.size());
+    if (end > start) result += "  " + text.substr(start, end - start);
+    result += '\n';
+    start = end + 1;
+  }
+  return result;
+}
+
+std::string at_least_one(double v) {
+  return v >= 1 ? "" : "must be at least 1";
+}
+
+}  // namespace
+
+const char* name(Coarsening kind) {
+  switch (kind) {
+    case Coarsening::spectral:
+      return "spectral";
+    case Coarsening::block_mean:
+      return "block_mean";
+    case Coarsening::none:
+      break;
+  }
+  return "none";
+}
+
+CoarsenConfig read_coarsen(Section section) {
+  CoarsenConfig result;
+  std::string kind = "none";
+  section.maybe("factor", result.factor, at_least_one);
+  section.maybe("kind", kind, one_of({"none", "spectral", "block_mean"}));
+  if (kind == "spectral") result.kind = Coarsening::spectral;
+  if (kind == "block_mean") result.kind = Coarsening::block_mean;
+  if (result.factor > 1 && kind == "none") {
+    section.reject("kind", fmt::format("factor {} needs a kind: spectral or block_mean", result.factor));
+  }
+  if (result.factor == 1) result.kind = Coarsening::none;
+  return result;
+}
+
+std::int64_t DatagenPlan::trajectories() const {
+  return std::accumulate(splits.begin(), splits.end(), std::int64_t{0},
+                         [](std::int64_t sum, const Split& s) { return sum + s.trajectories; });
+}
+
+std::vector<TrajectoryGroup> DatagenPlan::groups() const {
+  std::vector<TrajectoryGroup> result;
+  std::uint64_t id = first_trajectory;
+  for (const Split& split : splits) {
+    for (std::int64_t left = split.trajectories; left > 0;) {
+      const std::int64_t count = std::min<std::int64_t>(left, trajectories_per_file);
+      result.push_back({split.name, id, count});
+      id += static_cast<std::uint64_t>(count);
+      left -= count;
+    }
+  }
+  return result;
+}
+
+std::int64_t DatagenPlan::step_of(std::int64_t record) const {
+  const std::int64_t window = record / frames, frame = record % frames;
+  return spinup_steps + window * (frames * steps_per_frame + decorrelation_steps) + frame * steps_per_frame;
+}
+
+std::string DatagenPlan::stem(const TrajectoryGroup& group) const {
+  return fmt::format("{}_{:06}", name, group.first);
+}
+
+std::vector<Split> split_trajectories(std::int64_t trajectories, const std::vector<double>& fractions) {
+  const double sum = std::accumulate(fractions.begin(), fractions.end(), 0.0);
+  if (std::abs(sum - 1) > 1e-6) {
+    fail<ConfigError>(
+        "datagen.split: the fractions of train, valid and test add up to {:g}; they must add up to 1", sum);
+  }
+  const auto used = static_cast<std::int64_t>(
+      std::count_if(fractions.begin(), fractions.end(), [](double f) { return f > 0; }));
+  if (trajectories < used) {
+    fail<ConfigError>("datagen.trajectories = {} cannot fill {} splits; each needs at least one trajectory",
+                      trajectories, used);
+  }
+  std::vector<std::int64_t> counts;
+  for (const double fraction : fractions) {
+    const auto rounded = static_cast<std::int64_t>(std::llround(fraction * static_cast<double>(trajectories)));
+    counts.push_back(fraction > 0 ? std::max<std::int64_t>(1, rounded) : 0);
+  }
+  // What rounding left over or took too much goes to, or comes from, the largest split.
+  auto largest = std::max_element(counts.begin(), counts.end());
+  *largest += trajectories - std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+  std::vector<Split> result;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] > 0) result.push_back({kSplitNames[i], counts[i]});
+  }
+  return result;
+}
+
+DatagenPlan read_datagen_plan(Section datagen, const std::string& name, std::uint64_t seed) {
+  DatagenPlan plan;
+  plan.name = name;
+  plan.seed = seed;
+  std::int64_t trajectories = 10;
+  std::string compression = "none";
+  plan.frames = 100;
+  datagen.maybe("spinup_steps", plan.spinup_steps, non_negative);
+  datagen.maybe("steps_per_frame", plan.steps_per_frame, at_least_one);
+  datagen.maybe("frames", plan.frames, at_least_one);
+  datagen.maybe("trajectories", trajectories, at_least_one);
+  datagen.maybe("samples_per_trajectory", plan.samples_per_trajectory, at_least_one);
+  datagen.maybe("decorrelation_steps", plan.decorrelation_steps, non_negative);
+  plan.coarsen = read_coarsen(datagen.child("coarsen"));
+  Section split = datagen.child("split");
+  const bool given = !split.keys().empty();
+  std::vector<double> fractions = given ? std::vector<double>{0, 0, 0} : std::vector<double>{0.8, 0.1, 0.1};
+  for (std::size_t i = 0; i < fractions.size(); ++i) split.maybe(kSplitNames[i], fractions[i], non_negative);
+  datagen.maybe("trajectories_per_file", plan.trajectories_per_file, at_least_one);
+  datagen.maybe("compression", compression, one_of({"none", "deflate"}));
+  datagen.maybe("licence", plan.licence);
+  plan.deflate = compression == "deflate";
+  plan.splits = split_trajectories(trajectories, fractions);
+  return plan;
+}
+
+std::string identity_yaml(const DatagenPlan& plan, const SolverInfo& info, const std::string& solver_yaml) {
+  std::string text =
+      fmt::format("name: {}\nseed: {}\nbackend: {}\nsolver:\n", plan.name, plan.seed, info.backend);
+  text += indented(solver_yaml);
+  text += "datagen:\n";
+  text += fmt::format(
+      "  first_trajectory: {}\n  spinup_steps: {}\n  steps_per_frame: {}\n  frames: {}\n"
+      "  samples_per_trajectory: {}\n  decorrelation_steps: {}\n  coarsen:\n    factor: {}\n    kind: {}\n",
+      plan.first_trajectory, plan.spinup_steps, plan.steps_per_frame, plan.frames, plan.samples_per_trajectory,
+      plan.decorrelation_steps, plan.coarsen.factor, name(plan.coarsen.kind));
+  text += "  splits:\n";
+  for (const Split& split : plan.splits) text += fmt::format("    {}: {}\n", split.name, split.trajectories);
+  text += fmt::format("  trajectories_per_file: {}\n  compression: {}\n  licence: {}\n",
+                      plan.trajectories_per_file, plan.deflate ? "deflate" : "none", plan.licence);
+  return text;
+}
+
+void require_divisible(const SolverInfo& info, const CoarsenConfig& coarsen) {
+  for (const Axis& axis : info.axes) {
+    const std::size_t points = axis.coordinates.size();
+    if (points % (2 * static_cast<std::size_t>(coarsen.factor)) != 0) {
+      fail<ConfigError>("coarsen.factor = {} does not divide the {} points along {} into an even number",
+                        coarsen.factor, points, axis.name);
+    }
+  }
+}
+
+std::vector<Axis> coarse_axes(const SolverInfo& info, const CoarsenConfig& coarsen) {
+  std::vector<Axis> axes = info.axes;
+  const auto factor = static_cast<std::size_t>(coarsen.factor);
+  if (factor == 1) return axes;
+  for (Axis& axis : axes) {
+    std::vector<double> coarse(axis.coordinates.size() / factor);
+    for (std::size_t i = 0; i < coarse.size(); ++i) {
+      const double* cell = &axis.coordinates[i * factor];
+      coarse[i] = coarsen.kind == Coarsening::block_mean
+                      ? std::accumulate(cell, cell + factor, 0.0) / static_cast<double>(factor)
+                      : cell[0];
+    }
+    axis.coordinates = std::move(coarse);
+  }
+  return axes;
+}
+
+}  // namespace sns

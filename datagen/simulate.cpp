@@ -1,0 +1,361 @@
+#include "datagen/simulate.hpp"
+
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "core/hdf5.hpp"
+#include "core/log.hpp"
+#include "core/progress.hpp"
+#include "core/stop.hpp"
+#include "datagen/group_run.hpp"
+#include "datagen/simulate_file.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <span>
+
+namespace sns {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+std::string shape_text(const h5::Shape& shape) {
+  return fmt::format("({})", fmt::join(shape, ", "));
+}
+
+std::string identity_of(const SimulatePlan& plan, const SolverSource& source) {
+  return sha256(fmt::format(
+      "{}\nseed {} backend {} members {} every {} diagnostics {} coarsen {} {} full {} initial {}\n",
+      source.yaml(), plan.seed, source.info().backend, plan.members, plan.every, plan.diagnostics_every,
+      plan.coarsen.factor, name(plan.coarsen.kind), plan.full,
+      plan.initial ? plan.initial->hash : "as configured"));
+}
+
+/// One run: the solver, the logs of frames and diagnostics, and the checkpoint that ties them together.
+class Simulation {
+ public:
+  Simulation(const SimulatePlan& plan, const SolverSource& source, const std::string& config_yaml,
+             const SimulateOptions& options)
+      : plan_(plan),
+        source_(source),
+        info_(source.info()),
+        config_yaml_(config_yaml),
+        options_(options),
+        work_(options.output.string() + ".partial"),
+        identity_(identity_of(plan, source)) {}
+
+  void run() {
+    if (!plan_.full) require_divisible(info_, plan_.coarsen);
+    const fs::path parent = options_.output.has_parent_path() ? options_.output.parent_path() : fs::path(".");
+    make_writable_folder(parent);
+    require(!fs::is_directory(options_.output), "{} is a folder; -o names a file", options_.output.string());
+    if (!claim_output()) return;
+    make_writable_folder(work_);
+    const FolderLock lock(work_);
+    FrameLog frames(work_ / "frames", static_cast<std::size_t>(plan_.members) *
+                                          simulate_frame_values(plan_, info_) *
+                                          (writes_float64(plan_, info_) ? sizeof(double) : sizeof(float)));
+    FrameLog diagnostics(work_ / "diagnostics",
+                         static_cast<std::size_t>(plan_.members) * info_.diagnostics.size() * sizeof(double));
+    frames_ = &frames;
+    diagnostics_ = &diagnostics;
+    start();
+    // The frames are on disk twice while the output is written.
+    require_space(work_,
+                  2 * simulate_bytes(plan_, info_) - std::min(frames.bytes(), simulate_bytes(plan_, info_)));
+    loop();
+    write_simulation(options_.output, plan_, info_, config_yaml_, state(), frames, diagnostics);
+    fs::remove_all(work_);
+    require_survivors();
+  }
+
+ private:
+  /// False if the output is there already, complete.
+  bool claim_output() {
+    if (options_.overwrite) {
+      fs::remove(options_.output);
+      fs::remove_all(work_);
+      return true;
+    }
+    const bool finished = fs::exists(options_.output), begun = fs::exists(work_ / "checkpoint.h5");
+    if (!options_.resume) {
+      if (finished) {
+        fail<ConfigError>("{} exists; give --resume to go on with it or --overwrite to replace it",
+                          options_.output.string());
+      }
+      if (begun) {
+        fail<ConfigError>(
+            "{} holds an interrupted run; give --resume to go on with it or --overwrite to start again",
+            work_.string());
+      }
+      return true;
+    }
+    if (!finished) {
+      if (!begun) log::info("nothing to resume for {}; starting at step 0", options_.output.string());
+      return true;
+    }
+    finished_ = read_simulation_state(options_.output);
+    if (finished_->identity != identity_) {
+      fail<ConfigError>("{} was made from another configuration; give --overwrite or another -o",
+                        options_.output.string());
+    }
+    status_ = finished_->status;
+    if (finished_->step < plan_.steps && any_alive()) return true;
+    log::info("{} is complete: {} steps", options_.output.string(), finished_->step);
+    require_survivors();
+    return false;
+  }
+
+  /// Puts the solver and the logs where the run begins or goes on.
+  void start() {
+    solver_ = source_.make(plan_.members);
+    const fs::path file = work_ / "checkpoint.h5";
+    std::optional<Checkpoint> checkpoint = load_checkpoint(file, identity_);
+    if (!checkpoint && fs::exists(file)) {
+      fail<ConfigError>(
+          "{} cannot be resumed: it is damaged or of another configuration; give --overwrite to start again",
+          work_.string());
+    }
+    if (checkpoint &&
+        (checkpoint->records > frames_->records() || checkpoint->extra_records > diagnostics_->records())) {
+      fail("{} lost frames that its checkpoint counts on; give --overwrite to start again", work_.string());
+    }
+    if (!checkpoint && finished_) {
+      frames_->truncate(0);
+      diagnostics_->truncate(0);
+      read_simulation(options_.output, plan_, info_, *frames_, *diagnostics_);
+      frames_->sync();
+      diagnostics_->sync();
+      checkpoint = finished_;
+      save_checkpoint(file, *checkpoint);
+    }
+    if (checkpoint) {
+      frames_->truncate(checkpoint->records);
+      diagnostics_->truncate(checkpoint->extra_records);
+      status_ = checkpoint->status;
+      step_ = checkpoint->step;
+      restore_members(*solver_, 0, *checkpoint, 0);
+      log::info("resuming at step {}", step_);
+      return;
+    }
+    frames_->truncate(0);
+    diagnostics_->truncate(0);
+    status_.assign(static_cast<std::size_t>(plan_.members), {});
+    const std::size_t size = solver_->state_size();
+    for (int member = 0; member < plan_.members; ++member) {
+      if (plan_.initial) {
+        solver_->set_state(
+            member, std::span(plan_.initial->values).subspan(static_cast<std::size_t>(member) * size, size));
+      } else {
+        solver_->initialise(member, static_cast<std::uint64_t>(member));
+      }
+    }
+  }
+
+  void loop() {
+    Progress progress("simulate", plan_.steps, "steps", step_);
+    while (true) {
+      if (frames_->records() * plan_.every == step_) record_frame();
+      if (diagnostics_->records() * plan_.diagnostics_every == step_) record_diagnostics();
+      if (step_ >= plan_.steps || !any_alive()) break;
+      poll();
+      const std::int64_t next =
+          std::min({plan_.steps, frames_->records() * plan_.every,
+                    diagnostics_->records() * plan_.diagnostics_every, step_ + pacer_.steps()});
+      const auto start = Clock::now();
+      solver_->advance(next - step_);
+      pacer_.took(next - step_, std::chrono::duration<double>(Clock::now() - start).count());
+      step_ = next;
+      note_failures();
+      progress.update(step_);
+    }
+    progress.finish();
+  }
+
+  void record_frame() {
+    if (writes_float64(plan_, info_)) {
+      record_as<double>();
+    } else {
+      record_as<float>();
+    }
+  }
+
+  template <class T>
+  void record_as() {
+    const std::size_t size = simulate_frame_values(plan_, info_);
+    std::vector<T> record(static_cast<std::size_t>(plan_.members) * size);
+    std::vector<double> state(plan_.full ? size : 0);
+    for (int member = 0; member < plan_.members; ++member) {
+      const auto out = std::span(record).subspan(static_cast<std::size_t>(member) * size, size);
+      if (!status_[static_cast<std::size_t>(member)].alive) {
+        std::fill(out.begin(), out.end(), std::numeric_limits<T>::quiet_NaN());
+      } else if (plan_.full) {
+        solver_->state(member, state);
+        std::transform(state.begin(), state.end(), out.begin(), [](double v) { return static_cast<T>(v); });
+      } else if constexpr (std::is_same_v<T, float>) {
+        solver_->frame(member, plan_.coarsen.factor, plan_.coarsen.kind, out);
+      }
+    }
+    frames_->append(std::as_bytes(std::span<const T>(record)));
+  }
+
+  void record_diagnostics() {
+    std::vector<double> record;
+    for (int member = 0; member < plan_.members; ++member) {
+      std::vector<double> values(info_.diagnostics.size(), std::numeric_limits<double>::quiet_NaN());
+      if (status_[static_cast<std::size_t>(member)].alive) values = solver_->diagnostics(member);
+      record.insert(record.end(), values.begin(), values.end());
+    }
+    diagnostics_->append(std::as_bytes(std::span<const double>(record)));
+  }
+
+  void note_failures() {
+    for (int member = 0; member < plan_.members; ++member) {
+      MemberStatus& known = status_[static_cast<std::size_t>(member)];
+      if (!known.alive) continue;
+      known = solver_->status(member);
+      if (!known.alive && plan_.members > 1) log::warn("{}; the other members go on", describe_failure(member));
+    }
+  }
+
+  std::string describe_failure(int member) const {
+    const MemberStatus& status = status_[static_cast<std::size_t>(member)];
+    return fmt::format("member {} failed at step {} (time {:g} {}): {}", member, status.failed_step,
+                       static_cast<double>(status.failed_step) * info_.dt, info_.time_units, status.reason);
+  }
+
+  bool any_alive() const {
+    return std::any_of(status_.begin(), status_.end(), [](const MemberStatus& s) { return s.alive; });
+  }
+
+  void require_survivors() const {
+    if (any_alive()) return;
+    fail("{}{}; what was recorded before is in {}", plan_.members > 1 ? "all members failed, the first: " : "",
+         describe_failure(0), options_.output.string());
+  }
+
+  Checkpoint state() const {
+    Checkpoint checkpoint = take_checkpoint(*solver_, 0, status_);
+    checkpoint.identity = identity_;
+    checkpoint.step = step_;
+    checkpoint.records = frames_->records();
+    checkpoint.extra_records = diagnostics_->records();
+    return checkpoint;
+  }
+
+  void poll() {
+    const bool stop = stop_requested();
+    if (!stop &&
+        std::chrono::duration<double>(Clock::now() - last_checkpoint_).count() < options_.checkpoint_seconds) {
+      return;
+    }
+    frames_->sync();
+    diagnostics_->sync();
+    save_checkpoint(work_ / "checkpoint.h5", state());
+    last_checkpoint_ = Clock::now();
+    if (stop) {
+      throw Stopped(fmt::format("on request at step {} of {}; run the same command with --resume to go on",
+                                step_, plan_.steps));
+    }
+  }
+
+  const SimulatePlan& plan_;
+  const SolverSource& source_;
+  const SolverInfo& info_;
+  const std::string& config_yaml_;
+  const SimulateOptions& options_;
+  fs::path work_;
+  std::string identity_;
+  std::unique_ptr<Solver> solver_;
+  FrameLog *frames_ = nullptr, *diagnostics_ = nullptr;
+  std::optional<Checkpoint> finished_;
+  std::vector<MemberStatus> status_;
+  std::int64_t step_ = 0;
+  StepPacer pacer_;
+  Clock::time_point last_checkpoint_ = Clock::now();
+};
+
+}  // namespace
+
+InitialStates read_initial_states(const std::string& address, const SolverInfo& info) {
+  const auto [path, object] = h5::split_address(address);
+  const h5::File file = h5::File::open_read(path);
+  require(file.exists(object), "{} has no dataset {}", path.string(), object);
+  require(!file.is_group(object), "{}:{} is a group, not a dataset", path.string(), object);
+  const h5::Dataset dataset = file.dataset(object);
+  h5::Shape state;
+  std::string axes;
+  if (info.fields.size() > 1) {
+    state.push_back(info.fields.size());
+    axes = "field, ";
+  }
+  for (const Axis& axis : info.axes) {
+    state.push_back(axis.coordinates.size());
+    axes += axis.name + (&axis == &info.axes.back() ? "" : ", ");
+  }
+  const h5::Shape shape = dataset.shape();
+  const bool single = shape == state;
+  const bool several = shape.size() == state.size() + 1 && shape[0] > 0 &&
+                       std::equal(state.begin(), state.end(), shape.begin() + 1);
+  require(single || several, "{} has shape {}; the solver needs ({}) = {} or (member, {})", address,
+          shape_text(shape), axes, shape_text(state), axes);
+  require(dataset.kind() == h5::Kind::float32 || dataset.kind() == h5::Kind::float64,
+          "{} holds {} values; float32 or float64 are needed", address, h5::name(dataset.kind()));
+  InitialStates initial;
+  initial.members = single ? 1 : static_cast<int>(shape[0]);
+  initial.values = dataset.read<double>();
+  initial.address = address;
+  const auto bad =
+      std::find_if(initial.values.begin(), initial.values.end(), [](double v) { return !std::isfinite(v); });
+  if (bad != initial.values.end()) {
+    auto index = static_cast<std::uint64_t>(bad - initial.values.begin());
+    h5::Shape position(shape.size());
+    for (std::size_t axis = shape.size(); axis-- > 0;) {
+      position[axis] = index % shape[axis];
+      index /= shape[axis];
+    }
+    fail("{} holds a value that is not finite ({}) at {}", address, *bad, shape_text(position));
+  }
+  initial.hash =
+      sha256({reinterpret_cast<const char*>(initial.values.data()), initial.values.size() * sizeof(double)});
+  return initial;
+}
+
+SimulatePlan read_simulate_plan(Section section, std::uint64_t seed) {
+  SimulatePlan plan;
+  plan.seed = seed;
+  const auto at_least_one = [](double v) { return v >= 1 ? std::string() : std::string("must be at least 1"); };
+  section.maybe("members", plan.members, +at_least_one);
+  section.maybe("steps", plan.steps, non_negative);
+  section.maybe("every", plan.every, +at_least_one);
+  plan.diagnostics_every = plan.every;
+  section.maybe("diagnostics_every", plan.diagnostics_every, +at_least_one);
+  plan.coarsen = read_coarsen(section.child("coarsen"));
+  return plan;
+}
+
+void simulate(const SimulatePlan& plan, const SolverSource& source, const std::string& config_yaml,
+              const SimulateOptions& options) {
+  Simulation(plan, source, config_yaml, options).run();
+}
+
+bool writes_float64(const SimulatePlan& plan, const SolverInfo& info) {
+  return plan.full && info.precision == "float64";
+}
+
+std::size_t simulate_frame_values(const SimulatePlan& plan, const SolverInfo& info) {
+  std::size_t values = info.fields.size();
+  const auto factor = static_cast<std::size_t>(plan.full ? 1 : plan.coarsen.factor);
+  for (const Axis& axis : info.axes) values *= axis.coordinates.size() / factor;
+  return values;
+}
+
+std::uint64_t simulate_bytes(const SimulatePlan& plan, const SolverInfo& info) {
+  const std::size_t value = writes_float64(plan, info) ? sizeof(double) : sizeof(float);
+  return static_cast<std::uint64_t>(plan.members) * static_cast<std::uint64_t>(plan.steps / plan.every + 1) *
+         simulate_frame_values(plan, info) * value;
+}
+
+}  // namespace sns

@@ -1,0 +1,19 @@
+#include "datagen/solver_source.hpp"
+
+#include <utility>
+
+namespace sns {
+
+SolverSource::SolverSource(const Config& config, const RunConfig& run) {
+  make_ = [config, run](int members) {
+    Section section = config.root().child("solver");
+    return make_solver(section, run.seed, members, run.threads, run.device);
+  };
+  info_ = make_(1)->info();
+  yaml_ = config.root().child("solver").resolved_yaml();
+}
+
+SolverSource::SolverSource(std::function<std::unique_ptr<Solver>(int members)> make, std::string yaml)
+    : make_(std::move(make)), yaml_(std::move(yaml)), info_(make_(1)->info()) {}
+
+}  // namespace sns
