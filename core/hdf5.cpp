@@ -121,6 +121,7 @@ Handle open_existing(const std::filesystem::path& path, unsigned flags) {
   const std::string reason = detail::last_reason();
   if (system_error == EAGAIN || system_error == EWOULDBLOCK)
     fail("cannot open {}: another program has it open for writing", path.string());
+  require(fs::file_size(path, error) > 0, "{} is empty (0 bytes), not an HDF5 file", path.string());
   if (system_error == 0 && H5Fis_hdf5(path.c_str()) == 0) fail("{} is not an HDF5 file", path.string());
   if (reason.rfind("truncated file", 0) == 0 || reason.find("eof") != std::string::npos)
     fail("{} is truncated ({} bytes); it was not written to its end", path.string(),
@@ -196,8 +197,10 @@ Handle creation_properties(const Shape& shape, const DatasetOptions& options, co
   return creation;
 }
 
+/// `parent` is the group that `name` will be in.
 Handle create_dataset(hid_t parent, const std::string& name, const std::string& label, hid_t type,
                       const Shape& shape, const DatasetOptions& options) {
+  require(H5Lexists(parent, name.c_str(), H5P_DEFAULT) <= 0, "{} exists already", label);
   const Handle space = detail::space_of(shape, options.max_shape ? &*options.max_shape : nullptr);
   const Handle creation = creation_properties(shape, options, label);
   return Handle(
@@ -424,13 +427,10 @@ Dataset Group::dataset(const std::string& path) const {
   const Session session;
   const std::string label = label_of(path);
   if (!exists(path)) {
-    const std::vector<std::string> parts = split(path);
-    const std::string parent = path.substr(0, path.find_last_of('/') + 1);
-    std::vector<std::string> known;
-    if (parts.size() > 0 && (parent.empty() || is_group(parent)))
-      known = parent.empty() || parent == "/" ? (parent.empty() ? names() : group("/").names())
-                                              : group(parent).names();
-    fail("{} is missing (there are: {})", label, fmt::join(known, ", "));
+    const std::string folder = path.substr(0, path.find_last_of('/') + 1);
+    if (!folder.empty() && !is_group(folder)) fail("{} is missing", label);
+    fail("{} is missing (there are: {})", label,
+         fmt::join((folder.empty() ? *this : group(folder)).names(), ", "));
   }
   require(!is_group(path), "{} is a group, not an array", label);
   return {Handle(check(H5Dopen2(id(), path.c_str(), H5P_DEFAULT), "cannot open {}", label)), label};
@@ -482,6 +482,7 @@ void Group::hard_link(const std::string& target, const std::string& path) {
   const Session session;
   const auto [parent, last] = parent_of(path);
   require(exists(target), "{} is missing; it cannot be linked to", label_of(target));
+  require(!exists(path), "{} exists already", label_of(path));
   check(H5Lcreate_hard(id(), target.c_str(), parent.id(), last.c_str(), H5P_DEFAULT, H5P_DEFAULT),
         "cannot link {} to {}", label_of(path), label_of(target));
 }

@@ -60,13 +60,13 @@ class Object {
   Object() = default;
   Object(Handle handle, std::string label);
   Handle handle_;
-  std::string label_;
+  std::string label_ = "nothing (no HDF5 object is open)";
 };
 
 struct DatasetOptions {
-  Shape chunk;                     ///< empty = contiguous (or one slab when max_shape is given)
-  std::optional<Shape> max_shape;  ///< kUnlimited marks growing axes
-  int deflate = 0;                 ///< 0 = none; with shuffle otherwise
+  Shape chunk{};                     ///< empty = contiguous (or one slab when max_shape is given)
+  std::optional<Shape> max_shape{};  ///< kUnlimited marks growing axes
+  int deflate = 0;                   ///< 0 = none; with shuffle otherwise
 };
 inline constexpr std::uint64_t kUnlimited = ~std::uint64_t{0};
 
@@ -132,6 +132,7 @@ class Group : public Object {
 /// An open file; it is also its root group.
 class File : public Group {
  public:
+  using Group::create;  // of a data set; the overload below is for files
   /// Truncates. libver earliest..v110, creation order tracked; `paged` turns on paged file space.
   static File create(const std::filesystem::path& path, bool paged = false);
   static File open_read(const std::filesystem::path& path);  ///< clear error if missing, truncated or not HDF5
