@@ -155,9 +155,10 @@ void append_csv_cost(std::string& text, const std::string& method, const std::st
 }
 
 /// "0.052 [0.041, 0.066]"
-std::string show(const Estimate& estimate) {
-  const auto one = [](double v) {
+std::string show(const Estimate& estimate, metrics::Better better) {
+  const auto one = [better](double v) {
     if (std::isnan(v)) return std::string("-");
+    if (std::isinf(v) && better == metrics::Better::higher) return std::string("never");
     if (std::isinf(v)) return std::string(v > 0 ? "inf" : "-inf");
     return fmt::format("{:.3g}", v);
   };
@@ -181,7 +182,8 @@ constexpr const char* kTableRows[] = {"stable_fraction/all",
                                       "enstrophy_ratio/late",
                                       "rate_ratio/late",
                                       "w1/late",
-                                      "autocorrelation_error/all"};
+                                      "autocorrelation_error/all",
+                                      "correlation_time_0.8/all"};
 
 std::string join(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
@@ -266,7 +268,7 @@ std::string metrics_table(const Evaluation& evaluation) {
                                       [&](const Score& s) { return s.info.id() == id; });
       if (found == column->scores.end()) continue;
       if (row.empty()) row = {found->info.label, found->info.period};
-      row.push_back(show(found->estimate));
+      row.push_back(show(found->estimate, found->info.better));
     }
     if (!row.empty()) rows.push_back(std::move(row));
   }

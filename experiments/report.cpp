@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/log.hpp"
+#include "experiments/report_notes.hpp"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -121,7 +122,10 @@ bool write_report(const ReportInputs& inputs) {
   for (const auto& [name, seconds] : inputs.stages)
     facts["stages"].push_back(
         {{"name", name}, {"seconds", seconds ? nlohmann::ordered_json(*seconds) : nullptr}});
-  facts["notes"] = inputs.notes;
+  std::vector<std::string> notes;
+  if (fs::exists(inputs.run / "config.yaml")) notes = deviations_from_paper(inputs.run / "config.yaml");
+  notes.insert(notes.end(), inputs.notes.begin(), inputs.notes.end());
+  facts["notes"] = notes;
   const fs::path file = inputs.run / "figures" / "report_facts.json";
   make_writable_folder(file.parent_path());
   write_text(file, facts.dump(1) + "\n");

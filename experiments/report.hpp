@@ -40,10 +40,11 @@ struct ReportInputs {
   std::vector<ReportModel> models;
   /// Wall-clock seconds per stage, in order of execution; nullopt: finished earlier and not run again.
   std::vector<std::pair<std::string, std::optional<double>>> stages;
-  std::vector<std::string> notes;  ///< further statements for the section on limits, plain text
+  std::vector<std::string> notes;  ///< added to the section on limits, plain text
 };
 
-/// Writes <run>/report.html, one self-contained file. Returns false, after one clear warning, where Python
+/// Writes <run>/report.html, one self-contained file. What the run's configuration changes of the paper's
+/// set-up is stated in it without being asked. Returns false, after one clear warning, where Python
 /// is missing.
 bool write_report(const ReportInputs& inputs);
 

@@ -47,8 +47,10 @@ class Table {
   void add(MetricInfo info, const PerMember& value) {
     Score score;
     for (const MemberRecord& member : members_) score.members.push_back(value(member));
-    score.lost = static_cast<int>(
-        std::count_if(score.members.begin(), score.members.end(), [](double v) { return !std::isfinite(v); }));
+    // Where more is better, infinite means "not within the rollout", which is no loss.
+    if (info.better != Better::higher)
+      score.lost = static_cast<int>(std::count_if(score.members.begin(), score.members.end(),
+                                                  [](double v) { return !std::isfinite(v); }));
     score.statistic = [values = score.members, statistic = info.statistic](std::span<const int> drawn) {
       std::vector<double> picked;
       for (const int m : drawn) picked.push_back(values[static_cast<std::size_t>(m)]);

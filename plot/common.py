@@ -1,0 +1,138 @@
+"""What the drawing scripts share: reading an evaluation folder, colours, saving."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+MISSING_PACKAGE = 3  # exit code that the program reports as such
+
+try:
+    import h5py
+    import matplotlib
+    import numpy as np
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+except ImportError as error:
+    print(f"plotting needs the Python package {error.name}: pip install numpy h5py matplotlib", file=sys.stderr)
+    sys.exit(MISSING_PACKAGE)
+
+SOLVER = "#000000"
+# Okabe-Ito colours: distinct for all common forms of colour blindness. Surrogates without refinement start
+# gray, refined ones blue.
+PLAIN = ["#8c8c8c", "#E69F00", "#D55E00", "#F0E442"]
+REFINED = ["#0072B2", "#009E73", "#CC79A7", "#56B4E9"]
+
+plt.rcParams.update({
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "lines.linewidth": 1.6,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "pdf.fonttype": 42,
+})
+
+
+class Curves:
+    """One judged set of trajectories in curves.h5: arrays as attributes, read on demand."""
+
+    def __init__(self, group, label, color, steps):
+        self._group, self.label, self.color, self.steps = group, label, color, steps
+        self.members = int(group.attrs["members"])
+
+    def __contains__(self, name):
+        return name in self._group
+
+    def __getitem__(self, name):
+        return self._group[name][...]
+
+    def period(self, name):
+        """Index of the early, mid or late window."""
+        count = len(self["window_frames"])
+        return {"early": 0, "mid": count // 2, "late": count - 1}[name]
+
+
+class Evaluation:
+    """metrics.json and curves.h5 of an evaluation folder."""
+
+    def __init__(self, folder):
+        folder = Path(folder)
+        self.metrics = json.loads((folder / "metrics.json").read_text())
+        self.file = h5py.File(folder / "curves.h5")
+        self.interval = float(self.file.attrs["interval"])
+        self.std = float(self.file.attrs["field_std"])
+        self.wavenumber = self.file["wavenumber"][...]
+        self.compared = self.file["compared"][...].astype(bool)
+        self.truth = Curves(self.file["truth"], "solver", SOLVER, int(self.file["truth"].attrs["frames"]) - 1)
+        self.floor = None
+        if "floor" in self.file:
+            self.floor = Curves(self.file["floor"], "solver, other initial conditions", SOLVER,
+                                int(self.file["floor"].attrs["frames"]) - 1)
+        plain, refined = iter(PLAIN * 9), iter(REFINED * 9)
+        self.methods = []
+        for entry in self.metrics["methods"]:
+            is_refined = entry["cost"]["evaluations_per_step"]["denoiser"] > 0
+            color = next(refined if is_refined else plain)
+            self.methods.append(Curves(self.file["method"][entry["name"]], entry["name"], color, entry["steps"]))
+
+    def result(self, name, metric):
+        """The entry of one metric of one method, or of 'floor'."""
+        if name == "floor":
+            return self.metrics["floor"]["results"][metric] if self.metrics["floor"] else None
+        for entry in self.metrics["methods"]:
+            if entry["name"] == name:
+                return entry["results"].get(metric)
+        raise KeyError(name)
+
+
+def number(value):
+    """JSON value to float: infinities are strings, undefined values null."""
+    return float("nan") if value is None else float(value)
+
+
+def log_band(values, axis=0):
+    """Centre and band exp(mean log -+ std log) over the finite, positive values."""
+    with np.errstate(all="ignore"):
+        logs = np.log(np.where((values > 0) & np.isfinite(values), values, np.nan))
+    count = np.isfinite(logs).sum(axis=axis)
+    mean = np.nansum(logs, axis=axis) / np.maximum(count, 1)
+    spread = np.sqrt(np.nansum((logs - np.expand_dims(mean, axis)) ** 2, axis=axis) / np.maximum(count, 1))
+    mean = np.where(count > 0, mean, np.nan)
+    return np.exp(mean), np.exp(mean - spread), np.exp(mean + spread)
+
+
+def nan_mean(values, axis=0):
+    """Mean over finite values; NaN, without a warning, where there are none."""
+    finite = np.isfinite(values)
+    total = np.where(finite, values, 0).sum(axis=axis)
+    return np.where(finite.any(axis=axis), total / np.maximum(finite.sum(axis=axis), 1), np.nan)
+
+
+def arguments(description):
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("evaluation", type=Path, help="folder with metrics.json and curves.h5")
+    parser.add_argument("figures", type=Path, help="folder for the figures")
+    parser.add_argument("--dpi", type=int, default=160)
+    parser.add_argument("--color-limit", type=float, default=4, help="colour range in standard deviations of truth")
+    parser.add_argument("--pdf", action=argparse.BooleanOptionalAction, default=True, help="vector copy as well")
+    options = parser.parse_args()
+    if not (options.evaluation / "curves.h5").exists():
+        sys.exit(f"{options.evaluation} holds no curves.h5: run sns evaluate first")
+    options.figures.mkdir(parents=True, exist_ok=True)
+    return options
+
+
+def save(figure, options, name):
+    figure.savefig(options.figures / f"{name}.png", dpi=options.dpi)
+    if options.pdf:
+        figure.savefig(options.figures / f"{name}.pdf")
+    plt.close(figure)

@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Temporal statistics of each method beside the solver's, and how its members fare over time."""
+
+from common import Evaluation, SOLVER, arguments, nan_mean, np, plt, save
+
+
+def letter(axes, index):
+    axes.text(-0.02, 1.04, "abcdefghi"[index], transform=axes.transAxes, fontweight="bold", ha="right", va="bottom")
+
+
+def spread(values):
+    """10 % and 90 % quantiles over members of the finite values."""
+    finite = np.where(np.isfinite(values), values, np.nan)
+    none = ~np.isfinite(finite).any(axis=0)
+    finite[:, none] = 0
+    low, high = np.nanquantile(finite, [0.1, 0.9], axis=0)
+    return np.where(none, np.nan, low), np.where(none, np.nan, high)
+
+
+def line(axes, x, values, curves, center=nan_mean, **style):
+    low, high = spread(values)
+    axes.fill_between(x, low, high, color=curves.color, alpha=0.18, lw=0)
+    axes.plot(x, center(values), color=curves.color, label=curves.label, **style)
+
+
+def draw_autocorrelation(axes, evaluation):
+    lag = evaluation.file["lag"][...]
+    for curves in (evaluation.truth, *evaluation.methods):
+        line(axes, lag, curves["autocorrelation"], curves, lw=2.2 if curves is evaluation.truth else 1.6)
+    axes.axhline(0, color="#999999", lw=0.6, zorder=0)
+    axes.set(xlabel=r"lag $\tau$ (time units)", title=r"autocorrelation $C(\tau)$", xlim=(0, lag[-1]))
+    axes.legend()
+
+
+def typical(values):
+    """Median over members, those that are not finite counting as infinite: NaN once half of them are gone."""
+    middle = np.median(np.where(np.isfinite(values), values, np.inf), axis=0)
+    return np.where(np.isfinite(middle), middle, np.nan)
+
+
+def draw_series(axes, evaluation, name, title, truth_scale):
+    """A positive quantity over time, as a ratio to truth's mean."""
+    for curves in (evaluation.truth, *evaluation.methods):
+        values = curves[name] / truth_scale
+        line(axes, curves["series_time"], values, curves, typical, lw=1.3)
+    axes.set(yscale="log", xlabel="time", title=title)
+    low, high = np.nanmin(evaluation.truth[name]), np.nanmax(evaluation.truth[name])
+    axes.set_ylim(low / truth_scale / 4, high / truth_scale * 6)
+    axes.set_xlim(0, max(c["series_time"][-1] for c in evaluation.methods))
+    bottom, top = axes.get_ylim()
+    axes.set_yticks([v for v in (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if bottom <= v <= top])
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+
+
+def draw_limits(axes, evaluation, name):
+    """The range beyond which a member counts as unstable."""
+    truth, factor = evaluation.metrics["truth"], evaluation.metrics["config"]["energy_factor"]
+    low, high = truth[f"{name}_range"]
+    for value in (low / factor, high * factor):
+        axes.axhline(value / truth[name], color="#999999", lw=0.8, ls=":", zorder=0)
+
+
+def draw_pdf(axes, evaluation):
+    x = evaluation.file["pdf_value"][...]
+    reference = evaluation.file["truth_pdf"][...]
+    axes.plot(x, reference, color=SOLVER, lw=2.2, label="solver")
+    for curves in evaluation.methods:
+        pdf = nan_mean(np.where(curves["window_finite"][:, -1:] > 0, curves["pdf_late"], np.nan))
+        axes.plot(x, pdf, color=curves.color, label=curves.label)
+    occupied = x[reference > 0]
+    reach = 1.25 * max(abs(occupied[0]), abs(occupied[-1]))
+    axes.set(yscale="log", xlabel="vorticity / std", title="vorticity PDF, late window", xlim=(-reach, reach))
+    axes.set_ylim(reference[reference > 0].min() / 3, reference.max() * 3)
+
+
+def draw_paired(axes, evaluation):
+    for curves in evaluation.methods:
+        line(axes, curves["paired_time"], curves["paired_correlation"], curves, typical)
+    if evaluation.floor is not None:
+        values = evaluation.floor["paired_correlation"]
+        axes.plot(evaluation.floor["paired_time"], nan_mean(values), color=SOLVER, lw=1, ls="--",
+                  label="unrelated solver runs")
+    for threshold in evaluation.metrics["config"]["correlation_thresholds"]:
+        axes.axhline(threshold, color="#cccccc", lw=0.6, zorder=0)
+    end = max(c["paired_time"][-1] for c in evaluation.methods)
+    axes.set(xlabel="time", title="correlation with the solver, same initial state", ylim=(-0.35, 1.03), xlim=(0, end))
+    axes.legend()
+
+
+def draw_error(axes, evaluation):
+    if evaluation.floor is not None:
+        floor = evaluation.floor["spectrum_error_ensemble"]
+        middle = evaluation.floor["window_frames"].mean(axis=1)
+        axes.fill_between(middle, floor[:, 1], floor[:, 2], color=SOLVER, alpha=0.15, lw=0)
+        axes.plot(middle, floor[:, 0], color=SOLVER, lw=1.2, ls="--", label="solver against solver")
+    top = 1.0
+    for i, curves in enumerate(evaluation.methods):
+        errors = curves["spectrum_error_ensemble"]
+        middle = curves["window_frames"].mean(axis=1)
+        shift = (i - (len(evaluation.methods) - 1) / 2) * 0.012 * middle[-1]
+        finite = np.isfinite(errors[:, 0])
+        high = np.where(np.isfinite(errors[:, 2]), errors[:, 2], 1e3)
+        bars = np.clip(np.stack([errors[:, 0] - errors[:, 1], high - errors[:, 0]]), 0, None)
+        axes.errorbar((middle + shift)[finite], errors[finite, 0], yerr=bars[:, finite], color=curves.color,
+                      marker="o", ms=4, capsize=2, lw=1.3, label=curves.label)
+        if finite.any():
+            top = max(top, errors[finite, 0].max())
+        if not finite.all():
+            gone = middle[~finite][0]
+            axes.annotate("no member finite", (gone, 0.93), xycoords=("data", "axes fraction"), ha="center",
+                          color=curves.color, fontsize=8)
+    axes.set(yscale="log", xlabel="step", ylabel=r"mean over $k$ of $|\ln E/E_{\rm solver}|$",
+             title="spectrum error of each window", ylim=(None, 2.5 * top))
+    axes.legend(loc="upper left")
+
+
+def draw_survival(axes, evaluation):
+    for i, curves in enumerate(evaluation.methods):
+        failures = curves["first_unstable"]
+        steps = np.arange(curves.steps + 1)
+        alive = curves.members - (np.sort(failures[failures >= 0])[:, None] <= steps[None]).sum(axis=0)
+        axes.step(steps, alive + 0.035 * i, where="post", color=curves.color, lw=2, label=curves.label)
+    most = max(c.members for c in evaluation.methods)
+    axes.set(xlabel="step", title="members within the solver's energy range", ylim=(-0.2, most * 1.08),
+             xlim=(0, max(c.steps for c in evaluation.methods)))
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.legend(loc="lower left")
+
+
+def draw_levels(axes, evaluation):
+    shown = [c for c in evaluation.methods if c["past_levels"].sum() + c["present_levels"].sum() > 0]
+    if not shown:
+        axes.text(0.5, 0.5, "no method predicts noise levels", transform=axes.transAxes, ha="center", color="#666666")
+        axes.set_axis_off()
+        return
+    highest = 1
+    for curves in shown:
+        for name, style in (("past_levels", "--"), ("present_levels", "-")):
+            counts = curves[name]
+            share = counts / max(counts.sum(), 1)
+            highest = max(highest, np.flatnonzero(counts).max(initial=0))
+            label = {"past_levels": "previous frame", "present_levels": "new frame"}[name]
+            axes.stairs(np.append(share, 0), np.arange(len(share) + 2) - 0.5, color=curves.color, ls=style, lw=1.8,
+                        label=f"{curves.label}, {label}")
+    axes.set(yscale="log", xlabel="predicted level", ylabel="share of steps", title="noise levels predicted by the heads",
+             xlim=(-0.7, highest + 0.7), ylim=(None, 1.6))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(loc="upper right")
+
+
+def main():
+    options = arguments(__doc__)
+    evaluation = Evaluation(options.evaluation)
+    truth = evaluation.metrics["truth"]
+
+    figure, panels = plt.subplots(2, 3, figsize=(11, 6.2), layout="constrained")
+    draw_autocorrelation(panels[0, 0], evaluation)
+    draw_series(panels[0, 1], evaluation, "rate", "rate of change $R(t)$ / solver's mean", truth["rate"])
+    draw_pdf(panels[0, 2], evaluation)
+    draw_paired(panels[1, 0], evaluation)
+    draw_series(panels[1, 1], evaluation, "energy", "energy / solver's mean", truth["energy"])
+    draw_limits(panels[1, 1], evaluation, "energy")
+    draw_series(panels[1, 2], evaluation, "enstrophy", "enstrophy / solver's mean", truth["enstrophy"])
+    draw_limits(panels[1, 2], evaluation, "enstrophy")
+    for i, axes in enumerate(panels.flat):
+        letter(axes, i)
+    save(figure, options, "dynamics")
+
+    figure, panels = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
+    draw_error(panels[0], evaluation)
+    draw_survival(panels[1], evaluation)
+    draw_levels(panels[2], evaluation)
+    for i, axes in enumerate(panels.flat):
+        letter(axes, i)
+    save(figure, options, "stability")
+
+
+if __name__ == "__main__":
+    main()

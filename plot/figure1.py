@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Snapshots of the solver and of each method from one initial condition, energy spectra below."""
+
+from common import Evaluation, SOLVER, arguments, log_band, nan_mean, np, number, plt, save
+
+TILE = 1.42  # inches
+
+
+def draw_tile(axes, frame, limit, std):
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    if not np.isfinite(frame).all():
+        axes.set_facecolor("#f2f2f2")
+        axes.set_box_aspect(1)
+        axes.text(0.5, 0.5, "not finite", transform=axes.transAxes, ha="center", va="center", color="#666666")
+        return None
+    image = axes.imshow(frame.T / std, origin="lower", cmap="RdBu_r", vmin=-limit, vmax=limit,
+                        interpolation="nearest")
+    largest = np.abs(frame).max() / std
+    if largest > 2.5 * limit:
+        axes.text(0.5, 0.04, rf"max $|\omega|$ = {largest:.0f} std" if largest < 1e4 else
+                  rf"max $|\omega|$ = {largest:.0e} std", transform=axes.transAxes, ha="center", va="bottom",
+                  fontsize=7, bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5})
+    return image
+
+
+def finite_members(curves, window):
+    return int((curves["window_finite"][:, window] == 1).sum())
+
+
+def draw_spectra(axes, evaluation, period, first):
+    k = evaluation.wavenumber
+    truth = evaluation.truth
+    window = truth.period(period)
+    _, low, high = log_band(truth["window_spectra"][:, window])
+    reference = evaluation.file["truth_spectrum"][...]
+    shown = k <= k[evaluation.compared].max()
+    axes.fill_between(k[shown], low[shown], high[shown], color=SOLVER, alpha=0.15, lw=0)
+    axes.plot(k[shown], reference[shown], color=SOLVER, lw=2.2, label="solver", zorder=3)
+    for i, curves in enumerate(evaluation.methods):
+        w = curves.period(period)
+        alive = finite_members(curves, w)
+        _, low, high = log_band(curves["window_spectra"][:, w])
+        spectrum = nan_mean(curves["window_spectra"][:, w])
+        error = number(evaluation.result(curves.label, f"spectrum_error_ensemble/{period}")["value"])
+        label = f"{curves.label}: {error:.2g}" if np.isfinite(error) else f"{curves.label}: none left"
+        if 0 < alive < curves.members:
+            label += f" ({alive} of {curves.members} finite)"
+        if np.isfinite(spectrum).any():
+            axes.fill_between(k[shown], low[shown], high[shown], color=curves.color, alpha=0.2, lw=0)
+            axes.plot(k[shown], spectrum[shown], color=curves.color, label=label, ls=["-", "--", ":"][i // 4 % 3],
+                      zorder=4 + i)
+        else:
+            axes.plot([], [], color=curves.color, label=label)
+    axes.set(xscale="log", yscale="log", xlabel="wavenumber $k$")
+    usable = reference[shown & evaluation.compared]
+    axes.set_ylim(usable.min() / 30, usable.max() * 30)
+    ticks = [v for v in (1, 2, 3, 5, 10, 20, 30, 50, 100) if k[shown].min() <= v <= k[shown].max()]
+    axes.set_xticks(ticks, [str(v) for v in ticks])
+    axes.minorticks_off()
+    axes.tick_params(axis="y", which="minor", left=False)
+    start, end = evaluation.methods[0]["window_frames"][evaluation.methods[0].period(period)]
+    axes.set_title(f"{period}: steps {start} to {end}")
+    axes.legend(loc="lower left", handlelength=1.6, title="method: spectrum error", alignment="left")
+    if first:
+        axes.set_ylabel("kinetic energy $E(k)$")
+    else:
+        axes.tick_params(labelleft=False)
+
+
+def main():
+    options = arguments(__doc__)
+    evaluation = Evaluation(options.evaluation)
+    rows = [evaluation.truth, *evaluation.methods]
+    frames = evaluation.truth["snapshot_frames"]
+    columns = len(frames)
+    width, spectra = columns * TILE + 1.5, 2.9
+    height = len(rows) * TILE + spectra + 0.45
+    figure = plt.figure(figsize=(width, height))
+    left, right, top = 0.95 / width, 1 - 0.62 / width, 1 - 0.3 / height
+    split = (spectra + 0.12) / height
+    tiles = figure.add_gridspec(len(rows), columns, left=left, right=right, top=top, bottom=split, wspace=0.04,
+                                hspace=0.04)
+    image = None
+    for r, curves in enumerate(rows):
+        for c in range(columns):
+            axes = figure.add_subplot(tiles[r, c])
+            image = draw_tile(axes, curves["snapshots"][c], options.color_limit, evaluation.std) or image
+            if r == 0:
+                axes.set_title(f"step {frames[c]}" if c else "initial state", pad=4)
+            if c == 0:
+                axes.set_ylabel(curves.label, rotation=90, fontsize=10, color=curves.color, fontweight="bold",
+                                labelpad=6)
+    bar_axes = figure.add_axes([right + 0.1 / width, split, 0.1 / width, top - split])
+    bar = figure.colorbar(image, cax=bar_axes, extend="both", extendfrac=0.02)
+    bar.set_label("vorticity / std")
+    bar.outline.set_visible(False)
+    panels = figure.add_gridspec(1, 3, left=left, right=right, bottom=0.5 / height, top=(spectra - 0.42) / height,
+                                 wspace=0.08)
+    for i, period in enumerate(("early", "mid", "late")):
+        draw_spectra(figure.add_subplot(panels[0, i]), evaluation, period, i == 0)
+    save(figure, options, "figure1")
+
+
+if __name__ == "__main__":
+    main()

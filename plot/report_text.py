@@ -1,0 +1,263 @@
+"""Sentences and tables of the report, all made from metrics.json and the program's facts."""
+
+import html
+import json
+import math
+import struct
+from pathlib import Path
+
+MAIN = ["stable_fraction/all", "first_unstable/all", "spectrum_error_ensemble/early", "spectrum_error_ensemble/mid",
+        "spectrum_error_ensemble/late", "spectrum_error/late", "spectrum_bias_large/late",
+        "spectrum_bias_medium/late", "spectrum_bias_small/late", "energy_ratio/late", "enstrophy_ratio/late",
+        "rate_ratio/late", "w1/late", "autocorrelation_error/all", "nrmse/early", "correlation_time_0.8/all"]
+
+
+def number(value):
+    return float("nan") if value is None else float(value)
+
+
+def short(value):
+    """Three significant digits, without an exponent where that reads well."""
+    if math.isnan(value):
+        return "&ndash;"
+    if math.isinf(value):
+        return "&infin;" if value > 0 else "&minus;&infin;"
+    if value == 0:
+        return "0"
+    digits = 2 - math.floor(math.log10(abs(value)))
+    if not -4 <= digits <= 6:
+        return f"{value:.1e}"
+    rounded = round(value, digits)
+    return f"{rounded:.{max(digits, 0)}f}".replace("-", "&minus;") if digits > 0 else f"{rounded:,.0f}"
+
+
+def interval(entry):
+    low, high = number(entry["low"]), number(entry["high"])
+    return "" if math.isnan(low) or math.isnan(high) else f"[{short(low)}, {short(high)}]"
+
+
+def cell(entry, better):
+    """Table cell of an estimate: never for an event that did not happen, lost for an infinite score."""
+    if entry is None:
+        return '<td class="number">&ndash;</td>'
+    value = number(entry["value"])
+    if math.isinf(value):
+        text = "never" if better == "higher" else '<span class="lost">lost</span>'
+        if math.isfinite(number(entry["low"])):
+            text += f' <span class="interval">[{short(number(entry["low"]))}, &infin;]</span>'
+        return f'<td class="number">{text}</td>'
+    return f'<td class="number">{short(value)} <span class="interval">{interval(entry)}</span></td>'
+
+
+def columns(metrics):
+    result = [(method["name"], method["results"]) for method in metrics["methods"]]
+    if metrics["floor"]:
+        result.append(("solver vs solver", metrics["floor"]["results"]))
+    return result
+
+
+def table(metrics, infos):
+    judged = columns(metrics)
+    head = "".join(f"<th>{html.escape(name)}</th>" for name, _ in judged)
+    rows = []
+    for info in infos:
+        unit = {"time": " (time units)", "": ""}.get(info["unit"], f" ({info['unit']})")
+        ideal = {"near one": "1", "near zero": "0", "lower": "low", "higher": "high"}[info["better"]]
+        cells = "".join(cell(results.get(info["id"]), info["better"]) for _, results in judged)
+        rows.append(f"<tr><td>{html.escape(info['label'] + unit)}</td><td>{info['period']}</td><td>{ideal}</td>"
+                    f"{cells}</tr>")
+    return f"<table><tr><th>metric</th><th>window</th><th>ideal</th>{head}</tr>{''.join(rows)}</table>"
+
+
+def metric_tables(metrics):
+    """The table of the main metrics and that of all."""
+    by_id = {info["id"]: info for info in metrics["metrics"]}
+    return table(metrics, [by_id[i] for i in MAIN if i in by_id]), table(metrics, metrics["metrics"])
+
+
+def is_refined(method):
+    return method["cost"]["evaluations_per_step"]["denoiser"] > 0
+
+
+def stability_sentence(metrics, method):
+    steps = method["steps"]
+    failures = [f for f in method["first_unstable_step"] if f is not None]
+    members, time = method["members"], steps * metrics["truth"]["interval"]
+    factor = metrics["config"]["energy_factor"]
+    name = f"<strong>{html.escape(method['name'])}</strong>"
+    if not failures:
+        return (f"{name}: all {members} members stayed within {factor:g} times the solver's range of energy and "
+                f"enstrophy for {steps:,} steps ({time:g} time units).")
+    stable = members - len(failures)
+    sentence = (f"{name}: {stable} of {members} members stayed within {factor:g} times the solver's range of energy "
+                f"and enstrophy for {steps:,} steps ({time:g} time units); the first left it at step "
+                f"{min(failures):,}")
+    return sentence + (f", the last at step {max(failures):,}." if stable == 0 else ".")
+
+
+def spectrum_sentence(metrics, method):
+    entry = method["results"]["spectrum_error_ensemble/late"]
+    value = number(entry["value"])
+    first, last = metrics["windows"]["late"]
+    where = f"In the last window (steps {first:,} to {last:,})"
+    if math.isinf(value):
+        return f"{where} none of its members is finite."
+    factor = f"a typical factor of {math.exp(value):.2f}" if value < 4 else "many orders of magnitude"
+    sentence = f"{where} its energy spectrum is off by {short(value)} {interval(entry)}, that is {factor}"
+    if entry["lost"]:
+        sentence += f", counted over what is left of its members ({entry['lost']} of {method['members']} lost)"
+    floor = metrics["floor"]["results"]["spectrum_error_ensemble/late"] if metrics["floor"] else None
+    if floor is None:
+        return sentence + "."
+    limit = number(floor["high"])
+    sentence += f"; independent solver runs differ by {short(number(floor['value']))} {interval(floor)}"
+    if entry["lost"] == 0 and value <= limit:
+        return sentence + ". That is within sampling error: with this many initial conditions they cannot be told apart."
+    return sentence + f". That is {short(value / number(floor['value']))} times the difference between solver runs."
+
+
+def comparison_sentences(metrics):
+    """How often refined methods are nearer to the solver than plain ones, with intervals."""
+    refined = {m["name"] for m in metrics["methods"] if is_refined(m)}
+    sentences = []
+    for pair in metrics["paired"]:
+        if (pair["a"] in refined) == (pair["b"] in refined):
+            continue
+        share = pair["results"]["spectrum_error/late"]["better_share"]
+        value, low, high = (number(share[k]) for k in ("value", "low", "high"))
+        name, other = pair["a"], pair["b"]
+        if name not in refined:
+            name, other, value, low, high = other, name, 1 - value, 1 - high, 1 - low
+        sentences.append(
+            f"At the end of the rollout the refined <strong>{html.escape(name)}</strong> is nearer to the solver's "
+            f"spectrum than <strong>{html.escape(other)}</strong> for {100 * value:.0f} % of the initial conditions "
+            f"(95 % interval {100 * low:.0f} to {100 * high:.0f} %).".replace(
+                "95 %", f"{100 * metrics['config']['confidence']:g} %"))
+    return sentences
+
+
+def cost_sentence(metrics):
+    solver = metrics["solver_cost"]
+    parts = []
+    for method in metrics["methods"]:
+        cost = method["cost"]
+        evaluations = sum(cost["evaluations_per_step"].values())
+        parts.append(f"{html.escape(method['name'])} {short(evaluations)} network evaluations per step and "
+                     f"{short(cost['member_frames_per_second'])} steps per second")
+    sentence = "Cost: " + "; ".join(parts) + "."
+    if solver:
+        rate = solver["member_frames_per_second"]
+        sentence += (f" The solver covers the same simulated time at {short(rate)} steps per second "
+                     f"({solver['points']} x {solver['points']} points, {solver['threads']} threads)")
+        slowest = min(m["cost"]["member_frames_per_second"] for m in metrics["methods"])
+        sentence += (f": at this size it is cheaper than the networks, and nothing here is a claim of speed."
+                     if slowest < rate else ".")
+    return sentence
+
+
+def summary(metrics, facts):
+    items = [f"<p>{stability_sentence(metrics, m)} {spectrum_sentence(metrics, m)}</p>" for m in metrics["methods"]]
+    items += [f"<p>{s}</p>" for s in comparison_sentences(metrics)]
+    items.append(f"<p>{cost_sentence(metrics)}</p>")
+    shipped = [m["name"] for m in facts["models"] if m["shipped"]]
+    if shipped:
+        items.append(f"<p>The weights of {html.escape(', '.join(shipped))} came with the software and were not "
+                     f"trained in this run (see below).</p>")
+    return "".join(items)
+
+
+def paired_table(metrics):
+    if not metrics["paired"]:
+        return '<p class="small">One method, or methods with different members: nothing to compare.</p>'
+    by_id = {info["id"]: info for info in metrics["metrics"]}
+    shown = [i for i in MAIN if i in by_id]
+    parts = ['<p class="small">Both methods start from the same initial conditions and share the bootstrap draws. '
+             "<em>Nearer</em>: share of initial conditions in which the first method is nearer to the ideal; a lost "
+             "member counts as infinitely far.</p>"]
+    for pair in metrics["paired"]:
+        a, b = html.escape(pair["a"]), html.escape(pair["b"])
+        rows = []
+        for metric in shown:
+            entry = pair["results"].get(metric)
+            if entry is None:
+                continue
+            value, share = number(entry["value"]), entry["better_share"]
+            difference = (f"{short(value)} <span class='interval'>{interval(entry)}</span>" if not math.isnan(value)
+                          else "both infinite or undefined")
+            nearer = ("&ndash;" if share["value"] is None else
+                      f"{100 * number(share['value']):.0f} % <span class='interval'>"
+                      f"[{100 * number(share['low']):.0f}, {100 * number(share['high']):.0f}]</span>")
+            rows.append(f"<tr><td>{html.escape(by_id[metric]['label'])}</td><td>{by_id[metric]['period']}</td>"
+                        f"<td class='number'>{difference}</td><td class='number'>{nearer}</td></tr>")
+        parts.append(f"<div class='scroll'><table><tr><th>metric</th><th>window</th><th>{a} &minus; {b}</th>"
+                     f"<th>{a} nearer</th></tr>{''.join(rows)}</table></div>")
+    return "".join(parts)
+
+
+def cost_table(metrics):
+    solver = metrics["solver_cost"]
+    rate = solver["member_frames_per_second"] if solver else None
+    head = ("<tr><th></th><th>surrogate</th><th>noise heads</th><th>denoiser</th><th>member-steps per second</th>"
+            "<th>time per step / solver's</th></tr>")
+    rows = []
+    for method in metrics["methods"]:
+        cost = method["cost"]
+        count = cost["evaluations_per_step"]
+        speed = cost["member_frames_per_second"]
+        relative = short(rate / speed) if rate and speed else "&ndash;"
+        rows.append(f"<tr><td>{html.escape(method['name'])}</td><td>{short(count['surrogate'])}</td>"
+                    f"<td>{short(count['classifier'])}</td><td>{short(count['denoiser'])}</td>"
+                    f"<td>{short(speed)}</td><td>{relative}</td></tr>")
+    if solver:
+        rows.append(f"<tr><td>solver ({solver['points']} x {solver['points']}, {solver['precision']}, "
+                    f"{solver['backend']}, {solver['steps_per_frame']} steps per frame, {solver['members']} members on "
+                    f"{solver['threads']} threads)</td><td></td><td></td><td></td><td>{short(rate)}</td><td>1</td></tr>")
+    return ("<p class='small'>Network evaluations per member and step, and frame intervals times members per second of "
+            "wall clock, file output included for the methods; measured on the same machine.</p>"
+            f"<div class='scroll'><table>{head}{''.join(rows)}</table></div>")
+
+
+def notes(metrics, facts):
+    items = []
+    for model in facts["models"]:
+        if model["shipped"]:
+            items.append(f"The weights of <strong>{html.escape(model['name'])}</strong> were not trained in this run: "
+                         f"they came with the software (<code>{html.escape(model['weights'])}</code>, where the model "
+                         f"card tells how they were made). To train them here: "
+                         f"<code>{html.escape(model['retrain_command'])}</code>")
+    items += [html.escape(note) for note in facts["notes"]]
+    truth = metrics["truth"]
+    items.append(f"{truth['members']} initial conditions and one training run per model: the intervals cover the "
+                 f"choice of initial conditions, not that of the training seed.")
+    if not metrics["floor"]:
+        items.append("No independent solver runs: the scores lack the level that a perfect emulator would reach.")
+    return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
+
+
+def parameter_count(folder):
+    """Values in model.safetensors, from its header."""
+    file = folder / "model.safetensors"
+    if not file.exists():
+        return None
+    with file.open("rb") as stream:
+        header = json.loads(stream.read(struct.unpack("<Q", stream.read(8))[0]))
+    return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+
+
+def model_table(facts, run):
+    rows = []
+    for model in facts["models"]:
+        folder = Path(model["weights"]) if model["weights"] else run / "models" / model["name"]
+        count = parameter_count(folder)
+        origin = "shipped with the software" if model["shipped"] else "trained in this run"
+        rows.append(f"<tr><td>{html.escape(model['name'])}</td><td>{html.escape(model['kind'])}</td>"
+                    f"<td>{f'{count:,}' if count else '&ndash;'}</td><td>{origin}</td></tr>")
+    return f"<table><tr><th>model</th><th>kind</th><th>parameters</th><th>weights</th></tr>{''.join(rows)}</table>"
+
+
+def stage_table(facts):
+    rows = []
+    for stage in facts["stages"]:
+        seconds = "finished before" if stage["seconds"] is None else f"{stage['seconds']:.1f} s"
+        rows.append(f"<tr><td>{html.escape(stage['name'])}</td><td>{seconds}</td></tr>")
+    return f"<table><tr><th>stage</th><th>wall clock</th></tr>{''.join(rows)}</table>" if rows else ""
