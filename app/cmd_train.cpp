@@ -1,0 +1,76 @@
+#include "app/commands.hpp"
+#include "app/config_arguments.hpp"
+#include "core/error.hpp"
+#include "core/run_config.hpp"
+#include "emulator/training/trainer.hpp"
+
+#include <memory>
+
+namespace sns {
+namespace {
+
+struct TrainArguments {
+  ConfigArguments config;
+  std::vector<std::string> models;
+  std::string resume = "auto";
+  std::filesystem::path dataset;
+};
+
+std::string command_line(const TrainArguments& arguments) {
+  std::string text = "sns train " + arguments.config.file.string();
+  for (const auto& item : arguments.config.overrides) text += " " + item;
+  for (const auto& name : arguments.models) text += " --model " + name;
+  if (!arguments.dataset.empty()) text += " --dataset " + arguments.dataset.string();
+  return text;
+}
+
+void report(const ModelSpec& spec, const TrainResult& result) {
+  fmt::print("{}: {} steps, {} parameters, {:.0f} s", spec.name, result.steps, result.parameters,
+             result.wall_seconds);
+  if (result.images_per_second > 0) fmt::print(", {:.0f} images/s", result.images_per_second);
+  fmt::print(", in {}\n", result.folder.string());
+  for (const auto& [name, value] : result.validation) fmt::print("  {} {:.6g}\n", name, value);
+}
+
+void run_train(const TrainArguments& arguments) {
+  const Config config = arguments.config.load();
+  const RunConfig run = read_run(config);
+  const auto specs = read_models(config);
+  config.finish({"solver", "simulate", "datagen", "rollout", "evaluate", "figure"});
+  std::vector<ModelSpec> chosen;
+  for (const auto& name : arguments.models) chosen.push_back(find_model(specs, name));
+  if (chosen.empty()) chosen = specs;
+
+  const auto dataset = arguments.dataset.empty() ? run.output / "dataset" : arguments.dataset;
+  const TrainOptions options{arguments.resume == "auto", command_line(arguments), config.resolved_yaml()};
+  for (const auto& spec : chosen) {
+    report(spec, train_model(spec, dataset, run.output / "models" / spec.name, run, options));
+  }
+}
+
+}  // namespace
+
+void add_train(CLI::App& app) {
+  auto* verb = app.add_subcommand("train", "train the models of a configuration on its data set");
+  const auto arguments = std::make_shared<TrainArguments>();
+  arguments->config.add_to(*verb);
+  verb->add_option("--model", arguments->models, "train this model only (may be given several times)")
+      ->type_name("NAME")
+      ->expected(1)
+      ->take_all();
+  verb->add_option("--resume", arguments->resume, "auto: continue from the last checkpoint; never: start anew")
+      ->check(CLI::IsMember({"auto", "never"}))
+      ->capture_default_str();
+  verb->add_option("--dataset", arguments->dataset, "data set folder (default: dataset/ in the run's folder)")
+      ->type_name("DIR");
+  add_time_budget(*verb);
+  verb->footer(
+      "Examples:\n"
+      "  sns train yaml/kolmogorov/quickstart.yaml\n"
+      "  sns train yaml/kolmogorov/quickstart.yaml --model gaussian models.gaussian.training.steps=2000\n"
+      "Results: <run.output>/models/<name>/. A stopped or killed run continues where it was; results are the "
+      "same.");
+  verb->callback([arguments] { run_train(*arguments); });
+}
+
+}  // namespace sns

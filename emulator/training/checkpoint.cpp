@@ -1,0 +1,161 @@
+#include "emulator/training/checkpoint.hpp"
+
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "emulator/safetensors.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace sns {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* kPrefix = "ckpt-";
+constexpr const char* kMoments[] = {"exp_avg", "exp_avg_sq"};
+
+/// Step of a folder name "ckpt-<step>", or -1.
+std::int64_t step_of(const fs::path& folder) {
+  const std::string name = folder.filename().string();
+  const std::string_view prefix = kPrefix;
+  if (!name.starts_with(prefix)) return -1;
+  std::int64_t step = -1;
+  const auto [end, error] = std::from_chars(name.data() + prefix.size(), name.data() + name.size(), step);
+  return error == std::errc() && end == name.data() + name.size() ? step : -1;
+}
+
+std::string state_json(const TrainingState& state) {
+  nlohmann::ordered_json json;
+  json["step"] = state.step;
+  json["epoch"] = state.epoch;
+  json["learning_rate"] = state.learning_rate;
+  json["rollbacks"] = state.rollbacks;
+  json["best_step"] = state.best_step;
+  json["best_loss"] = std::isfinite(state.best_loss) ? nlohmann::ordered_json(state.best_loss) : nullptr;
+  json["wall_seconds"] = state.wall_seconds;
+  json["config_hash"] = sha256(state.identity);
+  json["identity"] = state.identity;
+  return json.dump(2) + "\n";
+}
+
+void copy_tensor(const SafeTensors& file, const std::string& name, const torch::Tensor& target) {
+  require(file.contains(name), "{} has no tensor '{}'", file.path().string(), name);
+  require(file.shape(name) == target.sizes().vec(), "{}: tensor '{}' has another shape than the model's",
+          file.path().string(), name);
+  const torch::NoGradGuard no_grad;
+  target.detach().copy_(file.tensor(name));
+}
+
+}  // namespace
+
+CheckpointFolder::CheckpointFolder(fs::path folder, int keep) : folder_(std::move(folder)), keep_(keep) {
+  make_writable_folder(folder_);
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    if (entry.path().extension() == ".tmp") fs::remove_all(entry.path());
+  }
+}
+
+std::vector<fs::path> CheckpointFolder::complete() const {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    if (!entry.is_symlink() && entry.is_directory() && step_of(entry.path()) >= 0)
+      found.push_back(entry.path());
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return step_of(a) < step_of(b); });
+  return found;
+}
+
+std::optional<fs::path> CheckpointFolder::latest() const {
+  const auto link = folder_ / "last";
+  if (fs::exists(link / "state.json")) return fs::canonical(link);
+  const auto found = complete();
+  if (found.empty()) return std::nullopt;
+  return found.back();
+}
+
+void CheckpointFolder::save(const TrainingState& state, const FlatParameters& parameters, const Ema& ema,
+                            const AdamW& optimizer) {
+  const fs::path target = folder_ / fmt::format("{}{:08d}", kPrefix, state.step);
+  const fs::path temporary = target.string() + ".tmp", replaced = target.string() + ".old.tmp";
+  fs::remove_all(temporary);
+  fs::create_directories(temporary);
+
+  NamedTensors model, averaged(ema.shadow().begin(), ema.shadow().end()), moments;
+  for (const auto& slice : parameters.slices()) {
+    model.emplace_back(slice.name, FlatParameters::view(parameters.values(), slice));
+    moments.emplace_back(std::string(kMoments[0]) + "." + slice.name,
+                         FlatParameters::view(optimizer.first_moment, slice));
+    moments.emplace_back(std::string(kMoments[1]) + "." + slice.name,
+                         FlatParameters::view(optimizer.second_moment, slice));
+  }
+  moments.emplace_back("steps", optimizer.steps);
+  save_safetensors(temporary / "model.safetensors", model);
+  save_safetensors(temporary / "ema.safetensors", averaged);
+  save_safetensors(temporary / "optimizer.safetensors", moments);
+  write_text(temporary / "state.json", state_json(state));
+  sync_to_disk(temporary);
+
+  // A step is saved twice after a rollback or a resume; the old one leaves only when the new one is in place.
+  fs::remove_all(replaced);
+  if (fs::exists(target)) fs::rename(target, replaced);
+  fs::rename(temporary, target);
+  const fs::path link = folder_ / "last.tmp";
+  fs::remove(link);
+  fs::create_directory_symlink(target.filename(), link);
+  fs::rename(link, folder_ / "last");
+  sync_to_disk(folder_);
+  fs::remove_all(replaced);
+
+  auto found = complete();
+  for (const auto& old : found) {
+    const bool too_many = std::count_if(found.begin(), found.end(), [&](const auto& other) {
+                            return step_of(other) > step_of(old) && step_of(other) <= state.step;
+                          }) >= keep_;
+    // Steps beyond the saved one were abandoned by a rollback.
+    if (too_many || step_of(old) > state.step) fs::remove_all(old);
+  }
+}
+
+void CheckpointFolder::clear() {
+  fs::remove(folder_ / "last");
+  for (const auto& checkpoint : complete()) fs::remove_all(checkpoint);
+}
+
+TrainingState read_training_state(const fs::path& checkpoint) {
+  const auto file = checkpoint / "state.json";
+  try {
+    const auto json = nlohmann::json::parse(read_text(file));
+    TrainingState state;
+    state.step = json.at("step").get<std::int64_t>();
+    state.epoch = json.at("epoch").get<double>();
+    state.learning_rate = json.at("learning_rate").get<double>();
+    state.rollbacks = json.at("rollbacks").get<int>();
+    state.best_step = json.at("best_step").get<std::int64_t>();
+    if (!json.at("best_loss").is_null()) state.best_loss = json.at("best_loss").get<double>();
+    state.wall_seconds = json.at("wall_seconds").get<double>();
+    state.identity = json.at("identity").get<std::string>();
+    return state;
+  } catch (const nlohmann::json::exception& error) {
+    fail("{} is not a training state ({}); remove the checkpoint or train with --resume never", file.string(),
+         error.what());
+  }
+}
+
+void load_checkpoint(const fs::path& checkpoint, const FlatParameters& parameters, Ema& ema, AdamW& optimizer) {
+  const SafeTensors model(checkpoint / "model.safetensors");
+  const SafeTensors averaged(checkpoint / "ema.safetensors");
+  const SafeTensors moments(checkpoint / "optimizer.safetensors");
+  for (const auto& slice : parameters.slices()) {
+    copy_tensor(model, slice.name, FlatParameters::view(parameters.values(), slice));
+    copy_tensor(moments, std::string(kMoments[0]) + "." + slice.name,
+                FlatParameters::view(optimizer.first_moment, slice));
+    copy_tensor(moments, std::string(kMoments[1]) + "." + slice.name,
+                FlatParameters::view(optimizer.second_moment, slice));
+  }
+  copy_tensor(moments, "steps", optimizer.steps);
+  for (const auto& [name, tensor] : ema.shadow()) copy_tensor(averaged, name, tensor);
+}
+
+}  // namespace sns

@@ -1,0 +1,53 @@
+#pragma once
+// Training state on disk: <folder>/ckpt-<step>/ {model, ema, optimizer .safetensors, state.json} and a symbolic
+// link `last`. A checkpoint is written under a temporary name, brought to disk and renamed, so that a killed
+// process leaves the previous one intact. There is no generator state to keep: all random streams are keyed by
+// the step.
+#include "emulator/training/ema.hpp"
+#include "emulator/training/optimizer.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <optional>
+#include <string>
+
+namespace sns {
+
+/// Counters of a training run.
+struct TrainingState {
+  std::int64_t step = 0;     ///< optimiser steps done
+  double epoch = 0;          ///< passes over the training windows
+  double learning_rate = 0;  ///< of the last step
+  int rollbacks = 0;         ///< returns to a checkpoint after a non-finite step
+  std::int64_t best_step = -1;
+  double best_loss = std::numeric_limits<double>::infinity();  ///< validation loss at best_step
+  double wall_seconds = 0;                                     ///< training time of all sessions
+  std::string identity;  ///< text of the configuration that decides the result, one item per line
+};
+
+class CheckpointFolder {
+ public:
+  /// Creates the folder and removes what a killed process left half written. `keep` >= 1 checkpoints stay.
+  CheckpointFolder(std::filesystem::path folder, int keep);
+
+  /// Newest complete checkpoint, or nullopt.
+  std::optional<std::filesystem::path> latest() const;
+  void save(const TrainingState& state, const FlatParameters& parameters, const Ema& ema,
+            const AdamW& optimizer);
+  /// Removes all checkpoints.
+  void clear();
+
+ private:
+  std::vector<std::filesystem::path> complete() const;  ///< by step, oldest first
+  std::filesystem::path folder_;
+  int keep_;
+};
+
+/// state.json of a checkpoint. Error if it is malformed.
+TrainingState read_training_state(const std::filesystem::path& checkpoint);
+/// Restores weights, averaged weights and moments in place. Error if the tensors do not fit.
+void load_checkpoint(const std::filesystem::path& checkpoint, const FlatParameters& parameters, Ema& ema,
+                     AdamW& optimizer);
+
+}  // namespace sns

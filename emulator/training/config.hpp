@@ -1,0 +1,84 @@
+#pragma once
+// The `training` block of a model, and the two schedules it describes. No LibTorch here.
+#include "core/config.hpp"
+#include "core/random.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace sns {
+
+/// Learning rate against optimiser step. `step` halves (or so) every `size` steps, as PyTorch's StepLR;
+/// `cosine` goes to zero at the end of the run. A linear warm-up may precede each.
+struct LearningRateConfig {
+  std::string name = "step";   ///< constant | step | cosine
+  std::int64_t size = 100000;  ///< step: optimiser steps per reduction
+  double gamma = 0.5;          ///< step: factor of each reduction
+  std::int64_t warmup = 0;     ///< optimiser steps of linear rise from zero
+};
+
+/// Diffusion levels that SNS is trained on. `uniform`: 0..S-1, as in the paper. `low`: 0..max_level, a fraction
+/// `log_fraction` of the draws log-uniform, the others uniform: refinement in practice visits few low levels.
+struct LevelConfig {
+  std::string sampling = "uniform";  ///< uniform | low
+  int max_level = 50;                ///< low only; inclusive
+  double log_fraction = 0.5;         ///< low only
+};
+
+/// Windows of the pointwise emulator: the rollout grows from 1 to max_length steps, by one every
+/// `steps_per_length` optimiser steps (arXiv 2603.17750 reference code, ResidualEmulatorTrainer).
+struct RolloutTrainingConfig {
+  int max_length = 1;
+  std::int64_t steps_per_length = 20000;
+  double noise = 1.0e-4;     ///< std added to the states inside a rollout, normalised units
+  double rms_penalty = 0.0;  ///< weight of the hinge relu(rms - 1)^2 on predicted states (reference: 1 for QG)
+};
+
+/// Defaults are the reference's for the Gaussian emulator; reference_training() gives each kind's.
+struct TrainingConfig {
+  std::int64_t steps = 100000;  ///< optimiser steps
+  int batch = 32;               ///< samples of one forward pass
+  int accumulate = 1;           ///< forward passes per optimiser step
+  double learning_rate = 5.0e-5;
+  double weight_decay = 0.05;
+  LearningRateConfig schedule;
+  std::optional<double> clip_norm;    ///< largest global gradient norm
+  std::optional<double> clip_value;   ///< largest absolute gradient entry
+  double ema = 0.995;                 ///< decay of the averaged weights per optimiser step
+  RolloutTrainingConfig rollout;      ///< gaussian
+  double cross_entropy_weight = 0.1;  ///< sns: weight of each head's cross-entropy
+  LevelConfig levels;                 ///< sns
+  std::string precision =
+      "float32";               ///< float32 | bfloat16 (autocast of the forward pass; weights stay float32)
+  double bf16_fraction = 1.0;  ///< bfloat16: this first part of the run, float32 afterwards
+  std::int64_t validate_every = 1000;
+  std::int64_t validation_samples = 256;  ///< at most; always the same ones
+  std::int64_t checkpoint_every = 1000;
+  int keep_checkpoints = 2;
+  std::int64_t log_every = 1;
+  std::string select = "last";        ///< last | best: which weights become the model's
+  double memory_budget_gib = 2.0;     ///< a split up to this size is held in memory
+  std::optional<std::uint64_t> seed;  ///< default: the run's
+};
+
+/// The reference's settings for a kind of model ("gaussian" or "sns").
+TrainingConfig reference_training(const std::string& kind);
+
+/// Reads the block; `config` holds the defaults. `levels` is the number of diffusion levels (0: none).
+void read(Section& section, TrainingConfig& config, const std::string& kind, int levels);
+
+/// Rate of optimiser step `step` = 0..steps-1.
+double learning_rate(const TrainingConfig& config, std::int64_t step);
+
+/// Rollout length in use at optimiser step `step`.
+int rollout_length(const RolloutTrainingConfig& config, std::int64_t step);
+
+/// One level; `levels` is the number S of diffusion levels.
+std::int64_t sample_level(const LevelConfig& config, int levels, RandomStream& stream);
+
+/// Canonical text of everything that decides the weights that a run arrives at after a given number of steps;
+/// its hash guards a resume. How often the run reports or saves is not part of it.
+std::string training_identity(const TrainingConfig& config, std::uint64_t run_seed);
+
+}  // namespace sns

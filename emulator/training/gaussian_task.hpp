@@ -1,0 +1,30 @@
+#pragma once
+#include "emulator/models/gaussian.hpp"
+#include "emulator/training/task.hpp"
+
+namespace sns {
+
+/// Pointwise emulator on windows of consecutive frames. Windows are those of the longest rollout throughout the
+/// curriculum, so that the order of samples does not depend on it.
+class GaussianTask : public TrainingTask {
+ public:
+  GaussianTask(GaussianEmulator& model, const TrainingConfig& config, const DataSplit& training,
+               const DataSplit* validation, std::uint64_t seed);
+  std::uint64_t windows() const override { return sampler_.size(); }
+  Batch make_batch(std::int64_t step, std::int64_t pass, int attempt) override;
+  BatchLoss loss(const Batch& batch) override;
+  /// one_step_rms: rms of Psi(x_t) - (x_{t+1} - x_t), normalised units; residual_rms: rms of x_{t+1} - x_t on
+  /// the same samples (error of persistence); ratio: their quotient; loss = one_step_rms^2.
+  Metrics validate() override;
+
+ private:
+  GaussianEmulator& model_;
+  const TrainingConfig& config_;
+  const DataSplit& training_;
+  const DataSplit* validation_;
+  std::uint64_t seed_;
+  EpochSampler sampler_;
+  int attempt_ = 0;
+};
+
+}  // namespace sns

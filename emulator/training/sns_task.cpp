@@ -1,0 +1,183 @@
+#include "emulator/training/sns_task.hpp"
+
+#include "core/error.hpp"
+
+#include <torch/nn/functional/loss.h>
+#include <algorithm>
+#include <cmath>
+
+namespace sns {
+namespace {
+
+// Two uses of Purpose::batch_order: the permutation of an epoch has step 0, the choice of `long` frames this
+// one.
+constexpr std::uint64_t kLongFrameChoice = 1;
+
+Batch empty_batch(const DataSplit& split, std::int64_t size) {
+  const auto c = split.channels(), nx = split.nx(), ny = split.ny();
+  return {torch::empty({size, 3 * c, nx, ny}), torch::empty({size, 2 * c, nx, ny}),
+          torch::empty({size, 2}, torch::kInt64)};
+}
+
+}  // namespace
+
+std::string LevelBand::name() const {
+  if (last == first) return std::to_string(first);
+  return first > 50 ? fmt::format("{}+", first) : fmt::format("{}-{}", first, last);
+}
+
+std::vector<LevelBand> level_bands(int highest) {
+  std::vector<LevelBand> bands;
+  constexpr int kFirst[] = {0, 1, 3, 6, 11, 21, 51};
+  constexpr int kCount = std::size(kFirst);
+  for (int i = 0; i < kCount && kFirst[i] <= highest; ++i) {
+    bands.push_back({kFirst[i], i + 1 < kCount ? std::min(kFirst[i + 1] - 1, highest) : highest});
+  }
+  return bands;
+}
+
+SnsTask::SnsTask(Sns& model, const TrainingConfig& config, const DataSplit& training,
+                 const DataSplit* validation, std::uint64_t seed)
+    : model_(model),
+      config_(config),
+      training_(training),
+      validation_(validation),
+      seed_(seed),
+      sampler_(static_cast<std::uint64_t>(training.windows(2)), seed) {}
+
+int SnsTask::highest_level() const {
+  return config_.levels.sampling == "low" ? config_.levels.max_level : model_.schedule().levels() - 1;
+}
+
+void SnsTask::read_triple(const DataSplit& split, std::int64_t window, RandomStream& choice, float* out) const {
+  const auto size = static_cast<std::size_t>(split.frame_size());
+  const auto [trajectory, first] = split.locate(window, 2);
+  std::int64_t other = trajectory;
+  if (split.trajectories() > 1) {
+    other = static_cast<std::int64_t>(choice.below(static_cast<std::uint64_t>(split.trajectories() - 1)));
+    if (other >= trajectory) ++other;
+  }
+  const auto frame = static_cast<std::int64_t>(choice.below(static_cast<std::uint64_t>(split.frames(other))));
+  split.read(other, frame, 1, {out, size});
+  split.read(trajectory, first, 2, {out + size, 2 * size});
+}
+
+Batch SnsTask::make_batch(std::int64_t, std::int64_t pass, int attempt) {
+  if (attempt != attempt_) {
+    sampler_ = EpochSampler(sampler_.size(), attempt_seed(seed_, attempt));
+    attempt_ = attempt;
+  }
+  const auto seed = attempt_seed(seed_, attempt);
+  const auto frame = training_.frame_size();
+  const auto key = static_cast<std::uint64_t>(pass);
+  auto batch = empty_batch(training_, config_.batch);
+  for (int b = 0; b < config_.batch; ++b) {
+    const auto position = static_cast<std::uint64_t>(pass * config_.batch + b),
+               row = static_cast<std::uint64_t>(b);
+    RandomStream choice(seed, Purpose::batch_order, position, kLongFrameChoice);
+    read_triple(training_, static_cast<std::int64_t>(sampler_(position)), choice,
+                batch.frames.data_ptr<float>() + b * 3 * frame);
+    RandomStream level(seed, Purpose::diffusion_level, row, key);
+    for (int f = 0; f < 2; ++f) {
+      batch.levels.data_ptr<std::int64_t>()[2 * b + f] =
+          sample_level(config_.levels, model_.schedule().levels(), level);
+    }
+    RandomStream noise(seed, Purpose::diffusion_noise, row, key);
+    noise.fill_normal(
+        std::span<float>(batch.noise.data_ptr<float>() + b * 2 * frame, static_cast<std::size_t>(2 * frame)));
+  }
+  return batch;
+}
+
+BatchLoss SnsTask::loss(const Batch& batch) {
+  const auto loss = model_.loss(batch.frames, batch.levels, batch.noise, config_.cross_entropy_weight);
+  return {loss.total, {{"mse", loss.mse}, {"ce_past", loss.ce_past}, {"ce_present", loss.ce_present}}};
+}
+
+Batch SnsTask::validation_batch(std::int64_t first, std::int64_t size,
+                                const std::vector<LevelBand>& bands) const {
+  const auto windows = static_cast<std::uint64_t>(validation_->windows(2));
+  const Permutation order(windows, /*seed=*/0, /*epoch=*/0);  // the same samples for every run on this data set
+  const auto frame = validation_->frame_size();
+  const auto count = static_cast<std::int64_t>(bands.size());
+  auto batch = empty_batch(*validation_, size);
+  for (std::int64_t b = 0; b < size; ++b) {
+    const auto sample = static_cast<std::uint64_t>(first + b);
+    RandomStream stream(/*seed=*/0, Purpose::validation, sample);
+    read_triple(*validation_, static_cast<std::int64_t>(order(sample % windows)), stream,
+                batch.frames.data_ptr<float>() + b * 3 * frame);
+    // Every pair of bands in turn: past fastest, present next.
+    const std::int64_t band[2] = {(first + b) % count, (first + b) / count % count};
+    for (int f = 0; f < 2; ++f) {
+      const auto& range = bands[static_cast<std::size_t>(band[f])];
+      batch.levels.data_ptr<std::int64_t>()[2 * b + f] =
+          range.first +
+          static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(range.last - range.first + 1)));
+    }
+    stream.fill_normal(
+        std::span<float>(batch.noise.data_ptr<float>() + b * 2 * frame, static_cast<std::size_t>(2 * frame)));
+  }
+  return batch;
+}
+
+Metrics SnsTask::validate() {
+  if (validation_ == nullptr) return {};
+  const torch::NoGradGuard no_grad;
+  const auto bands = level_bands(highest_level());
+  const auto c = validation_->channels();
+  std::vector<double> mse[2], error[2], samples[2];
+  for (int f = 0; f < 2; ++f) {
+    for (auto* sums : {&mse[f], &error[f], &samples[f]}) sums->assign(bands.size(), 0.0);
+  }
+  double total_mse = 0, cross_entropy[2] = {0, 0};
+  const std::int64_t count = config_.validation_samples;
+  for (std::int64_t first = 0; first < count; first += config_.batch) {
+    const auto size = std::min<std::int64_t>(config_.batch, count - first);
+    const auto batch = validation_batch(first, size, bands).to(model_.device());
+    const auto past = add_noise(model_.schedule(), batch.frames.narrow(1, c, c), batch.levels.select(1, 0),
+                                batch.noise.narrow(1, 0, c));
+    const auto present = add_noise(model_.schedule(), batch.frames.narrow(1, 2 * c, c),
+                                   batch.levels.select(1, 1), batch.noise.narrow(1, c, c));
+    const auto input = torch::cat({batch.frames.narrow(1, 0, c), past, present}, 1);
+    const auto logits = model_.net().classify(input);
+    const auto difference = (model_.noise_estimate(input, batch.levels) - batch.noise).square();
+    total_mse += difference.mean().item<double>() * static_cast<double>(size);
+    for (int f = 0; f < 2; ++f) {
+      const auto levels = batch.levels.select(1, f);
+      const auto& scores = f == 0 ? logits.past : logits.present;
+      cross_entropy[f] +=
+          torch::nn::functional::cross_entropy(scores, levels).item<double>() * static_cast<double>(size);
+      const auto squares = difference.narrow(1, f * c, c).mean({1, 2, 3}).to(torch::kCPU, torch::kFloat64);
+      const auto misses = (scores.argmax(1) - levels).abs().to(torch::kCPU);
+      const auto truth = levels.to(torch::kCPU).contiguous();
+      for (std::int64_t b = 0; b < size; ++b) {
+        const auto level = truth.data_ptr<std::int64_t>()[b];
+        const auto band = static_cast<std::size_t>(
+            std::find_if(bands.begin(), bands.end(), [&](const LevelBand& r) { return level <= r.last; }) -
+            bands.begin());
+        mse[f][band] += squares.data_ptr<double>()[b];
+        error[f][band] += static_cast<double>(misses.data_ptr<std::int64_t>()[b]);
+        samples[f][band] += 1;
+      }
+    }
+  }
+  const auto n = static_cast<double>(count);
+  Metrics metrics{
+      {"loss", (total_mse + config_.cross_entropy_weight * (cross_entropy[0] + cross_entropy[1])) / n},
+      {"mse", total_mse / n},
+      {"ce_past", cross_entropy[0] / n},
+      {"ce_present", cross_entropy[1] / n}};
+  constexpr const char* kFrames[] = {"past", "present"};
+  for (int f = 0; f < 2; ++f) {
+    for (std::size_t i = 0; i < bands.size(); ++i) {
+      if (samples[f][i] == 0) continue;
+      metrics.emplace_back(fmt::format("eps_mse_{}_{}", kFrames[f], bands[i].name()),
+                           mse[f][i] / samples[f][i]);
+      metrics.emplace_back(fmt::format("head_error_{}_{}", kFrames[f], bands[i].name()),
+                           error[f][i] / samples[f][i]);
+    }
+  }
+  return metrics;
+}
+
+}  // namespace sns

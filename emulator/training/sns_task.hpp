@@ -1,0 +1,44 @@
+#pragma once
+#include "emulator/models/sns.hpp"
+#include "emulator/training/task.hpp"
+
+namespace sns {
+
+/// A band of diffusion levels for which errors are reported apart: [first, last], both included.
+struct LevelBand {
+  int first, last;
+  std::string name() const;  ///< "0", "1-2", ..., "51+"
+};
+/// 0, 1-2, 3-5, 6-10, 11-20, 21-50 and what lies above, as far as levels 0..highest go.
+std::vector<LevelBand> level_bands(int highest);
+
+/// SNS on triples (long, past, present): past and present are consecutive frames, `long` is a random frame of
+/// another trajectory of the same split (of the same one where there is no other).
+class SnsTask : public TrainingTask {
+ public:
+  SnsTask(Sns& model, const TrainingConfig& config, const DataSplit& training, const DataSplit* validation,
+          std::uint64_t seed);
+  std::uint64_t windows() const override { return sampler_.size(); }
+  Batch make_batch(std::int64_t step, std::int64_t pass, int attempt) override;
+  BatchLoss loss(const Batch& batch) override;
+  /// Levels of validation samples are spread evenly over the bands (past and present independently), so that
+  /// low levels, which decide about refinement, are measured as well as high ones. For frame in (past, present)
+  /// and each band: eps_mse_<frame>_<band>, mean square error of the noise estimate (1: knows nothing);
+  /// head_error_<frame>_<band>, mean |predicted - true| level. loss = mean eps_mse + weight x cross-entropies.
+  Metrics validate() override;
+
+ private:
+  Batch validation_batch(std::int64_t first, std::int64_t size, const std::vector<LevelBand>& bands) const;
+  void read_triple(const DataSplit& split, std::int64_t window, RandomStream& choice, float* out) const;
+  int highest_level() const;
+
+  Sns& model_;
+  const TrainingConfig& config_;
+  const DataSplit& training_;
+  const DataSplit* validation_;
+  std::uint64_t seed_;
+  EpochSampler sampler_;
+  int attempt_ = 0;
+};
+
+}  // namespace sns

@@ -1,0 +1,30 @@
+#include "emulator/training/task.hpp"
+
+#include "core/error.hpp"
+#include "emulator/training/gaussian_task.hpp"
+#include "emulator/training/sns_task.hpp"
+
+namespace sns {
+
+Batch Batch::to(torch::Device device) const {
+  const auto move = [&](const torch::Tensor& t) { return t.defined() ? t.to(device) : t; };
+  return {move(frames), move(noise), move(levels)};
+}
+
+std::uint64_t attempt_seed(std::uint64_t seed, int attempt) {
+  constexpr std::uint64_t kStride = 0x9e3779b97f4a7c15ULL;  // golden ratio: no two attempts of near seeds meet
+  return seed + kStride * static_cast<std::uint64_t>(attempt);
+}
+
+std::unique_ptr<TrainingTask> make_task(Model& model, const TrainingConfig& config, const DataSplit& training,
+                                        const DataSplit* validation, std::uint64_t seed) {
+  if (auto* gaussian = dynamic_cast<GaussianEmulator*>(&model)) {
+    return std::make_unique<GaussianTask>(*gaussian, config, training, validation, seed);
+  }
+  if (auto* sns = dynamic_cast<Sns*>(&model)) {
+    return std::make_unique<SnsTask>(*sns, config, training, validation, seed);
+  }
+  fail<ConfigError>("models of kind '{}' cannot be trained", model.config().kind);
+}
+
+}  // namespace sns

@@ -1,0 +1,52 @@
+#pragma once
+// What differs between the kinds of models when they are trained: batches, loss and validation.
+#include "emulator/dataset.hpp"
+#include "emulator/models/model.hpp"
+#include "emulator/training/config.hpp"
+#include "emulator/training/metrics.hpp"
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sns {
+
+/// Inputs of one forward pass, on the CPU until to().
+struct Batch {
+  torch::Tensor frames;  ///< gaussian [B, L+1, C, X, Y]; sns [B, 3C, X, Y] = (long, past, present), clean
+  torch::Tensor noise;   ///< gaussian [B, L-1, C, X, Y], scaled (undefined for L = 1); sns [B, 2C, X, Y]
+  torch::Tensor levels;  ///< sns [B, 2] int64 (past, present)
+  Batch to(torch::Device device) const;
+};
+
+struct BatchLoss {
+  torch::Tensor total;                                          ///< carries the graph
+  std::vector<std::pair<std::string, torch::Tensor>> reported;  ///< detached scalars
+};
+
+class TrainingTask {
+ public:
+  virtual ~TrainingTask() = default;
+  /// Windows of the training split, the unit that epochs count.
+  virtual std::uint64_t windows() const = 0;
+  /// Batch of forward pass `pass` (= optimiser step x accumulate + part), a pure function of its arguments and
+  /// of the seed. Called by one thread at a time, which need not be the one that computes losses.
+  virtual Batch make_batch(std::int64_t step, std::int64_t pass, int attempt) = 0;
+  virtual BatchLoss loss(const Batch& batch) = 0;
+  /// Metrics on fixed samples with fixed noise; "loss" decides which weights are best.
+  virtual Metrics validate() = 0;
+};
+
+/// `validation` may be null: then validate() returns nothing. The model, the splits and the configuration must
+/// outlive the task.
+std::unique_ptr<TrainingTask> make_task(Model& model, const TrainingConfig& config, const DataSplit& training,
+                                        const DataSplit* validation, std::uint64_t seed);
+
+/// Seed of the streams after `attempt` returns to a checkpoint: other draws than those that failed.
+std::uint64_t attempt_seed(std::uint64_t seed, int attempt);
+
+}  // namespace sns

@@ -1,0 +1,59 @@
+#pragma once
+// Training of one model, from a data set folder to a weights folder. Torch stays out of this header.
+#include "core/run_config.hpp"
+#include "emulator/models/model_config.hpp"
+#include "emulator/training/config.hpp"
+#include "emulator/training/metrics.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sns {
+
+/// One entry of the `models` block.
+struct ModelSpec {
+  std::string name;
+  ModelConfig model;
+  TrainingConfig training;
+  std::optional<std::filesystem::path> weights;  ///< finished weights to be used instead of training
+};
+
+/// All entries of `models`, in file order. ConfigError if there is none.
+std::vector<ModelSpec> read_models(const Config& config);
+/// The entry of that name; ConfigError that lists the names otherwise.
+const ModelSpec& find_model(const std::vector<ModelSpec>& models, const std::string& name);
+
+struct TrainOptions {
+  bool resume = true;         ///< continue from the last checkpoint of the folder, if there is one
+  std::string command;        ///< that started the run, for the model card
+  std::string configuration;  ///< resolved YAML, for the model card
+};
+
+struct TrainResult {
+  std::filesystem::path folder;
+  std::int64_t steps = 0;
+  std::int64_t parameters = 0;
+  Metrics validation;  ///< of the averaged weights at the end; empty if the data set has no valid split
+  std::int64_t best_step = -1;
+  double best_loss = 0;
+  int rollbacks = 0;
+  double wall_seconds = 0;       ///< training time of all sessions
+  double images_per_second = 0;  ///< of this session; 0 if there was nothing left to do
+};
+
+/// Trains `spec` on `dataset` (folder of `sns datagen`) and leaves in `folder`: model.safetensors (weights),
+/// ema.safetensors (averaged weights), config.yaml, model_card.md, metrics.jsonl, best/ (weights of the lowest
+/// validation loss at full rollout length) and checkpoints/.
+/// A finished folder of the same configuration is returned as it is. On the CPU the result is a pure function
+/// of data, configuration, seed and number of threads, however often the run was stopped or killed. Non-finite
+/// loss or gradient: back to the last checkpoint with other random draws and half the learning rate, at most
+/// three times. Stopped: a stop was requested; the checkpoint is written. ConfigError: the folder's checkpoint
+/// belongs to another configuration. Error: bad data set, full disk, training that stays non-finite.
+TrainResult train_model(const ModelSpec& spec, const std::filesystem::path& dataset,
+                        const std::filesystem::path& folder, const RunConfig& run,
+                        const TrainOptions& options = {});
+
+}  // namespace sns
