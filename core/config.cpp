@@ -150,8 +150,7 @@ std::string to_yaml(double value) {
 }
 
 std::string to_yaml(const std::string& value) {
-  static const std::vector<std::string> reserved = {"true", "false", "null", "yes", "no",
-                                                    "on",   "off",   "y",    "n"};
+  static const std::vector<std::string> reserved = {"true", "false", "null", "yes", "no", "on", "off"};
   const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
   const auto plain = [&](char c) {
     return letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.' || c == '/';

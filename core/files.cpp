@@ -162,8 +162,8 @@ void sync_to_disk(const fs::path& path) {
   const Descriptor file(path, O_RDONLY);
   require(static_cast<bool>(file), "cannot open {} to sync it: {}", path.string(), reason(errno));
   // Some file systems cannot sync a folder and say EINVAL; the rename is then as safe as they make it.
-  require(::fsync(file.get()) == 0 || errno == EINVAL, "cannot write {} to disk: {}", path.string(),
-          reason(errno));
+  const bool synced = ::fsync(file.get()) == 0 || errno == EINVAL;
+  require(synced, "cannot write {} to disk: {}", path.string(), reason(errno));
 }
 
 void write_atomically(const fs::path& target, const std::function<void(const fs::path&)>& write) {
@@ -171,8 +171,8 @@ void write_atomically(const fs::path& target, const std::function<void(const fs:
   try {
     write(temporary);
     sync_to_disk(temporary);
-    require(::rename(temporary.c_str(), target.c_str()) == 0, "cannot write {}: {}", target.string(),
-            reason(errno));
+    const bool renamed = ::rename(temporary.c_str(), target.c_str()) == 0;
+    require(renamed, "cannot write {}: {}", target.string(), reason(errno));
   } catch (...) {
     ::unlink(temporary.c_str());
     throw;
@@ -183,8 +183,8 @@ void write_atomically(const fs::path& target, const std::function<void(const fs:
 void write_text(const fs::path& target, std::string_view text) {
   write_atomically(target, [&](const fs::path& temporary) {
     Descriptor out(temporary, O_WRONLY | O_CREAT | O_TRUNC);
-    require(out && write_all(out.get(), text) && out.close(), "cannot write {}: {}", target.string(),
-            reason(errno));
+    const bool written = out && write_all(out.get(), text) && out.close();
+    require(written, "cannot write {}: {}", target.string(), reason(errno));
   });
 }
 
@@ -196,8 +196,8 @@ std::string read_text(const fs::path& file) {
 
 void append_line(const fs::path& file, std::string_view line) {
   Descriptor out(file, O_WRONLY | O_CREAT | O_APPEND);
-  require(out && write_all(out.get(), std::string(line) + '\n') && out.close(), "cannot append to {}: {}",
-          file.string(), reason(errno));
+  const bool written = out && write_all(out.get(), std::string(line) + '\n') && out.close();
+  require(written, "cannot append to {}: {}", file.string(), reason(errno));
 }
 
 void make_writable_folder(const fs::path& folder) {

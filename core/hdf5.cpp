@@ -11,6 +11,7 @@
 #include <charconv>
 #include <exception>
 #include <functional>
+#include <map>
 #include <numeric>
 
 namespace sns::h5 {
@@ -76,6 +77,18 @@ std::string shown(const Shape& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
+/// Files (by name) with data that could not be written when an array was closed, and why.
+std::map<std::string, std::string>& lost_writes() {
+  static auto* const files = new std::map<std::string, std::string>;
+  return *files;
+}
+
+/// Name of the file that an object lives in.
+std::string file_name(hid_t object) {
+  char name[4096] = {};
+  return H5Fget_name(object, name, sizeof name) > 0 ? name : "";
+}
+
 Handle make_property(hid_t kind) {
   return Handle(check(H5Pcreate(kind), "cannot make an HDF5 property list"));
 }
@@ -99,34 +112,43 @@ Handle file_access(bool locked) {
   return access;
 }
 
+/// An opened file, or why it could not be opened.
+struct Opened {
+  Handle file;
+  int error = 0;  ///< errno, or 0 if the system was content
+  std::string reason;
+};
+
 /// Opens with file locking, and without it where the file system has no locks.
-Handle open_file(const std::function<hid_t(hid_t access)>& open) {
-  hid_t file = open(file_access(true).id());
-  if (file < 0) {
-    const int error = detail::last_errno();
-    if (error == ENOLCK || error == ENOSYS || error == EOPNOTSUPP) file = open(file_access(false).id());
+Opened open_file(const std::function<hid_t(hid_t access)>& open) {
+  Opened opened;
+  for (const bool locked : {true, false}) {
+    const Handle access = file_access(locked);
+    opened.file = Handle(open(access.id()));
+    if (opened.file) break;
+    opened.error = detail::last_errno();
+    opened.reason = detail::last_reason();
+    if (opened.error != ENOLCK && opened.error != ENOSYS && opened.error != EOPNOTSUPP) break;
   }
-  return Handle(file);
+  return opened;
 }
 
 Handle open_existing(const std::filesystem::path& path, unsigned flags) {
   namespace fs = std::filesystem;
   std::error_code error;
-  require(fs::exists(path, error), "cannot open {}: {}", path.string(),
-          error ? error.message() : "no such file");
-  require(!fs::is_directory(path, error), "cannot open {}: it is a folder, not an HDF5 file", path.string());
-  Handle file = open_file([&](hid_t access) { return H5Fopen(path.c_str(), flags, access); });
-  if (file) return file;
-  const int system_error = detail::last_errno();
-  const std::string reason = detail::last_reason();
-  if (system_error == EAGAIN || system_error == EWOULDBLOCK)
-    fail("cannot open {}: another program has it open for writing", path.string());
-  require(fs::file_size(path, error) > 0, "{} is empty (0 bytes), not an HDF5 file", path.string());
-  if (system_error == 0 && H5Fis_hdf5(path.c_str()) == 0) fail("{} is not an HDF5 file", path.string());
-  if (reason.rfind("truncated file", 0) == 0 || reason.find("eof") != std::string::npos)
-    fail("{} is truncated ({} bytes); it was not written to its end", path.string(),
-         fs::file_size(path, error));
-  fail("cannot open {}: {}", path.string(), reason);
+  const std::string name = path.string();
+  require(fs::exists(path, error), "cannot open {}: {}", name, error ? error.message() : "no such file");
+  require(!fs::is_directory(path, error), "cannot open {}: it is a folder, not an HDF5 file", name);
+  Opened opened = open_file([&](hid_t access) { return H5Fopen(path.c_str(), flags, access); });
+  if (opened.file) return std::move(opened.file);
+  if (opened.error == EAGAIN) fail("cannot open {}: another program has it open for writing", name);
+  if (opened.error != 0) fail("cannot open {}: {}", name, opened.reason);
+  const std::uintmax_t size = fs::file_size(path, error);
+  require(size > 0, "{} is empty (0 bytes), not an HDF5 file", name);
+  if (opened.reason.rfind("truncated file", 0) == 0)
+    fail("{} is truncated ({} bytes): it was not written to its end", name, size);
+  if (H5Fis_hdf5(path.c_str()) == 0) fail("{} is not an HDF5 file", name);
+  fail("cannot open {}: the file is damaged ({})", name, opened.reason);
 }
 
 /// The names along a path: "/a//b/" gives {"a", "b"}.
@@ -258,12 +280,31 @@ Handle& Handle::operator=(const Handle& other) {
   *this = Handle(other);
   return *this;
 }
+std::int64_t Handle::release() {
+  return std::exchange(id_, -1);
+}
 Handle::~Handle() {
   if (id_ < 0) return;
   const Session session;
-  // While another exception is on its way, its message is the one that matters.
-  if (H5Idec_ref(id_) < 0 && std::uncaught_exceptions() == 0)
-    log::error("closing an HDF5 object failed, data may be lost: {}", detail::last_reason());
+  if (H5Iget_ref(id_) > 1) {
+    H5Idec_ref(id_);
+    return;
+  }
+  const H5I_type_t type = H5Iget_type(id_);
+  const std::string file = type == H5I_DATASET || type == H5I_FILE ? file_name(id_) : std::string();
+  std::string reason;
+  if (H5Idec_ref(id_) < 0) reason = detail::last_reason();
+  if (type == H5I_DATASET) {
+    // The last data of an array are written only now: File::close() reports a failure.
+    if (!reason.empty()) lost_writes().emplace(file, reason);
+    return;
+  }
+  if (type == H5I_FILE) {
+    const auto lost = lost_writes().extract(file);
+    if (lost && reason.empty()) reason = lost.mapped();
+  }
+  if (!reason.empty() && std::uncaught_exceptions() == 0)  // otherwise the exception on its way tells the story
+    log::error("cannot write {}: {}", file.empty() ? "an HDF5 object" : file, reason);
 }
 
 Object::Object(Handle handle, std::string label) : handle_(std::move(handle)), label_(std::move(label)) {}
@@ -491,15 +532,18 @@ void Group::hard_link(const std::string& target, const std::string& path) {
 
 File File::create(const std::filesystem::path& path, bool paged) {
   const Session session;
+  lost_writes().erase(path.string());
   const Handle creation = make_property(H5P_FILE_CREATE);
   track_order(creation);
   if (paged)
     check(H5Pset_file_space_strategy(creation.id(), H5F_FSPACE_STRATEGY_PAGE, false, 1),
           "cannot choose paged file space");
   File file;
-  file.handle_ =
+  Opened opened =
       open_file([&](hid_t access) { return H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.id(), access); });
-  require(static_cast<bool>(file.handle_), "cannot create {}: {}", path.string(), detail::last_reason());
+  require(opened.error != EAGAIN, "cannot create {}: another program has it open", path.string());
+  require(static_cast<bool>(opened.file), "cannot create {}: {}", path.string(), opened.reason);
+  file.handle_ = std::move(opened.file);
   file.path_ = path;
   file.label_ = path.string() + ":/";
   return file;
@@ -516,6 +560,7 @@ File File::open_read(const std::filesystem::path& path) {
 
 File File::open_edit(const std::filesystem::path& path) {
   const Session session;
+  lost_writes().erase(path.string());
   File file;
   file.handle_ = open_existing(path, H5F_ACC_RDWR);
   file.path_ = path;
@@ -534,12 +579,16 @@ void File::flush() {
 void File::close() {
   if (!handle_) return;
   const Session session;
-  const std::int64_t file = handle_.id();
+  const std::int64_t file = handle_.release();
+  std::string reason;
+  const auto keep_first = [&](herr_t status) {
+    if (status < 0 && reason.empty()) reason = detail::last_reason();
+  };
   // Flushing first tells of a full disk even if arrays or groups of the file are still held.
-  const bool flushed = H5Fflush(file, H5F_SCOPE_LOCAL) >= 0;
-  const std::string reason = flushed ? "" : detail::last_reason();
-  const Handle closing = std::exchange(handle_, Handle());
-  require(flushed, "cannot write {}: {}", path_.string(), reason);
+  keep_first(H5Fflush(file, H5F_SCOPE_LOCAL));
+  if (const auto lost = lost_writes().extract(file_name(file)); lost && reason.empty()) reason = lost.mapped();
+  keep_first(H5Idec_ref(file));
+  require(reason.empty(), "cannot write {}: {}", path_.string(), reason);
 }
 
 std::pair<std::filesystem::path, std::string> split_address(const std::string& address) {

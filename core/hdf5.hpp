@@ -29,6 +29,7 @@ class Handle {
   Handle& operator=(const Handle& other);
   ~Handle();  ///< closes; never throws
   std::int64_t id() const { return id_; }
+  std::int64_t release();  ///< gives the identifier up without closing it
   explicit operator bool() const { return id_ >= 0; }
 
  private:
