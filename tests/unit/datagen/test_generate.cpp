@@ -1,0 +1,249 @@
+#include "datagen/generate.hpp"
+
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "datagen/manifest.hpp"
+#include "datagen/verify.hpp"
+#include "tests/unit/datagen/toy_data.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <fstream>
+
+using namespace sns;
+namespace fs = std::filesystem;
+
+namespace {
+
+GenerateReport generate(const fs::path& folder, ToySettings& settings, const DatagenPlan& plan,
+                        GenerateOptions options = {}) {
+  const SolverSource source = toy_source(settings);
+  return generate_dataset(plan, source, folder, options);
+}
+
+/// What the data set must hold, from a toy solver run trajectory by trajectory.
+std::vector<float> expected_frames(ToySettings settings, const DatagenPlan& plan) {
+  settings.on_advance = nullptr;
+  std::vector<float> values;
+  for (std::int64_t t = 0; t < plan.trajectories(); ++t) {
+    ToySolver solver(settings, 1);
+    solver.initialise(0, plan.first_trajectory + static_cast<std::uint64_t>(t));
+    const std::size_t size = solver.frame_size(plan.coarsen.factor);
+    for (std::int64_t record = 0; record < plan.records(); ++record) {
+      solver.advance(plan.step_of(record) - solver.step(0));
+      values.resize(values.size() + size);
+      solver.frame(0, plan.coarsen.factor, plan.coarsen.kind, std::span(values).last(size));
+    }
+  }
+  return values;
+}
+
+void flip_byte(const fs::path& file, std::streamoff position) {
+  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+  stream.seekg(position);
+  const int byte = stream.get();
+  stream.seekp(position);
+  stream.put(static_cast<char>(byte ^ 0x10));
+}
+
+}  // namespace
+
+TEST_CASE("frames are the solver's states, whatever the batch") {
+  const DatagenPlan plan = toy_plan();
+  for (const int threads : {1, 3, 16}) {
+    ScratchFolder scratch;
+    ToySettings settings;
+    GenerateOptions options;
+    options.threads = threads;
+    const auto report = generate(scratch.path, settings, plan, options);
+    CHECK(report.complete);
+    CHECK(report.written == 4);
+    CHECK(settings.largest_batch == (threads == 1 ? 2 : threads == 3 ? 4 : 7));
+    CHECK(all_frames(scratch.path) == expected_frames(settings, plan));
+    CHECK(!fs::exists(scratch.path / "partial"));
+    CHECK(verify_dataset(scratch.path).problems.empty());
+  }
+}
+
+TEST_CASE("several fields, deflate and first trajectory") {
+  ScratchFolder scratch;
+  ToySettings settings;
+  settings.fields = 2;
+  DatagenPlan plan = toy_plan();
+  plan.first_trajectory = 1000000;
+  plan.splits = {{"test", 3}};
+  plan.deflate = true;
+  generate(scratch.path, settings, plan);
+  const DatasetReader reader(scratch.path, "test");
+  CHECK(reader.fields() == std::vector<std::string>{"field_0", "field_1"});
+  CHECK(reader.samples() == 6);
+  CHECK(reader.trajectories() ==
+        std::vector<std::int64_t>{1000000, 1000000, 1000001, 1000001, 1000002, 1000002});
+  const auto expected = expected_frames(settings, plan);
+  std::vector<float> second(16);
+  reader.read("field_1", 3, 1, 7, 1, second);  // trajectory 1000001, second window, frame 7
+  const std::size_t offset = static_cast<std::size_t>(3 * plan.frames + 7) * 32 + 16;
+  CHECK(std::equal(second.begin(), second.end(), expected.begin() + static_cast<std::ptrdiff_t>(offset)));
+  CHECK(verify_dataset(scratch.path).problems.empty());
+}
+
+TEST_CASE("a finished data set is left alone, and a lost file is made again") {
+  ScratchFolder scratch;
+  ToySettings settings;
+  const DatagenPlan plan = toy_plan();
+  generate(scratch.path, settings, plan);
+  const auto before = all_frames(scratch.path);
+  const std::string hash = dataset_hash(scratch.path);
+  const auto time = fs::last_write_time(scratch.path / "MANIFEST.jsonl");
+  CHECK(generate(scratch.path, settings, plan).kept == 4);
+  CHECK(fs::last_write_time(scratch.path / "MANIFEST.jsonl") == time);
+  fs::remove(scratch.path / "data/test/toy_000005.h5");
+  CHECK(verify_dataset(scratch.path).problems.size() == 1);
+  const auto report = generate(scratch.path, settings, plan);
+  CHECK(report.written == 1);
+  CHECK(all_frames(scratch.path) == before);
+  CHECK(dataset_hash(scratch.path) == hash);
+  CHECK(verify_dataset(scratch.path).problems.empty());
+}
+
+TEST_CASE("shards in any order make the same data set") {
+  ScratchFolder scratch;
+  ToySettings settings;
+  const DatagenPlan plan = toy_plan();
+  for (const int index : {2, 0, 1}) {
+    GenerateOptions options;
+    options.shard = {index, 3, "test"};
+    CHECK(generate(scratch.path, settings, plan, options).complete == (index == 1));
+  }
+  CHECK(all_frames(scratch.path) == expected_frames(settings, plan));
+  CHECK(verify_dataset(scratch.path).problems.empty());
+}
+
+TEST_CASE("a stop or a crash at any moment changes nothing") {
+  const DatagenPlan plan = toy_plan();
+  for (const bool crash : {false, true}) {
+    for (const int period : {2, 3, 4}) {
+      ScratchFolder scratch;
+      ToySettings settings;
+      int calls = 0, runs = 0;
+      settings.on_advance = [&] {
+        if (++calls % period != 0) return;
+        if (crash) throw std::runtime_error("crash");
+        request_stop();
+      };
+      GenerateOptions options;
+      options.checkpoint_seconds = 0;
+      options.threads = 4;
+      bool complete = false;
+      while (!complete) {
+        REQUIRE(++runs < 200);
+        try {
+          complete = generate(scratch.path, settings, plan, options).complete;
+        } catch (const Stopped&) {
+          reset_stop();
+        } catch (const std::runtime_error& error) {
+          REQUIRE(std::string(error.what()) == "crash");
+        }
+      }
+      CHECK(runs > 1);
+      CHECK(all_frames(scratch.path) == expected_frames(settings, plan));
+      CHECK(verify_dataset(scratch.path).problems.empty());
+    }
+  }
+}
+
+TEST_CASE("failed trajectories are recorded and left out") {
+  ScratchFolder scratch;
+  ToySettings settings;
+  settings.fails = {{1, 40}, {5, 20}, {6, 60}};
+  const DatagenPlan plan = toy_plan();
+  CHECK_THROWS_WITH_AS(generate(scratch.path, settings, plan), doctest::Contains("split 'test'"), Error);
+  CHECK(!fs::exists(scratch.path / "data/test/toy_000005.h5"));
+  const DatasetReader train(scratch.path, "train");
+  CHECK(train.trajectories() == std::vector<std::int64_t>{0, 0, 2, 2, 3, 3});
+  const Manifest manifest = read_manifest(scratch.path);
+  CHECK(manifest.files[0].failed.front().trajectory == 1);
+  CHECK(manifest.files[0].failed.front().step == 40);
+  CHECK(manifest.files[0].failed.front().reason == "told to fail");
+  CHECK(manifest.files[3].failed.size() == 2);
+  // The survivors are what they would have been alone.
+  ToySettings healthy;
+  std::vector<float> frames(static_cast<std::size_t>(plan.frames) * 16), all = expected_frames(healthy, plan);
+  train.read("field_0", 2, 1, 0, plan.frames, frames);
+  CHECK(std::equal(frames.begin(), frames.end(),
+                   all.begin() + static_cast<std::ptrdiff_t>(4 * plan.frames * 16)));
+}
+
+TEST_CASE("another configuration is refused, unless it is to be replaced") {
+  ScratchFolder scratch;
+  ToySettings settings;
+  DatagenPlan plan = toy_plan();
+  generate(scratch.path, settings, plan);
+  plan.frames = 5;
+  CHECK_THROWS_WITH_AS(generate(scratch.path, settings, plan),
+                       doctest::Contains("there: frames: 21; now: frames: 5"), ConfigError);
+  GenerateOptions options;
+  options.overwrite = true;
+  CHECK(generate(scratch.path, settings, plan, options).written == 4);
+  CHECK(all_frames(scratch.path) == expected_frames(settings, plan));
+}
+
+TEST_CASE("verify finds a flipped byte wherever it is") {
+  ScratchFolder scratch;
+  ToySettings settings;
+  generate(scratch.path, settings, toy_plan());
+  const auto first_problem = [&] {
+    const auto problems = verify_dataset(scratch.path).problems;
+    return problems.empty() ? std::string() : problems.front().file;
+  };
+  for (const char* name :
+       {"data/train/toy_000000.h5", "data/test/toy_000005.h5", "stats.yaml", "README.md", "config.yaml"}) {
+    const fs::path file = scratch.path / name;
+    const auto size = static_cast<std::streamoff>(fs::file_size(file));
+    for (const std::streamoff position : {std::streamoff{3}, size / 2, size - 2}) {
+      flip_byte(file, position);
+      CHECK(first_problem() == name);
+      flip_byte(file, position);
+    }
+  }
+  CHECK(first_problem().empty());
+  flip_byte(scratch.path / "MANIFEST.jsonl", 100);
+  CHECK_THROWS_AS(verify_dataset(scratch.path), Error);
+  flip_byte(scratch.path / "MANIFEST.jsonl", 100);
+  std::ofstream(scratch.path / "data/train/stranger.h5") << "x";
+  CHECK(first_problem() == "data/train/stranger.h5");
+}
+
+TEST_CASE("statistics are those of the train split") {
+  ScratchFolder scratch;
+  ToySettings settings;
+  const DatagenPlan plan = toy_plan();
+  generate(scratch.path, settings, plan);
+  const DatasetReader reader(scratch.path, "train");
+  std::vector<float> v(static_cast<std::size_t>(reader.samples() * reader.frames()) * 16);
+  reader.read("field_0", 0, reader.samples(), 0, reader.frames(), v);
+  double mean = 0, square = 0, delta = 0, delta_square = 0, deltas = 0;
+  const std::size_t frames = static_cast<std::size_t>(plan.frames);
+  for (std::size_t i = 0; i < v.size(); ++i) {
+    mean += v[i];
+    square += static_cast<double>(v[i]) * v[i];
+    if (i / 16 % frames == 0) continue;
+    const double d = static_cast<double>(v[i]) - v[i - 16];
+    delta += d;
+    delta_square += d * d;
+    ++deltas;
+  }
+  const double n = static_cast<double>(v.size());
+  const FieldStatistics s = dataset_statistics(scratch.path).at("field_0");
+  CHECK(s.value.count == n);
+  CHECK(s.value.mean == doctest::Approx(mean / n).epsilon(1e-12));
+  CHECK(s.value.root_mean_square() == doctest::Approx(std::sqrt(square / n)).epsilon(1e-12));
+  CHECK(s.delta.count == deltas);
+  CHECK(s.delta.mean == doctest::Approx(delta / deltas).epsilon(1e-5));
+  CHECK(s.delta.root_mean_square() == doctest::Approx(std::sqrt(delta_square / deltas)).epsilon(1e-6));
+  const std::string yaml = read_text(scratch.path / "stats.yaml");
+  for (const char* key : {"mean:", "std:", "rms:", "mean_delta:", "std_delta:", "rms_delta:"}) {
+    CHECK(yaml.find(std::string("\n") + key) != std::string::npos);
+  }
+}

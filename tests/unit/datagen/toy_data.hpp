@@ -1,0 +1,67 @@
+#pragma once
+// Plans and folders for the tests of datagen.
+#include "core/hdf5.hpp"
+#include "core/stop.hpp"
+#include "datagen/generate.hpp"
+#include "datagen/reader.hpp"
+#include "tests/unit/datagen/toy_solver.hpp"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace sns {
+
+/// A fresh folder below the system's temporary one, removed at the end of the test.
+struct ScratchFolder {
+  ScratchFolder() {
+    static int count = 0;
+    path = std::filesystem::temp_directory_path() / fmt::format("sns-test-{}-{}", getpid(), count++);
+    std::filesystem::create_directories(path);
+  }
+  ~ScratchFolder() {
+    std::error_code code;
+    std::filesystem::remove_all(path, code);
+    reset_stop();
+  }
+  std::filesystem::path path;
+};
+
+inline SolverSource toy_source(ToySettings& settings) {
+  return {[&settings](int members) { return std::make_unique<ToySolver>(settings, members); }, "system: toy\n"};
+}
+
+/// 7 trajectories of 2 windows of 21 frames in files of at most 2: more than one chunk, uneven groups.
+inline DatagenPlan toy_plan() {
+  DatagenPlan plan;
+  plan.name = "toy";
+  plan.seed = 3;
+  plan.spinup_steps = 13;
+  plan.steps_per_frame = 3;
+  plan.frames = 21;
+  plan.samples_per_trajectory = 2;
+  plan.decorrelation_steps = 5;
+  plan.coarsen = {2, Coarsening::spectral};
+  plan.trajectories_per_file = 2;
+  plan.splits = {{"train", 4}, {"valid", 1}, {"test", 2}};
+  return plan;
+}
+
+/// All frames of a field of all splits, in the order of trajectories.
+inline std::vector<float> all_frames(const std::filesystem::path& folder,
+                                     const std::string& field = "field_0") {
+  std::vector<float> values;
+  for (const char* split : {"train", "valid", "test"}) {
+    if (!std::filesystem::exists(folder / "data" / split)) continue;
+    const DatasetReader reader(folder, split);
+    const std::size_t size =
+        static_cast<std::size_t>(reader.samples() * reader.frames()) * h5::element_count(reader.grid());
+    values.resize(values.size() + size);
+    reader.read(field, 0, reader.samples(), 0, reader.frames(), std::span(values).last(size));
+  }
+  return values;
+}
+
+}  // namespace sns
