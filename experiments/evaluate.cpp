@@ -208,7 +208,7 @@ void judge(Judged& judged, const Evaluation& evaluation, const metrics::ScoreSet
 void compare_methods(Evaluation& evaluation) {
   for (std::size_t a = 0; a < evaluation.methods.size(); ++a)
     for (std::size_t b = a + 1; b < evaluation.methods.size(); ++b) {
-      const Judged &first = evaluation.methods[a], &second = evaluation.methods[b];
+      const Judged &first = evaluation.methods[b], &second = evaluation.methods[a];
       if (first.ids != second.ids) {
         log::warn("{} and {} hold different members: no paired difference", first.name, second.name);
         continue;

@@ -22,8 +22,8 @@ def short(value):
         return "&ndash;"
     if math.isinf(value):
         return "&infin;" if value > 0 else "&minus;&infin;"
-    if value == 0:
-        return "0"
+    if value == round(value) and abs(value) < 1e6:
+        return f"{value:,.0f}".replace("-", "&minus;")
     digits = 2 - math.floor(math.log10(abs(value)))
     if not -4 <= digits <= 6:
         return f"{value:.1e}"
@@ -61,7 +61,7 @@ def table(metrics, infos):
     head = "".join(f"<th>{html.escape(name)}</th>" for name, _ in judged)
     rows = []
     for info in infos:
-        unit = {"time": " (time units)", "": ""}.get(info["unit"], f" ({info['unit']})")
+        unit = {"time": " (time units)", "": "", "steps": ""}.get(info["unit"], f" ({info['unit']})")
         ideal = {"near one": "1", "near zero": "0", "lower": "low", "higher": "high"}[info["better"]]
         cells = "".join(cell(results.get(info["id"]), info["better"]) for _, results in judged)
         rows.append(f"<tr><td>{html.escape(info['label'] + unit)}</td><td>{info['period']}</td><td>{ideal}</td>"
@@ -128,11 +128,12 @@ def comparison_sentences(metrics):
         name, other = pair["a"], pair["b"]
         if name not in refined:
             name, other, value, low, high = other, name, 1 - value, 1 - high, 1 - low
+        members = metrics["truth"]["members"]
         sentences.append(
             f"At the end of the rollout the refined <strong>{html.escape(name)}</strong> is nearer to the solver's "
-            f"spectrum than <strong>{html.escape(other)}</strong> for {100 * value:.0f} % of the initial conditions "
-            f"(95 % interval {100 * low:.0f} to {100 * high:.0f} %).".replace(
-                "95 %", f"{100 * metrics['config']['confidence']:g} %"))
+            f"spectrum than <strong>{html.escape(other)}</strong> for {short(value * members)} of {members} initial "
+            f"conditions ({100 * metrics['config']['confidence']:g} % interval of the share: {100 * low:.0f} to "
+            f"{100 * high:.0f} %).")
     return sentences
 
 

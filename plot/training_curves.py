@@ -51,7 +51,7 @@ def training_figure(models, run, target):
     logs = [(name, records) for name, records in logs if records]
     if not logs:
         return False
-    figure, panels = plt.subplots(1, len(logs), figsize=(max(3.7 * len(logs), 5), 2.9), layout="constrained",
+    figure, panels = plt.subplots(1, len(logs), figsize=(5 * max(len(logs), 2), 3), layout="constrained",
                                   squeeze=False)
     for axes, (name, records) in zip(panels[0], logs):
         draw(axes, name, records)

@@ -1,5 +1,8 @@
 #pragma once
 // Energy, enstrophy and energy spectrum of one vorticity frame.
+#include "solvers/spectral/grid.hpp"
+#include "solvers/spectral/spectra.hpp"
+
 #include <memory>
 #include <span>
 #include <string>
@@ -34,13 +37,14 @@ class FrameDiagnostics {
   double resolved_wavenumber() const;
 
  private:
-  struct Transform;
-  int points_;
-  double length_;
+  struct Workspace;
+  spectral::Spectrum spectrum(std::span<const double> density) const;
+
+  spectral::Grid grid_;
   SpectrumKind kind_;
   double scale_;
   std::vector<double> wavenumbers_;
-  std::unique_ptr<Transform> transform_;
+  std::unique_ptr<Workspace> workspace_;
 };
 
 }  // namespace sns::metrics

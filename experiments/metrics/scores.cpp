@@ -54,9 +54,10 @@ class Table {
     score.statistic = [values = score.members, statistic = info.statistic](std::span<const int> drawn) {
       std::vector<double> picked;
       for (const int m : drawn) picked.push_back(values[static_cast<std::size_t>(m)]);
-      return statistic == Statistic::mean_of_members ? mean(picked) : median(std::move(picked));
+      return statistic == Statistic::share_of_members ? mean(picked) : median(std::move(picked));
     };
-    score.estimate = bootstrap_.estimate(score.statistic);
+    score.estimate = info.statistic == Statistic::share_of_members ? bootstrap_.of_share(score.members)
+                                                                   : bootstrap_.estimate(score.statistic);
     score.info = std::move(info);
     scores_.push_back(std::move(score));
   }
@@ -93,10 +94,10 @@ bool frozen(const MemberRecord& member, double threshold) {
 
 void add_stability(Table& table, const TruthReference& reference, const ScoreSettings& settings) {
   table.add(
-      {"stable_fraction", "all", "Members stable to the end", "", Better::higher, Statistic::mean_of_members},
+      {"stable_fraction", "all", "Members stable to the end", "", Better::higher, Statistic::share_of_members},
       [](const MemberRecord& m) { return m.first_unstable < 0 ? 1.0 : 0.0; });
   table.add(
-      {"finite_fraction", "all", "Members finite to the end", "", Better::higher, Statistic::mean_of_members},
+      {"finite_fraction", "all", "Members finite to the end", "", Better::higher, Statistic::share_of_members},
       [](const MemberRecord& m) { return m.first_nonfinite < 0 ? 1.0 : 0.0; });
   table.add(
       {"first_unstable", "all", "First unstable step", "steps", Better::higher, Statistic::median_of_members},
@@ -104,7 +105,7 @@ void add_stability(Table& table, const TruthReference& reference, const ScoreSet
         return m.first_unstable < 0 ? kInfinite : static_cast<double>(m.first_unstable);
       });
   table.add(
-      {"frozen_fraction", "all", "Members that froze", "", Better::lower, Statistic::mean_of_members},
+      {"frozen_fraction", "all", "Members that froze", "", Better::lower, Statistic::share_of_members},
       [&](const MemberRecord& m) { return frozen(m, settings.frozen_factor * reference.rate) ? 1.0 : 0.0; });
 }
 
@@ -198,8 +199,8 @@ const char* name(Statistic statistic) {
   switch (statistic) {
     case Statistic::median_of_members:
       return "median of members";
-    case Statistic::mean_of_members:
-      return "mean of members";
+    case Statistic::share_of_members:
+      return "share of members";
     case Statistic::ensemble:
       return "ensemble mean";
   }
@@ -288,7 +289,7 @@ std::vector<PairedDifference> paired_differences(std::span<const Score> a, std::
         const double y = distance_from_ideal(second->members[m], first.info.better);
         better.push_back(x < y ? 1.0 : x > y ? 0.0 : 0.5);
       }
-      better_share = bootstrap.of_mean(better);
+      better_share = bootstrap.of_share(better);
     }
     const auto difference = [&](std::span<const int> drawn) {
       return first.statistic(drawn) - second->statistic(drawn);

@@ -15,7 +15,7 @@ namespace sns::metrics {
 enum class Better { lower, higher, near_one, near_zero };
 const char* name(Better better);
 
-enum class Statistic { median_of_members, mean_of_members, ensemble };
+enum class Statistic { median_of_members, share_of_members, ensemble };
 const char* name(Statistic statistic);
 
 struct MetricInfo {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <numeric>
 
 namespace sns::metrics {
@@ -42,6 +43,15 @@ double median(std::vector<double> values) {
 double mean(std::span<const double> values) {
   if (values.empty()) return kUndefined;
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+double normal_quantile(double p) {
+  double low = -40, high = 40;
+  for (int i = 0; i < 100; ++i) {
+    const double middle = (low + high) / 2;
+    (std::erfc(-middle / std::numbers::sqrt2) / 2 < p ? low : high) = middle;
+  }
+  return (low + high) / 2;
 }
 
 double slope(std::span<const double> x, std::span<const double> y) {
@@ -91,8 +101,12 @@ Estimate Bootstrap::of_median(std::span<const double> per_member) const {
   return estimate([&](std::span<const int> members) { return median(pick(per_member, members)); });
 }
 
-Estimate Bootstrap::of_mean(std::span<const double> per_member) const {
-  return estimate([&](std::span<const int> members) { return mean(pick(per_member, members)); });
+Estimate Bootstrap::of_share(std::span<const double> per_member) const {
+  const double share = mean(per_member), n = members_;
+  const double z = normal_quantile((1 + confidence_) / 2);
+  const double centre = (share + z * z / (2 * n)) / (1 + z * z / n);
+  const double half = z / (1 + z * z / n) * std::sqrt(share * (1 - share) / n + z * z / (4 * n * n));
+  return {share, std::max(0.0, centre - half), std::min(1.0, centre + half)};
 }
 
 }  // namespace sns::metrics

@@ -17,6 +17,8 @@ struct Estimate {
 double quantile(std::vector<double> values, double p);
 double median(std::vector<double> values);
 double mean(std::span<const double> values);
+/// Quantile of the standard normal distribution, 0 < p < 1.
+double normal_quantile(double p);
 /// Slope of the least-squares line through (x, y); NaN for fewer than two points.
 double slope(std::span<const double> x, std::span<const double> y);
 
@@ -33,7 +35,9 @@ class Bootstrap {
   /// out; if the value itself or more than half of the draws is NaN, the interval is NaN.
   Estimate estimate(const std::function<double(std::span<const int>)>& statistic) const;
   Estimate of_median(std::span<const double> per_member) const;
-  Estimate of_mean(std::span<const double> per_member) const;
+  /// Share of members for which something holds (values 0 to 1). Wilson's score interval: the bootstrap of a
+  /// share of 0 or 1 would have no width however few the members.
+  Estimate of_share(std::span<const double> per_member) const;
 
  private:
   int members_;
