@@ -1,12 +1,10 @@
 #include "core/config.hpp"
 
 #include "core/config_tree.hpp"
+#include "core/config_values.hpp"
 #include "core/files.hpp"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
-#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -58,6 +56,7 @@ namespace {
 
 using detail::ConfigNode;
 using detail::Entry;
+using detail::to_yaml;
 using detail::Value;
 
 std::string describe(const Value& value) {
@@ -72,121 +71,6 @@ std::string describe(const Value& value) {
       break;
   }
   return fmt::format("'{}'", value.text);
-}
-
-bool is_plain(const Value& value) {
-  return value.type == Value::Type::scalar && !value.quoted;
-}
-
-// --- reading one value: each returns "" or what is expected -----------------------------------------------
-
-std::string read_value(const Value& value, bool& out) {
-  if (!is_plain(value) || (value.text != "true" && value.text != "false")) return "true or false";
-  out = value.text == "true";
-  return {};
-}
-
-template <class T>
-requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) std::string read_value(const Value& value, T& out) {
-  const std::string expected = std::is_unsigned_v<T> ? "a non-negative integer" : "an integer";
-  if (!is_plain(value)) return expected;
-  const char* begin = value.text.data();
-  const char* end = begin + value.text.size();
-  if (value.text.size() > 1 && *begin == '+' && begin[1] != '-') ++begin;
-  T number{};
-  const auto [stop, status] = std::from_chars(begin, end, number);
-  if (stop != end || status == std::errc::invalid_argument) return expected;
-  if (status == std::errc::result_out_of_range)
-    return fmt::format("an integer between {} and {}", std::numeric_limits<T>::min(),
-                       std::numeric_limits<T>::max());
-  out = number;
-  return {};
-}
-
-std::string read_value(const Value& value, double& out) {
-  const std::string expected = "a number";
-  if (!is_plain(value) || value.text.empty()) return expected;
-  std::string_view text = value.text;
-  const bool negative = text[0] == '-';
-  if (negative || text[0] == '+') text.remove_prefix(1);
-  double number = 0;
-  if (text == ".inf") {
-    number = std::numeric_limits<double>::infinity();
-  } else {
-    // from_chars also knows "inf", "nan" and a second sign
-    if (text.empty() || (text[0] != '.' && (text[0] < '0' || text[0] > '9'))) return expected;
-    const auto [stop, status] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (stop != text.data() + text.size() || status == std::errc::invalid_argument) return expected;
-    if (status == std::errc::result_out_of_range) return "a number that a double can hold";
-  }
-  out = negative ? -number : number;
-  return {};
-}
-
-std::string read_value(const Value& value, std::string& out) {
-  if (value.type != Value::Type::scalar) return "a text";
-  out = value.text;
-  return {};
-}
-
-// --- printing -----------------------------------------------------------------------------------------------
-
-std::string to_yaml(bool value) {
-  return value ? "true" : "false";
-}
-template <class T>
-requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) std::string to_yaml(T value) {
-  return fmt::format("{}", value);
-}
-
-/// Shortest text that reads back as the same double, always recognisable as a float ("1.0", "1.0e-05": other
-/// YAML readers take "1e-05" for a text).
-std::string to_yaml(double value) {
-  if (std::isinf(value)) return value > 0 ? ".inf" : "-.inf";
-  if (std::isnan(value)) return ".nan";
-  std::string text = fmt::format("{}", value);
-  if (text.find('.') == std::string::npos) text.insert(std::min(text.find('e'), text.size()), ".0");
-  return text;
-}
-
-std::string to_yaml(const std::string& value) {
-  static const std::vector<std::string> reserved = {"true", "false", "null", "yes", "no", "on", "off"};
-  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
-  const auto plain = [&](char c) {
-    return letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.' || c == '/';
-  };
-  std::string lower = value;
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  if (!value.empty() && (letter(value[0]) || value[0] == '/') &&
-      std::all_of(value.begin(), value.end(), plain) &&
-      std::find(reserved.begin(), reserved.end(), lower) == reserved.end())
-    return value;
-  std::string quoted = "\"";
-  for (const char c : value) {
-    if (c == '"' || c == '\\') {
-      quoted += '\\';
-      quoted += c;
-    } else if (c == '\n') {
-      quoted += "\\n";
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      quoted += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + '"';
-}
-
-template <class T>
-std::string to_yaml(const std::vector<T>& values) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < values.size(); ++i) text += (i == 0 ? "" : ", ") + to_yaml(values[i]);
-  return text + "]";
-}
-template <class T>
-std::string to_yaml(const std::optional<T>& value) {
-  return value ? to_yaml(*value) : "null";
 }
 
 template <class T>
@@ -221,7 +105,7 @@ void read_entry(const Entry& entry, const std::string& path, T& out, const RuleO
       }
       out = std::move(values);
     } else {
-      const std::string expected = read_value(*entry.value, out);
+      const std::string expected = detail::read_value(*entry.value, out);
       if (!expected.empty())
         fail<ConfigError>("{} must be {}, not {}  {}", path, expected, describe(*entry.value), entry.where);
     }

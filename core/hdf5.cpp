@@ -1,169 +1,22 @@
+// Arrays and groups.
 #include "core/hdf5.hpp"
 
-#include "core/files.hpp"
 #include "core/hdf5_internal.hpp"
-#include "core/log.hpp"
 
 #include <hdf5_hl.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <charconv>
-#include <exception>
 #include <functional>
-#include <map>
 #include <numeric>
 
 namespace sns::h5 {
-namespace detail {
-namespace {
-
-std::recursive_mutex& library_mutex() {
-  static std::recursive_mutex* const mutex = new std::recursive_mutex;  // outlives static Handles
-  return *mutex;
-}
-
-std::string innermost() {
-  std::string text;
-  const auto first = [](unsigned n, const H5E_error2_t* error, void* out) -> herr_t {
-    if (n == 0 && error->desc) *static_cast<std::string*>(out) = error->desc;
-    return 0;
-  };
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, first, &text);
-  return text;
-}
-
-}  // namespace
-
-Session::Session() : lock_(library_mutex()) {
-  // The library would otherwise try to flush files that could not be closed (full disk) again at exit, with
-  // messages of its own.
-  static const herr_t no_exit_handler = H5dont_atexit();
-  (void)no_exit_handler;
-  // the error stack is per thread in a thread-safe build
-  thread_local const herr_t quiet = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-  (void)quiet;
-}
-
-std::string last_reason() {
-  const std::string text = innermost();
-  constexpr std::string_view kSystem = "error message = '";
-  const std::size_t begin = text.find(kSystem);
-  if (begin != std::string::npos) {
-    const std::size_t from = begin + kSystem.size();
-    return text.substr(from, text.find('\'', from) - from);
-  }
-  return text.empty() ? "no reason given by HDF5" : text;
-}
-
-int last_errno() {
-  const std::string text = innermost();
-  constexpr std::string_view kField = "errno = ";
-  const std::size_t begin = text.find(kField);
-  int value = 0;
-  if (begin != std::string::npos)
-    std::from_chars(text.data() + begin + kField.size(), text.data() + text.size(), value);
-  return value;
-}
-
-}  // namespace detail
-
 namespace {
 
 using detail::check;
+using detail::make_property;
 using detail::Session;
-
-std::string shown(const Shape& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
-
-/// Files (by name) with data that could not be written when an array was closed, and why.
-std::map<std::string, std::string>& lost_writes() {
-  static auto* const files = new std::map<std::string, std::string>;
-  return *files;
-}
-
-/// Name of the file that an object lives in.
-std::string file_name(hid_t object) {
-  char name[4096] = {};
-  return H5Fget_name(object, name, sizeof name) > 0 ? name : "";
-}
-
-Handle make_property(hid_t kind) {
-  return Handle(check(H5Pcreate(kind), "cannot make an HDF5 property list"));
-}
-
-constexpr unsigned kOrder = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
-
-void track_order(const Handle& creation) {
-  check(H5Pset_link_creation_order(creation.id(), kOrder), "cannot track creation order");
-  check(H5Pset_attr_creation_order(creation.id(), kOrder), "cannot track creation order");
-}
-
-Handle file_access(bool locked) {
-  Handle access = make_property(H5P_FILE_ACCESS);
-  check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_EARLIEST, H5F_LIBVER_V110),
-        "cannot choose the file version");
-#if H5_VERSION_GE(1, 10, 7)
-  if (!locked) check(H5Pset_file_locking(access.id(), false, true), "cannot switch file locking off");
-#else
-  (void)locked;
-#endif
-  return access;
-}
-
-/// An opened file, or why it could not be opened.
-struct Opened {
-  Handle file;
-  int error = 0;  ///< errno, or 0 if the system was content
-  std::string reason;
-};
-
-/// Opens with file locking, and without it where the file system has no locks.
-Opened open_file(const std::function<hid_t(hid_t access)>& open) {
-  Opened opened;
-  for (const bool locked : {true, false}) {
-    const Handle access = file_access(locked);
-    opened.file = Handle(open(access.id()));
-    if (opened.file) break;
-    opened.error = detail::last_errno();
-    opened.reason = detail::last_reason();
-    if (opened.error != ENOLCK && opened.error != ENOSYS && opened.error != EOPNOTSUPP) break;
-  }
-  return opened;
-}
-
-Handle open_existing(const std::filesystem::path& path, unsigned flags) {
-  namespace fs = std::filesystem;
-  std::error_code error;
-  const std::string name = path.string();
-  require(fs::exists(path, error), "cannot open {}: {}", name, error ? error.message() : "no such file");
-  require(!fs::is_directory(path, error), "cannot open {}: it is a folder, not an HDF5 file", name);
-  Opened opened = open_file([&](hid_t access) { return H5Fopen(path.c_str(), flags, access); });
-  if (opened.file) return std::move(opened.file);
-  if (opened.error == EAGAIN) fail("cannot open {}: another program has it open for writing", name);
-  if (opened.error != 0) fail("cannot open {}: {}", name, opened.reason);
-  const std::uintmax_t size = fs::file_size(path, error);
-  require(size > 0, "{} is empty (0 bytes), not an HDF5 file", name);
-  if (opened.reason.rfind("truncated file", 0) == 0)
-    fail("{} is truncated ({} bytes): it was not written to its end", name, size);
-  if (H5Fis_hdf5(path.c_str()) == 0) fail("{} is not an HDF5 file", name);
-  fail("cannot open {}: the file is damaged ({})", name, opened.reason);
-}
-
-/// The names along a path: "/a//b/" gives {"a", "b"}.
-std::vector<std::string> split(const std::string& path) {
-  std::vector<std::string> names;
-  std::string name;
-  for (const char c : path + "/") {
-    if (c != '/') {
-      name += c;
-    } else if (!name.empty()) {
-      names.push_back(std::exchange(name, {}));
-    }
-  }
-  return names;
-}
+using detail::shown;
+using detail::split;
 
 /// Selects a slab of a data set; checks it against the shape first.
 Handle select(const Dataset& dataset, const Shape& offset, const Shape& count, std::size_t given) {
@@ -195,7 +48,7 @@ void require_numbers(const Dataset& dataset) {
 
 Handle creation_properties(const Shape& shape, const DatasetOptions& options, const std::string& label) {
   Handle creation = make_property(H5P_DATASET_CREATE);
-  check(H5Pset_attr_creation_order(creation.id(), kOrder), "cannot track creation order");
+  check(H5Pset_attr_creation_order(creation.id(), detail::kCreationOrder), "cannot track creation order");
   const Shape limit = options.max_shape.value_or(shape);
   require(limit.size() == shape.size(), "{}: max_shape {} does not fit shape {}", label, shown(limit),
           shown(shape));
@@ -235,79 +88,6 @@ Handle create_dataset(hid_t parent, const std::string& name, const std::string& 
 std::uint64_t element_count(const Shape& shape) {
   return std::accumulate(shape.begin(), shape.end(), std::uint64_t{1}, std::multiplies<>());
 }
-
-const char* name(Kind kind) {
-  switch (kind) {
-    case Kind::int8:
-      return "int8";
-    case Kind::uint8:
-      return "uint8";
-    case Kind::int32:
-      return "int32";
-    case Kind::uint32:
-      return "uint32";
-    case Kind::int64:
-      return "int64";
-    case Kind::uint64:
-      return "uint64";
-    case Kind::float32:
-      return "float32";
-    case Kind::float64:
-      return "float64";
-    case Kind::boolean:
-      return "boolean";
-    case Kind::string:
-      return "string";
-    case Kind::other:
-      break;
-  }
-  return "other";
-}
-
-// --- Handle -------------------------------------------------------------------------------------------------
-
-Handle::Handle(Handle&& other) noexcept : id_(std::exchange(other.id_, -1)) {}
-Handle& Handle::operator=(Handle&& other) noexcept {
-  std::swap(id_, other.id_);
-  return *this;
-}
-Handle::Handle(const Handle& other) : id_(other.id_) {
-  if (id_ < 0) return;
-  const Session session;
-  check(H5Iinc_ref(id_), "cannot share an HDF5 object");
-}
-Handle& Handle::operator=(const Handle& other) {
-  *this = Handle(other);
-  return *this;
-}
-std::int64_t Handle::release() {
-  return std::exchange(id_, -1);
-}
-Handle::~Handle() {
-  if (id_ < 0) return;
-  const Session session;
-  if (H5Iget_ref(id_) > 1) {
-    H5Idec_ref(id_);
-    return;
-  }
-  const H5I_type_t type = H5Iget_type(id_);
-  const std::string file = type == H5I_DATASET || type == H5I_FILE ? file_name(id_) : std::string();
-  std::string reason;
-  if (H5Idec_ref(id_) < 0) reason = detail::last_reason();
-  if (type == H5I_DATASET) {
-    // The last data of an array are written only now: File::close() reports a failure.
-    if (!reason.empty()) lost_writes().emplace(file, reason);
-    return;
-  }
-  if (type == H5I_FILE) {
-    const auto lost = lost_writes().extract(file);
-    if (lost && reason.empty()) reason = lost.mapped();
-  }
-  if (!reason.empty() && std::uncaught_exceptions() == 0)  // otherwise the exception on its way tells the story
-    log::error("cannot write {}: {}", file.empty() ? "an HDF5 object" : file, reason);
-}
-
-Object::Object(Handle handle, std::string label) : handle_(std::move(handle)), label_(std::move(label)) {}
 
 // --- Dataset ------------------------------------------------------------------------------------------------
 
@@ -447,7 +227,7 @@ Group Group::make_group(const std::string& path) {
   if (exists(path)) return group(path);
   auto [parent, last] = parent_of(path);
   const Handle creation = make_property(H5P_GROUP_CREATE);
-  track_order(creation);
+  detail::track_creation_order(creation);
   const std::string label = label_of(path);
   return {Handle(check(H5Gcreate2(parent.id(), last.c_str(), H5P_DEFAULT, creation.id(), H5P_DEFAULT),
                        "cannot create {}", label)),
@@ -526,83 +306,6 @@ void Group::hard_link(const std::string& target, const std::string& path) {
   require(!exists(path), "{} exists already", label_of(path));
   check(H5Lcreate_hard(id(), target.c_str(), parent.id(), last.c_str(), H5P_DEFAULT, H5P_DEFAULT),
         "cannot link {} to {}", label_of(path), label_of(target));
-}
-
-// --- File ---------------------------------------------------------------------------------------------------
-
-File File::create(const std::filesystem::path& path, bool paged) {
-  const Session session;
-  lost_writes().erase(path.string());
-  const Handle creation = make_property(H5P_FILE_CREATE);
-  track_order(creation);
-  if (paged)
-    check(H5Pset_file_space_strategy(creation.id(), H5F_FSPACE_STRATEGY_PAGE, false, 1),
-          "cannot choose paged file space");
-  File file;
-  Opened opened =
-      open_file([&](hid_t access) { return H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.id(), access); });
-  require(opened.error != EAGAIN, "cannot create {}: another program has it open", path.string());
-  require(static_cast<bool>(opened.file), "cannot create {}: {}", path.string(), opened.reason);
-  file.handle_ = std::move(opened.file);
-  file.path_ = path;
-  file.label_ = path.string() + ":/";
-  return file;
-}
-
-File File::open_read(const std::filesystem::path& path) {
-  const Session session;
-  File file;
-  file.handle_ = open_existing(path, H5F_ACC_RDONLY);
-  file.path_ = path;
-  file.label_ = path.string() + ":/";
-  return file;
-}
-
-File File::open_edit(const std::filesystem::path& path) {
-  const Session session;
-  lost_writes().erase(path.string());
-  File file;
-  file.handle_ = open_existing(path, H5F_ACC_RDWR);
-  file.path_ = path;
-  file.label_ = path.string() + ":/";
-  return file;
-}
-
-void File::flush() {
-  {
-    const Session session;
-    check(H5Fflush(id(), H5F_SCOPE_LOCAL), "cannot write {}", path_.string());
-  }
-  sync_to_disk(path_);
-}
-
-void File::close() {
-  if (!handle_) return;
-  const Session session;
-  const std::int64_t file = handle_.release();
-  std::string reason;
-  const auto keep_first = [&](herr_t status) {
-    if (status < 0 && reason.empty()) reason = detail::last_reason();
-  };
-  // Flushing first tells of a full disk even if arrays or groups of the file are still held.
-  keep_first(H5Fflush(file, H5F_SCOPE_LOCAL));
-  if (const auto lost = lost_writes().extract(file_name(file)); lost && reason.empty()) reason = lost.mapped();
-  keep_first(H5Idec_ref(file));
-  require(reason.empty(), "cannot write {}: {}", path_.string(), reason);
-}
-
-std::pair<std::filesystem::path, std::string> split_address(const std::string& address) {
-  const std::size_t colon = address.rfind(":/");
-  if (colon == std::string::npos || colon == 0 || split(address.substr(colon + 1)).empty())
-    fail<ConfigError>("'{}' does not name an array: give FILE.h5:/path/to/array", address);
-  return {address.substr(0, colon), address.substr(colon + 1)};
-}
-
-std::string version() {
-  const Session session;
-  unsigned major = 0, minor = 0, release = 0;
-  H5get_libversion(&major, &minor, &release);
-  return fmt::format("{}.{}.{}", major, minor, release);
 }
 
 #define SNS_HDF5_TYPE(T)                                                                      \

@@ -6,8 +6,10 @@
 #include <hdf5.h>
 
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace sns::h5::detail {
 
@@ -32,6 +34,22 @@ Id check(Id status, fmt::format_string<Args...> what, Args&&... args) {
   if (status < 0) fail("{}: {}", fmt::format(what, std::forward<Args>(args)...), last_reason());
   return status;
 }
+
+Handle make_property(hid_t kind);
+/// Links and attributes will be listed in order of creation.
+inline constexpr unsigned kCreationOrder = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
+/// Tracks that order in a property list for groups or files.
+void track_creation_order(const Handle& creation);
+
+/// Files (by name) with data that could not be written when an array was closed, and why.
+std::map<std::string, std::string>& lost_writes();
+/// Name of the file that an object lives in.
+std::string file_name(hid_t object);
+
+/// The names along a path: "/a//b/" gives {"a", "b"}.
+std::vector<std::string> split(const std::string& path);
+/// "[2, 3]"
+std::string shown(const Shape& shape);
 
 /// Memory type of a number.
 template <class T>
