@@ -32,6 +32,8 @@ const char* name(Coarsening kind) {
   switch (kind) {
     case Coarsening::spectral:
       return "spectral";
+    case Coarsening::spectral_filtered:
+      return "spectral_filtered";
     case Coarsening::block_mean:
       return "block_mean";
     case Coarsening::none:
@@ -44,8 +46,9 @@ CoarsenConfig read_coarsen(Section section) {
   CoarsenConfig result;
   std::string kind = "none";
   section.maybe("factor", result.factor, at_least_one);
-  section.maybe("kind", kind, one_of({"none", "spectral", "block_mean"}));
+  section.maybe("kind", kind, one_of({"none", "spectral", "spectral_filtered", "block_mean"}));
   if (kind == "spectral") result.kind = Coarsening::spectral;
+  if (kind == "spectral_filtered") result.kind = Coarsening::spectral_filtered;
   if (kind == "block_mean") result.kind = Coarsening::block_mean;
   if (result.factor > 1 && kind == "none") {
     section.reject("kind", fmt::format("factor {} needs a kind: spectral or block_mean", result.factor));

@@ -2,6 +2,7 @@
 // The one virtual seam between the solvers and everything that uses them. A Solver advances a batch of
 // independent members of one system; physics, precision and device are chosen by configuration.
 #include "core/config.hpp"
+#include "solvers/coarsening.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -42,9 +43,6 @@ struct SolverInfo {
   std::string time_units;
   std::vector<std::string> diagnostics;  ///< names, in the order of Solver::diagnostics
 };
-
-/// How a frame is reduced from the solver's grid.
-enum class Coarsening { none, spectral, block_mean };
 
 struct FrameRequest {
   std::int64_t frames = 1;           ///< frames to record

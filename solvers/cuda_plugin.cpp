@@ -1,0 +1,92 @@
+#include "solvers/cuda_plugin.hpp"
+
+#include "core/error.hpp"
+#include "solvers/cuda_module.hpp"
+
+#include <dlfcn.h>
+
+#include <array>
+#include <charconv>
+#include <filesystem>
+#include <initializer_list>
+
+namespace sns {
+namespace {
+
+constexpr const char* kModuleName = "libsns_cuda.so";
+
+/// Folder of this program or library, where the build and the installation put the module.
+std::filesystem::path own_folder() {
+  std::error_code ignored;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  return ignored ? std::filesystem::path(".") : program.parent_path();
+}
+
+struct Module {
+  SnsCudaDeviceCount device_count = nullptr;
+  SnsCudaMakeKolmogorov make_kolmogorov = nullptr;
+  std::string why = "this build has no CUDA backend (nvcc was not found at configuration)";
+};
+
+Module load() {
+  Module module;
+  if (std::string_view(SNS_CUDA_MODULE_PATH).empty()) return module;
+  void* handle = nullptr;
+  module.why = fmt::format("{} was not found", kModuleName);
+  for (const std::filesystem::path& place :
+       {own_folder() / kModuleName, own_folder() / ".." / "lib" / kModuleName,
+        std::filesystem::path(SNS_CUDA_MODULE_PATH)}) {
+    if (handle != nullptr || !std::filesystem::exists(place)) continue;
+    handle = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (handle == nullptr) module.why = fmt::format("{} does not load: {}", place.string(), dlerror());
+  }
+  if (handle == nullptr) return module;
+  module.device_count = reinterpret_cast<SnsCudaDeviceCount>(dlsym(handle, "sns_cuda_device_count"));
+  module.make_kolmogorov = reinterpret_cast<SnsCudaMakeKolmogorov>(dlsym(handle, "sns_cuda_make_kolmogorov"));
+  require(module.device_count != nullptr && module.make_kolmogorov != nullptr, "{} is of another version",
+          kModuleName);
+  return module;
+}
+
+const Module& cuda_module() {
+  static const Module module = load();  // stays open: engines and static CUDA state outlive any owner here
+  return module;
+}
+
+int device_number(const std::string& device) {
+  if (device == "cuda") return 0;
+  const std::string_view digits = std::string_view(device).substr(std::string_view("cuda:").size());
+  int number = -1;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc{} || end != digits.data() + digits.size() || number < 0)
+    fail<ConfigError>("device '{}' is unknown: auto, cpu, cuda or cuda:N", device);
+  return number;
+}
+
+}  // namespace
+
+bool cuda_usable(std::string& why) {
+  const Module& module = cuda_module();
+  if (module.device_count == nullptr) {
+    why = module.why;
+    return false;
+  }
+  std::array<char, 256> message{};
+  if (module.device_count(message.data(), message.size()) > 0) return true;
+  why = message[0] != '\0' ? message.data() : "no CUDA device answers";
+  return false;
+}
+
+std::unique_ptr<spectral::Engine> kolmogorov::make_cuda_engine(const Params& params, int members,
+                                                               const std::string& device) {
+  const int number = device_number(device);
+  std::string why;
+  require(cuda_usable(why), "device {} cannot be used: {}; use device: cpu", device, why);
+  std::array<char, 256> message{};
+  spectral::Engine* engine =
+      cuda_module().make_kolmogorov(&params, members, number, message.data(), message.size());
+  require(engine != nullptr, "device {} cannot be used: {}", device, message.data());
+  return std::unique_ptr<spectral::Engine>(engine);
+}
+
+}  // namespace sns

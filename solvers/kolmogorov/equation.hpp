@@ -1,0 +1,348 @@
+#pragma once
+// Kolmogorov flow as functors over modes and grid points, shared by all backends. Symbols: w vorticity, (u, v)
+// velocity, k = (kx, ky) angular wavenumber, hat = unnormalised transform, axis 0 = x (all kx), axis 1 = y
+// (ky >= 0). The stream function has lap psi = -w, so u_hat = i ky w_hat / k^2 and v_hat = -i kx w_hat / k^2.
+#include "solvers/kolmogorov/params.hpp"
+
+namespace sns::kolmogorov {
+
+using spectral::Complex;
+using spectral::KeptModes;
+using spectral::times_i;
+
+/// L = -nu k^2 - mu of mode (i, j) [1/time], which also damps the mean.
+template <class Real>
+struct LinearTerm {
+  Real viscosity, drag;  ///< viscosity times (2 pi / length)^2
+  int n;
+
+  SNS_HD Real operator()(int i, int j) const {
+    const int kx = spectral::row_wavenumber(i, n);
+    return -viscosity * static_cast<Real>(kx * kx + j * j) - drag;
+  }
+};
+
+/// Transform of curl(A sin(k_f y), 0) = -A k_f cos(k_f y): one real mode.
+template <class Real>
+struct Forcing {
+  Real value;  ///< -A k_f n^2 / 2 [1/time^2]
+  int column;
+
+  SNS_HD Real operator()(int i, int j) const { return i == 0 && j == column ? value : Real(0); }
+};
+
+/// Velocity of a mode: Biot-Savart in spectral space; `scale` carries units and normalisation.
+template <class Real>
+struct Velocity {
+  Real scale;
+  int n;
+
+  struct Pair {
+    Complex<Real> u, v;
+  };
+  SNS_HD Pair operator()(int i, int j, Complex<Real> w) const {
+    const int kx = spectral::row_wavenumber(i, n);
+    const int k2 = kx * kx + j * j;
+    const Real per_k2 = scale / static_cast<Real>(k2 > 0 ? k2 : 1);
+    return {times_i(per_k2 * static_cast<Real>(j), w), times_i(-per_k2 * static_cast<Real>(kx), w)};
+  }
+};
+
+template <class Real>
+LinearTerm<Real> linear_term(const Params& params) {
+  const double unit = params.grid.unit();
+  return {static_cast<Real>(params.viscosity * unit * unit), static_cast<Real>(params.drag), params.grid.n};
+}
+template <class Real>
+Forcing<Real> forcing(const Params& params) {
+  const double points = static_cast<double>(params.grid.points());
+  return {static_cast<Real>(-params.forcing_amplitude * params.forcing_k() * points / 2),
+          params.forcing_wavenumber};
+}
+/// Velocity whose unnormalised inverse transform is in physical units.
+template <class Real>
+Velocity<Real> velocity(const Params& params) {
+  const double points = static_cast<double>(params.grid.points());
+  return {static_cast<Real>(1 / (params.grid.unit() * points)), params.grid.n};
+}
+
+/// Writes u_hat and v_hat of whole spectra [batch][n][columns].
+template <class Real>
+struct VelocitySpectra {
+  Velocity<Real> velocity;
+  const Complex<Real>* w;
+  Complex<Real>*u, *v;
+  int n, columns;
+
+  SNS_HD void operator()(int b, int i, int j) const {
+    const std::size_t at = (static_cast<std::size_t>(b) * n + i) * columns + j;
+    const auto pair = velocity(i, j, w[at]);
+    u[at] = pair.u;
+    v[at] = pair.v;
+  }
+};
+
+/// Calls inputs(b, i, j, w) for a state [batch][n][columns].
+template <class Real, class Inputs>
+struct PrepareInputs {
+  Inputs inputs;
+  const Complex<Real>* w;
+  int n, columns;
+
+  SNS_HD void operator()(int b, int i, int j) const {
+    inputs(b, i, j, w[(static_cast<std::size_t>(b) * n + i) * columns + j]);
+  }
+};
+
+// ---- advective form: N = -mask rfft(u w_x + v w_y) + F ------------------------------------------------------
+
+/// Writes u_hat, v_hat, i kx w_hat, i ky w_hat, each [batch][n][columns] and divided by n^2.
+template <class Real>
+struct AdvectiveInputs {
+  Velocity<Real> velocity;
+  Real gradient_scale;  ///< (2 pi / length) / n^2
+  Complex<Real>* fields;
+  std::size_t size;  ///< elements of one of the four
+  int n, columns;
+
+  SNS_HD void operator()(int b, int i, int j, Complex<Real> w) const {
+    const std::size_t at = (static_cast<std::size_t>(b) * n + i) * columns + j;
+    const auto pair = velocity(i, j, w);
+    fields[at] = pair.u;
+    fields[size + at] = pair.v;
+    fields[2 * size + at] = times_i(gradient_scale * static_cast<Real>(spectral::row_wavenumber(i, n)), w);
+    fields[3 * size + at] = times_i(gradient_scale * static_cast<Real>(j), w);
+  }
+};
+
+/// u w_x + v w_y at one grid point [1/time^2]; the four fields are [batch][n][n], the result replaces u.
+template <class Real>
+struct AdvectVorticity {
+  Real* fields;
+  std::size_t size;
+
+  SNS_HD void operator()(std::size_t at) const {
+    fields[at] = fields[at] * fields[2 * size + at] + fields[size + at] * fields[3 * size + at];
+  }
+};
+
+template <class Real>
+struct AdvectiveTendency {
+  KeptModes kept;
+  Forcing<Real> forcing;
+  const Complex<Real>* advection;
+  int n, columns;
+
+  SNS_HD Complex<Real> operator()(int b, int i, int j) const {
+    const std::size_t at = (static_cast<std::size_t>(b) * n + i) * columns + j;
+    const Real mask = kept.contains(i, j, n) ? Real(1) : Real(0);
+    return {forcing(i, j) - mask * advection[at].re, -mask * advection[at].im};
+  }
+};
+
+template <class Backend>
+class AdvectiveForm {
+ public:
+  using Real = typename Backend::Real;
+  using Linear = LinearTerm<Real>;
+  using Tendency = AdvectiveTendency<Real>;
+  using Inputs = AdvectiveInputs<Real>;
+
+  AdvectiveForm(const Backend& backend, const Params& params, int batch)
+      : backend_(backend),
+        params_(params),
+        batch_(batch),
+        spectra_(4 * params.grid.modes() * batch),
+        fields_(4 * params.grid.points() * batch),
+        advection_(params.grid.modes() * batch),
+        transforms_(backend, params.grid.n, 4 * batch),
+        back_(backend, params.grid.n, batch) {}
+
+  const spectral::Grid& grid() const { return params_.grid; }
+  spectral::Region region() const { return all_modes(params_.grid); }
+  void evaluate() {
+    transforms_.inverse(spectra_.data(), fields_.data(), 4 * batch_);
+    const std::size_t points = params_.grid.points() * batch_;
+    backend_.for_each(points, AdvectVorticity<Real>{fields_.data(), points});
+    back_.forward(fields_.data(), advection_.data(), batch_);
+  }
+  /// Nothing is left to do after a step: all modes took part in it.
+  void finish_step(Complex<Real>*) {}
+  Linear linear() const { return linear_term<Real>(params_); }
+  Tendency tendency() const {
+    return {kept_modes(params_.grid.n, params_.dealiasing), forcing<Real>(params_), advection_.data(),
+            params_.grid.n, params_.grid.columns()};
+  }
+  Inputs inputs() {
+    const double n = params_.grid.n;
+    return {velocity<Real>(params_), static_cast<Real>(params_.grid.unit() / (n * n)),
+            spectra_.data(),         params_.grid.modes() * batch_,
+            params_.grid.n,          params_.grid.columns()};
+  }
+
+ private:
+  Backend backend_;
+  Params params_;
+  int batch_;
+  typename Backend::template Buffer<Complex<Real>> spectra_;
+  typename Backend::template Buffer<Real> fields_;
+  typename Backend::template Buffer<Complex<Real>> advection_;
+  typename Backend::RealTransforms transforms_, back_;
+};
+
+// ---- Basdevant form: N = (d_yy - d_xx)(uv) + d_xy(u^2 - v^2) + F
+// ---------------------------------------------
+
+/// Writes u_hat and v_hat of the kept modes, divided by n^2, as the pairs that PairTransforms takes.
+template <class Real>
+struct BasdevantInputs {
+  Velocity<Real> velocity;
+  Complex<Real>* pairs;
+  int n, kept_columns;
+
+  SNS_HD void operator()(int b, int i, int j, Complex<Real> w) const {
+    Complex<Real>* row = pairs + (static_cast<std::size_t>(b) * n + i) * 2 * kept_columns;
+    const auto pair = velocity(i, j, w);
+    row[j] = pair.u;
+    row[kept_columns + j] = pair.v;
+  }
+};
+
+/// (u, v) -> (u^2 - v^2, 2 u v): the square of u + i v.
+template <class Real>
+struct SquareVelocity {
+  SNS_HD Complex<Real> operator()(Real u, Real v, std::size_t) const {
+    return {(u - v) * (u + v), Real(2) * u * v};
+  }
+};
+
+/// (kx^2 - ky^2)/2 B - kx ky A + F with A, B the transforms of u^2 - v^2 and 2 u v.
+template <class Real>
+struct BasdevantTendency {
+  Forcing<Real> forcing;
+  const Complex<Real>* pairs;
+  Real unit2;  ///< (2 pi / length)^2
+  int n, kept_columns;
+
+  SNS_HD Complex<Real> operator()(int b, int i, int j) const {
+    const Complex<Real>* row = pairs + (static_cast<std::size_t>(b) * n + i) * 2 * kept_columns;
+    const int kx = spectral::row_wavenumber(i, n);
+    const Real strain = Real(0.5) * unit2 * static_cast<Real>(kx * kx - j * j);
+    const Real shear = unit2 * static_cast<Real>(kx * j);
+    const Complex<Real> a = row[j], b_hat = row[kept_columns + j];
+    return {strain * b_hat.re - shear * a.re + forcing(i, j), strain * b_hat.im - shear * a.im};
+  }
+};
+
+/// Modes beyond the kept ones feel no advection in this form and only decay: w *= factor per step.
+template <class Real>
+struct DecayTruncated {
+  KeptModes kept;
+  const Real* factor;  ///< [n][columns]
+  Complex<Real>* w;
+  int n, columns;
+
+  SNS_HD void operator()(int b, int i, int j) const {
+    if (kept.contains(i, j, n)) return;
+    const std::size_t mode = static_cast<std::size_t>(i) * columns + j;
+    Complex<Real>& value = w[static_cast<std::size_t>(b) * n * columns + mode];
+    value = factor[mode] * value;
+  }
+};
+
+template <class Backend>
+class BasdevantForm {
+ public:
+  using Real = typename Backend::Real;
+  using Linear = LinearTerm<Real>;
+  using Tendency = BasdevantTendency<Real>;
+  using Inputs = BasdevantInputs<Real>;
+
+  BasdevantForm(const Backend& backend, const Params& params, int batch)
+      : backend_(backend),
+        params_(params),
+        kept_(kept_modes(params.grid.n, params.dealiasing)),
+        batch_(batch),
+        pairs_(static_cast<std::size_t>(2 * kept_.columns) * params.grid.n * batch),
+        decay_(params.grid.modes()),
+        transforms_(backend, params.grid.n, kept_, batch) {
+    std::vector<double> factor(params.grid.modes());
+    const LinearTerm<double> rate = linear_term<double>(params);
+    for (int i = 0; i < params.grid.n; ++i)
+      for (int j = 0; j < params.grid.columns(); ++j)
+        factor[static_cast<std::size_t>(i) * params.grid.columns() + j] =
+            linear_amplification(params.stepper, params.dt * rate(i, j));
+    backend_.upload(factor.data(), decay_.data(), factor.size());
+  }
+
+  const spectral::Grid& grid() const { return params_.grid; }
+  spectral::Region region() const { return only(kept_); }
+  void evaluate() { transforms_.apply(pairs_.data(), batch_, SquareVelocity<Real>{}); }
+  void finish_step(Complex<Real>* w) {
+    backend_.for_each_mode(
+        batch_, params_.grid.n, all_modes(params_.grid),
+        DecayTruncated<Real>{kept_, decay_.data(), w, params_.grid.n, params_.grid.columns()});
+  }
+  Linear linear() const { return linear_term<Real>(params_); }
+  Tendency tendency() const {
+    const double unit = params_.grid.unit();
+    return {forcing<Real>(params_), pairs_.data(), static_cast<Real>(unit * unit), params_.grid.n,
+            kept_.columns};
+  }
+  Inputs inputs() { return {velocity<Real>(params_), pairs_.data(), params_.grid.n, kept_.columns}; }
+
+ private:
+  Backend backend_;
+  Params params_;
+  KeptModes kept_;
+  int batch_;
+  typename Backend::template Buffer<Complex<Real>> pairs_;
+  typename Backend::template Buffer<Real> decay_;
+  typename Backend::PairTransforms transforms_;
+};
+
+/// The equation as BatchEngine wants it, in one of the two forms.
+template <class Backend, class Form>
+class Equation {
+ public:
+  using Params = kolmogorov::Params;
+  using Real = typename Backend::Real;
+  static constexpr int kStateArrays = 1;
+
+  Equation(const Backend& backend, const Params& params, int batch)
+      : backend_(backend),
+        params_(params),
+        batch_(batch),
+        form_(backend, params, batch),
+        stepper_(params.stepper, params.dt),
+        stages_(stage_arrays(params.stepper) * params.grid.modes() * static_cast<std::size_t>(batch)) {}
+
+  const spectral::Grid& grid() const { return params_.grid; }
+  int fields() const { return 1; }
+
+  void advance(Complex<Real>* w, std::int64_t steps) {
+    backend_.for_each_mode(
+        batch_, params_.grid.n, form_.region(),
+        PrepareInputs<Real, typename Form::Inputs>{form_.inputs(), w, params_.grid.n, params_.grid.columns()});
+    for (std::int64_t s = 0; s < steps; ++s) {
+      stepper_.step(backend_, form_, batch_, w, stages_.data());
+      form_.finish_step(w);
+    }
+  }
+
+  void velocity(const Complex<Real>* w, Complex<Real>* u, Complex<Real>* v) {
+    backend_.for_each_mode(batch_, params_.grid.n, all_modes(params_.grid),
+                           VelocitySpectra<Real>{kolmogorov::velocity<Real>(params_), w, u, v, params_.grid.n,
+                                                 params_.grid.columns()});
+  }
+
+ private:
+  Backend backend_;
+  Params params_;
+  int batch_;
+  Form form_;
+  spectral::ImexStepper<Backend, Form> stepper_;
+  typename Backend::template Buffer<Complex<Real>> stages_;
+};
+
+}  // namespace sns::kolmogorov

@@ -1,0 +1,184 @@
+#include "solvers/kolmogorov/kolmogorov.hpp"
+
+#include "solvers/cuda_plugin.hpp"
+#include "solvers/kolmogorov/diagnostics.hpp"
+#include "solvers/spectral/ensemble.hpp"
+
+#include <cmath>
+
+namespace sns::kolmogorov {
+namespace {
+
+using spectral::Dealiasing;
+using spectral::FftPlanning;
+using spectral::StepperName;
+
+/// Reads `key` as one of the names of a table.
+template <class T>
+void choose(Section& section, const std::string& key, T& value,
+            const std::vector<std::pair<std::string, T>>& table) {
+  std::vector<std::string> names;
+  std::string chosen;
+  for (const auto& [name, item] : table) {
+    names.push_back(name);
+    if (item == value) chosen = name;
+  }
+  section.maybe(key, chosen, one_of(names));
+  for (const auto& [name, item] : table)
+    if (name == chosen) value = item;
+}
+
+std::string at_least_one(double v) {
+  return v >= 1 ? "" : "must be at least 1";
+}
+
+void read_initial(Section section, const Params& params, InitialConfig& c) {
+  section.maybe("kind", c.kind, one_of({"filtered_velocity", "rest", "laminar", "taylor_green", "file"}));
+  section.maybe("max_velocity", c.max_velocity, positive);
+  section.maybe("peak_wavenumber", c.peak_wavenumber, positive);
+  section.maybe("iterations", c.iterations, at_least_one);
+  section.maybe("wavenumber", c.wavenumber, at_least_one);
+  section.maybe("path", c.path);
+  if (c.kind == "file" && c.path.empty())
+    section.reject("path", "is needed by kind: file, as FILE.h5:/dataset");
+  if (c.kind == "laminar" && params.viscosity == 0 && params.drag == 0)
+    section.reject("kind", "laminar: there is no steady laminar flow with neither viscosity nor drag");
+  if (c.wavenumber >= params.grid.n / 2) section.reject("wavenumber", "must be below half the grid points");
+}
+
+std::vector<double> points_of(const spectral::Grid& grid) {
+  std::vector<double> x(static_cast<std::size_t>(grid.n));
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<double>(i) * grid.spacing();
+  return x;
+}
+
+const char* stepper_name(StepperName name) {
+  switch (name) {
+    case StepperName::cn_rk4:
+      return "cn_rk4";
+    case StepperName::cn_rk3:
+      return "cn_rk3";
+    case StepperName::cn_rk2:
+      return "cn_rk2";
+    case StepperName::imex_euler:
+      return "imex_euler";
+    case StepperName::imex_rk_sil3:
+      break;
+  }
+  return "imex_rk_sil3";
+}
+
+SolverInfo describe(const Params& p, const std::string& backend) {
+  const double k2_max = std::pow(p.grid.unit() * (p.grid.n / 2), 2);
+  SolverInfo info;
+  info.system = "kolmogorov";
+  info.title = fmt::format("Kolmogorov flow, {0} x {0} grid, viscosity {1}", p.grid.n, p.viscosity);
+  info.pde =
+      "dw/dt + u dw/dx + v dw/dy = nu lap(w) - mu w - A k cos(k y), lap(psi) = -w, u = dpsi/dy, v = -dpsi/dx";
+  info.precision = p.single_precision ? "float32" : "float64";
+  info.backend = backend;
+  info.fields = {{"vorticity", "1/time", "vorticity dv/dx - du/dy"}};
+  info.axes = {{"x", points_of(p.grid), "length"}, {"y", points_of(p.grid), "length"}};
+  info.parameters = {{"viscosity", p.viscosity},
+                     {"drag", p.drag},
+                     {"forcing_wavenumber", static_cast<double>(p.forcing_wavenumber)},
+                     {"forcing_amplitude", p.forcing_amplitude},
+                     {"grid_points", static_cast<double>(p.grid.n)},
+                     {"domain_length", p.grid.length},
+                     {"dealias_symmetric", p.dealiasing == Dealiasing::symmetric ? 1.0 : 0.0},
+                     {"advection_basdevant", p.advection == Advection::basdevant ? 1.0 : 0.0},
+                     {"largest_linear_rate", p.viscosity * k2_max + p.drag}};
+  info.dt = p.dt;
+  info.time_units = "time";
+  info.diagnostics = {"energy",    "enstrophy", "palinstrophy", "injection", "enstrophy_injection",
+                      "max_speed", "courant"};
+  return info;
+}
+
+}  // namespace
+
+KolmogorovConfig read_config(Section& solver) {
+  KolmogorovConfig config;
+  Params& p = config.params;
+  std::string precision = "float64";
+
+  Section grid = solver.child("grid");
+  grid.need("points", p.grid.n);
+  if (p.grid.n < 8 || p.grid.n % 2 != 0)
+    grid.reject("points", fmt::format("{} is not allowed: an even number of at least 8 is needed", p.grid.n));
+  if (p.grid.n > 16384) grid.reject("points", fmt::format("{} is beyond 16384", p.grid.n));
+  grid.maybe("length", p.grid.length, positive);
+  solver.need("viscosity", p.viscosity, non_negative);
+  solver.maybe("drag", p.drag, non_negative);
+  choose(solver, "dealias", p.dealiasing,
+         {{"jaxcfd", Dealiasing::jaxcfd}, {"symmetric", Dealiasing::symmetric}});
+
+  Section forcing = solver.child("forcing");
+  forcing.maybe("wavenumber", p.forcing_wavenumber, at_least_one);
+  forcing.maybe("amplitude", p.forcing_amplitude);
+  const int columns = kept_modes(p.grid.n, p.dealiasing).columns;
+  if (p.forcing_wavenumber >= columns)
+    forcing.reject("wavenumber", fmt::format("{} is not resolved: {} points keep wavenumbers up to {}",
+                                             p.forcing_wavenumber, p.grid.n, columns - 1));
+
+  choose(solver, "advection", p.advection,
+         {{"advective", Advection::advective}, {"basdevant", Advection::basdevant}});
+  Section stepper = solver.child("stepper");
+  choose(stepper, "name", p.stepper,
+         {{"cn_rk4", StepperName::cn_rk4},
+          {"cn_rk3", StepperName::cn_rk3},
+          {"cn_rk2", StepperName::cn_rk2},
+          {"imex_euler", StepperName::imex_euler},
+          {"imex_rk_sil3", StepperName::imex_rk_sil3}});
+  stepper.need("dt", p.dt, positive);
+  choose(solver, "precision", p.single_precision, {{"float32", true}, {"float64", false}});
+  choose(solver, "fft_planning", p.planning,
+         {{"estimate", FftPlanning::estimate}, {"measure", FftPlanning::measure}});
+  solver.maybe("max_courant", config.max_courant, positive);
+  read_initial(solver.child("initial"), p, config.initial);
+  return config;
+}
+
+std::unique_ptr<Solver> make_kolmogorov(const KolmogorovConfig& config, std::uint64_t seed, int members,
+                                        int threads, const std::string& device) {
+  const Params& p = config.params;
+  spectral::EnsembleSetup setup;
+  if (device == "cpu")
+    setup.engine = make_fftw_engine(p, members, std::min(threads, members));
+  else
+    setup.engine = make_cuda_engine(p, members, device);
+  setup.info = describe(p, setup.engine->backend());
+  setup.members = members;
+  setup.threads = threads;
+  setup.spacing = p.grid.spacing();
+  setup.max_courant = config.max_courant;
+  setup.initial = [p, initial = config.initial, seed](std::uint64_t trajectory, std::span<double> out) {
+    std::vector<double> field(out.size(), 0.0);
+    if (initial.kind == "filtered_velocity")
+      field = curl(filtered_velocity(p.grid, initial, seed, trajectory), p.grid);
+    else if (initial.kind == "laminar")
+      field = laminar(p.grid, p.forcing_wavenumber, p.forcing_amplitude, p.viscosity, p.drag);
+    else if (initial.kind == "taylor_green")
+      field = taylor_green(p.grid, initial.wavenumber);
+    else if (initial.kind == "file")
+      field = from_file(p.grid, initial.path, trajectory);
+    std::copy(field.begin(), field.end(), out.begin());
+  };
+  setup.diagnostics = [p, fields = std::make_shared<FieldDiagnostics>(p.grid)](std::span<const double> state) {
+    const Integrals s = fields->integrals(state, p.forcing_wavenumber, p.forcing_amplitude);
+    return std::vector<double>{s.energy,
+                               s.enstrophy,
+                               s.palinstrophy,
+                               s.injection,
+                               s.enstrophy_injection,
+                               s.max_speed,
+                               s.max_speed * p.dt / p.grid.spacing()};
+  };
+  setup.identity = fmt::format("{} {} {} {} dt={:a}", setup.info.system, setup.info.precision,
+                               setup.info.backend, stepper_name(p.stepper), p.dt);
+  for (const auto& [name, value] : setup.info.parameters)
+    setup.identity += fmt::format(" {}={:a}", name, value);
+  return std::make_unique<spectral::EnsembleSolver>(std::move(setup));
+}
+
+}  // namespace sns::kolmogorov

@@ -1,0 +1,169 @@
+#pragma once
+// Engine over any Backend and any Equation. An Equation is built as Equation(backend, params, batch) and offers
+//   grid(), fields()              fields per member; spectra are [batch][field][n][n/2+1]
+//   kStateArrays                  arrays that a member's future depends on; the first is the spectral field
+//   advance(state, steps)         in place
+//   velocity(state, u, v)         transforms of one velocity pair per field, scaled for an unnormalised inverse
+#include "solvers/spectral/engine.hpp"
+#include "solvers/spectral/resample_kernels.hpp"
+
+#include <cmath>
+#include <limits>
+#include <map>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace sns::spectral {
+
+/// Squared speed at a grid point of a velocity pair.
+template <class Real>
+struct SquaredSpeed {
+  const Real *u, *v;
+  SNS_HD double operator()(std::size_t i) const {
+    return static_cast<double>(u[i]) * static_cast<double>(u[i]) +
+           static_cast<double>(v[i]) * static_cast<double>(v[i]);
+  }
+};
+
+template <class Backend, class Equation>
+class BatchEngine final : public Engine {
+ public:
+  using Real = typename Backend::Real;
+  using Params = typename Equation::Params;
+  template <class T>
+  using Buffer = typename Backend::template Buffer<T>;
+
+  /// `batch` members per group, members = groups * batch; `workers` groups may be advanced at once.
+  BatchEngine(const Backend& backend, const Params& params, int members, int batch, int workers)
+      : backend_(backend), batch_(batch), groups_(members / batch) {
+    for (int w = 0; w < workers; ++w) scratch_.push_back(std::make_unique<Scratch>(backend_, params, batch_));
+    for (int g = 0; g < groups_; ++g) state_.emplace_back(group_elements());
+  }
+
+  const char* backend() const override { return Backend::kName; }
+  int groups() const override { return groups_; }
+  int group_size() const override { return batch_; }
+
+  void set_state(int member, const double* physical) override {
+    Scratch& scratch = *scratch_[0];
+    const std::size_t points = member_points();
+    Buffer<Complex<Real>> spectrum(member_elements());
+    backend_.upload(physical, scratch.physical.data(), points);
+    scratch.transforms(backend_, grid().n, fields())
+        .forward(scratch.physical.data(), spectrum.data(), fields());
+    for (int array = 0; array < Equation::kStateArrays; ++array) {
+      Complex<Real>* target = member_array(member, array);
+      if (array == 0)
+        backend_.copy(spectrum.data(), target, member_elements());
+      else
+        backend_.zero(target, member_elements());
+    }
+  }
+
+  void state(int member, double* physical) override {
+    Scratch& scratch = *scratch_[0];
+    const Grid fine = grid();
+    backend_.for_each_mode(
+        fields(), fine.n, all_modes(fine),
+        CopyModes<Real>{member_array(member, 0), scratch.spent.data(), fine.n, fine.n, false});
+    inverse(scratch, fine.n, fields());
+    backend_.download(scratch.physical.data(), physical, member_points());
+  }
+
+  void advance(int group, int worker, std::int64_t steps) override {
+    const typename Backend::Arithmetic arithmetic;
+    scratch_[worker]->equation.advance(state_[group].data(), steps);
+  }
+
+  void max_speed(int group, int worker, double* out) override {
+    Scratch& scratch = *scratch_[worker];
+    const int pairs = batch_ * fields();
+    const std::size_t modes = grid().modes(), points = grid().points();
+    scratch.equation.velocity(state_[group].data(), scratch.spent.data(), scratch.spent.data() + pairs * modes);
+    inverse(scratch, grid().n, 2 * pairs);
+    const std::size_t member = member_points();
+    for (int b = 0; b < batch_; ++b) {
+      const Real* u = scratch.physical.data() + b * member;
+      const double squared = backend_.max_finite(member, SquaredSpeed<Real>{u, u + pairs * points});
+      out[b] = std::sqrt(squared);
+    }
+  }
+
+  void frame(int group, int worker, int factor, Coarsening kind, float* out) override {
+    Scratch& scratch = *scratch_[worker];
+    const Grid fine = grid();
+    const int coarse = fine.n / factor, count = batch_ * fields();
+    const bool block = kind == Coarsening::block_mean && factor > 1;
+    const int n = block ? fine.n : coarse;
+    const Grid target{n, fine.length};
+    const bool filtered = kind == Coarsening::spectral_filtered && factor > 1;
+    backend_.for_each_mode(count, n, all_modes(target),
+                           CopyModes<Real>{state_[group].data(), scratch.spent.data(), fine.n, n, filtered});
+    inverse(scratch, n, count);
+    const Real* result = scratch.physical.data();
+    const std::size_t values = static_cast<std::size_t>(count) * coarse * coarse;
+    if (block) {
+      Real* means = scratch.physical.data() + count * fine.points();
+      backend_.for_each(values, BlockMean<Real>{result, means, fine.n, factor});
+      result = means;
+    }
+    backend_.download(result, out, values);
+  }
+
+  std::size_t state_bytes() const override {
+    return Equation::kStateArrays * member_elements() * sizeof(Complex<Real>);
+  }
+  void save(int member, std::byte* out) override {
+    for (int array = 0; array < Equation::kStateArrays;
+         ++array, out += member_elements() * sizeof(Complex<Real>))
+      backend_.to_host(member_array(member, array), out, member_elements());
+  }
+  void restore(int member, const std::byte* bytes) override {
+    for (int array = 0; array < Equation::kStateArrays;
+         ++array, bytes += member_elements() * sizeof(Complex<Real>))
+      backend_.from_host(bytes, member_array(member, array), member_elements());
+  }
+
+ private:
+  struct Scratch {
+    Scratch(const Backend& backend, const Params& params, int batch)
+        : equation(backend, params, batch),
+          spent(2 * equation.grid().modes() * equation.fields() * batch),
+          physical(2 * equation.grid().points() * equation.fields() * batch) {}
+
+    typename Backend::RealTransforms& transforms(const Backend& backend, int n, int batch) {
+      auto& entry = plans[{n, batch}];
+      if (!entry) entry = std::make_unique<typename Backend::RealTransforms>(backend, n, batch);
+      return *entry;
+    }
+
+    Equation equation;
+    Buffer<Complex<Real>> spent;  ///< room for a velocity pair of the whole group
+    Buffer<Real> physical;
+    std::map<std::pair<int, int>, std::unique_ptr<typename Backend::RealTransforms>> plans;
+  };
+
+  void inverse(Scratch& scratch, int n, int count) {
+    scratch.transforms(backend_, n, count).inverse(scratch.spent.data(), scratch.physical.data(), count);
+  }
+
+  const Grid& grid() const { return scratch_[0]->equation.grid(); }
+  int fields() const { return scratch_[0]->equation.fields(); }
+  std::size_t member_points() const { return grid().points() * static_cast<std::size_t>(fields()); }
+  std::size_t member_elements() const { return grid().modes() * static_cast<std::size_t>(fields()); }
+  std::size_t group_elements() const {
+    return Equation::kStateArrays * member_elements() * static_cast<std::size_t>(batch_);
+  }
+  Complex<Real>* member_array(int member, int array) {
+    const std::size_t row = static_cast<std::size_t>(array) * batch_ + member % batch_;
+    return state_[member / batch_].data() + row * member_elements();
+  }
+
+  Backend backend_;
+  int batch_, groups_;
+  std::vector<std::unique_ptr<Scratch>> scratch_;  ///< one per worker
+  std::vector<Buffer<Complex<Real>>> state_;       ///< per group: [array][member][field][n][n/2+1]
+};
+
+}  // namespace sns::spectral

@@ -1,0 +1,41 @@
+#pragma once
+// Arithmetic that host and device kernels share.
+#include <cstddef>
+
+#ifdef __CUDACC__
+#define SNS_HD __host__ __device__
+#else
+#define SNS_HD
+#endif
+
+namespace sns::spectral {
+
+/// Complex number with the memory layout of fftw_complex, cufftComplex and std::complex.
+template <class Real>
+struct Complex {
+  Real re, im;
+};
+
+template <class Real>
+SNS_HD inline Complex<Real> operator+(Complex<Real> a, Complex<Real> b) {
+  return {a.re + b.re, a.im + b.im};
+}
+template <class Real>
+SNS_HD inline Complex<Real> operator-(Complex<Real> a, Complex<Real> b) {
+  return {a.re - b.re, a.im - b.im};
+}
+template <class Real>
+SNS_HD inline Complex<Real> operator*(Real s, Complex<Real> a) {
+  return {s * a.re, s * a.im};
+}
+/// i s a, the transform of a derivative with wavenumber s.
+template <class Real>
+SNS_HD inline Complex<Real> times_i(Real s, Complex<Real> a) {
+  return {-s * a.im, s * a.re};
+}
+template <class Real>
+SNS_HD inline Complex<Real> conj(Complex<Real> a) {
+  return {a.re, -a.im};
+}
+
+}  // namespace sns::spectral

@@ -1,0 +1,44 @@
+#pragma once
+// What a backend does for a batch of members: numbers only. Policy (guards, frames of failed members, files)
+// is EnsembleSolver's. Free of heavy headers: CUDA sources include it.
+#include "solvers/coarsening.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sns::spectral {
+
+enum class FftPlanning { estimate, measure };
+
+/// State and time stepping of all members on one backend. Members are advanced in groups that are
+/// independent of each other: on a CPU every member is a group and different groups may be advanced by
+/// different threads at once, each with its own `worker` number (it selects scratch memory); on a GPU one group
+/// holds them all. Errors are std::runtime_error.
+class Engine {
+ public:
+  Engine() = default;
+  virtual ~Engine() = default;
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  virtual const char* backend() const = 0;  ///< "fftw", "cufft"
+  virtual int groups() const = 0;
+  virtual int group_size() const = 0;
+
+  /// Physical state of one member [field][n][n].
+  virtual void set_state(int member, const double* physical) = 0;
+  virtual void state(int member, double* physical) = 0;
+
+  virtual void advance(int group, int worker, std::int64_t steps) = 0;
+  /// Largest speed of each member of the group; NaN where the state is not finite.
+  virtual void max_speed(int group, int worker, double* out) = 0;
+  /// The group's present states, coarsened: [member of group][field][m][m].
+  virtual void frame(int group, int worker, int factor, Coarsening kind, float* out) = 0;
+
+  /// One member's whole state, bit for bit.
+  virtual std::size_t state_bytes() const = 0;
+  virtual void save(int member, std::byte* out) = 0;
+  virtual void restore(int member, const std::byte* bytes) = 0;
+};
+
+}  // namespace sns::spectral

@@ -1,0 +1,230 @@
+#include "solvers/spectral/ensemble.hpp"
+
+#include "core/files.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace sns::spectral {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+/// Head of a saved member; the failure's reason and the engine's bytes follow.
+struct SavedHead {
+  std::uint64_t identity;
+  std::int64_t step, failed_step;
+  std::uint64_t alive, reason_size;
+};
+
+}  // namespace
+
+EnsembleSolver::EnsembleSolver(EnsembleSetup setup)
+    : setup_(std::move(setup)),
+      member_states_(static_cast<std::size_t>(setup_.members)),
+      pool_(std::min(setup_.threads, setup_.engine->groups())) {}
+
+const EnsembleSolver::Member& EnsembleSolver::member_(int member) const {
+  require(member >= 0 && member < members(), "member {} does not exist (0 to {})", member, members() - 1);
+  return member_states_[static_cast<std::size_t>(member)];
+}
+
+void EnsembleSolver::initialise(int member, std::uint64_t trajectory) {
+  std::vector<double> state(state_size());
+  setup_.initial(trajectory, state);
+  set_state(member, state);
+}
+
+void EnsembleSolver::set_state(int member, std::span<const double> state) {
+  member_(member);
+  require(state.size() == state_size(), "a state holds {} values, not {}", state_size(), state.size());
+  const auto bad = std::find_if_not(state.begin(), state.end(), [](double x) { return std::isfinite(x); });
+  require(bad == state.end(), "the initial state of member {} holds a non-finite value ({}) at flat index {}",
+          member, bad == state.end() ? 0 : *bad, bad - state.begin());
+  setup_.engine->set_state(member, state.data());
+  member_states_[static_cast<std::size_t>(member)] = {};
+
+  const int size = setup_.engine->group_size();
+  std::vector<double> speed(static_cast<std::size_t>(size));
+  setup_.engine->max_speed(member / size, 0, speed.data());
+  const double fastest = speed[static_cast<std::size_t>(member % size)];
+  require(std::isfinite(fastest), "the initial state of member {} overflows {}", member, info().precision);
+  const double courant = fastest * info().dt / setup_.spacing;
+  require(courant <= setup_.max_courant,
+          "stepper.dt = {} breaks the CFL limit before the first step: the initial state of member {} has "
+          "speed {:.4g}, "
+          "Courant number {:.3g} > max_courant {}; use dt <= {:.3g}",
+          info().dt, member, fastest, courant, setup_.max_courant,
+          setup_.max_courant * setup_.spacing / fastest);
+}
+
+void EnsembleSolver::state(int member, std::span<double> out) const {
+  member_(member);
+  require(out.size() == state_size(), "a state holds {} values, not {}", state_size(), out.size());
+  setup_.engine->state(member, out.data());
+}
+
+bool EnsembleSolver::alive(int group) const {
+  const int size = setup_.engine->group_size();
+  for (int m = group * size; m < (group + 1) * size; ++m)
+    if (member_states_[static_cast<std::size_t>(m)].status.alive) return true;
+  return false;
+}
+
+void EnsembleSolver::fail_member(int member, std::string reason) {
+  Member& state = member_states_[static_cast<std::size_t>(member)];
+  state.status = {false, state.step, std::move(reason)};
+}
+
+void EnsembleSolver::guard(int group, int worker) {
+  const int size = setup_.engine->group_size();
+  std::vector<double> speed(static_cast<std::size_t>(size));
+  setup_.engine->max_speed(group, worker, speed.data());
+  for (int b = 0; b < size; ++b) {
+    const int member = group * size + b;
+    if (!member_states_[static_cast<std::size_t>(member)].status.alive) continue;
+    const double fastest = speed[static_cast<std::size_t>(b)];
+    const double courant = fastest * info().dt / setup_.spacing;
+    if (!std::isfinite(fastest))
+      fail_member(member, "the state is not finite");
+    else if (courant > setup_.max_courant)
+      fail_member(member,
+                  fmt::format("Courant number {:.3g} exceeds max_courant {} (speed {:.4g}); use a smaller dt",
+                              courant, setup_.max_courant, fastest));
+  }
+}
+
+void EnsembleSolver::advance_group(int group, int worker, std::int64_t steps) {
+  const int size = setup_.engine->group_size();
+  while (steps > 0 && alive(group)) {
+    // The guard looks at fixed step numbers, so that its verdict does not depend on how a run is cut.
+    std::int64_t chunk = steps;
+    for (int m = group * size; m < (group + 1) * size; ++m) {
+      const Member& member = member_states_[static_cast<std::size_t>(m)];
+      if (member.status.alive) chunk = std::min(chunk, kGuardInterval - member.step % kGuardInterval);
+    }
+    setup_.engine->advance(group, worker, chunk);
+    bool due = false;
+    for (int m = group * size; m < (group + 1) * size; ++m) {
+      Member& member = member_states_[static_cast<std::size_t>(m)];
+      if (!member.status.alive) continue;
+      member.step += chunk;
+      due |= member.step % kGuardInterval == 0;
+    }
+    if (due) guard(group, worker);
+    steps -= chunk;
+  }
+}
+
+void EnsembleSolver::advance(std::int64_t steps) {
+  require(steps >= 0, "cannot advance by {} steps", steps);
+  pool_.for_each(setup_.engine->groups(), [&](std::int64_t group, int worker) {
+    advance_group(static_cast<int>(group), worker, steps);
+  });
+}
+
+void EnsembleSolver::check_coarsening(int factor, Coarsening kind) const {
+  require(factor >= 1, "coarsening factor {} is not positive", factor);
+  require(kind != Coarsening::none || factor == 1, "coarsening by {} needs a kind: spectral or block_mean",
+          factor);
+  for (const Axis& axis : info().axes)
+    require(axis.coordinates.size() % (2 * static_cast<std::size_t>(factor)) == 0,
+            "coarsening factor {} does not divide the {} points along {} into an even number", factor,
+            axis.coordinates.size(), axis.name);
+}
+
+void EnsembleSolver::record(const FrameRequest& request, std::span<float> out) {
+  check_coarsening(request.factor, request.kind);
+  require(request.frames >= 0 && request.steps_per_frame >= 0, "cannot record {} frames of {} steps",
+          request.frames, request.steps_per_frame);
+  const std::size_t expected = frame_size(request.factor) * static_cast<std::size_t>(request.frames) *
+                               static_cast<std::size_t>(members());
+  require(out.size() == expected, "{} frames of {} members need room for {} values, not {}", request.frames,
+          members(), expected, out.size());
+  pool_.for_each(setup_.engine->groups(), [&](std::int64_t group, int worker) {
+    record_group(static_cast<int>(group), worker, request, out);
+  });
+}
+
+void EnsembleSolver::record_group(int group, int worker, const FrameRequest& request, std::span<float> out) {
+  const int size = setup_.engine->group_size();
+  const std::size_t values = frame_size(request.factor);
+  std::vector<float> frames(values * static_cast<std::size_t>(size));
+  for (std::int64_t f = 0; f < request.frames; ++f) {
+    advance_group(group, worker, request.steps_per_frame);
+    if (alive(group)) setup_.engine->frame(group, worker, request.factor, request.kind, frames.data());
+    for (int b = 0; b < size; ++b) {
+      const int member = group * size + b;
+      const float* source = frames.data() + static_cast<std::size_t>(b) * values;
+      float* target =
+          out.data() + (static_cast<std::size_t>(member) * static_cast<std::size_t>(request.frames) +
+                        static_cast<std::size_t>(f)) *
+                           values;
+      Member& state = member_states_[static_cast<std::size_t>(member)];
+      if (state.status.alive && !std::all_of(source, source + values, [](float x) { return std::isfinite(x); }))
+        fail_member(member, "the state is not finite");
+      if (state.status.alive)
+        std::copy_n(source, values, target);
+      else
+        std::fill_n(target, values, kNan);
+    }
+  }
+}
+
+void EnsembleSolver::frame(int member, int factor, Coarsening kind, std::span<float> out) const {
+  const Member& state = member_(member);
+  check_coarsening(factor, kind);
+  const std::size_t values = frame_size(factor);
+  require(out.size() == values, "a frame holds {} values, not {}", values, out.size());
+  if (!state.status.alive) {
+    std::fill(out.begin(), out.end(), kNan);
+    return;
+  }
+  const int size = setup_.engine->group_size();
+  std::vector<float> frames(values * static_cast<std::size_t>(size));
+  setup_.engine->frame(member / size, 0, factor, kind, frames.data());
+  std::copy_n(frames.data() + static_cast<std::size_t>(member % size) * values, values, out.data());
+}
+
+std::vector<double> EnsembleSolver::diagnostics(int member) const {
+  std::vector<double> physical(state_size());
+  state(member, physical);
+  return setup_.diagnostics(physical);
+}
+
+std::vector<std::byte> EnsembleSolver::save(int member) const {
+  const Member& state = member_(member);
+  const std::string& reason = state.status.reason;
+  const SavedHead head{fnv1a(setup_.identity), state.step, state.status.failed_step, state.status.alive,
+                       reason.size()};
+  std::vector<std::byte> bytes(sizeof head + reason.size() + setup_.engine->state_bytes());
+  std::memcpy(bytes.data(), &head, sizeof head);
+  std::memcpy(bytes.data() + sizeof head, reason.data(), reason.size());
+  setup_.engine->save(member, bytes.data() + sizeof head + reason.size());
+  return bytes;
+}
+
+void EnsembleSolver::restore(int member, std::span<const std::byte> bytes) {
+  member_(member);
+  SavedHead head{};
+  require(bytes.size() >= sizeof head, "a saved state of {} bytes is too short", bytes.size());
+  std::memcpy(&head, bytes.data(), sizeof head);
+  require(
+      head.identity == fnv1a(setup_.identity),
+      "the saved state belongs to another configuration than this solver's ({}); resume with the configuration "
+      "that made it",
+      setup_.identity);
+  const std::size_t body = setup_.engine->state_bytes();
+  require(head.reason_size <= bytes.size() && bytes.size() == sizeof head + head.reason_size + body,
+          "a saved state has {} bytes; {} expected", bytes.size(), sizeof head + head.reason_size + body);
+  Member& state = member_states_[static_cast<std::size_t>(member)];
+  state.step = head.step;
+  state.status.alive = head.alive != 0;
+  state.status.failed_step = head.failed_step;
+  state.status.reason.assign(reinterpret_cast<const char*>(bytes.data() + sizeof head), head.reason_size);
+  setup_.engine->restore(member, bytes.data() + sizeof head + head.reason_size);
+}
+
+}  // namespace sns::spectral

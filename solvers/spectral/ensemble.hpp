@@ -1,0 +1,68 @@
+#pragma once
+// The Solver of any system that runs on an Engine: members over threads, guards, frames, save and restore.
+#include "core/parallel.hpp"
+#include "solvers/solver.hpp"
+#include "solvers/spectral/engine.hpp"
+
+#include <functional>
+
+namespace sns::spectral {
+
+/// Steps between two looks at a running member's speed: rare enough to cost less than one per cent of a step.
+inline constexpr std::int64_t kGuardInterval = 20;
+
+/// What makes an EnsembleSolver.
+struct EnsembleSetup {
+  SolverInfo info;
+  std::unique_ptr<Engine> engine;
+  int members = 1;
+  int threads = 1;     ///< one worker of the engine each
+  double spacing = 0;  ///< grid spacing, for Courant numbers
+  double max_courant = 1;
+  /// Physical state of a trajectory id.
+  std::function<void(std::uint64_t trajectory, std::span<double> out)> initial;
+  /// Values of info.diagnostics for a physical state.
+  std::function<std::vector<double>(std::span<const double> state)> diagnostics;
+  /// Everything that the meaning of saved bytes depends on.
+  std::string identity;
+};
+
+class EnsembleSolver final : public Solver {
+ public:
+  explicit EnsembleSolver(EnsembleSetup setup);
+
+  const SolverInfo& info() const override { return setup_.info; }
+  int members() const override { return setup_.members; }
+  std::int64_t step(int member) const override { return member_(member).step; }
+  /// Error if the state's Courant number already exceeds max_courant.
+  void initialise(int member, std::uint64_t trajectory) override;
+  void set_state(int member, std::span<const double> state) override;
+  void state(int member, std::span<double> out) const override;
+  void advance(std::int64_t steps) override;
+  void record(const FrameRequest& request, std::span<float> out) override;
+  void frame(int member, int factor, Coarsening kind, std::span<float> out) const override;
+  MemberStatus status(int member) const override { return member_(member).status; }
+  std::vector<double> diagnostics(int member) const override;
+  std::vector<std::byte> save(int member) const override;
+  void restore(int member, std::span<const std::byte> bytes) override;
+
+ private:
+  struct Member {
+    std::int64_t step = 0;
+    MemberStatus status;
+  };
+
+  const Member& member_(int member) const;
+  void check_coarsening(int factor, Coarsening kind) const;
+  bool alive(int group) const;
+  void fail_member(int member, std::string reason);
+  void guard(int group, int worker);
+  void advance_group(int group, int worker, std::int64_t steps);
+  void record_group(int group, int worker, const FrameRequest& request, std::span<float> out);
+
+  EnsembleSetup setup_;
+  std::vector<Member> member_states_;
+  ThreadPool pool_;
+};
+
+}  // namespace sns::spectral

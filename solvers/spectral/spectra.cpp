@@ -1,0 +1,66 @@
+#include "solvers/spectral/spectra.hpp"
+
+#include "core/error.hpp"
+#include "solvers/spectral/grid.hpp"
+
+#include <cmath>
+#include <numbers>
+
+namespace sns::spectral {
+namespace {
+
+void check_shape(std::span<const double> density, int n) {
+  const Grid grid{n, 1};
+  require(n >= 2 && n % 2 == 0 && density.size() == grid.modes(),
+          "a spectral density of {} values is not {} x {}", density.size(), n, n / 2 + 1);
+}
+
+}  // namespace
+
+Spectrum shell_spectrum(std::span<const double> density, int n, double unit) {
+  check_shape(density, n);
+  const int half = n / 2;
+  Spectrum result;
+  for (int m = 0; m <= half; ++m) result.k.push_back(unit * m);
+  result.value.assign(result.k.size(), 0.0);
+  std::size_t at = 0;
+  for (int i = 0; i < n; ++i)
+    for (int j = 0; j <= half; ++j, ++at) {
+      const auto shell = static_cast<std::size_t>(std::lround(std::hypot(row_wavenumber(i, n), j)));
+      if (shell < result.value.size()) result.value[shell] += (j == 0 || j == half ? 1.0 : 2.0) * density[at];
+    }
+  return result;
+}
+
+Spectrum ring_spectrum(std::span<const double> density, int n, double unit) {
+  check_shape(density, n);
+  const int half = n / 2;
+  const double width = std::sqrt(2 * unit * unit), largest = unit * half;
+  Spectrum result;
+  std::vector<double> left;
+  for (int m = 0; m * width < largest; ++m) left.push_back(m * width);
+  std::vector<double> sum(left.size(), 0.0), count(left.size(), 0.0);
+  std::size_t at = 0;
+  for (int i = 0; i < n; ++i)
+    for (int j = 0; j <= half; ++j, ++at) {
+      const double kx = unit * row_wavenumber(i, n), ky = unit * j;
+      const double k = std::sqrt(kx * kx + ky * ky);
+      // The last ring is closed on the right; rounding of the quotient is settled by the edges themselves.
+      auto ring = static_cast<std::size_t>(k / width);
+      if (ring + 1 < left.size() && k >= left[ring + 1]) ++ring;
+      if (ring < left.size() && k < left[ring] && ring > 0) --ring;
+      if (ring == left.size() && k <= left.back() + width) --ring;
+      if (ring >= left.size()) continue;
+      sum[ring] += (j == 0 || j == half ? 0.5 : 1.0) * density[at];
+      count[ring] += 1;
+    }
+  for (std::size_t m = 0; m < left.size(); ++m) {
+    const double centre = left[m] + width / 2;
+    result.k.push_back(centre);
+    result.value.push_back(count[m] > 0 ? sum[m] / count[m] * centre * std::numbers::pi / (unit * unit) * 2
+                                        : 0.0);
+  }
+  return result;
+}
+
+}  // namespace sns::spectral

@@ -1,0 +1,23 @@
+#pragma once
+// Isotropic spectra of half-plane densities, in the two conventions of the field.
+#include <span>
+#include <vector>
+
+namespace sns::spectral {
+
+/// A spectrum: value against wavenumber [2 pi / length of the domain, in radians per unit length].
+struct Spectrum {
+  std::vector<double> k, value;
+};
+
+/// Integer shells: value[m] = sum of `density` over all modes of the full plane with round(|k| / unit) = m,
+/// m = 0..n/2. Interior columns of the half plane count twice, so that the values add up to the full-plane
+/// sum, up to the corners beyond n/2. `density` is [n][n/2+1]; unit = 2 pi / length.
+Spectrum shell_spectrum(std::span<const double> density, int n, double unit);
+
+/// pyqg's calc_ispec (pyqg/diagnostic_tools.py, averaging and truncating), which the SNS paper's figures use:
+/// rings of width dk sqrt(2), value = mean density in the ring times ring area pi, doubled for the half plane,
+/// with first and last column halved. Ring means are biased at low wavenumbers; use shells for budgets.
+Spectrum ring_spectrum(std::span<const double> density, int n, double unit);
+
+}  // namespace sns::spectral

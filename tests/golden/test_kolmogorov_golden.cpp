@@ -1,0 +1,277 @@
+// Against jax-cfd in double precision: every stored intermediate of one evaluation, trajectories of both
+// initial conditions at 64^2 and 128^2, the other steppers, coarsening and spectra.
+#include "core/hdf5.hpp"
+#include "solvers/kolmogorov/equation.hpp"
+#include "solvers/kolmogorov/initial.hpp"
+#include "solvers/spectral/fftw_backend.hpp"
+#include "solvers/spectral/real_transform.hpp"
+#include "tests/support/kolmogorov_cases.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace sns;
+using namespace sns::test;
+using kolmogorov::AdvectiveForm;
+using spectral::Complex;
+using Backend = spectral::FftwBackend<double>;
+
+namespace {
+
+h5::File golden(const std::string& name) {
+  return h5::File::open_read(std::string(SNS_SOURCE_DIR) + "/tests/golden/data/" + name);
+}
+
+kolmogorov::Params params_of(const h5::File& file) {
+  kolmogorov::Params p;
+  p.grid = {static_cast<int>(file.attribute<std::int64_t>("n")), 6.283185307179586};
+  p.viscosity = file.attribute<double>("nu");
+  p.drag = file.attribute<double>("drag");
+  p.forcing_wavenumber = static_cast<int>(file.attribute<std::int64_t>("kf"));
+  p.dt = file.attribute<double>("dt");
+  p.advection = kolmogorov::Advection::advective;
+  return p;
+}
+
+/// Values of f(i, j) over the half plane as [n][n/2+1][re, im].
+template <class F>
+std::vector<double> half_plane(const spectral::Grid& grid, F f) {
+  std::vector<double> out;
+  for (int i = 0; i < grid.n; ++i)
+    for (int j = 0; j < grid.columns(); ++j) {
+      const Complex<double> z = f(i, j);
+      out.insert(out.end(), {z.re, z.im});
+    }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("one evaluation agrees with every stored intermediate") {
+  for (const char* name : {"kolmogorov_n64.h5", "kolmogorov_n128.h5"}) {
+    const h5::File file = golden(name);
+    const kolmogorov::Params p = params_of(file);
+    const spectral::Grid grid = p.grid;
+    const int columns = grid.columns();
+    for (const char* start : {"ic_random", "ic_developed"}) {
+      CAPTURE(name);
+      CAPTURE(start);
+      const h5::Group group = file.group(start);
+      const auto compare = [&](const std::string& key, const std::vector<double>& value) {
+        if (!group.exists(key)) return;
+        CAPTURE(key);
+        CHECK(relative_error(value, group.dataset(key).read<double>()) < tolerance::kOneEvaluation);
+      };
+      const auto w0 = group.dataset("w0").read<double>();
+      spectral::RealTransform transform(grid.n);
+      const auto spectrum = transform.forward(w0);
+      const std::vector<Complex<double>> w(
+          reinterpret_cast<const Complex<double>*>(spectrum.data()),
+          reinterpret_cast<const Complex<double>*>(spectrum.data()) + grid.modes());
+      const auto at = [&](int i, int j) { return w[static_cast<std::size_t>(i * columns + j)]; };
+      compare("what0", half_plane(grid, at));
+
+      AdvectiveForm<Backend> form({}, p, 1);
+      Backend{}.for_each_mode(1, grid.n, all_modes(grid),
+                              kolmogorov::PrepareInputs<double, AdvectiveForm<Backend>::Inputs>{
+                                  form.inputs(), w.data(), grid.n, columns});
+      form.evaluate();
+      const auto tendency = form.tendency();
+      const auto linear = form.linear();
+      const auto forcing = kolmogorov::forcing<double>(p);
+      compare("explicit_hat", half_plane(grid, [&](int i, int j) { return tendency(0, i, j); }));
+      compare("advection_hat", half_plane(grid, [&](int i, int j) {
+                return tendency(0, i, j) - Complex<double>{forcing(i, j), 0};
+              }));
+      compare("implicit_hat", half_plane(grid, [&](int i, int j) { return linear(i, j) * at(i, j); }));
+      compare("implicit_solve_hat",
+              half_plane(grid, [&](int i, int j) { return (1 / (1 - 0.5 * p.dt * linear(i, j))) * at(i, j); }));
+
+      std::vector<double> u(grid.points()), v(grid.points());
+      kolmogorov::FieldDiagnostics(grid).velocity(w0, u, v);
+      compare("u", u);
+      compare("v", v);
+    }
+  }
+}
+
+TEST_CASE("mask, linear term and forcing are jax-cfd's") {
+  for (const char* name : {"kolmogorov_n64.h5", "kolmogorov_n128.h5"}) {
+    const h5::File file = golden(name);
+    const kolmogorov::Params p = params_of(file);
+    const auto kept = kept_modes(p.grid.n, spectral::Dealiasing::jaxcfd);
+    const auto mask = file.dataset("filter_brick_wall").read<double>();
+    int wrong = 0;
+    for (int i = 0; i < p.grid.n; ++i)
+      for (int j = 0; j < p.grid.columns(); ++j)
+        wrong +=
+            kept.contains(i, j, p.grid.n) != (mask[static_cast<std::size_t>(i * p.grid.columns() + j)] == 1.0);
+    CHECK(wrong == 0);
+  }
+  const h5::File file = golden("kolmogorov_n64.h5");
+  const kolmogorov::Params p = params_of(file);
+  const auto forcing = kolmogorov::forcing<double>(p);
+  const auto linear = kolmogorov::linear_term<double>(p);
+  const auto stored = file.dataset("linear_term").read<double>();
+  std::vector<double> rate;
+  for (int i = 0; i < 64; ++i)
+    for (int j = 0; j < 33; ++j) rate.push_back(linear(i, j));
+  CHECK(relative_error(rate, stored) < tolerance::kOneEvaluation);
+  CHECK(relative_error(half_plane(p.grid,
+                                  [&](int i, int j) {
+                                    return Complex<double>{forcing(i, j), 0};
+                                  }),
+                       file.dataset("forcing_curl_hat").read<double>()) < tolerance::kOneEvaluation);
+}
+
+TEST_CASE("trajectories reproduce jax-cfd step by step") {
+  for (const char* name : {"kolmogorov_n64.h5", "kolmogorov_n128.h5"}) {
+    const h5::File file = golden(name);
+    for (const char* start : {"ic_random", "ic_developed"})
+      for (const char* precision : {"float64", "float32"}) {
+        const h5::Group group = file.group(start);
+        const auto steps = group.dataset("steps").read<std::int64_t>();
+        const auto expected = group.dataset("w").read<double>();
+        auto solver = make_case(params_of(file), {{"advection", "advective"}, {"precision", precision}});
+        solver->set_state(0, group.dataset("w0").read<double>());
+        for (std::size_t s = 0; s < steps.size(); ++s) {
+          solver->advance(steps[s] - solver->step(0));
+          const double error =
+              relative_error(state_of(*solver),
+                             {expected.begin() + static_cast<std::ptrdiff_t>(s * solver->state_size()),
+                              expected.begin() + static_cast<std::ptrdiff_t>((s + 1) * solver->state_size())});
+          const bool wide = std::string(precision) == "float64", late = steps[s] > 100;
+          MESSAGE(std::string(name), " ", std::string(start), " ", std::string(precision), " step ", steps[s],
+                  ": ", error);
+          CHECK(error < (wide ? (late ? tolerance::kParity1000 : tolerance::kParity100)
+                              : (late ? tolerance::kSingle1000 : tolerance::kSingle100)));
+        }
+      }
+  }
+}
+
+TEST_CASE("the other steppers reproduce jax-cfd") {
+  const h5::File file = golden("kolmogorov_n64.h5");
+  const h5::Group group = file.group("ic_developed");
+  for (const auto& [ours, theirs] :
+       {std::pair{"imex_euler", "backward_forward_euler"}, std::pair{"cn_rk2", "crank_nicolson_rk2"},
+        std::pair{"cn_rk3", "crank_nicolson_rk3"}, std::pair{"imex_rk_sil3", "imex_rk_sil3"}}) {
+    CAPTURE(ours);
+    auto solver = make_case(params_of(file), {{"advection", "advective"}, {"stepper.name", ours}});
+    solver->set_state(0, group.dataset("w0").read<double>());
+    solver->advance(10);
+    CHECK(relative_error(state_of(*solver), group.dataset(std::string("after10/") + theirs).read<double>()) <
+          tolerance::kParity100);
+  }
+}
+
+TEST_CASE("the un-symmetrised ky = 0 column of the state is jax-cfd's") {
+  const h5::File file = golden("kolmogorov_n64.h5");
+  const h5::Group group = file.group("ic_developed");
+  auto engine = kolmogorov::make_fftw_engine(params_of(file), 1, 1);
+  engine->set_state(0, group.dataset("w0").read<double>().data());
+  engine->advance(0, 0, group.dataset("steps").read<std::int64_t>().back());
+  std::vector<double> spectrum(engine->state_bytes() / sizeof(double));
+  engine->save(0, reinterpret_cast<std::byte*>(spectrum.data()));
+  CHECK(relative_error(spectrum, group.dataset("what_last").read<double>()) < tolerance::kParity1000);
+}
+
+TEST_CASE("order of accuracy and errors are those of jax-cfd's steppers") {
+  const h5::File file = golden("kolmogorov_n64.h5");
+  const auto dt = file.dataset("convergence/dt").read<double>();
+  const auto reference = file.dataset("convergence/reference_w").read<double>();
+  const auto w0 = file.dataset("ic_developed/w0").read<double>();
+  struct Case {
+    const char *ours, *theirs;
+    double order;
+  };
+  for (const auto& [ours, theirs, order] :
+       {Case{"cn_rk4", "crank_nicolson_rk4", 4}, Case{"cn_rk3", "crank_nicolson_rk3", 3},
+        Case{"cn_rk2", "crank_nicolson_rk2", 2}, Case{"imex_rk_sil3", "imex_rk_sil3", 3}}) {
+    CAPTURE(ours);
+    const auto stored = file.dataset(std::string("convergence/rel_l2/") + theirs).read<double>();
+    std::vector<double> error;
+    for (std::size_t k = 0; k < dt.size(); ++k) {
+      kolmogorov::Params p = params_of(file);
+      p.dt = dt[k];
+      auto solver = make_case(p, {{"advection", "advective"}, {"stepper.name", ours}, {"max_courant", "100"}});
+      solver->set_state(0, w0);
+      solver->advance(std::lround(0.4 / dt[k]));
+      error.push_back(relative_error(state_of(*solver), reference));
+      CHECK(error[k] == doctest::Approx(stored[k]).epsilon(tolerance::kConvergenceTable));
+    }
+    // Second and third refinement: beyond the coarsest steps, before the reference's own error shows.
+    for (std::size_t k = 1; k < 3; ++k) {
+      MESSAGE(std::string(ours), " order ", std::log2(error[k] / error[k + 1]));
+      CHECK(std::abs(std::log2(error[k] / error[k + 1]) - order) <
+            (order == 4 ? tolerance::kOrderRk4 : tolerance::kOrder));
+    }
+  }
+}
+
+TEST_CASE("coarsening agrees with jax-cfd's downsample_spectral and with cell means") {
+  const h5::File file = golden("kolmogorov_downsample.h5");
+  const auto fine = file.dataset("w_fine").read<double>();
+  const auto expected = file.dataset("w_spectral").read<double>();
+  CHECK(relative_error(spectral::resample(fine, 256, 64), expected) < tolerance::kOneEvaluation);
+  spectral::RealTransform coarse(64);
+  // The coarse field's transform is the stored spectrum but for its Nyquist row and column, of which the
+  // inverse transform keeps the Hermitian part.
+  const auto stored = file.dataset("what_spectral").read<double>();
+  const auto spectrum = coarse.forward(expected);
+  double worst = 0;
+  for (int i = 0; i < 64; ++i)
+    for (int j = 1; j < 32; ++j) {
+      if (i == 32) continue;
+      const auto at = static_cast<std::size_t>(i * 33 + j);
+      worst =
+          std::max(worst, std::abs(spectrum[at] - std::complex<double>(stored[2 * at], stored[2 * at + 1])));
+    }
+  CHECK(worst < 1e-9);
+
+  kolmogorov::Params p;
+  p.grid.n = 256;
+  auto solver = make_case(p, {});
+  solver->set_state(0, fine);
+  std::vector<float> frame(64 * 64);
+  solver->frame(0, 4, Coarsening::spectral, frame);
+  CHECK(relative_error(frame, expected) < tolerance::kStoredSingle);
+  solver->frame(0, 4, Coarsening::block_mean, frame);
+  CHECK(relative_error(frame, file.dataset("w_block").read<double>()) < tolerance::kStoredSingle);
+}
+
+TEST_CASE("spectra in both conventions agree with numpy") {
+  const h5::File file = golden("kolmogorov_n64.h5");
+  const auto w = file.dataset("ic_developed/w0").read<double>();
+  kolmogorov::KolmogorovSpectrum spectrum(64);
+  CHECK(relative_error(spectrum.shells(w).value, file.dataset("spectra/shells").read<double>()) < 1e-13);
+  const auto paper = spectrum.paper(w);
+  CHECK(relative_error(paper.k, file.dataset("spectra/paper_k").read<double>()) < 1e-15);
+  CHECK(relative_error(paper.value, file.dataset("spectra/paper").read<double>()) < 1e-13);
+  const auto normalised = spectrum.paper(std::vector<float>(w.begin(), w.end()), 4.44);
+  CHECK(normalised.value[3] == doctest::Approx(paper.value[3] / (4.44 * 4.44)).epsilon(1e-6));
+}
+
+TEST_CASE("staggered velocity fields: projection, scaling and curl are jax-cfd's") {
+  const h5::File file = golden("kolmogorov_n64.h5");
+  const spectral::Grid grid{64, 6.283185307179586};
+  kolmogorov::StaggeredVelocity velocity{file.dataset("ic_random/u0_staggered").read<double>(),
+                                         file.dataset("ic_random/v0_staggered").read<double>()};
+  const auto u0 = velocity.u, v0 = velocity.v;
+  CHECK(relative_error(curl(velocity, grid), file.dataset("ic_random/w0").read<double>()) <
+        tolerance::kOneEvaluation);
+  // The stored field is the fixed point of projection and scaling; a gradient added to it is removed again.
+  for (int i = 0; i < 64; ++i)
+    for (int j = 0; j < 64; ++j) {
+      const auto phi = [&](int a, int b) {
+        return std::cos(grid.spacing() * (3 * a + 5 * b)) * grid.spacing();
+      };
+      velocity.u[static_cast<std::size_t>(i * 64 + j)] += (phi(i + 1, j) - phi(i, j)) / grid.spacing();
+      velocity.v[static_cast<std::size_t>(i * 64 + j)] += (phi(i, j + 1) - phi(i, j)) / grid.spacing();
+    }
+  CHECK(max_divergence(velocity, grid) > 0.1);
+  project(velocity, grid);
+  scale_to_max_speed(velocity, 7);
+  CHECK(max_divergence(velocity, grid) < 1e-12);
+  CHECK(relative_error(velocity.u, u0) < 1e-13);
+  CHECK(relative_error(velocity.v, v0) < 1e-13);
+}

@@ -1,0 +1,60 @@
+#pragma once
+// Kolmogorov solvers for tests, and distances between fields.
+#include "core/config.hpp"
+#include "solvers/kolmogorov/diagnostics.hpp"
+#include "solvers/kolmogorov/params.hpp"
+#include "solvers/solver.hpp"
+#include "tests/support/tolerances.hpp"
+
+#include <cmath>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sns::test {
+
+using Overrides = std::vector<std::pair<std::string, std::string>>;
+
+/// Solver of the given physics at rest; `overrides` are keys of the solver block ("stepper.name", "cn_rk2").
+inline std::unique_ptr<Solver> make_case(const kolmogorov::Params& p, const Overrides& overrides,
+                                         int members = 1, int threads = 1, std::uint64_t seed = 1) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : overrides) keys.push_back("solver." + key + "=" + value);
+  const Config config = Config::parse(
+      fmt::format("solver: {{system: kolmogorov, grid: {{points: {}, length: {:.17g}}}, viscosity: {:.17g}, "
+                  "drag: {:.17g}, "
+                  "forcing: {{wavenumber: {}, amplitude: {:.17g}}}, stepper: {{name: cn_rk4, dt: {:.17g}}}}}",
+                  p.grid.n, p.grid.length, p.viscosity, p.drag, p.forcing_wavenumber, p.forcing_amplitude,
+                  p.dt),
+      keys);
+  Section section = config.root().child("solver");
+  auto solver = make_solver(section, seed, members, threads);
+  config.finish();
+  return solver;
+}
+
+inline std::vector<double> state_of(const Solver& solver, int member = 0) {
+  std::vector<double> state(solver.state_size());
+  solver.state(member, state);
+  return state;
+}
+
+/// |a - b| / |b| in the Euclidean norm.
+template <class A, class B>
+double relative_error(const A& a, const B& b) {
+  if (a.size() != b.size()) return INFINITY;
+  double difference = 0, norm = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double x = static_cast<double>(a[i]), y = static_cast<double>(b[i]);
+    difference += (x - y) * (x - y);
+    norm += y * y;
+  }
+  return std::sqrt(difference / norm);
+}
+inline double relative_error(const std::vector<double>& a, const std::vector<double>& b) {
+  return relative_error<std::vector<double>, std::vector<double>>(a, b);
+}
+
+}  // namespace sns::test
