@@ -1,0 +1,97 @@
+#include "app/stage_commands.hpp"
+
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "core/log.hpp"
+#include "experiments/overlay.hpp"
+
+#include <algorithm>
+
+namespace sns {
+
+namespace fs = std::filesystem;
+
+void ExperimentArguments::add_to(CLI::App& verb) {
+  config.add_to(verb);
+  verb.add_option(
+          "--scale", scale,
+          "size of the experiment: a file of yaml/scales (smoke, cpu, paper) whose values replace those of "
+          "FILE.yaml; results go to <run.output>-<scale>")
+      ->type_name("NAME");
+}
+
+Config ExperimentArguments::load() const {
+  if (scale.empty()) return config.load();
+  if (!fs::is_regular_file(config.file)) return config.load();  // for its message
+  ConfigArguments merged = config;
+  merged.overrides = scale_overrides(config.file, find_scale(config.file, scale));
+  merged.overrides.insert(merged.overrides.end(), config.overrides.begin(), config.overrides.end());
+  return merged.load();
+}
+
+std::string ExperimentArguments::command(const std::string& verb) const {
+  std::string text = "sns " + verb + " " + config.file.string();
+  if (!scale.empty()) text += " --scale " + scale;
+  for (const std::string& item : config.overrides) text += " " + item;
+  return text;
+}
+
+void print_plan(const std::vector<StageStatus>& plan) {
+  std::size_t width = 5;
+  for (const StageStatus& stage : plan) width = std::max(width, stage.name.size());
+  for (const StageStatus& stage : plan) {
+    const bool finished = stage.state == StageState::finished;
+    const auto shipped = stage.facts.find("weights");
+    std::string what =
+        finished ? fmt::format("finished ({:.1f} s)", stage.seconds) : "will run: " + stage.reason;
+    if (finished && shipped != stage.facts.end() && shipped->second == "shipped") what += ", shipped weights";
+    fmt::print("{:<{}}  {}\n", stage.name, width, what);
+  }
+}
+
+void run_stages(const Experiment& experiment, const Config& config, StageGraph& graph,
+                const std::vector<std::string>& targets) {
+  const fs::path root = experiment.folder().root;
+  make_writable_folder(root);
+  const FolderLock lock(root);
+  write_text(root / "config.yaml", config.resolved_yaml());
+  const auto plan = graph.plan(targets);
+  const auto due = std::count_if(plan.begin(), plan.end(),
+                                 [](const StageStatus& s) { return s.state != StageState::finished; });
+  std::fflush(stdout);
+  int number = 0;
+  graph.run(targets, [&](const StageStatus& stage) {
+    log::info("[{}/{}] {} ({})", ++number, due, stage.name, stage.reason);
+  });
+  if (due == 0) {
+    fmt::print("all {} stages were finished\n", plan.size());
+    return;
+  }
+  double total = 0;
+  std::size_t width = 5;
+  for (const StageResult& result : graph.results()) width = std::max(width, result.name.size());
+  fmt::print("wall-clock time\n");
+  for (const StageResult& result : graph.results()) {
+    total += result.seconds.value_or(0);
+    fmt::print("  {:<{}}  {}\n", result.name, width,
+               result.seconds ? fmt::format("{:8.1f} s", *result.seconds) : "finished before");
+  }
+  fmt::print("  {:<{}}  {:8.1f} s\n", "total", width, total);
+}
+
+void require_trained(const Experiment& experiment, const StageGraph& graph,
+                     const std::vector<std::string>& targets, const ExperimentArguments& arguments) {
+  for (const StageStatus& stage : graph.plan(targets)) {
+    if (stage.name.rfind("train/", 0) != 0 || stage.state == StageState::finished) continue;
+    const std::string model = stage.name.substr(6);
+    const ModelSpec& spec = find_model(experiment.models(), model);
+    const bool made = fs::exists(experiment.folder().model(model) / "model.safetensors");
+    const bool shipped = spec.weights.has_value() && !experiment.retrain();
+    if (shipped || (made && stage.state != StageState::changed)) continue;  // a moment's work, or a mere check
+    fail<ConfigError>("model '{}' {} ({}): run '{}' or '{}' first", model,
+                      made ? "was trained with another configuration" : "is not trained", stage.reason,
+                      arguments.command("train"), arguments.command("reproduce"));
+  }
+}
+
+}  // namespace sns

@@ -1,0 +1,36 @@
+#pragma once
+// What the verbs that run stages of an experiment share.
+#include "app/config_arguments.hpp"
+#include "experiments/experiment.hpp"
+
+#include <string>
+#include <vector>
+
+namespace sns {
+
+/// `FILE.yaml [key.path=value ...] [--scale NAME]`
+struct ExperimentArguments {
+  ConfigArguments config;
+  std::string scale;
+
+  void add_to(CLI::App& verb);
+  /// The file, then the scale's values, then the command line's.
+  Config load() const;
+  /// "sns <verb> FILE --scale NAME key=value": as typed, for reports and messages.
+  std::string command(const std::string& verb) const;
+};
+
+/// One line per stage: name, state, what will happen and why. To stdout.
+void print_plan(const std::vector<StageStatus>& plan);
+
+/// Saves the resolved configuration in the run folder and runs what is not finished of `targets`, with the run
+/// folder locked and every stage announced on stderr; then prints the wall-clock time of each stage.
+void run_stages(const Experiment& experiment, const Config& config, StageGraph& graph,
+                const std::vector<std::string>& targets);
+
+/// ConfigError where running `targets` would train a model from nothing or anew: verbs that come after
+/// training say so instead.
+void require_trained(const Experiment& experiment, const StageGraph& graph,
+                     const std::vector<std::string>& targets, const ExperimentArguments& arguments);
+
+}  // namespace sns

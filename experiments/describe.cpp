@@ -1,0 +1,136 @@
+#include "experiments/describe.hpp"
+
+#include "core/error.hpp"
+#include "datagen/frame_log.hpp"
+#include "emulator/nets/initialise.hpp"
+#include "emulator/nets/sns_net.hpp"
+#include "emulator/runtime.hpp"
+#include "experiments/config.hpp"
+#include "experiments/evaluate.hpp"
+#include "experiments/rollout.hpp"
+
+#include <c10/core/InferenceMode.h>
+#include <torch/types.h>
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <map>
+
+namespace sns {
+
+namespace {
+
+using Lines = std::vector<std::pair<std::string, std::string>>;
+
+/// What one network is and takes.
+struct NetworkCost {
+  std::int64_t parameters = 0;
+  double seconds = 0;  ///< one evaluation of one frame on the CPU
+};
+
+template <class Evaluate>
+double best_of_two(const Evaluate& evaluate) {
+  const c10::InferenceMode guard;
+  double best = std::numeric_limits<double>::infinity();
+  for (int i = 0; i < 2; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    evaluate();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+NetworkCost measure(const ModelConfig& config) {
+  const std::int64_t points = config.image, channels = config.field_channels;
+  if (config.kind == "gaussian") {
+    UNetImpl net(gaussian_network(config));
+    const torch::Tensor x = torch::zeros({1, channels, points, points});
+    return {parameter_count(net), best_of_two([&] { net.forward(x); })};
+  }
+  SnsNetImpl net(sns_network(config));
+  const torch::Tensor x = torch::zeros({1, 3 * channels, points, points});
+  return {parameter_count(net), best_of_two([&] { net.forward(x); })};
+}
+
+std::string grouped(std::int64_t n) {
+  std::string text = std::to_string(n);
+  for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
+  return text;
+}
+
+std::string human_time(double seconds) {
+  if (seconds < 120) return fmt::format("{:.0f} s", seconds);
+  if (seconds < 7200) return fmt::format("{:.0f} min", seconds / 60);
+  if (seconds < 48 * 3600) return fmt::format("{:.1f} h", seconds / 3600);
+  return fmt::format("{:.0f} days", seconds / 86400);
+}
+
+void describe_model(const ModelSpec& model, const NetworkCost& cost, Lines& lines) {
+  const TrainingConfig& t = model.training;
+  // Weights, gradients, two moments and the average, float32.
+  const double memory = 5.0 * static_cast<double>(cost.parameters) * sizeof(float);
+  // A backward pass costs about two forward passes.
+  const double samples = static_cast<double>(t.steps) * t.batch * t.accumulate;
+  lines.emplace_back("models." + model.name,
+                     fmt::format("{}, {} parameters, {} in training beside activations", model.model.kind,
+                                 grouped(cost.parameters), human_bytes(memory)));
+  lines.emplace_back("  training",
+                     fmt::format("{} steps of {} samples, about {} on this CPU{}", t.steps,
+                                 t.batch * t.accumulate, human_time(3 * samples * cost.seconds),
+                                 model.weights ? " if retrain=true; finished weights are given" : ""));
+}
+
+}  // namespace
+
+Lines describe_experiment(const Config& config, const RunConfig& run, const FrameSize& frames) {
+  Section root = config.root();
+  bool retrain = false;
+  root.maybe("retrain", retrain);
+  EvaluateConfig evaluate;
+  Section evaluate_section = root.child("evaluate");
+  read(evaluate_section, evaluate);
+  FigureConfig figure;
+  Section figure_section = root.child("figure");
+  read(figure_section, figure);
+  if (!root.has("models")) return {};
+
+  prepare_torch(run.threads);
+  Lines lines;
+  std::vector<ModelSpec> models = read_models(config);
+  std::map<std::string, NetworkCost> costs;
+  for (ModelSpec& model : models) {
+    model.model.field_channels = frames.channels;
+    model.model.image = frames.points;
+    costs[model.name] = measure(model.model);
+    describe_model(model, costs[model.name], lines);
+  }
+  if (!root.has("rollout")) return lines;
+  const RolloutConfig rollout = read_rollout(root.child("rollout"), models);
+  for (const MethodConfig& method : rollout.methods) {
+    double seconds = costs[method.emulator].seconds;
+    std::string evaluations = "1 surrogate evaluation";
+    if (method.refiner) {
+      // At least one reverse step of both frames, or those that the floor asks for; a classifier pass is
+      // about half an evaluation.
+      const int denoiser = 2 * (std::max(method.level_floor, 0) + 1);
+      seconds += (0.5 + denoiser) * costs[*method.refiner].seconds;
+      evaluations += fmt::format(", 1 classification, {} or more denoiser evaluations", denoiser);
+    }
+    const double samples = static_cast<double>(rollout.steps) * rollout.members;
+    lines.emplace_back(
+        "rollout." + method.name,
+        fmt::format("{} steps of {} members, per step and member {}; about {} on this CPU, {} on disk",
+                    rollout.steps, rollout.members, evaluations, human_time(samples * seconds),
+                    human_bytes(static_cast<double>(
+                        rollout_bytes(rollout.steps, rollout.members, frames.channels, frames.points)))));
+  }
+  const int truth = rollout.members + rollout.floor_members;
+  lines.emplace_back("truth",
+                     fmt::format("{} solver trajectories of {} frames, {} on disk", truth, rollout.steps + 1,
+                                 human_bytes(static_cast<double>(
+                                     rollout_bytes(rollout.steps, truth, frames.channels, frames.points)))));
+  return lines;
+}
+
+}  // namespace sns

@@ -1,0 +1,246 @@
+#include "experiments/experiment.hpp"
+
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "datagen/generate.hpp"
+#include "emulator/training/trainer.hpp"
+
+#include <algorithm>
+
+namespace sns {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// "a; b" as lines, so that what changed can be named.
+std::string as_lines(std::string text) {
+  for (std::size_t at = 0; (at = text.find("; ", at)) != std::string::npos;) text.replace(at, 2, "\n");
+  return text;
+}
+
+}  // namespace
+
+Experiment::Experiment(const Config& config, std::string command)
+    : config_(config), command_(std::move(command)), run_(read_run(config)), solver_(config, run_) {
+  Section root = config.root();
+  data_plan_ = read_datagen_plan(root.child("datagen"), run_.name, run_.seed);
+  require_divisible(solver_.info(), data_plan_.coarsen);
+  root.maybe("retrain", retrain_);
+  models_ = read_models(config);
+  rollout_ = read_rollout(root.child("rollout"), models_);
+  Section evaluate = root.child("evaluate");
+  read(evaluate, evaluate_);
+  evaluate_text_ = evaluate.resolved_yaml();
+  Section figure = root.child("figure");
+  read(figure, figure_);
+  config.finish({"simulate"});
+}
+
+DatagenPlan Experiment::truth_plan() const {
+  DatagenPlan plan = data_plan_;
+  plan.name = "truth";
+  plan.first_trajectory = kFirstTruthTrajectory;
+  plan.frames = rollout_.steps + 1;
+  plan.samples_per_trajectory = 1;
+  plan.decorrelation_steps = 0;
+  plan.splits = {{"test", rollout_.members + rollout_.floor_members}};
+  return plan;
+}
+
+std::string Experiment::data_text(DatagenPlan plan) const {
+  plan.name = "any";
+  SolverInfo info = solver_.info();
+  info.backend = "any";
+  return identity_yaml(plan, info, solver_.yaml());
+}
+
+bool Experiment::trains() const {
+  return std::any_of(models_.begin(), models_.end(), [&](const ModelSpec& model) { return !shipped(model); });
+}
+
+void Experiment::add_stages(StageGraph& graph) const {
+  const RunFolder at = folder();
+  if (trains())
+    graph.add({.name = "dataset",
+               .record = at.dataset() / "stage.json",
+               .outputs = {at.dataset() / "MANIFEST.jsonl"},
+               .leftovers = {at.dataset()},
+               .inputs = {{"data", data_text(data_plan_)}},
+               .built_from = {},
+               .after = {},
+               .run = [this] { return make_data(data_plan_, folder().dataset()); }});
+  graph.add({.name = "truth",
+             .record = at.truth() / "stage.json",
+             .outputs = {at.truth() / "MANIFEST.jsonl"},
+             .leftovers = {at.truth()},
+             .inputs = {{"data", data_text(truth_plan())}},
+             .built_from = {},
+             .after = {},
+             .run = [this] { return make_data(truth_plan(), folder().truth()); }});
+  for (const ModelSpec& model : models_) add_model(graph, model);
+  for (const MethodConfig& method : rollout_.methods) add_rollout(graph, method);
+  if (!rollout_.methods.empty()) add_judgement(graph);
+}
+
+void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
+  const fs::path at = folder().model(model.name);
+  Stage stage;
+  stage.name = "train/" + model.name;
+  stage.record = at / "stage.json";
+  stage.outputs = {at / "model.safetensors", at / "ema.safetensors", at / "config.yaml"};
+  stage.leftovers = {at};
+  if (shipped(model)) {
+    const fs::path from = shipped_folder(model);
+    stage.inputs = {{"model", to_yaml(model.model)},
+                    {"weights", fmt::format("model: {}\nema: {}", sha256_file(from / "model.safetensors"),
+                                            sha256_file(from / "ema.safetensors"))}};
+    stage.run = [this, &model] { return take_shipped_weights(model); };
+  } else {
+    std::string training = as_lines(training_identity(model.training, run_.seed));
+    training += fmt::format("\ntotal steps {}\nselect {}", model.training.steps, model.training.select);
+    if (model.training.select == "best")
+      training += fmt::format("\nvalidate_every {}\nvalidation_samples {}", model.training.validate_every,
+                              model.training.validation_samples);
+    stage.inputs = {{"model", to_yaml(model.model)}, {"training", training}};
+    stage.built_from = {"dataset"};
+    stage.run = [this, &model] { return train(model); };
+  }
+  graph.add(std::move(stage));
+}
+
+void Experiment::add_rollout(StageGraph& graph, const MethodConfig& method) const {
+  const fs::path file = folder().rollout(method.name);
+  // Of the truth, a rollout needs the first frames of its members only: a longer truth, or more floor members,
+  // changes nothing here.
+  DatagenPlan initial = truth_plan();
+  initial.frames = 1;
+  initial.splits = {{"test", rollout_.members}};
+  Stage stage;
+  stage.name = "rollout/" + method.name;
+  stage.record = file.parent_path() / (method.name + ".stage.json");
+  stage.outputs = {file};
+  stage.leftovers = {file};
+  stage.inputs = {{"initial conditions", data_text(initial)},
+                  {"method", method.text},
+                  {"rollout", fmt::format("steps: {}\nlimit: {:.17g}", rollout_.steps, rollout_.limit)}};
+  stage.built_from = {"train/" + method.emulator};
+  if (method.refiner) stage.built_from.push_back("train/" + *method.refiner);
+  stage.after = {"truth"};
+  stage.run = [this, &method, &graph, name = stage.name] { return roll_out(method, graph.hash(name)); };
+  graph.add(std::move(stage));
+}
+
+void Experiment::add_judgement(StageGraph& graph) const {
+  const RunFolder at = folder();
+  std::vector<std::string> judged = {"truth"}, models;
+  std::string order;
+  for (const MethodConfig& method : rollout_.methods) {
+    judged.push_back("rollout/" + method.name);
+    order += method.name + "\n";
+  }
+  for (const ModelSpec& model : models_) models.push_back("train/" + model.name);
+
+  graph.add({.name = "evaluate",
+             .record = at.evaluation() / "stage.json",
+             .outputs = {at.evaluation() / "metrics.json", at.evaluation() / "metrics.csv",
+                         at.evaluation() / "curves.h5"},
+             .leftovers = {at.evaluation()},
+             .inputs = {{"evaluate", evaluate_text_},
+                        {"figure", fmt::format("columns: {}\nmember: {}", figure_.columns, figure_.member)},
+                        {"order of methods", order},
+                        {"seed", std::to_string(run_.seed)}},
+             .built_from = judged,
+             .after = {},
+             .run = [this] { return evaluate(); }});
+  graph.add({.name = "figure",
+             .record = at.figures() / "stage.json",
+             .outputs = {},
+             .leftovers = {at.figures()},
+             .inputs = {{"figure", fmt::format("color_limit: {:.17g}\ndpi: {}\npdf: {}", figure_.color_limit,
+                                               figure_.dpi, figure_.pdf)}},
+             .built_from = {"evaluate"},
+             .after = {},
+             .run = [this]() -> std::optional<StageFacts> {
+               if (!draw_figures(folder().evaluation(), folder().figures(), figure_)) return std::nullopt;
+               return StageFacts{};
+             }});
+  std::vector<std::string> reported = {"evaluate", "figure"};
+  reported.insert(reported.end(), models.begin(), models.end());
+  graph.add({.name = "report",
+             .record = at.root / "report.stage.json",
+             .outputs = {at.report()},
+             .leftovers = {},
+             .inputs = {},
+             .built_from = reported,
+             .after = {},
+             .run = [this, &graph] { return write_report(graph); }});
+}
+
+std::vector<std::string> Experiment::targets(const StageGraph& graph, const std::string& name) {
+  std::vector<std::string> out;
+  for (const std::string& stage : graph.names())
+    if (stage == name || stage.rfind(name + "/", 0) == 0) out.push_back(stage);
+  if (out.empty()) {
+    std::string known;
+    for (const std::string& stage : graph.names()) known += (known.empty() ? "" : ", ") + stage;
+    fail<ConfigError>("there is no stage '{}' (have: {}; train and rollout stand for all of them)", name,
+                      known);
+  }
+  return out;
+}
+
+StageFacts Experiment::make_data(const DatagenPlan& plan, const fs::path& folder) const {
+  GenerateOptions options;
+  options.threads = run_.threads;
+  const GenerateReport report = generate_dataset(plan, solver_, folder, options);
+  require(report.complete, "{} is not complete: another process makes {} of its files", folder.string(),
+          report.elsewhere);
+  return {{"failed_trajectories", std::to_string(report.failed)}};
+}
+
+StageFacts Experiment::train(const ModelSpec& model) const {
+  const TrainOptions options{true, command_, config_.resolved_yaml()};
+  const TrainResult result = train_model(model, folder().dataset(), folder().model(model.name), run_, options);
+  return {{"weights", "trained"},
+          {"parameters", std::to_string(result.parameters)},
+          {"training_seconds", fmt::format("{:.1f}", result.wall_seconds)}};
+}
+
+StageFacts Experiment::evaluate() const {
+  EvaluateInputs inputs;
+  inputs.truth = folder().truth();
+  for (const MethodConfig& method : rollout_.methods)
+    inputs.methods.push_back({method.name, folder().rollout(method.name)});
+  inputs.output = folder().evaluation();
+  inputs.config = evaluate_;
+  inputs.figure = figure_;
+  inputs.seed = run_.seed;
+  Section solver = config_.root().child("solver");
+  inputs.solver_cost =
+      measure_solver_cost(solver, data_plan_.steps_per_frame, rollout_.members, run_.threads, run_.device);
+  evaluate_rollouts(inputs);
+  return {};
+}
+
+std::optional<StageFacts> Experiment::write_report(const StageGraph& graph) const {
+  ReportInputs inputs;
+  inputs.run = folder().root;
+  inputs.title = run_.name;
+  for (const ModelSpec& model : models_) {
+    ReportModel entry;
+    entry.name = model.name;
+    entry.kind = model.model.kind;
+    entry.shipped = shipped(model);
+    if (entry.shipped) {
+      entry.weights = shipped_folder(model).string();
+      entry.retrain_command = command_ + " retrain=true";
+    }
+    inputs.models.push_back(std::move(entry));
+  }
+  for (const StageResult& result : graph.results()) inputs.stages.emplace_back(result.name, result.seconds);
+  if (!sns::write_report(inputs)) return std::nullopt;
+  return StageFacts{};
+}
+
+}  // namespace sns

@@ -1,0 +1,166 @@
+// The stages of an experiment that run networks.
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "core/log.hpp"
+#include "datagen/reader.hpp"
+#include "emulator/device.hpp"
+#include "emulator/models/gaussian.hpp"
+#include "emulator/models/model.hpp"
+#include "emulator/models/sns.hpp"
+#include "emulator/runtime.hpp"
+#include "experiments/experiment.hpp"
+#include "experiments/surrogate_stepper.hpp"
+
+#include <cmath>
+#include <sstream>
+
+namespace sns {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Checks the files of a weights folder against its SHA256SUMS, where it has one.
+void verify_checksums(const fs::path& folder) {
+  const fs::path sums = folder / "SHA256SUMS";
+  if (!fs::exists(sums)) return;
+  std::istringstream in(read_text(sums));
+  for (std::string hash, name; in >> hash >> name;)
+    require(sha256_file(folder / name) == hash, "{} does not have the SHA-256 that {} lists: fetch it again",
+            (folder / name).string(), sums.string());
+}
+
+/// The part of a model's configuration that decides what its weights mean.
+std::string architecture(ModelConfig config) {
+  config.field_std.reset();
+  config.frame_interval = 0;
+  config.data_hash.clear();
+  config.field_channels = config.image = 1;
+  return to_yaml(config);
+}
+
+/// First frames of trajectories [first, first + count) of a data set: ids, and [member][field][x][y].
+struct InitialStates {
+  std::vector<std::int64_t> ids;
+  std::vector<float> values;
+};
+InitialStates read_initial_states(const DatasetReader& reader, std::int64_t first, std::int64_t count) {
+  InitialStates out;
+  const std::vector<std::int64_t> ids = reader.trajectories();
+  const std::size_t points = h5::element_count(reader.grid());
+  std::vector<float> frame(points);
+  for (std::size_t s = 0; s < ids.size(); ++s) {
+    if (ids[s] < first || ids[s] >= first + count) continue;
+    out.ids.push_back(ids[s]);
+    for (const std::string& field : reader.fields()) {
+      reader.read(field, static_cast<std::int64_t>(s), 1, 0, 1, frame);
+      out.values.insert(out.values.end(), frame.begin(), frame.end());
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+fs::path Experiment::shipped_folder(const ModelSpec& model) const {
+  const fs::path given = *model.weights, beside = config_.file().parent_path() / given;
+  for (const fs::path& folder : {given, beside})
+    if (fs::exists(folder / "model.safetensors")) return folder;
+  fail<ConfigError>(
+      "models.{}.weights: there is no model.safetensors in {}; give a folder of weights, or train with "
+      "retrain=true",
+      model.name, given.string());
+}
+
+StageFacts Experiment::take_shipped_weights(const ModelSpec& model) const {
+  const fs::path from = shipped_folder(model), to = folder().model(model.name);
+  verify_checksums(from);
+  const ModelConfig stored = load_model_config(from / "config.yaml");
+  if (architecture(stored) != architecture(model.model))
+    fail<ConfigError>(
+        "models.{}.weights: {} holds another network than this file describes; give it the same kind, "
+        "network and diffusion, or train with retrain=true. There:\n{}",
+        model.name, from.string(), architecture(stored));
+  const auto points =
+      static_cast<int>(solver_.info().axes.front().coordinates.size()) / data_plan_.coarsen.factor;
+  const double interval = solver_.info().dt * static_cast<double>(data_plan_.steps_per_frame);
+  if (stored.image != points || std::abs(stored.frame_interval - interval) > 1e-9 * interval)
+    fail<ConfigError>(
+        "models.{}.weights: {} is for frames of {} points, {:g} time units apart; here they have {} "
+        "points and are {:g} apart. Train with retrain=true",
+        model.name, from.string(), stored.image, stored.frame_interval, points, interval);
+  for (const Weights which : {Weights::raw, Weights::ema})
+    load_model(from, which, torch::kCPU);  // do they fit?
+  for (const char* name :
+       {"model.safetensors", "ema.safetensors", "config.yaml", "model_card.md", "metrics.jsonl"})
+    if (fs::exists(from / name))
+      write_atomically(to / name, [&](const fs::path& target) {
+        fs::copy_file(from / name, target, fs::copy_options::overwrite_existing);
+      });
+  log::info("{}: weights of {} are used; retrain=true trains them instead", model.name, from.string());
+  return {{"weights", "shipped"},
+          {"folder", from.string()},
+          {"sha256", sha256_file(to / "model.safetensors")},
+          {"data_hash", stored.data_hash}};
+}
+
+StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& identity) const {
+  prepare_torch(run_.threads);
+  const torch::Device device = pick_device(run_.device);
+  const Weights weights = parse_weights(method.weights);
+  SurrogateOptions options;
+  options.refine = {method.path, method.rule, method.level_floor, method.threshold};
+  options.noise = method.noise;
+  options.seed = run_.seed;
+  const auto hash = [&](const std::string& name) {
+    return sha256_file(folder().model(name) / file_name(weights));
+  };
+
+  RolloutJob job;
+  job.attributes = {{"method", method.name},
+                    {"method_yaml", method.text},
+                    {"config_yaml", config_.resolved_yaml()},
+                    {"device", device.str()},
+                    {"weights", method.weights},
+                    {"weights_emulator_sha256", hash(method.emulator)}};
+  auto emulator = load_model_as<GaussianEmulator>(folder().model(method.emulator), weights, device);
+  std::unique_ptr<Sns> refiner;
+  if (method.refiner) {
+    refiner = load_model_as<Sns>(folder().model(*method.refiner), weights, device);
+    job.attributes.emplace_back("weights_refiner_sha256", hash(*method.refiner));
+  }
+  SurrogateStepper stepper(std::move(emulator), std::move(refiner), options);
+
+  const DatasetReader truth(folder().truth(), "test");
+  const SolverInfo& info = solver_.info();
+  InitialStates initial =
+      read_initial_states(truth, static_cast<std::int64_t>(kFirstTruthTrajectory), rollout_.members);
+  require(!initial.ids.empty(), "{} holds no trajectory to start from", folder().truth().string());
+  if (static_cast<int>(initial.ids.size()) < rollout_.members)
+    log::warn("{} of {} initial conditions are there: the solver lost the others", initial.ids.size(),
+              rollout_.members);
+
+  job.output = folder().rollout(method.name);
+  job.steps = rollout_.steps;
+  job.trajectories = std::move(initial.ids);
+  job.initial = std::move(initial.values);
+  job.fields = truth.fields();
+  job.units.clear();
+  for (const FieldInfo& field : info.fields) job.units.push_back(field.units);
+  job.field_std.assign(job.fields.size(), stepper.field_std());
+  for (const std::string& axis : truth.files().front().axis_names())
+    job.axes.emplace_back(axis, truth.files().front().coordinates(axis));
+  job.frame_interval = info.dt * static_cast<double>(data_plan_.steps_per_frame);
+  job.time_units = info.time_units;
+  job.seed = run_.seed;
+  job.identity = identity;
+  job.limit = rollout_.limit;
+  job.device = device;
+  const RolloutSummary summary = run_rollout(job, stepper);
+  int failed = 0;
+  for (const std::int64_t step : summary.failed_step) failed += step >= 0 ? 1 : 0;
+  return {{"failed_members", std::to_string(failed)},
+          {"steps_per_second", fmt::format("{:.2f}", summary.steps_per_second)}};
+}
+
+}  // namespace sns

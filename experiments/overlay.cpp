@@ -1,0 +1,106 @@
+#include "experiments/overlay.hpp"
+
+#include "core/config.hpp"
+#include "core/config_tree.hpp"
+#include "core/error.hpp"
+#include "core/files.hpp"
+
+#include <algorithm>
+
+namespace sns {
+
+namespace {
+
+namespace fs = std::filesystem;
+using detail::Value;
+
+std::string flow_text(const Value& value) {
+  switch (value.type) {
+    case Value::Type::null:
+      return "null";
+    case Value::Type::scalar: {
+      if (!value.quoted) return value.text;
+      std::string out = "\"";
+      for (const char c : value.text) out += (c == '"' || c == '\\') ? std::string{'\\', c} : std::string{c};
+      return out + "\"";
+    }
+    case Value::Type::list:
+    case Value::Type::map:
+      break;
+  }
+  const bool list = value.type == Value::Type::list;
+  std::string out;
+  for (const auto& entry : value.entries)
+    out += (out.empty() ? "" : ", ") + (list ? "" : entry.key + ": ") + flow_text(*entry.value);
+  return list ? "[" + out + "]" : "{" + out + "}";
+}
+
+const Value* child(const Value* value, const std::string& key) {
+  if (value == nullptr || value->type != Value::Type::map) return nullptr;
+  const auto found = std::find_if(value->entries.begin(), value->entries.end(),
+                                  [&](const detail::Entry& entry) { return entry.key == key; });
+  return found == value->entries.end() ? nullptr : found->value.get();
+}
+
+/// {name: cosine}, {sampling: low, ...}: a choice with its settings. It replaces the experiment's as a whole,
+/// since the settings of another choice mean nothing to it.
+bool is_choice(const Value& value) {
+  if (value.type != Value::Type::map || value.entries.empty()) return false;
+  const std::string& first = value.entries.front().key;
+  return first == "name" || first == "sampling" || first == "kind";
+}
+
+/// Appends path=value for every leaf of `overlay`; `base` is what the experiment has at the same path.
+void flatten(const Value& overlay, const Value* base, const std::string& path, std::vector<std::string>& out) {
+  const bool named_entries = path == "models" || path == "rollout.methods";
+  for (const auto& entry : overlay.entries) {
+    const Value* below = child(base, entry.key);
+    if (named_entries && below == nullptr) continue;
+    const std::string full = path.empty() ? entry.key : path + "." + entry.key;
+    if (entry.value->type == Value::Type::map && !is_choice(*entry.value))
+      flatten(*entry.value, below, full, out);
+    else
+      out.push_back(full + "=" + flow_text(*entry.value));
+  }
+}
+
+}  // namespace
+
+fs::path find_scale(const fs::path& experiment, const std::string& name) {
+  if (fs::is_regular_file(name)) return name;
+  for (fs::path folder = fs::absolute(experiment).parent_path();; folder = folder.parent_path()) {
+    const fs::path scales = folder / "scales";
+    if (fs::is_directory(scales)) {
+      const fs::path file = scales / (name + ".yaml");
+      if (fs::is_regular_file(file)) return file;
+      std::vector<std::string> known;
+      for (const auto& entry : fs::directory_iterator(scales))
+        if (entry.path().extension() == ".yaml") known.push_back(entry.path().stem().string());
+      std::sort(known.begin(), known.end());
+      std::string list;
+      for (const std::string& scale : known) list += (list.empty() ? "" : ", ") + scale;
+      fail<ConfigError>("there is no scale '{}' in {} (have: {})", name, scales.string(), list);
+    }
+    if (folder == folder.parent_path()) break;
+  }
+  fail<ConfigError>("there is no folder 'scales' beside or above {}: give the overlay's file",
+                    experiment.string());
+}
+
+std::vector<std::string> scale_overrides(const fs::path& experiment, const fs::path& overlay) {
+  const auto base = detail::parse_yaml(read_text(experiment), experiment.string());
+  const auto values = detail::parse_yaml(read_text(overlay), overlay.string());
+  std::vector<std::string> out;
+  flatten(*values, base.get(), "", out);
+  const Value* run = child(base.get(), "run");
+  const Value* output = child(run, "output");
+  const Value* name = child(run, "name");
+  if (child(child(values.get(), "run"), "output") == nullptr) {
+    const std::string folder =
+        output != nullptr ? output->text : "runs/" + (name != nullptr ? name->text : "run");
+    out.push_back(fmt::format("run.output=\"{}-{}\"", folder, overlay.stem().string()));
+  }
+  return out;
+}
+
+}  // namespace sns

@@ -1,0 +1,22 @@
+#pragma once
+// Scales: a YAML file of values that replace those of an experiment's file, so that one experiment can be run
+// at several sizes.
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace sns {
+
+/// File of a scale: `name` itself if it names a file, else <folder>/<name>.yaml of the first folder `scales`
+/// found beside `experiment` or above it. ConfigError that lists the known scales otherwise.
+std::filesystem::path find_scale(const std::filesystem::path& experiment, const std::string& name);
+
+/// The overlay as `key.path=value` overrides. Maps are merged key by key, except those that begin with `name`,
+/// `kind` or `sampling`, which replace the experiment's as a whole. Values below models.<name> and
+/// rollout.methods.<name> are left out where `experiment` has no model or method of that name: one overlay
+/// serves several experiments. The run gets a folder of its own, run.output + "-" + scale, so that no scale
+/// overwrites another's results.
+std::vector<std::string> scale_overrides(const std::filesystem::path& experiment,
+                                         const std::filesystem::path& overlay);
+
+}  // namespace sns

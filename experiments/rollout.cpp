@@ -1,0 +1,257 @@
+#include "experiments/rollout.hpp"
+
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "core/log.hpp"
+#include "core/progress.hpp"
+#include "core/stop.hpp"
+#include "experiments/rollout_file.hpp"
+
+#include <c10/core/InferenceMode.h>
+#include <torch/types.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <limits>
+#include <optional>
+
+namespace sns {
+
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+/// What a rollout continues from, beside the frames in its file.
+struct Checkpoint {
+  std::int64_t step = 0;  ///< last frame in the file
+  double wall_seconds = 0;
+  std::vector<std::int64_t> failed_step;  ///< [member]
+  std::vector<float> state;               ///< normalised frame `step`, [member][channel][cell]
+};
+
+// One JSON line, then the state's raw floats: stored as they are, so that the run goes on bit for bit.
+void save(const fs::path& file, const Checkpoint& c, const std::string& identity) {
+  write_atomically(file, [&](const fs::path& target) {
+    std::ofstream out(target, std::ios::binary);
+    const nlohmann::json head = {{"identity", identity},
+                                 {"step", c.step},
+                                 {"wall_seconds", c.wall_seconds},
+                                 {"failed_step", c.failed_step},
+                                 {"values", c.state.size()}};
+    out << head.dump() << '\n';
+    out.write(reinterpret_cast<const char*>(c.state.data()),
+              static_cast<std::streamsize>(c.state.size() * sizeof(float)));
+    out.flush();
+    require(out.good(), "cannot write {} (is the disk full?)", target.string());
+  });
+}
+
+/// nullopt where there is none, or one of another rollout.
+std::optional<Checkpoint> load(const fs::path& file, const std::string& identity, std::size_t values) {
+  if (!fs::exists(file)) return std::nullopt;
+  std::ifstream in(file, std::ios::binary);
+  std::string line;
+  std::getline(in, line);
+  const nlohmann::json head = nlohmann::json::parse(line, nullptr, false);
+  if (head.is_discarded() || head.value("identity", "") != identity ||
+      head.value("values", std::size_t{0}) != values)
+    return std::nullopt;
+  Checkpoint c;
+  c.step = head.at("step").get<std::int64_t>();
+  c.wall_seconds = head.at("wall_seconds").get<double>();
+  c.failed_step = head.at("failed_step").get<std::vector<std::int64_t>>();
+  c.state.resize(values);
+  in.read(reinterpret_cast<char*>(c.state.data()), static_cast<std::streamsize>(values * sizeof(float)));
+  if (!in.good()) return std::nullopt;
+  return c;
+}
+
+class Rollout {
+ public:
+  Rollout(const RolloutJob& job, RolloutStepper& stepper)
+      : job_(job),
+        stepper_(stepper),
+        partial_(job.output.string() + ".partial"),
+        checkpoint_(job.output.string() + ".checkpoint"),
+        members_(static_cast<std::int64_t>(job.trajectories.size())),
+        channels_(static_cast<std::int64_t>(job.fields.size())) {
+    require(members_ > 0 && job.steps > 0, "a rollout needs at least one member and one step");
+    require(job.axes.size() == 2 && job.units.size() == job.fields.size() &&
+                job.field_std.size() == job.fields.size(),
+            "a rollout needs two axes, and a unit and a standard deviation per field");
+    rows_ = static_cast<std::int64_t>(job.axes[0].second.size());
+    columns_ = static_cast<std::int64_t>(job.axes[1].second.size());
+    values_ = static_cast<std::size_t>(members_ * channels_ * rows_ * columns_);
+    require(job.initial.size() == values_,
+            "the initial states hold {} values, {} members of {} x {} x {} need {}", job.initial.size(),
+            members_, channels_, rows_, columns_, values_);
+    require(std::all_of(job.initial.begin(), job.initial.end(), [](float v) { return std::isfinite(v); }),
+            "an initial state holds a value that is not finite");
+    scale_ = torch::tensor(job.field_std, torch::kFloat64).to(torch::kFloat32).view({1, channels_, 1, 1});
+  }
+
+  RolloutSummary run() {
+    const c10::InferenceMode guard;
+    const torch::Tensor initial = upload(job_.initial) / scale_.to(job_.device);
+    RolloutFile file = open(initial);
+
+    Progress progress("rollout " + job_.output.stem().string(), job_.steps, "steps", at_.step);
+    start_ = last_checkpoint_ = Clock::now();
+    earlier_seconds_ = at_.wall_seconds;
+    torch::Tensor x = upload(at_.state);
+    for (std::int64_t step = at_.step + 1; step <= job_.steps; ++step) {
+      x = advance(file, initial, x, step);
+      progress.update(step, failures_note());
+      const bool stop = stop_requested() && step < job_.steps;
+      const bool due =
+          file.pending() >= job_.chunk && seconds_since(last_checkpoint_) >= job_.checkpoint_seconds;
+      if (stop || due) write_checkpoint(file, x, step);
+      if (stop)
+        fail<Stopped>("rollout {} stopped after step {} of {}; run the same command to continue",
+                      job_.output.stem().string(), step, job_.steps);
+    }
+    RolloutSummary summary{job_.steps, wall_seconds(), 0, at_.failed_step};
+    summary.steps_per_second = static_cast<double>(job_.steps) / std::max(summary.wall_seconds, 1e-9);
+    file.complete(summary);
+    fs::rename(partial_, job_.output);
+    sync_to_disk(job_.output.parent_path().empty() ? fs::path(".") : job_.output.parent_path());
+    fs::remove(checkpoint_);
+    progress.finish(failures_note());
+    return summary;
+  }
+
+ private:
+  torch::Tensor upload(const std::vector<float>& values) const {
+    return torch::from_blob(const_cast<float*>(values.data()), {members_, channels_, rows_, columns_},
+                            torch::kFloat32)
+        .clone()
+        .to(job_.device);
+  }
+
+  RolloutFile open(const torch::Tensor& initial) {
+    if (auto found = load(checkpoint_, job_.identity, values_); found && fs::exists(partial_)) {
+      try {
+        RolloutFile file = RolloutFile::reopen(partial_, job_);
+        at_ = std::move(*found);
+        log::info("rollout {}: continuing after step {}", job_.output.stem().string(), at_.step);
+        return file;
+      } catch (const Error& e) {
+        log::warn("{}; the rollout starts again", e.what());
+      }
+    }
+    fs::remove(checkpoint_);
+    make_writable_folder(job_.output.has_parent_path() ? job_.output.parent_path() : fs::path("."));
+    RolloutFile file = RolloutFile::create(partial_, job_);
+    at_.failed_step.assign(static_cast<std::size_t>(members_), -1);
+    at_.state = download(initial);
+    return file;
+  }
+
+  static std::vector<float> download(const torch::Tensor& t) {
+    const torch::Tensor host = t.to(torch::kCPU).contiguous();
+    return {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()};
+  }
+
+  /// Frame `step` from frame step-1 for the living members; dead ones stay NaN.
+  torch::Tensor advance(RolloutFile& file, const torch::Tensor& initial, const torch::Tensor& x,
+                        std::int64_t step) {
+    std::vector<std::int64_t> alive, ids;
+    for (std::int64_t m = 0; m < members_; ++m)
+      if (at_.failed_step[static_cast<std::size_t>(m)] < 0) {
+        alive.push_back(m);
+        ids.push_back(job_.trajectories[static_cast<std::size_t>(m)]);
+      }
+    std::vector<std::int32_t> levels(static_cast<std::size_t>(2 * members_), -1);
+    std::vector<std::int64_t> evaluations(static_cast<std::size_t>(3 * members_), 0);
+    torch::Tensor next = torch::full_like(x, std::numeric_limits<float>::quiet_NaN());
+    if (!alive.empty()) {
+      const bool all = static_cast<std::int64_t>(alive.size()) == members_;
+      const torch::Tensor index = torch::tensor(alive, torch::kInt64).to(job_.device);
+      const auto living = [&](const torch::Tensor& t) { return all ? t : t.index_select(0, index); };
+      const StepOutcome outcome = stepper_.advance(living(initial), living(x), ids, step);
+      record(outcome, alive, levels, evaluations);
+      next.index_copy_(0, index, outcome.next);
+      if (outcome.previous.defined() && step > 1)
+        file.rewrite(step - 1, physical(x.clone().index_copy_(0, index, outcome.previous)));
+      bury(next, alive, step);
+    }
+    file.append(step, physical(next), levels, evaluations);
+    return next;
+  }
+
+  std::vector<float> physical(const torch::Tensor& x) const { return download(x * scale_.to(job_.device)); }
+
+  static void record(const StepOutcome& outcome, const std::vector<std::int64_t>& alive,
+                     std::vector<std::int32_t>& levels, std::vector<std::int64_t>& evaluations) {
+    const torch::Tensor counts = outcome.evaluations.to(torch::kCPU, torch::kInt64).contiguous();
+    const torch::Tensor predicted =
+        outcome.levels.defined() ? outcome.levels.to(torch::kCPU, torch::kInt64).contiguous() : torch::Tensor();
+    for (std::size_t b = 0; b < alive.size(); ++b) {
+      const auto member = static_cast<std::size_t>(alive[b]);
+      std::copy_n(counts.const_data_ptr<std::int64_t>() + 3 * b, 3, evaluations.begin() + 3 * alive[b]);
+      if (predicted.defined())
+        for (std::size_t k = 0; k < 2; ++k)
+          levels[2 * member + k] =
+              static_cast<std::int32_t>(predicted.const_data_ptr<std::int64_t>()[2 * b + k]);
+    }
+  }
+
+  /// Marks members that have become non-finite or too large, and blanks their frame.
+  void bury(torch::Tensor& next, const std::vector<std::int64_t>& alive, std::int64_t step) {
+    // NaN compares false, so "not within the limit" covers it.
+    const torch::Tensor good = next.abs().amax({1, 2, 3}).le(job_.limit).to(torch::kCPU).contiguous();
+    for (const std::int64_t m : alive) {
+      if (good.const_data_ptr<bool>()[m]) continue;
+      at_.failed_step[static_cast<std::size_t>(m)] = step;
+      next.select(0, m).fill_(std::numeric_limits<float>::quiet_NaN());
+      ++failures_;
+      log::warn("rollout {}: trajectory {} failed at step {} (not finite or beyond {} standard deviations)",
+                job_.output.stem().string(), job_.trajectories[static_cast<std::size_t>(m)], step, job_.limit);
+    }
+  }
+
+  void write_checkpoint(RolloutFile& file, const torch::Tensor& x, std::int64_t step) {
+    file.flush(true);
+    at_.step = step;
+    at_.wall_seconds = wall_seconds();
+    at_.state = download(x);
+    save(checkpoint_, at_, job_.identity);
+    last_checkpoint_ = Clock::now();
+  }
+
+  std::string failures_note() const { return failures_ == 0 ? "" : fmt::format("{} failed", failures_); }
+  static double seconds_since(Clock::time_point t) {
+    return std::chrono::duration<double>(Clock::now() - t).count();
+  }
+  double wall_seconds() const { return earlier_seconds_ + seconds_since(start_); }
+
+  const RolloutJob& job_;
+  RolloutStepper& stepper_;
+  fs::path partial_, checkpoint_;
+  std::int64_t members_, channels_, rows_ = 0, columns_ = 0, failures_ = 0;
+  std::size_t values_ = 0;
+  torch::Tensor scale_;
+  Checkpoint at_;
+  double earlier_seconds_ = 0;
+  Clock::time_point start_, last_checkpoint_;
+};
+
+}  // namespace
+
+RolloutSummary run_rollout(const RolloutJob& job, RolloutStepper& stepper) {
+  return Rollout(job, stepper).run();
+}
+
+std::uint64_t rollout_bytes(std::int64_t steps, std::int64_t members, std::int64_t channels,
+                            std::int64_t points) {
+  const auto per_frame = static_cast<std::uint64_t>(channels * points * points) * sizeof(float) +
+                         2 * sizeof(std::int32_t) + 3 * sizeof(std::int64_t);
+  return static_cast<std::uint64_t>(members * (steps + 1)) * per_frame;
+}
+
+}  // namespace sns

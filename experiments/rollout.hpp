@@ -1,0 +1,75 @@
+#pragma once
+// Autoregressive rollouts of a batch of members, streamed to disk at constant memory, resumable bit for bit.
+#include <torch/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sns {
+
+/// What one step made of the members that are still alive. B = their number, C = channels.
+struct StepOutcome {
+  torch::Tensor next;      ///< frame a, float32 [B,C,X,Y], normalised
+  torch::Tensor previous;  ///< frame a-1 as the refiner rewrote it (path C); undefined where it is left alone
+  torch::Tensor levels;    ///< predicted levels of (a-1, a), int64 [B,2]; undefined without a classifier
+  torch::Tensor evaluations;  ///< surrogate, classifier and denoiser evaluations, int64 [B,3]
+};
+
+/// Takes members from one frame to the next.
+class RolloutStepper {
+ public:
+  virtual ~RolloutStepper() = default;
+  /// initial: frame 0 of each member; x: frame step-1; both [B,C,X,Y], normalised, on the job's device.
+  /// trajectories: the B ids, which key all random numbers together with `step` (>= 1).
+  virtual StepOutcome advance(const torch::Tensor& initial, const torch::Tensor& x,
+                              std::span<const std::int64_t> trajectories, std::int64_t step) = 0;
+};
+
+struct RolloutJob {
+  std::filesystem::path output;  ///< finished file; while running `<output>.partial`, `<output>.checkpoint`
+  std::int64_t steps = 0;        ///< steps after frame 0
+  std::vector<std::int64_t> trajectories;           ///< ids of the members
+  std::vector<std::string> fields = {"vorticity"};  ///< one per channel; names of the data sets written
+  std::vector<std::string> units = {"1"};           ///< one per channel
+  std::vector<double> field_std = {1};              ///< one per channel: physical = normalised x std
+  std::vector<std::pair<std::string, std::vector<double>>> axes;  ///< two: name, coordinates
+  std::vector<float> initial;                                     ///< physical frame 0, [member][channel][x][y]
+  std::uint64_t seed = 0;                                         ///< recorded in the file
+  double frame_interval = 1;                                      ///< time between frames
+  std::string time_units;
+  std::vector<std::pair<std::string, std::string>> attributes;  ///< further root attributes of the file
+  /// Hash of everything that the result depends on: a checkpoint with another one is discarded.
+  std::string identity;
+  double limit = 50;               ///< a member beyond this many standard deviations has failed
+  int chunk = 16;                  ///< frames in memory
+  double checkpoint_seconds = 10;  ///< wall-clock time between checkpoints, rounded up to whole chunks
+  torch::Device device = torch::kCPU;
+};
+
+struct RolloutSummary {
+  std::int64_t steps = 0;
+  double wall_seconds = 0;                ///< all sessions together
+  double steps_per_second = 0;            ///< of the whole batch
+  std::vector<std::int64_t> failed_step;  ///< first bad frame of each member, -1 where none
+};
+
+/// Runs `job.steps` steps and writes `job.output`:
+///   /<field> f32 [member,time,x,y] physical, /time f64, /member i64 (trajectory ids),
+///   /levels i32 [member,time,2] (frames a-1 and a; -1 where none was predicted),
+///   /evaluations i64 [member,time,3] (surrogate, classifier, denoiser), /failed_step i64 [member],
+///   root attributes steps_per_second, wall_seconds, complete and those of the job.
+/// A member that becomes non-finite or passes `limit` is NaN from that frame on and is not evaluated any
+/// more; the others go on. Where a checkpoint of the same identity exists the run continues from it, with
+/// the numbers it would have had without the interruption.
+/// Stopped: a stop was asked for; the checkpoint is written. Error: wrong sizes, a full disk.
+RolloutSummary run_rollout(const RolloutJob& job, RolloutStepper& stepper);
+
+/// Bytes that the rollout file will take.
+std::uint64_t rollout_bytes(std::int64_t steps, std::int64_t members, std::int64_t channels,
+                            std::int64_t points);
+
+}  // namespace sns

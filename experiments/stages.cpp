@@ -1,0 +1,217 @@
+#include "experiments/stages.hpp"
+
+#include "core/build_info.hpp"
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "core/stop.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+#include <sstream>
+
+namespace sns {
+
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+/// The record, or nullopt where there is none that can be read.
+std::optional<json> read_record(const fs::path& file) {
+  if (!fs::exists(file)) return std::nullopt;
+  json record = json::parse(read_text(file), nullptr, false);
+  if (record.is_discarded() || !record.is_object() || !record.contains("hash")) return std::nullopt;
+  return record;
+}
+
+std::vector<std::string> lines(const std::string& text) {
+  std::vector<std::string> out;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) {
+    const auto first = line.find_first_not_of(' ');
+    if (first != std::string::npos) out.push_back(line.substr(first));
+  }
+  return out;
+}
+
+/// "viscosity: 0.01 -> viscosity: 0.02": the first line in which two texts differ.
+std::string first_difference(const std::string& before, const std::string& after) {
+  const auto a = lines(before), b = lines(after);
+  const auto line = [](const std::vector<std::string>& text, std::size_t i) {
+    return i < text.size() ? text[i] : std::string("nothing");
+  };
+  std::size_t i = 0;
+  while (i < a.size() && i < b.size() && a[i] == b[i]) ++i;
+  return fmt::format("{} -> {}", line(a, i), line(b, i));
+}
+
+/// Which of the recorded inputs differs from the present one.
+std::string explain_change(const json& record, const Stage& stage,
+                           const std::vector<std::pair<std::string, std::string>>& upstream) {
+  const json inputs = record.value("inputs", json::object()), from = record.value("built_from", json::object());
+  for (const auto& [key, text] : stage.inputs) {
+    if (!inputs.contains(key)) return key + " is new";
+    if (inputs[key] != text)
+      return fmt::format("{}: {}", key, first_difference(inputs[key].get<std::string>(), text));
+  }
+  for (const auto& [key, hash] : upstream)
+    if (from.value(key, std::string()) != hash) return key + " changed";
+  if (record.value("version", 0) != stage.version) return "made by another version of the software";
+  return "its inputs changed";
+}
+
+}  // namespace
+
+const char* name(StageState state) {
+  switch (state) {
+    case StageState::finished:
+      return "finished";
+    case StageState::interrupted:
+      return "interrupted";
+    case StageState::changed:
+      return "changed";
+    case StageState::missing:
+      break;
+  }
+  return "missing";
+}
+
+void StageGraph::add(Stage stage) {
+  require(!contains(stage.name), "stage {} is added twice", stage.name);
+  for (const auto* list : {&stage.built_from, &stage.after})
+    for (const std::string& other : *list)
+      require(contains(other), "stage {} needs {}, which is not there yet", stage.name, other);
+  stages_.push_back(std::move(stage));
+}
+
+bool StageGraph::contains(const std::string& name) const {
+  return std::any_of(stages_.begin(), stages_.end(), [&](const Stage& s) { return s.name == name; });
+}
+
+std::vector<std::string> StageGraph::names() const {
+  std::vector<std::string> out;
+  for (const Stage& stage : stages_) out.push_back(stage.name);
+  return out;
+}
+
+const Stage& StageGraph::find(const std::string& name) const {
+  for (const Stage& stage : stages_)
+    if (stage.name == name) return stage;
+  fail("there is no stage {}", name);
+}
+
+std::string StageGraph::hash(const std::string& name) const {
+  const Stage& stage = find(name);
+  // JSON quotes its strings: no two different sets of inputs give one text.
+  json text = {{"stage", stage.name}, {"version", stage.version}, {"inputs", stage.inputs}};
+  for (const std::string& upstream : stage.built_from) text["built_from"][upstream] = hash(upstream);
+  return sha256(text.dump());
+}
+
+StageStatus StageGraph::status(const std::string& name) const {
+  const Stage& stage = find(name);
+  StageStatus status{name, StageState::missing, "not made yet", hash(name), 0, {}};
+  const auto record = read_record(stage.record);
+  if (!record) return status;
+  if (record->at("hash") != status.hash) {
+    std::vector<std::pair<std::string, std::string>> upstream;
+    for (const std::string& other : stage.built_from) upstream.emplace_back(other, hash(other));
+    status.state = StageState::changed;
+    status.reason = explain_change(*record, stage, upstream);
+    return status;
+  }
+  const std::string state = record->value("state", "");
+  if (state == "skipped") {
+    status.reason = "could not be made last time";
+    return status;
+  }
+  if (state != "finished") {
+    status.state = StageState::interrupted;
+    status.reason = "was interrupted: continues";
+    return status;
+  }
+  for (const fs::path& output : stage.outputs)
+    if (!fs::exists(output)) {
+      status.reason = fmt::format("{} is missing", output.filename().string());
+      return status;
+    }
+  status.state = StageState::finished;
+  status.reason.clear();
+  status.seconds = record->value("seconds", 0.0);
+  status.facts = record->value("facts", StageFacts{});
+  return status;
+}
+
+std::vector<StageStatus> StageGraph::plan(const std::vector<std::string>& targets) const {
+  std::set<std::string> needed;
+  const std::function<void(const std::string&)> need = [&](const std::string& name) {
+    if (!needed.insert(name).second) return;
+    const Stage& stage = find(name);
+    for (const auto* list : {&stage.built_from, &stage.after})
+      for (const std::string& other : *list) need(other);
+  };
+  for (const std::string& target : targets) need(target);
+  std::vector<StageStatus> out;
+  for (const Stage& stage : stages_)
+    if (needed.contains(stage.name)) out.push_back(status(stage.name));
+  return out;
+}
+
+void StageGraph::run(const std::vector<std::string>& targets,
+                     const std::function<void(const StageStatus&)>& started) {
+  results_.clear();
+  for (const StageStatus& planned : plan(targets)) {
+    if (stop_requested())
+      fail<Stopped>("stopped before stage {}; run the same command to continue", planned.name);
+    if (planned.state == StageState::finished) {
+      results_.push_back({planned.name, std::nullopt});
+      continue;
+    }
+    started(planned);
+    run_one(find(planned.name), planned);
+  }
+}
+
+void StageGraph::run_one(const Stage& stage, const StageStatus& status) {
+  if (status.state == StageState::changed)
+    for (const fs::path& leftover : stage.leftovers) fs::remove_all(leftover);
+  make_writable_folder(stage.record.parent_path());
+
+  json record = {{"stage", stage.name},      {"version", stage.version},
+                 {"hash", status.hash},      {"state", "running"},
+                 {"inputs", json::object()}, {"built_from", json::object()},
+                 {"started", utc_now()},     {"git_commit", build_info().git_commit}};
+  for (const auto& [key, text] : stage.inputs) record["inputs"][key] = text;
+  for (const std::string& upstream : stage.built_from) record["built_from"][upstream] = hash(upstream);
+  double earlier = 0;  // seconds of sessions that were stopped in good order
+  if (status.state == StageState::interrupted)
+    if (const auto before = read_record(stage.record)) earlier = before->value("seconds", 0.0);
+  record["seconds"] = earlier;
+  write_text(stage.record, record.dump(2) + "\n");
+
+  const auto start = std::chrono::steady_clock::now();
+  const auto seconds = [&] {
+    return earlier + std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  try {
+    const std::optional<StageFacts> facts = stage.run();
+    record["state"] = facts ? "finished" : "skipped";
+    record["facts"] = facts.value_or(StageFacts{});
+  } catch (const Stopped&) {
+    record["seconds"] = seconds();
+    write_text(stage.record, record.dump(2) + "\n");
+    throw;
+  }
+  if (record["state"] == "finished")
+    for (const fs::path& output : stage.outputs)
+      require(fs::exists(output), "stage {} did not make {}", stage.name, output.string());
+  record["seconds"] = seconds();
+  record["finished"] = utc_now();
+  write_text(stage.record, record.dump(2) + "\n");
+  results_.push_back({stage.name, seconds()});
+}
+
+}  // namespace sns

@@ -1,0 +1,75 @@
+#pragma once
+// Work that is done once. A stage is finished where its record (stage.json) carries the hash of everything
+// that the stage depends on: its name and version, the texts of its inputs, the hashes of the stages it is
+// built from. A changed input gives another hash, there and in everything downstream, and nowhere else.
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sns {
+
+/// What a stage wants to remember beside its hash ("weights" -> "shipped"); kept in its record.
+using StageFacts = std::map<std::string, std::string>;
+
+struct Stage {
+  std::string name;                            ///< "train/sns"
+  int version = 1;                             ///< raised when the code behind it changes what comes out
+  std::filesystem::path record;                ///< its stage.json
+  std::vector<std::filesystem::path> outputs;  ///< all must exist, or the stage runs again
+  /// Removed before a run whose hash differs from the record's; a run with the same hash resumes from them.
+  std::vector<std::filesystem::path> leftovers;
+  std::vector<std::pair<std::string, std::string>> inputs;  ///< name and resolved text
+  std::vector<std::string> built_from;                      ///< stages whose hashes enter this one's
+  std::vector<std::string> after;                           ///< stages that only have to be finished before
+  /// nullopt: it could not be done here (no Python for a figure), which is no failure; it is tried again next
+  /// time.
+  std::function<std::optional<StageFacts>()> run;
+};
+
+enum class StageState { finished, interrupted, missing, changed };
+const char* name(StageState state);
+
+struct StageStatus {
+  std::string name;
+  StageState state = StageState::missing;
+  std::string reason;  ///< why it will run; empty where it will not
+  std::string hash;
+  double seconds = 0;  ///< wall-clock time that a finished stage took
+  StageFacts facts;    ///< of a finished stage
+};
+
+/// What a run of the graph did with one stage.
+struct StageResult {
+  std::string name;
+  std::optional<double> seconds;  ///< nullopt: it was finished before
+};
+
+class StageGraph {
+ public:
+  /// Stages are added after those that they name. Error for an unknown or repeated name.
+  void add(Stage stage);
+  bool contains(const std::string& name) const;
+  std::vector<std::string> names() const;
+  /// SHA-256 over name, version, inputs and upstream hashes.
+  std::string hash(const std::string& name) const;
+  StageStatus status(const std::string& name) const;
+  /// `targets` and all that they need, in an order that can be run.
+  std::vector<StageStatus> plan(const std::vector<std::string>& targets) const;
+  /// Runs what is not finished of the plan. `started` is called with the status of each stage before it runs.
+  /// results() grows while the graph runs, so that a late stage can report on the earlier ones.
+  void run(const std::vector<std::string>& targets, const std::function<void(const StageStatus&)>& started);
+  const std::vector<StageResult>& results() const { return results_; }
+
+ private:
+  const Stage& find(const std::string& name) const;
+  void run_one(const Stage& stage, const StageStatus& status);
+
+  std::vector<Stage> stages_;
+  std::vector<StageResult> results_;
+};
+
+}  // namespace sns

@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""The whole chain at smoke scale, through the program: test_reproduce.py <sns> <source folder>."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+SNS, SOURCE = Path(sys.argv.pop(1)), Path(sys.argv.pop(1))
+QUICKSTART = SOURCE / "yaml" / "kolmogorov" / "quickstart.yaml"
+STAGES = ["dataset", "truth", "train/gaussian", "train/sns", "rollout/gaussian", "rollout/sns", "evaluate", "figure",
+          "report"]
+
+
+def sns(*arguments, **options):
+    environment = {**os.environ, "SNS_PYTHON": sys.executable}
+    return subprocess.run([str(SNS), *map(str, arguments)], capture_output=True, text=True, env=environment, **options)
+
+
+def planned(text):
+    """Stage -> what the table says of it."""
+    return dict(re.findall(r"^(dataset|truth|train/\S+|rollout/\S+|evaluate|figure|report) +(.*)$", text, re.M))
+
+
+class Reproduce(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory()
+        cls.run_folder = Path(cls.temporary.name) / "run"
+        started = time.time()
+        cls.first = cls.reproduce()
+        cls.seconds = time.time() - started
+        assert cls.first.returncode == 0, cls.first.stderr
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.temporary.cleanup()
+
+    @classmethod
+    def reproduce(cls, *overrides, verb="reproduce", folder=None):
+        return sns(verb, QUICKSTART, "--scale", "smoke", f"run.output={folder or cls.run_folder}", *overrides)
+
+    def due(self, *overrides):
+        result = self.reproduce("--dry-run", *overrides)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        table = planned(result.stdout)
+        self.assertEqual(list(table), STAGES)
+        return [stage for stage, text in table.items() if text.startswith("will run")]
+
+    def test_leaves_every_result(self):
+        for name in ["config.yaml", "dataset/MANIFEST.jsonl", "truth/MANIFEST.jsonl", "models/gaussian/ema.safetensors",
+                     "models/sns/model.safetensors", "models/sns/model_card.md", "rollouts/gaussian.h5",
+                     "rollouts/sns.h5", "evaluation/metrics.json", "evaluation/metrics.csv", "evaluation/curves.h5",
+                     "report.html"]:
+            self.assertTrue((self.run_folder / name).is_file(), name)
+        self.assertTrue(list((self.run_folder / "figures").glob("*.png")))
+        self.assertIn("report.html", self.first.stdout)
+        self.assertIn("wall-clock time", self.first.stdout)
+        self.assertEqual(list(planned(self.first.stdout)), STAGES)
+
+    def test_rollouts_start_from_the_truth(self):
+        truth = sorted((self.run_folder / "truth/data/test").glob("*.h5"))
+        with h5py.File(truth[0]) as t, h5py.File(self.run_folder / "rollouts/sns.h5") as r:
+            self.assertTrue(r.attrs["complete"])
+            np.testing.assert_array_equal(r["member"][:], [1000000, 1000001])
+            self.assertEqual(t["provenance/trajectory_id"][0], 1000000)
+            np.testing.assert_allclose(r["vorticity"][0, 0], t["vorticity"][0, 0], rtol=1e-6)
+            np.testing.assert_allclose(r["time"][:3], [0, 0.04, 0.08])
+            self.assertEqual(r["vorticity"].shape, (2, 41, 16, 16))
+            self.assertEqual(r["levels"].shape, (2, 41, 2))
+            self.assertTrue((r["evaluations"][:, 1:, :2] == 1).all())
+            for name in ["method", "config_yaml", "seed", "git_commit", "weights_emulator_sha256",
+                         "weights_refiner_sha256", "wall_seconds", "steps_per_second", "device"]:
+                self.assertIn(name, r.attrs)
+
+    def test_finished_stages_are_skipped(self):
+        self.assertEqual(self.due(), [])
+        self.assertIn("all 9 stages were finished", self.reproduce().stdout)
+
+    def test_a_changed_key_reruns_what_depends_on_it(self):
+        tail = ["figure", "report"]
+        judged = ["evaluate", *tail]
+        rolled = ["rollout/gaussian", "rollout/sns", *judged]
+        for override, stages in {
+            "figure.dpi=90": tail,
+            "figure.columns=5": judged,
+            "evaluate.bootstrap=50": judged,
+            "rollout.methods.sns.level_floor=1": ["rollout/sns", *judged],
+            "rollout.floor_members=3": ["truth", *judged],
+            "rollout.steps=30": ["truth", *rolled],
+            "models.sns.training.steps=13": ["train/sns", "rollout/sns", *judged],
+            "models.gaussian.training.learning_rate=2e-3": ["train/gaussian", *rolled],
+            "datagen.trajectories=9": ["dataset", "train/gaussian", "train/sns", *rolled],
+            "solver.viscosity=2e-2": STAGES,
+            "run.seed=1": STAGES,
+            "run.threads=1": [],
+            "run.device=cpu": [],
+            "models.sns.training.log_every=2": [],
+        }.items():
+            with self.subTest(override):
+                self.assertEqual(self.due(override), stages)
+
+    def test_the_reason_names_the_key(self):
+        table = planned(self.reproduce("--dry-run", "solver.viscosity=0.02").stdout)
+        self.assertRegex(table["dataset"], r"viscosity: .* -> .*0\.02")
+
+    def test_until_and_one_verb_at_a_time(self):
+        folder = Path(self.temporary.name) / "steps"
+        result = self.reproduce(verb="rollout", folder=folder)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("is not trained", result.stderr)
+        result = self.reproduce("--until", "train", folder=folder)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertFalse((folder / "truth").exists())
+        result = self.reproduce("--method", "gaussian", verb="rollout", folder=folder)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertTrue((folder / "rollouts/gaussian.h5").is_file())
+        self.assertFalse((folder / "rollouts/sns.h5").exists())
+        result = self.reproduce(verb="evaluate", folder=folder)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertTrue((folder / "evaluation/metrics.json").is_file())
+
+    def test_a_killed_rollout_continues_bit_for_bit(self):
+        folder = Path(self.temporary.name) / "killed"
+        self.assertEqual(self.reproduce("--until", "train", folder=folder).returncode, 0)
+        steps = "rollout.steps=3000"
+        self.assertEqual(self.reproduce("--until", "truth", steps, folder=folder).returncode, 0)
+        command = [str(SNS), "rollout", str(QUICKSTART), "--scale", "smoke", f"run.output={folder}", steps, "--method",
+                   "gaussian"]
+        # SIGTERM: a checkpoint is written and the exit code says so.
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        partial = folder / "rollouts/gaussian.h5.partial"
+        while not partial.exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        message = process.communicate()[1]
+        self.assertEqual(process.returncode, 75, message)
+        self.assertTrue((folder / "rollouts/gaussian.h5.checkpoint").exists())
+        # SIGKILL after that: the checkpoint still holds.
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        time.sleep(0.5)
+        process.kill()
+        process.wait()
+        self.assertEqual(subprocess.run(command, capture_output=True).returncode, 0)
+        with h5py.File(folder / "rollouts/gaussian.h5") as file:
+            interrupted = file["vorticity"][:]
+        (folder / "rollouts/gaussian.stage.json").unlink()
+        (folder / "rollouts/gaussian.h5").unlink()
+        self.assertEqual(subprocess.run(command, capture_output=True).returncode, 0)
+        with h5py.File(folder / "rollouts/gaussian.h5") as file:
+            np.testing.assert_array_equal(interrupted.view(np.uint32), file["vorticity"][:].view(np.uint32))
+
+    def test_shipped_weights_replace_training(self):
+        folder = Path(self.temporary.name) / "shipped"
+        weights = [f"models.{name}.weights={self.run_folder / 'models' / name}" for name in ("gaussian", "sns")]
+        result = self.reproduce(*weights, folder=folder)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertFalse((folder / "dataset").exists())
+        record = json.loads((folder / "models/sns/stage.json").read_text())
+        self.assertEqual(record["facts"]["weights"], "shipped")
+        self.assertIn("retrain=true", (folder / "report.html").read_text())
+        table = planned(self.reproduce("--dry-run", "retrain=true", *weights, folder=folder).stdout)
+        self.assertTrue(table["train/sns"].startswith("will run"))
+        result = self.reproduce(*weights, "models.sns.network.hidden=6", folder=folder)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("another network", result.stderr)
+
+    def test_bad_input_is_one_clear_line(self):
+        for override, message in {
+            "rollout.methods.sns.refinr=x": "refiner",
+            "rollout.methods.sns.refiner=gaussian": "not a model of kind sns",
+            "rollout.methods.sns.path=D": "A, B, C",
+            "rollout.methods.sns.level_floor=20": "below the refiner's 20 levels",
+            "models.sns.weights=/nowhere": "retrain=true",
+            "rollout.members=0": "positive",
+        }.items():
+            with self.subTest(override):
+                result = self.reproduce(override)
+                self.assertEqual(result.returncode, 2, result.stderr)
+                self.assertIn(message, result.stderr)
+                self.assertEqual(len(result.stderr.strip().splitlines()), 1, result.stderr)
+        self.assertEqual(sns("reproduce", QUICKSTART, "--scale", "gigantic").returncode, 2)
+        self.assertEqual(self.reproduce("--until", "breakfast").returncode, 2)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

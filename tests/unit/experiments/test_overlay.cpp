@@ -1,0 +1,69 @@
+#include "core/config.hpp"
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "experiments/overlay.hpp"
+#include "tests/support/scratch.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+namespace fs = std::filesystem;
+using Overrides = std::vector<std::string>;
+
+namespace {
+
+struct Files {
+  sns::test::ScratchFolder folder;
+  fs::path experiment = folder / "kolmogorov/example.yaml", overlay = folder / "scales/tiny.yaml";
+  Files() {
+    fs::create_directories(experiment.parent_path());
+    fs::create_directories(overlay.parent_path());
+    sns::write_text(experiment,
+                    "run: {name: example}\n"
+                    "solver: {viscosity: 0.01, grid: {points: 64}}\n"
+                    "models: {plain: {training: {schedule: {name: step, size: 10}}}}\n");
+  }
+  Overrides overrides(const std::string& text) {
+    sns::write_text(overlay, text);
+    return sns::scale_overrides(experiment, overlay);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("an overlay becomes overrides, in a run folder of its own") {
+  Files files;
+  CHECK(
+      files.overrides("solver: {grid: {points: 32}}\nevaluate: {thresholds: [0.9, 0.5]}\n") ==
+      Overrides{"solver.grid.points=32", "evaluate.thresholds=[0.9, 0.5]", "run.output=\"runs/example-tiny\""});
+  CHECK(files.overrides("run: {output: elsewhere}\n") == Overrides{"run.output=elsewhere"});
+}
+
+TEST_CASE("models and methods that the experiment does not have are left out") {
+  Files files;
+  const Overrides got = files.overrides(
+      "models: {plain: {weights: null}, sns: {weights: null}}\n"
+      "rollout: {steps: 5, methods: {sns: {level_floor: 0}}}\n");
+  CHECK(got == Overrides{"models.plain.weights=null", "rollout.steps=5", "run.output=\"runs/example-tiny\""});
+}
+
+TEST_CASE("a choice replaces the experiment's with all its settings") {
+  Files files;
+  const Overrides got = files.overrides("models: {plain: {training: {schedule: {name: cosine}}}}\n");
+  REQUIRE(got.front() == "models.plain.training.schedule={name: cosine}");
+  const sns::Config config = sns::Config::load(files.experiment, got);
+  CHECK(config.root().child("models").child("plain").child("training").child("schedule").keys() ==
+        Overrides{"name"});
+}
+
+TEST_CASE("a scale is found above the experiment; an unknown one is an error that lists them") {
+  Files files;
+  files.overrides("solver: {}\n");
+  CHECK(sns::find_scale(files.experiment, "tiny") == files.overlay);
+  CHECK(sns::find_scale(files.experiment, files.overlay.string()) == files.overlay);
+  const std::string message =
+      sns::test::message_of<sns::ConfigError>([&] { sns::find_scale(files.experiment, "huge"); });
+  CHECK(sns::test::contains(message, "have: tiny"));
+}

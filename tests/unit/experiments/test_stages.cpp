@@ -1,0 +1,172 @@
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "experiments/stages.hpp"
+#include "tests/support/scratch.hpp"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+namespace fs = std::filesystem;
+using sns::StageState;
+
+namespace {
+
+/// data -> train -> {rollout, which also waits for truth} -> report, as the experiments have it.
+struct Pipeline {
+  std::string viscosity = "viscosity: 0.01", steps = "steps: 100", floor = "floor: 8";
+  std::vector<std::string> ran;
+  bool fail_training = false;
+  std::string skipped;  ///< a stage that cannot be made here
+
+  sns::StageGraph graph(const fs::path& root) {
+    sns::StageGraph graph;
+    const auto add = [&](const std::string& name, std::vector<std::pair<std::string, std::string>> inputs,
+                         std::vector<std::string> from, std::vector<std::string> after = {}) {
+      const fs::path folder = root / name;
+      graph.add({.name = name,
+                 .record = folder / "stage.json",
+                 .outputs = {folder / "result"},
+                 .leftovers = {folder},
+                 .inputs = std::move(inputs),
+                 .built_from = std::move(from),
+                 .after = std::move(after),
+                 .run = [this, name, folder]() -> std::optional<sns::StageFacts> {
+                   if (name == skipped) return std::nullopt;
+                   ran.push_back(name);
+                   sns::write_text(folder / "partial", "half");
+                   if (name == "train" && fail_training) throw sns::Stopped("stopped");
+                   sns::write_text(folder / "result", "done");
+                   return sns::StageFacts{{"made", name}};
+                 }});
+    };
+    add("data", {{"solver", viscosity}}, {});
+    add("truth", {{"solver", viscosity}, {"rollout", floor}}, {});
+    add("train", {{"training", steps}}, {"data"});
+    add("rollout", {{"solver", viscosity}}, {"train"}, {"truth"});
+    add("report", {}, {"rollout", "truth"});
+    return graph;
+  }
+  /// Which stages a run executes.
+  std::vector<std::string> run(const fs::path& root, const std::string& target = "report") {
+    ran.clear();
+    sns::StageGraph stages = graph(root);
+    stages.run({target}, [](const sns::StageStatus&) {});
+    return ran;
+  }
+};
+
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("finished stages are not run again") {
+  const sns::test::ScratchFolder folder;
+  Pipeline pipeline;
+  CHECK(pipeline.run(folder.path()) == Names{"data", "truth", "train", "rollout", "report"});
+  CHECK(pipeline.run(folder.path()).empty());
+  const auto status = pipeline.graph(folder.path()).status("train");
+  CHECK(status.state == StageState::finished);
+  CHECK(status.facts.at("made") == "train");
+}
+
+TEST_CASE("a changed input reruns what depends on it and nothing else") {
+  const sns::test::ScratchFolder folder;
+  Pipeline pipeline;
+  pipeline.run(folder.path());
+  SUBCASE("training") {
+    pipeline.steps = "steps: 200";
+    CHECK(pipeline.graph(folder.path()).status("train").reason == "training: steps: 100 -> steps: 200");
+    CHECK(pipeline.graph(folder.path()).status("rollout").reason == "train changed");
+    CHECK(pipeline.run(folder.path()) == Names{"train", "rollout", "report"});
+  }
+  SUBCASE("a stage that is only waited for") {
+    pipeline.floor = "floor: 16";
+    CHECK(pipeline.run(folder.path()) == Names{"truth", "report"});
+  }
+  SUBCASE("the solver") {
+    pipeline.viscosity = "viscosity: 0.02";
+    CHECK(pipeline.run(folder.path()) == Names{"data", "truth", "train", "rollout", "report"});
+  }
+  SUBCASE("changing back runs again: the record holds one hash") {
+    pipeline.steps = "steps: 200";
+    pipeline.run(folder.path());
+    pipeline.steps = "steps: 100";
+    CHECK(pipeline.run(folder.path()) == Names{"train", "rollout", "report"});
+  }
+}
+
+TEST_CASE("only what the target needs is run") {
+  const sns::test::ScratchFolder folder;
+  Pipeline pipeline;
+  CHECK(pipeline.run(folder.path(), "train") == Names{"data", "train"});
+}
+
+TEST_CASE("a missing output is made again, with the same hash downstream") {
+  const sns::test::ScratchFolder folder;
+  Pipeline pipeline;
+  pipeline.run(folder.path());
+  fs::remove(folder.path() / "data" / "result");
+  CHECK(pipeline.run(folder.path()) == Names{"data"});
+}
+
+TEST_CASE("an interrupted stage keeps its files and continues; a changed one starts afresh") {
+  const sns::test::ScratchFolder folder;
+  Pipeline pipeline;
+  pipeline.fail_training = true;
+  CHECK_THROWS_AS(pipeline.run(folder.path()), sns::Stopped);
+  CHECK(pipeline.graph(folder.path()).status("train").state == StageState::interrupted);
+  CHECK(fs::exists(folder.path() / "train" / "partial"));
+  sns::write_text(folder.path() / "train" / "checkpoint", "kept");
+  pipeline.fail_training = false;
+  SUBCASE("same inputs") {
+    CHECK(pipeline.run(folder.path()) == Names{"train", "rollout", "report"});
+    CHECK(fs::exists(folder.path() / "train" / "checkpoint"));
+  }
+  SUBCASE("other inputs") {
+    pipeline.steps = "steps: 200";
+    pipeline.run(folder.path());
+    CHECK_FALSE(fs::exists(folder.path() / "train" / "checkpoint"));
+  }
+}
+
+TEST_CASE("results tell what was run and what was finished before") {
+  const sns::test::ScratchFolder folder;
+  Pipeline pipeline;
+  pipeline.run(folder.path(), "train");
+  sns::StageGraph graph = pipeline.graph(folder.path());
+  graph.run({"report"}, [](const sns::StageStatus&) {});
+  REQUIRE(graph.results().size() == 5);
+  CHECK_FALSE(graph.results()[0].seconds.has_value());
+  CHECK(graph.results()[4].seconds.has_value());
+}
+
+TEST_CASE("a stage that cannot be made here is tried again") {
+  const sns::test::ScratchFolder folder;
+  Pipeline pipeline;
+  pipeline.skipped = "report";
+  pipeline.run(folder.path());
+  pipeline.skipped.clear();
+  CHECK(pipeline.run(folder.path()) == Names{"report"});
+  CHECK(pipeline.run(folder.path()).empty());
+}
+
+TEST_CASE("a damaged record counts as missing") {
+  const sns::test::ScratchFolder folder;
+  Pipeline pipeline;
+  pipeline.run(folder.path());
+  sns::write_text(folder.path() / "report" / "stage.json", "{\"hash\": ");
+  CHECK(pipeline.run(folder.path()) == Names{"report"});
+}
+
+TEST_CASE("unknown and repeated stages are errors") {
+  sns::StageGraph graph;
+  sns::Stage a, b;
+  a.name = "a";
+  b.name = "b";
+  b.built_from = {"a"};
+  CHECK_THROWS_AS(graph.add(b), sns::Error);
+  graph.add(a);
+  CHECK_THROWS_AS(graph.add(a), sns::Error);
+  CHECK_THROWS_AS(graph.hash("c"), sns::Error);
+}
