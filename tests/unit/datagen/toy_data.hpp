@@ -18,7 +18,9 @@ namespace sns {
 struct ScratchFolder {
   ScratchFolder() {
     static int count = 0;
-    path = std::filesystem::temp_directory_path() / fmt::format("sns-test-{}-{}", getpid(), count++);
+    const std::filesystem::path memory = "/dev/shm";  // no waiting for disks
+    path = (std::filesystem::is_directory(memory) ? memory : std::filesystem::temp_directory_path()) /
+           fmt::format("sns-test-{}-{}", getpid(), count++);
     std::filesystem::create_directories(path);
   }
   ~ScratchFolder() {

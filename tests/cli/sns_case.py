@@ -1,0 +1,121 @@
+"""What the command line tests share: a small configuration and ways to run, stop and kill `sns`.
+
+The program is found through the environment variable SNS_PROGRAM (CTest sets it).
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+import h5py
+
+PROGRAM = os.environ.get("SNS_PROGRAM", "build/release/bin/sns")
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+
+CONFIG = """
+run: {name: tiny, seed: 5, output: OUTPUT, device: cpu, threads: 2}
+solver:
+  system: kolmogorov
+  grid: {points: 32, length: 6.283185307179586}
+  viscosity: 1.0e-2
+  drag: 0.1
+  forcing: {wavenumber: 4, amplitude: 1.0}
+  dealias: jaxcfd
+  advection: basdevant
+  stepper: {name: cn_rk4, dt: 0.01}
+  precision: float32
+  max_courant: 1.0
+  initial: {kind: filtered_velocity, max_velocity: 4.0, peak_wavenumber: 4}
+simulate: {members: 2, steps: 200, every: 20}
+datagen:
+  spinup_steps: 40
+  steps_per_frame: 3
+  frames: 40
+  trajectories: 6
+  samples_per_trajectory: 2
+  decorrelation_steps: 10
+  trajectories_per_file: 2
+  coarsen: {factor: 2, kind: spectral}
+  split: {train: 0.5, valid: 0.2, test: 0.3}
+"""
+
+
+class SnsCase(unittest.TestCase):
+    def setUp(self):
+        # Memory where there is some: these tests wait for no disk.
+        base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sns-cli-", dir=base))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.config = self.folder / "tiny.yaml"
+        self.config.write_text(CONFIG.replace("OUTPUT", str(self.folder / "run")))
+
+    def start(self, verb, *arguments, **environment):
+        command = [PROGRAM, verb, *map(str, arguments)]
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.folder,
+            env={**os.environ, **environment})
+
+    def sns(self, verb, *arguments, code=0, **environment):
+        """Runs to the end and checks the exit code; returns (stdout, stderr)."""
+        process = self.start(verb, *arguments, **environment)
+        out, err = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, code, f"sns {verb} {arguments}\n{out}\n{err}")
+        return out, err
+
+    def assert_one_line(self, err, *parts):
+        """Exactly one line `sns: error: ...` that holds all parts."""
+        lines = [line for line in err.splitlines() if line.startswith("sns: ")]
+        self.assertEqual(len(lines), 1, err)
+        self.assertTrue(lines[0].startswith("sns: error: "), err)
+        for part in parts:
+            self.assertIn(part, lines[0])
+
+    def run_with_kills(self, verb, *arguments, kill=signal.SIGKILL, started=None):
+        """Kills the run again and again, later each time, until it ends by itself; returns the number of kills.
+
+        `started`: a file that must exist before the first kill.
+        """
+        kills, delay = 0, 0.05
+        while True:
+            process = self.start(verb, *arguments)
+            deadline = time.monotonic() + delay
+            while process.poll() is None and (
+                time.monotonic() < deadline or (kills == 0 and started and not started.exists())
+            ):
+                time.sleep(0.005)
+            if process.poll() is None:
+                process.send_signal(kill)
+            out, err = process.communicate(timeout=120)
+            if process.returncode == 0:
+                return kills
+            expected = -signal.SIGKILL if kill == signal.SIGKILL else 75
+            self.assertEqual(process.returncode, expected, err)
+            kills += 1
+            delay *= 1.3
+            self.assertLess(kills, 60, "the run makes no progress")
+
+
+def arrays(path, prefix=""):
+    """{name: bytes} of all numeric datasets of a file outside /provenance and /checkpoint."""
+    found = {}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset) and not name.startswith(("provenance", "checkpoint")):
+            if item.dtype.kind in "fiu":
+                found[prefix + name] = item[()].tobytes()
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+    return found
+
+
+def dataset_arrays(folder):
+    found = {}
+    for path in sorted(pathlib.Path(folder).glob("data/*/*.h5")):
+        found.update(arrays(path, str(path.relative_to(folder)) + ":"))
+    return found

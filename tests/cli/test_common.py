@@ -1,0 +1,78 @@
+"""Help, version, exit codes, check, info: what all verbs have in common."""
+
+import unittest
+
+from sns_case import SnsCase
+
+VERBS = ("check", "simulate", "datagen", "verify", "train", "predict", "rollout", "evaluate", "reproduce", "info")
+
+
+class Common(SnsCase):
+    def test_help_of_every_verb_has_examples(self):
+        out, _ = self.sns("--help")
+        for verb in VERBS:
+            self.assertIn(f"\n  {verb} ", out)
+            text, _ = self.sns(verb, "--help")
+            if "not in this build" not in text:
+                self.assertIn("Example", text, verb)
+                self.assertIn(f"  sns {verb} ", text, verb)
+
+    def test_version_and_info(self):
+        self.assertRegex(self.sns("--version")[0], r"sns \d+\.\d+\.\d+")
+        out, _ = self.sns("info")
+        for word in ("HDF5", "fftw", "threads", "GPU"):
+            self.assertIn(word, out)
+
+    def test_verbs_without_libtorch_say_so(self):
+        for verb in ("train", "rollout"):
+            if "not in this build" in self.sns(verb, "--help")[0]:
+                _, err = self.sns(verb, self.config, code=2)
+                self.assert_one_line(err, "built without LibTorch", "scripts/setup")
+
+    def test_usage_errors(self):
+        self.assert_one_line(self.sns("simulat", code=2)[1])
+        self.assert_one_line(self.sns("simulate", code=2)[1], "FILE.yaml", "sns simulate --help")
+        self.assert_one_line(self.sns("simulate", "absent.yaml", code=2)[1], "absent.yaml")
+        self.assert_one_line(self.sns("simulate", self.config, "solver.viscosity", code=2)[1], "key.path=value")
+        self.assert_one_line(self.sns("datagen", self.config, "--shard", "3/3", code=2)[1], "INDEX/COUNT")
+        self.assert_one_line(self.sns("simulate", self.config, "--steps", "-5", code=2)[1], "--steps")
+
+    def test_check_runs_nothing(self):
+        out, _ = self.sns("check", self.config, "solver.viscosity=0.02")
+        for text in ("viscosity: 0.02", "32 x x 32 y", "16 x x 16 y", "steps/s", "3 train, 1 valid, 2 test", "disk"):
+            self.assertIn(text, out)
+        self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["tiny.yaml"])
+
+
+class BadConfiguration(SnsCase):
+    """Each is one line on stderr, exit code 2, and leaves no output behind."""
+
+    CASES = {
+        "misspelt key": (("solver.viscosty=1e-3",), ("viscosty", "viscosity")),
+        "misspelt block": (("solvr.viscosity=1e-3",), ("solvr", "solver")),
+        "wrong type": (("solver.viscosity=thick",), ("viscosity", "thick")),
+        "wrong type of a count": (("simulate.steps=1.5",), ("steps", "1.5")),
+        "negative viscosity": (("solver.viscosity=-1e-3",), ("viscosity", "-0.001")),
+        "odd grid": (("solver.grid.points=33",), ("points", "33")),
+        "unknown stepper": (("solver.stepper.name=cn_rk5",), ("cn_rk5", "cn_rk4")),
+        "unknown system": (("solver.system=kolmogorv",), ("kolmogorv", "kolmogorov")),
+        "coarsening that does not divide": (("simulate.coarsen={factor: 5, kind: spectral}",), ("5", "32")),
+        "empty split": (("datagen.trajectories=2",), ("trajectories",)),
+        "time step of zero": (("solver.stepper.dt=0",), ("dt",)),
+    }
+
+    def test_each(self):
+        for what, (overrides, parts) in self.CASES.items():
+            with self.subTest(what):
+                verb = "datagen" if "datagen" in overrides[0] else "simulate"
+                _, err = self.sns(verb, self.config, *overrides, code=2)
+                self.assert_one_line(err, *parts)
+                self.assertFalse((self.folder / "run").exists() and any((self.folder / "run").rglob("*.h5")))
+
+    def test_yaml_syntax_names_the_line(self):
+        self.config.write_text("run: {name: a\nsolver: [\n")
+        self.assert_one_line(self.sns("check", self.config, code=2)[1], "tiny.yaml:")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,158 @@
+"""sns datagen and verify: the same bytes whatever happens, and readable by everybody."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import unittest
+
+import h5py
+import numpy as np
+from sns_case import SOURCE, SnsCase, dataset_arrays
+
+# Long enough to be interrupted.
+LONG = ("datagen.frames=600", "datagen.spinup_steps=600", "--checkpoint-seconds", 0)
+
+
+def root_mean_square(values):
+    return np.sqrt((values**2).mean())
+
+
+class Dataset(SnsCase):
+    def test_splits_windows_and_statistics(self):
+        out, _ = self.sns("datagen", self.config)
+        self.assertIn("complete", out)
+        folder = self.folder / "run" / "dataset"
+        trajectories = {}
+        for path in sorted(folder.glob("data/*/*.h5")):
+            with h5py.File(path) as file:
+                ids = file["provenance/trajectory_id"][:]
+                self.assertEqual(file["vorticity"].shape, (len(ids), 40, 16, 16))
+                self.assertEqual(path.name, f"tiny_{ids[0]:06}.h5")
+                trajectories.setdefault(path.parent.name, set()).update(ids.tolist())
+                self.assertEqual(list(file["provenance/first_step"][:2]), [40, 40 + 40 * 3 + 10])
+        self.assertEqual(trajectories, {"train": {0, 1, 2}, "valid": {3}, "test": {4, 5}})
+        # frame 0 is the state at the end of spin-up, and frames follow every third step
+        self.sns("simulate", self.config, "-o", "a.h5", "--steps", 49, "--every", 1, "--members", 1,
+                 "simulate.coarsen={factor: 2, kind: spectral}")
+        with h5py.File(self.folder / "a.h5") as run, h5py.File(folder / "data/train/tiny_000000.h5") as data:
+            np.testing.assert_array_equal(data["vorticity"][0, :4], run["vorticity"][0, 40:50:3])
+            np.testing.assert_allclose(data["time"][:3], [0, 0.03, 0.06])
+        frames = np.concatenate([h5py.File(p)["vorticity"][:] for p in sorted(folder.glob("data/train/*.h5"))])
+        text = (folder / "stats.yaml").read_text()
+        values = [float(line.split(":")[1]) for line in text.splitlines() if line.startswith("  vorticity")]
+        delta = np.diff(frames.astype(float), axis=1)
+        frames = frames.astype(float)
+        expected = [f(a) for a in (frames, delta) for f in (np.mean, np.std, root_mean_square)]
+        np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-7)
+        out, _ = self.sns("info", folder)
+        self.assertIn("train", out)
+
+    def test_threads_shards_and_reruns_change_nothing(self):
+        self.sns("datagen", self.config, "-o", "one", "run.threads=1")
+        expected = dataset_arrays(self.folder / "one")
+        self.assertEqual(len({key.split(":")[0] for key in expected}), 4)
+        self.sns("datagen", self.config, "-o", "two", "run.threads=5")
+        self.assertEqual(dataset_arrays(self.folder / "two"), expected)
+        out, _ = self.sns("datagen", self.config, "-o", "three", "--shard", "1/2")
+        self.assertIn("2 missing", out)
+        out, _ = self.sns("datagen", self.config, "-o", "three", SLURM_ARRAY_TASK_ID="1", SLURM_ARRAY_TASK_COUNT="2",
+                          SLURM_ARRAY_TASK_MIN="1")
+        self.assertIn("complete", out)
+        self.assertEqual(dataset_arrays(self.folder / "three"), expected)
+        hashes = [json.loads((self.folder / name / "MANIFEST.jsonl").read_text().splitlines()[-1])["data_hash"]
+                  for name in ("one", "two", "three")]
+        self.assertEqual(len(set(hashes)), 1)
+        before = {p: p.stat().st_mtime_ns for p in (self.folder / "one").rglob("*")}
+        out, _ = self.sns("datagen", self.config, "-o", "one")
+        self.assertIn("4 already there", out)
+        self.assertEqual({p: p.stat().st_mtime_ns for p in (self.folder / "one").rglob("*")}, before)
+
+    def test_parallel_shards(self):
+        processes = [self.start("datagen", self.config, "-o", "a", "--shard", f"{i}/3") for i in range(3)]
+        for process in processes:
+            _, err = process.communicate(timeout=120)
+            self.assertEqual(process.returncode, 0, err)
+        self.sns("verify", "a")
+
+    def test_after_kill_and_stop(self):
+        self.sns("datagen", self.config, "-o", "whole", *LONG)
+        expected = dataset_arrays(self.folder / "whole")
+        for kill in (signal.SIGKILL, signal.SIGTERM):
+            with self.subTest(kill):
+                name = kill.name
+                kills = self.run_with_kills("datagen", self.config, "-o", name, *LONG, kill=kill,
+                                            started=self.folder / name / "partial" / "tiny_000000" / "checkpoint.h5")
+                self.assertGreater(kills, 0)
+                self.assertEqual(dataset_arrays(self.folder / name), expected)
+                self.sns("verify", name)
+
+    def test_another_configuration_is_refused(self):
+        self.sns("datagen", self.config, "-o", "a")
+        _, err = self.sns("datagen", self.config, "-o", "a", "solver.viscosity=0.02", code=2)
+        self.assert_one_line(err, "viscosity: 0.02", "--overwrite")
+        self.sns("verify", "a")
+        self.sns("datagen", self.config, "-o", "a", "solver.viscosity=0.02", "--overwrite")
+        self.sns("verify", "a")
+
+    def test_failing_trajectories(self):
+        # a velocity limit that some members meet and others do not would be fragile: all of them fail here
+        _, err = self.sns("datagen", self.config, "-o", "a", "solver.stepper.dt=0.5", code=1)
+        self.assert_one_line(err, "all trajectories", "failed")
+        self.assertIn("trajectory 0 failed at step", err)
+
+
+class Verify(SnsCase):
+    def test_a_flipped_byte_is_found(self):
+        self.sns("datagen", self.config, "-o", "a")
+        self.assertIn("intact", self.sns("verify", "a")[0])
+        path = self.folder / "a" / "data" / "test" / "tiny_000004.h5"
+        whole = path.read_bytes()
+        with h5py.File(path) as file:
+            offset = file["vorticity"].id.get_chunk_info(3).byte_offset + 1000
+        damaged = bytearray(whole)
+        damaged[offset] ^= 1
+        path.write_bytes(damaged)
+        out, err = self.sns("verify", "a", code=1)
+        self.assert_one_line(err, "tiny_000004.h5")
+        self.assertRegex(out, r"tiny_000004.h5: sample 1 frame \d+ is not what was written")
+        path.write_bytes(whole[:-100])
+        self.assert_one_line(self.sns("verify", "a", code=1)[1], "tiny_000004.h5", "bytes instead of")
+        path.unlink()
+        self.assert_one_line(self.sns("verify", "a", code=1)[1], "tiny_000004.h5", "missing")
+        self.assert_one_line(self.sns("verify", self.folder, code=1)[1], "MANIFEST.jsonl")
+        self.sns("datagen", self.config, "-o", "a")
+        self.sns("verify", "a")
+
+
+class Readers(SnsCase):
+    """The readers that other people use (scripts/check_dataset.py)."""
+
+    def check(self, folder):
+        well = SOURCE / ".venv-well" / "bin" / "python3"
+        python = str(well) if well.exists() else sys.executable
+        return subprocess.run([python, SOURCE / "scripts" / "check_dataset.py", folder], capture_output=True, text=True,
+                              env={**os.environ, "PYTHONWARNINGS": "ignore"}, timeout=120)
+
+    def test_all_readers(self):
+        self.sns("datagen", self.config, "-o", "a")
+        result = self.check(self.folder / "a")
+        print(result.stdout, file=sys.stderr)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        # The checks do notice a file that lacks an attribute.
+        path = self.folder / "a" / "data" / "valid" / "tiny_000003.h5"
+        with h5py.File(path, "a") as file:
+            del file["t0_fields"].attrs["field_names"]
+        result = self.check(self.folder / "a")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("field_names", result.stderr)
+
+    def test_compressed(self):
+        self.sns("datagen", self.config, "-o", "plain")
+        self.sns("datagen", self.config, "-o", "packed", "datagen.compression=deflate")
+        self.assertEqual(dataset_arrays(self.folder / "packed"), dataset_arrays(self.folder / "plain"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,217 @@
+"""sns simulate: initial states, output, resuming, failures."""
+
+import signal
+import subprocess
+import time
+import unittest
+
+import h5py
+import numpy as np
+import xarray
+from sns_case import SnsCase, arrays
+
+
+class Output(SnsCase):
+    def test_layout(self):
+        self.sns("simulate", self.config, "-o", "a.h5", "solver.precision=float64", "--full")
+        with h5py.File(self.folder / "a.h5") as file:
+            self.assertEqual(file["vorticity"].shape, (2, 11, 32, 32))
+            self.assertEqual(file["vorticity"].dtype, np.float64)
+            np.testing.assert_allclose(file["time"][:], 0.2 * np.arange(11))
+            # enstrophy is <vorticity^2>/2 at every frame
+            enstrophy = 0.5 * (file["vorticity"][:] ** 2).mean(axis=(2, 3))
+            np.testing.assert_allclose(file["diagnostics/enstrophy"][:], enstrophy, rtol=1e-12)
+            provenance = file["provenance"].attrs
+            for key in ("git_commit", "config_yaml", "run_seed", "fft_backend", "precision", "sns_version"):
+                self.assertIn(key, provenance)
+            self.assertIn("viscosity: 0.01", provenance["config_yaml"])
+        for engine in ("h5netcdf", "netcdf4"):
+            with xarray.open_dataset(self.folder / "a.h5", engine=engine) as data:
+                self.assertEqual(data["vorticity"].dims, ("member", "time", "x", "y"))
+
+    def test_coarse_frames_are_float32_and_keep_the_resolved_scales(self):
+        coarsen = "simulate.coarsen={factor: 2, kind: spectral}"
+        self.sns("simulate", self.config, "-o", "coarse.h5", coarsen, "--members", 1, "--steps", 20)
+        self.sns("simulate", self.config, "-o", "full.h5", "--full", "--members", 1, "--steps", 20)
+        with h5py.File(self.folder / "coarse.h5") as coarse, h5py.File(self.folder / "full.h5") as full:
+            self.assertEqual(coarse["vorticity"].shape, (1, 2, 16, 16))
+            self.assertEqual(coarse["vorticity"].dtype, np.float32)
+            fine, small = (np.fft.rfft2(f["vorticity"][0, 1].astype(float)) for f in (full, coarse))
+            np.testing.assert_allclose(small[:8, :8] * 4, fine[:8, :8], atol=1e-3 * np.abs(fine).max())
+            np.testing.assert_allclose(coarse["x"][:], full["x"][::2])
+
+    def test_members_do_not_depend_on_batch_or_threads(self):
+        self.sns("simulate", self.config, "-o", "two.h5", "run.threads=2", "--members", 3)
+        self.sns("simulate", self.config, "-o", "one.h5", "run.threads=1", "--members", 1)
+        with h5py.File(self.folder / "two.h5") as two, h5py.File(self.folder / "one.h5") as one:
+            np.testing.assert_array_equal(two["vorticity"][0], one["vorticity"][0])
+            self.assertTrue((two["vorticity"][0] != two["vorticity"][1]).any())
+
+    def test_existing_output_is_not_overwritten(self):
+        (self.folder / "a.h5").write_text("precious")
+        self.assert_one_line(self.sns("simulate", self.config, "-o", "a.h5", code=2)[1], "a.h5 exists", "--overwrite")
+        self.assertEqual((self.folder / "a.h5").read_text(), "precious")
+        self.sns("simulate", self.config, "-o", "a.h5", "--overwrite")
+
+    def test_unwritable_output(self):
+        # below a regular file: not even root can write there
+        _, err = self.sns("simulate", self.config, "-o", self.config / "a.h5", code=1)
+        self.assert_one_line(err, "tiny.yaml")
+        _, err = self.sns("datagen", self.config, "-o", self.config / "set", code=1)
+        self.assert_one_line(err, "tiny.yaml")
+
+
+class Initial(SnsCase):
+    def write(self, name, values):
+        with h5py.File(self.folder / "in.h5", "a") as file:
+            file[name] = values
+        return f"in.h5:/{name}"
+
+    def states(self, *shape):
+        x = np.arange(32) * 2 * np.pi / 32
+        wave = np.cos(x)[:, None] + np.sin(2 * x)[None, :]
+        return np.broadcast_to(wave, (*shape, 32, 32)).copy()
+
+    def test_given_states_are_frame_zero(self):
+        for name, values in (("one", self.states()), ("several", self.states(3).astype("f4"))):
+            address = self.write(name, values)
+            # without `members` in the file the number of states decides
+            text = self.config.read_text().replace("members: 2, ", "")
+            self.config.write_text(text)
+            self.sns("simulate", self.config, "-o", name + ".h5", "--initial", address, "--full",
+                     "solver.precision=float64", "--steps", 20)
+            with h5py.File(self.folder / f"{name}.h5") as file:
+                expected = values if values.ndim == 3 else values[None]
+                np.testing.assert_allclose(file["vorticity"][:, 0], expected, atol=1e-12)
+                self.assertEqual(file["provenance"].attrs["initial"], address)
+
+    def test_bad_states(self):
+        nan = self.states(2)
+        nan[1, 3, 4] = np.nan
+        good = self.write("good", self.states(2))
+        truncated = self.folder / "truncated.h5"
+        truncated.write_bytes((self.folder / "in.h5").read_bytes()[:3000])
+        (self.folder / "text.h5").write_text("not HDF5")
+        cases = {
+            "missing file": ("absent.h5:/w", ("absent.h5",)),
+            "missing dataset": ("in.h5:/w", ("in.h5", "/w")),
+            "no path": ("in.h5", ("FILE", "in.h5")),
+            "a group": ("in.h5:/", ("in.h5",)),
+            "truncated": ("truncated.h5:/good", ("truncated.h5",)),
+            "not HDF5": ("text.h5:/good", ("text.h5",)),
+            "wrong grid": (self.write("grid", np.zeros((2, 16, 16))), ("(2, 16, 16)", "(32, 32)")),
+            "wrong rank": (self.write("rank", np.zeros(32)), ("(32)", "(32, 32)")),
+            "too many axes": (self.write("axes", np.zeros((1, 1, 32, 32))), ("(1, 1, 32, 32)",)),
+            "wrong type": (self.write("type", np.zeros((2, 32, 32), int)), ("int64", "float32 or float64")),
+            "NaN": (self.write("nan", nan), ("not finite", "(1, 3, 4)")),
+            "other number of members": (good, ("2 initial states", "3 members")),
+        }
+        for what, (address, parts) in cases.items():
+            with self.subTest(what):
+                code = 2 if what in ("no path", "other number of members") else 1
+                extra = ("--members", 3) if what == "other number of members" else ()
+                _, err = self.sns("simulate", self.config, "-o", "a.h5", "--initial", address, *extra, code=code)
+                self.assert_one_line(err, *parts)
+                self.assertFalse((self.folder / "a.h5").exists())
+
+
+class Failures(SnsCase):
+    def test_a_time_step_that_breaks_cfl(self):
+        _, err = self.sns("simulate", self.config, "-o", "a.h5", "solver.stepper.dt=0.5", "--members", 1, code=1)
+        self.assert_one_line(err, "member 0", "step", "time", "a.h5")
+        with h5py.File(self.folder / "a.h5") as file:
+            self.assertGreaterEqual(file["provenance/failed_step"][0], 0)
+            self.assertTrue(np.isfinite(file["vorticity"][0, 0]).all())
+
+    def test_the_other_members_go_on(self):
+        # one member with a velocity that is far beyond the limit
+        x = np.arange(32) * 2 * np.pi / 32
+        states = np.stack([np.cos(x)[:, None] * amplitude + np.sin(x)[None, :] for amplitude in (1, 1e4)])
+        with h5py.File(self.folder / "in.h5", "w") as file:
+            file["w"] = states
+        _, err = self.sns("simulate", self.config, "-o", "a.h5", "--initial", "in.h5:/w")
+        self.assertIn("member 1 failed", err)
+        with h5py.File(self.folder / "a.h5") as file:
+            self.assertEqual(file["provenance/failed_step"][0], -1)
+            self.assertGreaterEqual(file["provenance/failed_step"][1], 0)
+            self.assertTrue(np.isfinite(file["vorticity"][0]).all())
+            self.assertTrue(np.isnan(file["vorticity"][1, -1]).all())
+
+
+class Resume(SnsCase):
+    LENGTH = ("--steps", 6000, "--every", 50, "--checkpoint-seconds", 0)
+
+    def setUp(self):
+        super().setUp()
+        self.sns("simulate", self.config, "-o", "whole.h5", *self.LENGTH)
+        self.expected = arrays(self.folder / "whole.h5")
+        self.checkpoint = self.folder / "a.h5.partial" / "checkpoint.h5"
+
+    def test_after_kill(self):
+        kills = self.run_with_kills("simulate", self.config, "-o", "a.h5", "--resume", *self.LENGTH,
+                                    started=self.checkpoint)
+        self.assertGreater(kills, 0)
+        self.assertEqual(arrays(self.folder / "a.h5"), self.expected)
+        self.assertFalse((self.folder / "a.h5.partial").exists())
+
+    def test_after_stop(self):
+        kills = self.run_with_kills("simulate", self.config, "-o", "a.h5", "--resume", *self.LENGTH,
+                                    kill=signal.SIGTERM, started=self.checkpoint)
+        self.assertGreater(kills, 0)
+        self.assertEqual(arrays(self.folder / "a.h5"), self.expected)
+
+    def test_time_budget_and_refusals(self):
+        long = ("--steps", 10_000_000, "--every", 100_000)
+        _, err = self.sns("simulate", self.config, "-o", "b.h5", *long, "--time-budget", 0.3, code=75)
+        self.assertIn("--resume", err)
+        self.assertFalse((self.folder / "b.h5").exists())
+        self.assert_one_line(self.sns("simulate", self.config, "-o", "b.h5", *long, code=2)[1], "interrupted run")
+        _, err = self.sns("simulate", self.config, "-o", "b.h5", *long, "solver.viscosity=0.02", "--resume", code=2)
+        self.assertIn("another", err)
+        self.assertTrue((self.folder / "b.h5.partial" / "checkpoint.h5").exists())
+
+    def test_lengthening(self):
+        self.sns("simulate", self.config, "-o", "a.h5", "--steps", 3010, "--every", 50)
+        self.sns("simulate", self.config, "-o", "a.h5", "--resume", *self.LENGTH)
+        self.assertEqual(arrays(self.folder / "a.h5"), self.expected)
+
+
+class FullDisk(SnsCase):
+    def setUp(self):
+        super().setUp()
+        self.disk = self.folder / "disk"
+        self.disk.mkdir()
+        mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", self.disk], capture_output=True)
+        if mount.returncode != 0:
+            self.skipTest("no right to mount a small tmpfs")
+        self.addCleanup(subprocess.run, ["umount", "-l", self.disk])
+
+    def test_too_small_from_the_start(self):
+        _, err = self.sns("simulate", self.config, "-o", self.disk / "a.h5", "--steps", 4000, "--every", 1, code=1)
+        self.assert_one_line(err, "not enough disk space", str(self.disk))
+        _, err = self.sns("datagen", self.config, "-o", self.disk / "set", "datagen.frames=4000", code=1)
+        self.assert_one_line(err, "not enough disk space")
+
+    def test_filled_by_another_while_running(self):
+        length = ("--steps", 40_000, "--every", 200, "--checkpoint-seconds", 0)  # 1.6 MB
+        self.sns("simulate", self.config, "-o", "whole.h5", *length)
+        process = self.start("simulate", self.config, "-o", self.disk / "a.h5", *length)
+        while process.poll() is None and not (self.disk / "a.h5.partial" / "checkpoint.h5").exists():
+            time.sleep(0.002)
+        filler = self.disk / "filler"
+        with open(filler, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError:
+                pass
+        _, err = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 1, err)
+        self.assertEqual(len([line for line in err.splitlines() if line.startswith("sns: error:")]), 1, err)
+        filler.unlink()
+        self.sns("simulate", self.config, "-o", self.disk / "a.h5", "--resume", *length)
+        self.assertEqual(arrays(self.disk / "a.h5"), arrays(self.folder / "whole.h5"))
+
+
+if __name__ == "__main__":
+    unittest.main()
