@@ -163,7 +163,8 @@ std::string show(const Estimate& estimate, metrics::Better better) {
     return fmt::format("{:.3g}", v);
   };
   if (std::isnan(estimate.value)) return "-";
-  if (std::isnan(estimate.low)) return one(estimate.value);
+  if (std::isnan(estimate.low) || (std::isinf(estimate.value) && estimate.low == estimate.high))
+    return one(estimate.value);
   return fmt::format("{} [{}, {}]", one(estimate.value), one(estimate.low), one(estimate.high));
 }
 

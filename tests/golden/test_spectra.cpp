@@ -1,0 +1,38 @@
+// The spectrum of the SNS paper's figures, computed by the reference's binning.
+#include "core/hdf5.hpp"
+#include "experiments/metrics/frame_diagnostics.hpp"
+#include "tests/support/metric_tolerances.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <numbers>
+#include <span>
+
+using namespace sns;
+
+TEST_CASE("the paper's kinetic-energy spectrum") {
+  const auto file = h5::File::open_read(std::filesystem::path(SNS_SOURCE_DIR) / "tests/golden/data/spectra.h5");
+  const auto omega = file.dataset("kolmogorov/omega");
+  const auto fields = omega.read<float>();
+  const auto k = file.dataset("kolmogorov/k").read<double>(),
+             expected = file.dataset("kolmogorov/E").read<double>();
+  const std::size_t samples = omega.shape()[0], pixels = 64 * 64;
+  for (const double scale : {1.0, 2.5}) {
+    metrics::FrameDiagnostics diagnostics(64, 2 * std::numbers::pi, metrics::SpectrumKind::paper, scale);
+    REQUIRE(diagnostics.wavenumbers().size() == k.size());
+    std::vector<double> spectrum(k.size());
+    for (std::size_t s = 0; s < samples; ++s) {
+      diagnostics.measure(std::span(fields).subspan(s * pixels, pixels), spectrum);
+      const auto reference = std::span(expected).subspan(s * k.size(), k.size());
+      const double largest = *std::max_element(reference.begin(), reference.end());
+      for (std::size_t i = 0; i < k.size(); ++i) {
+        CHECK(diagnostics.wavenumbers()[i] == doctest::Approx(k[i]).epsilon(1e-12));
+        CHECK(std::abs(std::sqrt(spectrum[i]) * scale - std::sqrt(reference[i])) <
+              tolerance::kSpectrumAmplitude * std::sqrt(largest));
+      }
+    }
+  }
+}

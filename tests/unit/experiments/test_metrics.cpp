@@ -1,0 +1,304 @@
+#include "core/random.hpp"
+#include "experiments/metrics/autocorrelation.hpp"
+#include "experiments/metrics/distribution.hpp"
+#include "experiments/metrics/member_record.hpp"
+#include "experiments/metrics/spectrum_error.hpp"
+#include "experiments/metrics/statistics.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+using namespace sns;
+using namespace sns::metrics;
+using doctest::Approx;
+
+namespace {
+
+constexpr double kInfinite = std::numeric_limits<double>::infinity();
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+std::vector<float> noise(std::size_t count, std::uint64_t id, float scale = 1, float shift = 0) {
+  RandomStream random(11, Purpose::validation, id);
+  std::vector<float> values(count);
+  random.fill_normal(values);
+  for (float& v : values) v = scale * v + shift;
+  return values;
+}
+
+/// w = amplitude cos(kx x + ky y) on n x n points.
+std::vector<float> wave(int n, int kx, int ky, double amplitude) {
+  std::vector<float> field;
+  for (int i = 0; i < n; ++i)
+    for (int j = 0; j < n; ++j)
+      field.push_back(static_cast<float>(amplitude * std::cos(2 * std::numbers::pi * (kx * i + ky * j) / n)));
+  return field;
+}
+
+double sum(const std::vector<double>& values) {
+  double total = 0;
+  for (const double v : values) total += v;
+  return total;
+}
+
+}  // namespace
+
+TEST_CASE("order statistics treat infinities as values and refuse NaN") {
+  CHECK(median({3, 1, 2}) == 2);
+  CHECK(median({4, 1, 2, 3}) == 2.5);
+  CHECK(quantile({0, 10}, 0.25) == 2.5);
+  CHECK(median({1, kInfinite, kInfinite}) == kInfinite);
+  CHECK(median({1, 2, kInfinite}) == 2);
+  CHECK(median({1, 2, kInfinite, kInfinite}) == kInfinite);
+  CHECK(quantile({1, kInfinite, kInfinite, kInfinite}, 0.9) == kInfinite);
+  CHECK(std::isnan(median({})));
+  CHECK(std::isnan(median({1, std::nan("")})));
+  CHECK(slope(std::vector<double>{0, 1, 2}, std::vector<double>{1, 3, 5}) == Approx(2));
+  CHECK(std::isnan(slope(std::vector<double>{1}, std::vector<double>{1})));
+  CHECK(normal_quantile(0.975) == Approx(1.959963985).epsilon(1e-8));
+}
+
+TEST_CASE("the bootstrap interval of a mean is the normal one for many members") {
+  const auto sample = noise(400, 1);
+  const std::vector<double> values(sample.begin(), sample.end());
+  const Bootstrap bootstrap(3, 400, 4000, 0.95);
+  const auto estimate = bootstrap.estimate([&](std::span<const int> drawn) {
+    double total = 0;
+    for (const int i : drawn) total += values[static_cast<std::size_t>(i)];
+    return total / static_cast<double>(drawn.size());
+  });
+  const double half = 1.96 / std::sqrt(400.0);
+  CHECK(estimate.value == Approx(mean(values)));
+  CHECK(estimate.value - estimate.low == Approx(half).epsilon(0.12));
+  CHECK(estimate.high - estimate.value == Approx(half).epsilon(0.12));
+}
+
+TEST_CASE("bootstrap draws depend on seed and members alone") {
+  const std::vector<double> values{1, 5, 2, 8, 3};
+  const auto a = Bootstrap(7, 5, 500, 0.9).of_median(values), b = Bootstrap(7, 5, 500, 0.9).of_median(values);
+  CHECK(a.low == b.low);
+  CHECK(a.high == b.high);
+  CHECK(a.low < a.value);
+  CHECK(a.high > a.value);
+  CHECK(Bootstrap(7, 3, 500, 0.95).of_median(std::vector<double>{1, 2, kInfinite}).high == kInfinite);
+}
+
+TEST_CASE("the interval of a share keeps its width at 0 and 1") {
+  const Bootstrap bootstrap(1, 8, 10, 0.95);
+  const auto all = bootstrap.of_share(std::vector<double>(8, 1.0));
+  CHECK(all.value == 1);
+  CHECK(all.high == 1);
+  CHECK(all.low == Approx(8 / (8 + 1.959964 * 1.959964)).epsilon(1e-6));
+  CHECK(bootstrap.of_share(std::vector<double>(8, 0.0)).high == Approx(1 - all.low));
+}
+
+TEST_CASE("W1 from the streamed distribution equals W1 from sorted samples") {
+  const std::size_t count = 20000;
+  auto x = noise(count, 2, 3.0F, 0.5F), y = noise(count, 3, 3.9F, 0.9F);
+  y[0] = 400;  // far beyond the grid: enters by its excess
+  Distribution a(0.5, 3), b(0.5, 3);
+  a.add(std::span(x).first(count / 2));
+  Distribution rest(0.5, 3);
+  rest.add(std::span(x).subspan(count / 2));
+  a.add(rest);
+  b.add(y);
+  std::sort(x.begin(), x.end());
+  std::sort(y.begin(), y.end());
+  double exact = 0;
+  for (std::size_t i = 0; i < count; ++i)
+    exact += std::abs(static_cast<double>(x[i]) - static_cast<double>(y[i]));
+  exact /= 3 * static_cast<double>(count);
+  CHECK(wasserstein1(a, b) == Approx(exact).epsilon(1e-3));
+  CHECK(wasserstein1(a, b) == wasserstein1(b, a));
+  CHECK(wasserstein1(a, a) == 0);
+  CHECK(wasserstein1(a, Distribution(0.5, 3)) == kInfinite);
+  const auto density = a.density(512);
+  CHECK(sum(density) * 32 / 512 == Approx(1).epsilon(1e-9));
+}
+
+TEST_CASE("a shift of the distribution is its W1") {
+  const auto x = noise(5000, 4);
+  auto y = x;
+  for (float& v : y) v += 0.25F;
+  Distribution a(0, 1), b(0, 1);
+  a.add(x);
+  b.add(y);
+  CHECK(wasserstein1(a, b) == Approx(0.25).epsilon(1e-4));
+}
+
+TEST_CASE("streamed autocorrelation equals the direct double loop") {
+  const std::size_t pixels = 50;
+  const int lags = 6, frames = 25;
+  std::vector<std::vector<float>> x;
+  Autocorrelation streamed(pixels, lags);
+  for (int t = 0; t < frames; ++t) {
+    // The offset would dominate every product if spatial means were not removed.
+    auto frame = noise(pixels, 10 + static_cast<std::uint64_t>(t), 1, 100);
+    if (t > 0)
+      for (std::size_t i = 0; i < pixels; ++i) frame[i] = 0.8F * x.back()[i] + 0.2F * frame[i];
+    x.push_back(frame);
+    streamed.add(frame, t != 9);
+  }
+  const auto unit = [&](int t) {
+    std::vector<double> v(x[static_cast<std::size_t>(t)].begin(), x[static_cast<std::size_t>(t)].end());
+    const double m = mean(v);
+    double norm = 0;
+    for (double& e : v) e -= m;
+    for (const double e : v) norm += e * e;
+    for (double& e : v) e /= std::sqrt(norm);
+    return v;
+  };
+  const auto curve = streamed.result();
+  REQUIRE(curve.size() == lags + 1);
+  for (int lag = 0; lag <= lags; ++lag) {
+    double total = 0;
+    int pairs = 0;
+    for (int t = 0; t + lag < frames; ++t) {
+      if (t == 9 || t + lag == 9) continue;
+      const auto a = unit(t), b = unit(t + lag);
+      for (std::size_t i = 0; i < pixels; ++i) total += a[i] * b[i];
+      ++pairs;
+    }
+    CHECK(curve[static_cast<std::size_t>(lag)] == Approx(total / pairs).epsilon(1e-5));
+  }
+}
+
+TEST_CASE("the error of C(tau) is taken up to truth's first zero") {
+  const std::vector<double> truth{1, 0.5, -0.5, -1}, curve{1, 0.7, -0.1, 5};
+  CHECK(first_crossing(truth, 0) == Approx(1.5));
+  CHECK(first_crossing(std::vector<double>{1, 0.9, 0.8}, 0) == 2);
+  CHECK(autocorrelation_error(curve, truth) == Approx((0.2 + 0.4) / 3));
+  CHECK(autocorrelation_error(std::vector<double>{1, std::nan(""), 0, 0}, truth) == kInfinite);
+}
+
+TEST_CASE("spectrum error, bias and mask") {
+  std::vector<double> k, truth, twice;
+  for (int i = 1; i <= 12; ++i) {
+    k.push_back(i);
+    truth.push_back(std::pow(i, -3.0));
+    twice.push_back(truth.back() * std::exp(i <= 4 ? -0.3 : 0.3));
+  }
+  const auto mask = make_mask(k, truth, 11, 1, 0);
+  CHECK(mask.bins.size() == 11);  // 12 is beyond what the grid resolves
+  CHECK(make_mask(k, truth, 11, 3, 6).bins == std::vector<std::size_t>{2, 3, 4, 5});
+  CHECK(spectrum_error(truth, truth, mask) == 0);
+  CHECK(spectrum_error(twice, truth, mask) == Approx(0.3));
+  CHECK(log_bias(twice, truth, mask, 0, 3) == Approx(-0.3));
+  CHECK(log_bias(twice, truth, mask, 2, 3) == Approx(0.3));
+  const auto [first, last] = band(k, mask, 2, 3);
+  CHECK(first == 8);
+  CHECK(last == 11);
+  twice[5] = 0;
+  CHECK(spectrum_error(twice, truth, mask) == kInfinite);
+  twice[5] = std::nan("");
+  CHECK(spectrum_error(twice, truth, mask) == kInfinite);
+
+  truth[7] = 1e-20;  // nothing but rounding there
+  const auto bins = make_mask(k, truth, 11, 1, 0).bins;
+  CHECK(std::find(bins.begin(), bins.end(), 7U) == bins.end());
+  CHECK_THROWS_WITH(make_mask(k, truth, 11, 20, 0), doctest::Contains("evaluate.first_shell 20"));
+}
+
+TEST_CASE("energy, enstrophy and shells of a single wave") {
+  const int n = 32, kx = -3, ky = 4;
+  const double amplitude = 1.7, length = 4.0, unit = 2 * std::numbers::pi / length, wavenumber = 5 * unit;
+  FrameDiagnostics diagnostics(n, length, SpectrumKind::shells, 1);
+  std::vector<double> spectrum(diagnostics.wavenumbers().size());
+  const auto values = diagnostics.measure(wave(n, kx, ky, amplitude), spectrum);
+  CHECK(values.enstrophy == Approx(amplitude * amplitude / 4).epsilon(1e-6));
+  CHECK(values.energy == Approx(amplitude * amplitude / (4 * wavenumber * wavenumber)).epsilon(1e-6));
+  CHECK(diagnostics.wavenumbers()[4] == Approx(wavenumber));
+  CHECK(spectrum[4] == Approx(values.energy).epsilon(1e-6));
+  CHECK(sum(spectrum) == Approx(values.energy).epsilon(1e-6));
+  CHECK(diagnostics.resolved_wavenumber() == Approx(15 * unit));
+}
+
+TEST_CASE("windows cover all frames after the first") {
+  const auto windows = make_windows(1001, 250);
+  REQUIRE(windows.size() == 4);
+  CHECK(windows[0].first == 1);
+  CHECK(windows[0].last == 250);
+  CHECK(windows[3].last == 1000);
+  CHECK(make_windows(1101, 250).back().last == 1100);
+  CHECK(make_windows(1101, 250).size() == 4);
+  CHECK(make_windows(11, 250).size() == 1);
+  CHECK(series_stride(2000) == 1);
+  CHECK((1'000'000 + series_stride(1'000'000) - 1) / series_stride(1'000'000) <= kSeriesPoints);
+}
+
+namespace {
+
+RecordSettings settings_for(std::int64_t frames) {
+  RecordSettings settings;
+  settings.frames = frames;
+  settings.window = 10;
+  settings.interval = 0.5;
+  settings.lags = 4;
+  settings.correlation_thresholds = {0.9, 0.5};
+  settings.yardstick = {0, 1, {0.1, 0.2}, {0.2, 0.3}};
+  return settings;
+}
+
+constexpr int kPoints = 16;
+
+/// Energy of wave(kPoints, 1, 0, a): a^2 / 4, and the same enstrophy.
+MemberRecord run(const std::vector<double>& amplitudes, std::int64_t nan_from = 1'000'000,
+                 bool paired = false) {
+  const auto frames = static_cast<std::int64_t>(amplitudes.size());
+  MemberRecorder recorder(settings_for(frames),
+                          FrameDiagnostics(kPoints, 2 * std::numbers::pi, SpectrumKind::shells, 1));
+  for (std::int64_t t = 0; t < frames; ++t) {
+    auto frame = wave(kPoints, 1, 0, amplitudes[static_cast<std::size_t>(t)]);
+    const auto truth = wave(kPoints, 1, 0, 0.9);
+    if (t >= nan_from) frame[3] = kNan;
+    recorder.add(frame, paired ? std::span<const float>(truth) : std::span<const float>());
+  }
+  return recorder.finish();
+}
+
+}  // namespace
+
+TEST_CASE("a steady member within truth's range is stable, and frozen in its rate") {
+  const auto record = run(std::vector<double>(21, 0.9));
+  CHECK(record.first_unstable == -1);
+  CHECK(record.first_nonfinite == -1);
+  REQUIRE(record.windows.size() == 2);
+  CHECK(record.windows[1].whole());
+  CHECK(record.windows[1].rate == 0);
+  CHECK(record.windows[1].energy == Approx(0.81 / 4).epsilon(1e-6));
+  CHECK(record.windows[1].spectrum[0] == Approx(0.81 / 4).epsilon(1e-6));
+  CHECK(record.autocorrelation[3] == Approx(1).epsilon(1e-5));
+}
+
+TEST_CASE("a member is unstable from the first frame beyond the range, and its loss is counted") {
+  std::vector<double> amplitudes(31, 0.9);
+  for (std::size_t t = 14; t < amplitudes.size(); ++t) amplitudes[t] = 1.7;  // energy 0.72 > 2 x 0.2
+  const auto record = run(amplitudes, 25);
+  CHECK(record.first_unstable == 14);
+  CHECK(record.first_nonfinite == 25);
+  CHECK(record.windows[0].whole());
+  CHECK_FALSE(record.windows[2].whole());
+  CHECK(record.windows[2].finite == 4);
+  CHECK(record.windows[2].energy == Approx(1.7 * 1.7 / 4).epsilon(1e-6));
+  CHECK(record.late.count() == 4 * kPoints * kPoints);
+  std::vector<double> weak(21, 0.9);
+  weak[7] = 0.4;  // energy 0.04 < 0.1 / 2
+  CHECK(run(weak).first_unstable == 7);
+}
+
+TEST_CASE("rate of change, nRMSE and correlation time against the paired truth") {
+  std::vector<double> amplitudes;
+  for (int t = 0; t < 21; ++t) amplitudes.push_back(0.9 + 0.01 * t);
+  const auto record = run(amplitudes, 15, true);
+  double mean_of_wave = 0;
+  for (const float v : wave(kPoints, 1, 0, 1))
+    mean_of_wave += std::abs(static_cast<double>(v)) / (kPoints * kPoints);
+  CHECK(record.windows[0].rate == Approx(0.01 * mean_of_wave / 0.5).epsilon(1e-4));
+  CHECK(record.paired_nrmse[10] == Approx(0.1 / std::numbers::sqrt2).epsilon(1e-4));
+  CHECK(record.paired_correlation[10] == Approx(1));
+  CHECK(record.correlation_time[0] == 15 * 0.5);  // NaN is no correlation
+  CHECK(run(amplitudes, 1000, true).correlation_time[0] == kInfinite);
+}
