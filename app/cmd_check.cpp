@@ -99,7 +99,7 @@ void run_check(const ConfigArguments& arguments) {
   const double speed = measure_speed(*source.make(members));
   fmt::print("  speed            {:.4g} steps/s in a batch of {} members (measured now)\n", speed, members);
   print_simulation(simulation, info, speed);
-  print_data_set(data, info, speed, run.threads);
+  if (config.root().has("datagen")) print_data_set(data, info, speed, run.threads);
 }
 
 }  // namespace

@@ -196,6 +196,11 @@ class Generator {
     std::int64_t taken = 0;
     for (auto it = pending.begin(); it != pending.end();) {
       if (!jobs.empty() && taken + it->count > members) break;
+      find_record(*it);  // another process may have made it since
+      if (records_.contains(it->first)) {
+        it = pending.erase(it);
+        continue;
+      }
       std::unique_ptr<GroupJob> job;
       try {
         job = std::make_unique<GroupJob>(plan_, *it, work_path(*it), identity_hash_, frame_bytes(plan_, info_));
@@ -204,7 +209,7 @@ class Generator {
         it = pending.erase(it);
         continue;
       }
-      find_record(*it);  // it may have been finished since
+      find_record(*it);  // or finished it just before the lock was taken
       if (records_.contains(it->first)) {
         job.reset();
         fs::remove_all(work_path(*it));

@@ -75,8 +75,7 @@ class Simulation {
   /// False if the output is there already, complete.
   bool claim_output() {
     if (options_.overwrite) {
-      fs::remove(options_.output);
-      fs::remove_all(work_);
+      fs::remove_all(work_);  // the output itself is replaced when the new one is complete
       return true;
     }
     const bool finished = fs::exists(options_.output), begun = fs::exists(work_ / "checkpoint.h5");

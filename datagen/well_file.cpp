@@ -212,7 +212,7 @@ std::vector<std::uint64_t> copy_frames(const WellFileInput& input, const FrameLo
 }
 
 void write_sample_provenance(h5::Group& group, const WellFileInput& input, const std::vector<Sample>& samples,
-                             h5::Dataset& sample_scale, const std::vector<std::uint64_t>& hashes) {
+                             const std::vector<h5::Dataset>& scales, const std::vector<std::uint64_t>& hashes) {
   std::vector<std::uint64_t> seeds(samples.size(), input.plan.seed);
   std::vector<std::int64_t> ids, steps;
   std::vector<std::int32_t> windows;
@@ -225,14 +225,16 @@ void write_sample_provenance(h5::Group& group, const WellFileInput& input, const
     steps.push_back(input.plan.step_of(s.window * input.plan.frames));
   }
   const h5::Shape shape{samples.size()};
-  const auto attach = [&](h5::Dataset dataset) { dataset.attach_scale(0, sample_scale); };
+  const auto attach = [&](h5::Dataset dataset) { dataset.attach_scale(0, scales[0]); };
   attach(group.write<std::uint64_t>("seed", shape, seeds));
   attach(group.write<std::int64_t>("trajectory_id", shape, ids));
   attach(group.write<std::int32_t>("window", shape, windows));
   attach(group.write<std::int64_t>("first_step", shape, steps));
   attach(group.write<float>("wall_s", shape, walls));
-  attach(group.write<std::uint64_t>("frame_hash",
-                                    {samples.size(), static_cast<std::uint64_t>(input.plan.frames)}, hashes));
+  h5::Dataset hash_dataset = group.write<std::uint64_t>(
+      "frame_hash", {samples.size(), static_cast<std::uint64_t>(input.plan.frames)}, hashes);
+  hash_dataset.attach_scale(0, scales[0]);
+  hash_dataset.attach_scale(1, scales[1]);
   group.set_attribute("coarsening", name(input.plan.coarsen.kind));
 
   std::vector<std::int64_t> failed_ids, failed_steps;
@@ -276,7 +278,7 @@ void write_well_file(const std::filesystem::path& path, const WellFileInput& inp
   auto fields = create_fields(file, input, axes, scales, samples.size(), chunk);
   h5::Group provenance = write_provenance(file, input.info, input.identity, input.plan.seed);
   const auto hashes = copy_frames(input, log, samples, fields, axes, chunk);
-  write_sample_provenance(provenance, input, samples, scales.front(), hashes);
+  write_sample_provenance(provenance, input, samples, scales, hashes);
   file.flush();
   const std::vector<std::uint8_t> complete(samples.size(), 1);
   provenance.write<std::uint8_t>("complete", {complete.size()}, complete).attach_scale(0, scales.front());

@@ -52,7 +52,7 @@ class BadConfiguration(SnsCase):
         "misspelt block": (("solvr.viscosity=1e-3",), ("solvr", "solver")),
         "wrong type": (("solver.viscosity=thick",), ("viscosity", "thick")),
         "wrong type of a count": (("simulate.steps=1.5",), ("steps", "1.5")),
-        "negative viscosity": (("solver.viscosity=-1e-3",), ("viscosity", "-0.001")),
+        "negative viscosity": (("solver.viscosity=-1e-3",), ("viscosity", "-1e-3")),
         "odd grid": (("solver.grid.points=33",), ("points", "33")),
         "unknown stepper": (("solver.stepper.name=cn_rk5",), ("cn_rk5", "cn_rk4")),
         "unknown system": (("solver.system=kolmogorv",), ("kolmogorv", "kolmogorov")),

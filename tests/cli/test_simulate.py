@@ -89,6 +89,7 @@ class Initial(SnsCase):
         nan = self.states(2)
         nan[1, 3, 4] = np.nan
         good = self.write("good", self.states(2))
+        self.write("folder/inside", self.states(2))
         truncated = self.folder / "truncated.h5"
         truncated.write_bytes((self.folder / "in.h5").read_bytes()[:3000])
         (self.folder / "text.h5").write_text("not HDF5")
@@ -96,7 +97,7 @@ class Initial(SnsCase):
             "missing file": ("absent.h5:/w", ("absent.h5",)),
             "missing dataset": ("in.h5:/w", ("in.h5", "/w")),
             "no path": ("in.h5", ("FILE", "in.h5")),
-            "a group": ("in.h5:/", ("in.h5",)),
+            "a group": ("in.h5:/folder", ("folder", "group")),
             "truncated": ("truncated.h5:/good", ("truncated.h5",)),
             "not HDF5": ("text.h5:/good", ("text.h5",)),
             "wrong grid": (self.write("grid", np.zeros((2, 16, 16))), ("(2, 16, 16)", "(32, 32)")),
@@ -116,20 +117,31 @@ class Initial(SnsCase):
 
 
 class Failures(SnsCase):
+    # Accelerates the flow from rest beyond the CFL limit of speed 19.6 within some 70 steps.
+    STORM = ("solver.forcing.amplitude=30",)
+
     def test_a_time_step_that_breaks_cfl(self):
-        _, err = self.sns("simulate", self.config, "-o", "a.h5", "solver.stepper.dt=0.5", "--members", 1, code=1)
-        self.assert_one_line(err, "member 0", "step", "time", "a.h5")
+        for verb in ("simulate", "datagen"):
+            _, err = self.sns(verb, self.config, "-o", "a.h5", "solver.stepper.dt=0.5", code=1)
+            self.assert_one_line(err, "stepper.dt = 0.5", "CFL", "dt <= 0.05")
+            self.assertFalse((self.folder / "a.h5").is_file())
+
+    def test_cfl_is_broken_on_the_way(self):
+        _, err = self.sns("simulate", self.config, "-o", "a.h5", *self.STORM, "--members", 1, "--every", 5, code=1)
+        self.assert_one_line(err, "member 0 failed at step", "time", "a.h5")
         with h5py.File(self.folder / "a.h5") as file:
-            self.assertGreaterEqual(file["provenance/failed_step"][0], 0)
-            self.assertTrue(np.isfinite(file["vorticity"][0, 0]).all())
+            step = file["provenance/failed_step"][0]
+            self.assertTrue(10 < step < 200)
+            self.assertTrue(np.isfinite(file["vorticity"][0, : (step - 1) // 5]).all())
 
     def test_the_other_members_go_on(self):
-        # one member with a velocity that is far beyond the limit
         x = np.arange(32) * 2 * np.pi / 32
-        states = np.stack([np.cos(x)[:, None] * amplitude + np.sin(x)[None, :] for amplitude in (1, 1e4)])
+        # The second member is close to the limit from the start.
+        states = np.stack([np.cos(x)[:, None] * speed + np.sin(x)[None, :] for speed in (1, 19)])
         with h5py.File(self.folder / "in.h5", "w") as file:
             file["w"] = states
-        _, err = self.sns("simulate", self.config, "-o", "a.h5", "--initial", "in.h5:/w")
+        _, err = self.sns("simulate", self.config, "-o", "a.h5", "--initial", "in.h5:/w", *self.STORM,
+                          "--steps", 30, "--every", 5)
         self.assertIn("member 1 failed", err)
         with h5py.File(self.folder / "a.h5") as file:
             self.assertEqual(file["provenance/failed_step"][0], -1)
