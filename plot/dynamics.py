@@ -134,17 +134,19 @@ def draw_levels(axes, evaluation):
         axes.text(0.5, 0.5, "no method predicts noise levels", transform=axes.transAxes, ha="center", color="#666666")
         axes.set_axis_off()
         return
-    highest = 1
+    highest, rarest = 1, 1
     for curves in shown:
         for name, style in (("past_levels", "--"), ("present_levels", "-")):
             counts = curves[name]
             share = counts / max(counts.sum(), 1)
             highest = max(highest, np.flatnonzero(counts).max(initial=0))
+            rarest = min(rarest, share[share > 0].min(initial=1))
             label = {"past_levels": "previous frame", "present_levels": "new frame"}[name]
             axes.stairs(np.append(share, 0), np.arange(len(share) + 2) - 0.5, color=curves.color, ls=style, lw=1.8,
                         label=f"{curves.label}, {label}")
     axes.set(yscale="log", xlabel="predicted level", ylabel="share of steps", title="noise levels predicted by the heads",
-             xlim=(-0.7, highest + 0.7), ylim=(None, 1.6))
+             xlim=(-0.7, highest + 0.7), ylim=(min(rarest / 2, 0.05), 5))
+    axes.minorticks_off()
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend(loc="upper right")
 

@@ -30,6 +30,12 @@ def finite_members(curves, window):
     return int((curves["window_finite"][:, window] == 1).sum())
 
 
+def is_above(curves, period, shown, limit):
+    """Whether the whole spectrum lies beyond the panel's upper edge."""
+    spectrum = nan_mean(curves["window_spectra"][:, curves.period(period)])[shown]
+    return bool(np.isfinite(spectrum).all() and spectrum.min() > limit)
+
+
 def draw_spectra(axes, evaluation, period, first):
     k = evaluation.wavenumber
     truth = evaluation.truth
@@ -47,7 +53,7 @@ def draw_spectra(axes, evaluation, period, first):
         error = number(evaluation.result(curves.label, f"spectrum_error_ensemble/{period}")["value"])
         label = f"{curves.label}: {error:.2g}" if np.isfinite(error) else f"{curves.label}: none left"
         if 0 < alive < curves.members:
-            label += f" ({alive} of {curves.members} finite)"
+            label += f" ({alive}/{curves.members} finite)"
         if np.isfinite(spectrum).any():
             axes.fill_between(k[shown], low[shown], high[shown], color=curves.color, alpha=0.2, lw=0)
             axes.plot(k[shown], spectrum[shown], color=curves.color, label=label, ls=["-", "--", ":"][i // 4 % 3],
@@ -56,7 +62,12 @@ def draw_spectra(axes, evaluation, period, first):
             axes.plot([], [], color=curves.color, label=label)
     axes.set(xscale="log", yscale="log", xlabel="wavenumber $k$")
     usable = reference[shown & evaluation.compared]
-    axes.set_ylim(usable.min() / 30, usable.max() * 30)
+    low, high = np.log10(usable.min()), np.log10(usable.max()) + 1.5
+    room = min(0.6, 0.09 * (len(evaluation.methods) + 2))  # share of the panel that the legend needs
+    axes.set_ylim(10 ** (high - max(high - low + 0.5, (high - low) / (1 - 0.8 * room))), 10**high)
+    if beyond := [c.label for c in evaluation.methods if is_above(c, period, shown, 10**high)]:
+        axes.text(0.98, 0.97, f"{', '.join(beyond)}: above the panel", transform=axes.transAxes, ha="right", va="top",
+                  fontsize=8, color="#666666")
     ticks = [v for v in (1, 2, 3, 5, 10, 20, 30, 50, 100) if k[shown].min() <= v <= k[shown].max()]
     axes.set_xticks(ticks, [str(v) for v in ticks])
     axes.minorticks_off()
@@ -76,10 +87,10 @@ def main():
     rows = [evaluation.truth, *evaluation.methods]
     frames = evaluation.truth["snapshot_frames"]
     columns = len(frames)
-    width, spectra = columns * TILE + 1.5, 2.9
+    width, spectra = columns * TILE + 1.62, 2.9
     height = len(rows) * TILE + spectra + 0.45
     figure = plt.figure(figsize=(width, height))
-    left, right, top = 0.95 / width, 1 - 0.62 / width, 1 - 0.3 / height
+    left, right, top = 0.95 / width, 1 - 0.74 / width, 1 - 0.3 / height
     split = (spectra + 0.12) / height
     tiles = figure.add_gridspec(len(rows), columns, left=left, right=right, top=top, bottom=split, wspace=0.04,
                                 hspace=0.04)
