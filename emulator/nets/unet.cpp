@@ -131,7 +131,7 @@ torch::Tensor UNetBody::decode(const Encoded& encoded, const std::vector<torch::
     else
       h = block->as<Upsample>()->forward(h);
   }
-  return final->as<PeriodicConvolution>()->forward(at::gelu(h));
+  return final->as<PeriodicConvolution>()->forward(at::gelu(h)).contiguous();  // inside, channels come last
 }
 
 UNetImpl::UNetImpl(const UNetConfig& config) : torch::nn::Module("UNet"), body_(config) {

@@ -1,0 +1,22 @@
+#pragma once
+// Configurations of the small networks in the recorded files.
+#include "emulator/models/model_config.hpp"
+
+namespace sns::test {
+
+inline ModelConfig golden_gaussian_config() {
+  ModelConfig config;
+  config.kind = "gaussian";
+  config.network.hidden = 8;
+  config.field_std = 1.0;
+  return config;
+}
+
+inline ModelConfig golden_sns_config() {
+  ModelConfig config = golden_gaussian_config();
+  config.kind = "sns";
+  config.diffusion.levels = 64;
+  return config;
+}
+
+}  // namespace sns::test

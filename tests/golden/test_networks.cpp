@@ -1,0 +1,93 @@
+// Forward passes of the reference's networks (hidden 8, 64 levels), and the sizes of the paper's.
+#include "emulator/models/gaussian.hpp"
+#include "emulator/models/sns.hpp"
+#include "emulator/nets/blocks.hpp"
+#include "emulator/nets/initialise.hpp"
+#include "tests/golden/golden_models.hpp"
+#include "tests/support/emulator_tolerances.hpp"
+#include "tests/support/golden_network.hpp"
+#include "tests/support/torch_doctest.hpp"
+
+#include <torch/utils.h>
+
+using namespace sns;
+using test::golden;
+using test::relative_error;
+
+namespace {
+
+std::vector<std::string> parameter_names(const torch::nn::Module& module) {
+  std::vector<std::string> names;
+  for (const auto& item : module.named_parameters()) names.push_back(item.key());
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("the paper's networks have the paper's numbers of parameters") {
+  ModelConfig config;
+  CHECK(parameter_count(UNetImpl(gaussian_network(config))) == 45'820'801);
+  CHECK(parameter_count(SnsNetImpl(sns_network(config))) == 73'727'522);
+  config.network.attention_middle = true;
+  config.network.attention_levels = {2};
+  CHECK(parameter_count(SnsNetImpl(sns_network(config))) == 79'249'442);
+}
+
+TEST_CASE("parameter names and their order are the reference's") {
+  const auto sns_file = h5::File::open_read(test::golden_file("emulator_sns.h5"));
+  CHECK(parameter_names(SnsNetImpl(sns_network(test::golden_sns_config()))) ==
+        test::golden_parameter_order(sns_file));
+  const auto gaussian_file = h5::File::open_read(test::golden_file("emulator_gaussian.h5"));
+  CHECK(parameter_names(UNetImpl(gaussian_network(test::golden_gaussian_config()))) ==
+        test::golden_parameter_order(gaussian_file));
+}
+
+TEST_CASE("Gaussian emulator: forward pass and rollout") {
+  torch::set_num_threads(1);
+  const auto file = h5::File::open_read(test::golden_file("emulator_gaussian.h5"));
+  GaussianEmulator emulator(test::golden_gaussian_config(), 0, torch::kCPU);
+  test::load_golden_weights(emulator.network(), file);
+  const torch::Tensor x = golden(file, "forward/x");
+  CHECK(relative_error(emulator.residual(x).detach(), golden(file, "forward/y")) < tolerance::kForward);
+
+  const torch::Tensor states = golden(file, "rollout/states");  // [member, time, 1, n, n]
+  torch::Tensor state = states.select(1, 0);
+  for (std::int64_t t = 1; t < states.size(1); ++t) {
+    state = emulator.step(state);
+    CHECK(relative_error(state, states.select(1, t)) < tolerance::kForward);
+  }
+}
+
+TEST_CASE("SNS network: noise estimate, logits of both heads, predicted levels") {
+  torch::set_num_threads(1);
+  const auto file = h5::File::open_read(test::golden_file("emulator_sns.h5"));
+  Sns sns(test::golden_sns_config(), 0, torch::kCPU);
+  test::load_golden_weights(sns.network(), file);
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor x = golden(file, "forward/x");
+  const SnsOutput out = sns.net().forward(x);
+  CHECK(relative_error(out.noise, golden(file, "forward/eps")) < tolerance::kForward);
+  CHECK(relative_error(out.logits.past, golden(file, "forward/logits_short")) < tolerance::kForward);
+  CHECK(relative_error(out.logits.present, golden(file, "forward/logits_t")) < tolerance::kForward);
+
+  const SnsLogits logits = sns.net().classify(x);
+  CHECK(torch::equal(logits.past, out.logits.past));
+  CHECK(torch::equal(logits.present, out.logits.present));
+  const torch::Tensor best = golden(file, "forward/argmax_short_t", true);
+  const auto levels = sns.levels(x);
+  for (std::size_t b = 0; b < levels.size(); ++b) {
+    CHECK(levels[b].past == best[static_cast<std::int64_t>(b)][0].item<std::int64_t>());
+    CHECK(levels[b].present == best[static_cast<std::int64_t>(b)][1].item<std::int64_t>());
+  }
+}
+
+TEST_CASE("attention block, both softmax axes") {
+  const auto file = h5::File::open_read(test::golden_file("emulator_attention.h5"));
+  const torch::NoGradGuard no_grad;
+  for (const bool keys : {false, true}) {
+    blocks::Attention attention(16, keys);
+    for (auto& item : attention.named_parameters()) item.value().copy_(golden(file, "weights/" + item.key()));
+    const std::string expected = keys ? "y_repaired_softmax_over_keys" : "y_reference_softmax_over_queries";
+    CHECK(relative_error(attention.forward(golden(file, "x")), golden(file, expected)) < tolerance::kForward);
+  }
+}

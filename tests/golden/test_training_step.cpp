@@ -1,0 +1,100 @@
+// Losses, gradients and one optimiser step against the reference's.
+#include "emulator/models/gaussian.hpp"
+#include "emulator/models/sns.hpp"
+#include "emulator/training/ema.hpp"
+#include "tests/golden/golden_models.hpp"
+#include "tests/support/emulator_tolerances.hpp"
+#include "tests/support/golden_network.hpp"
+#include "tests/support/torch_doctest.hpp"
+
+#include <torch/nn/utils/clip_grad.h>
+#include <torch/optim/adamw.h>
+#include <torch/utils.h>
+
+#include <cmath>
+
+using namespace sns;
+using test::golden;
+using test::golden_scalar;
+using test::relative_error;
+
+namespace {
+
+double gradient_norm(const torch::nn::Module& module) {
+  double squares = 0;
+  for (const auto& p : module.parameters())
+    squares += p.grad().to(torch::kFloat64).square().sum().item<double>();
+  return std::sqrt(squares);
+}
+
+}  // namespace
+
+TEST_CASE("Gaussian emulator: two-step curriculum loss and its gradient") {
+  torch::set_num_threads(1);
+  const auto file = h5::File::open_read(test::golden_file("emulator_gaussian.h5"));
+  GaussianEmulator emulator(test::golden_gaussian_config(), 0, torch::kCPU);
+  test::load_golden_weights(emulator.network(), file);
+  const torch::Tensor noise = (golden(file, "train/noise") * golden_scalar(file, "train/sigma")).unsqueeze(1);
+  const torch::Tensor loss = emulator.loss(golden(file, "train/window"), 2, noise);
+  CHECK(loss.item<double>() == doctest::Approx(golden_scalar(file, "train/loss")).epsilon(tolerance::kLoss));
+  loss.backward();
+  CHECK(gradient_norm(emulator.network()) ==
+        doctest::Approx(golden_scalar(file, "train/grad_norm")).epsilon(tolerance::kLoss));
+  CHECK(relative_error(emulator.network().named_parameters()["final.weight"].grad(),
+                       golden(file, "train/grad/final.weight")) < tolerance::kForward);
+}
+
+TEST_CASE("SNS: loss, gradients, clipping, one AdamW step and one EMA step") {
+  torch::set_num_threads(1);
+  const auto file = h5::File::open_read(test::golden_file("emulator_sns.h5"));
+  Sns sns(test::golden_sns_config(), 0, torch::kCPU);
+  torch::nn::Module& network = sns.network();
+  test::load_golden_weights(network, file);
+  auto parameters = network.named_parameters();
+  Ema ema(network, 0.999);
+  torch::optim::AdamW optimiser(network.parameters(), torch::optim::AdamWOptions(5e-5).weight_decay(0.05));
+
+  const torch::Tensor levels =
+      torch::stack({golden(file, "train/s_short", true), golden(file, "train/s_t", true)}, 1);
+  const SnsLoss loss = sns.loss(golden(file, "train/x_clean"), levels, golden(file, "train/noise"), 0.1);
+  const auto close = [&](const torch::Tensor& value, const char* path) {
+    CAPTURE(path);
+    CHECK(value.item<double>() == doctest::Approx(golden_scalar(file, path)).epsilon(tolerance::kLoss));
+  };
+  close(loss.total, "train/loss");
+  close(loss.mse, "train/mse");
+  close(loss.ce_past, "train/ce_short");
+  close(loss.ce_present, "train/ce_t");
+
+  loss.total.backward();
+  for (const auto& name : file.group("train/grad").names()) {
+    CAPTURE(name);
+    CHECK(relative_error(parameters[name].grad(), golden(file, "train/grad/" + name)) <
+          tolerance::kParameterGradient);
+  }
+  const auto norms = file.dataset("train/grad_norm_per_parameter").read<double>();
+  const auto order = test::golden_parameter_order(file);
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    CAPTURE(order[k]);
+    CHECK(parameters[order[k]].grad().norm().item<double>() ==
+          doctest::Approx(norms[k]).epsilon(tolerance::kParameterGradient));
+  }
+  CHECK(gradient_norm(network) ==
+        doctest::Approx(golden_scalar(file, "train/grad_norm_before_clip")).epsilon(tolerance::kLoss));
+
+  std::map<std::string, torch::Tensor> before;
+  for (const auto& item : parameters) before[item.key()] = item.value().detach().clone();
+  torch::nn::utils::clip_grad_norm_(network.parameters(), golden_scalar(file, "train/clip_norm"));
+  optimiser.step();
+  ema.update();
+  std::map<std::string, torch::Tensor> shadow(ema.shadow().begin(), ema.shadow().end());
+  for (const auto& name : file.group("train/after_one_adamw_step").names()) {
+    CAPTURE(name);
+    const torch::Tensor after = golden(file, "train/after_one_adamw_step/" + name);
+    const double step = (after - before[name]).abs().max().item<double>();
+    CHECK((parameters[name].detach() - after).abs().max().item<double>() < tolerance::kOptimiserStep * step);
+    const torch::Tensor averaged = golden(file, "train/ema_after_one_step/" + name);
+    // The average moves by a thousandth of the step, which is below float32 rounding of large weights.
+    CHECK(relative_error(shadow[name], averaged) < 1e-6);
+  }
+}

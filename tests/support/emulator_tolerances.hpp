@@ -1,0 +1,26 @@
+#pragma once
+// Tolerances of the emulator tests, each with its reason.
+
+namespace sns::tolerance {
+
+/// Schedules are float64 formulas; other orders of summation differ by rounding only.
+inline constexpr double kSchedule = 1e-12;
+/// One float32 forward or backward pass against another implementation, relative to the largest magnitude:
+/// about a hundred roundings of 6e-8 in sums of a few thousand terms.
+inline constexpr double kForward = 1e-5;
+/// Up to 16 reverse steps, each a forward pass whose error enters the next; the reference's sampler uses tables
+/// computed in float32.
+inline constexpr double kRefinement = 5e-5;
+/// Losses and gradient norms are sums over all elements, so roundings average out.
+inline constexpr double kLoss = 1e-5;
+/// Gradient norm of a single parameter; many pass through the two softmax heads.
+inline constexpr double kParameterGradient = 1e-4;
+/// One AdamW step moves a weight by lr * g/(|g| + 1e-8), which amplifies the relative error of tiny gradients;
+/// measured against the size of the step.
+inline constexpr double kOptimiserStep = 1e-3;
+
+/// A rollout's member alone and among others over five refined steps: convolutions of another batch size sum in
+/// another order, a few roundings of 6e-8 per step.
+inline constexpr double kBatchMates = 1e-5;
+
+}  // namespace sns::tolerance
