@@ -1,0 +1,231 @@
+#include "core/files.hpp"
+#include "emulator/device.hpp"
+#include "emulator/models/gaussian.hpp"
+#include "emulator/models/sns.hpp"
+#include "emulator/nets/initialise.hpp"
+#include "emulator/nets/periodic.hpp"
+#include "emulator/safetensors.hpp"
+#include "emulator/training/ema.hpp"
+#include "tests/support/scratch.hpp"
+#include "tests/support/torch_doctest.hpp"
+
+#include <torch/utils.h>
+
+#include <cmath>
+
+using namespace sns;
+using test::contains;
+
+namespace {
+
+ModelConfig small(const std::string& kind) {
+  ModelConfig config;
+  config.kind = kind;
+  config.network.hidden = 4;
+  config.network.blocks = 1;
+  config.diffusion.levels = 20;
+  config.image = 16;
+  config.field_std = 2.5;
+  config.frame_interval = 0.04;
+  config.data_hash = "abc\"d";
+  return config;
+}
+
+torch::Tensor ramp(at::IntArrayRef shape) {
+  std::int64_t n = 1;
+  for (const auto s : shape) n *= s;
+  return torch::sin(torch::arange(n, torch::kFloat32)).view(shape);
+}
+
+void save_folder(Model& model, const std::filesystem::path& folder) {
+  save_model_config(model.config(), folder);
+  save_weights(model.network(), folder / "model.safetensors");
+}
+
+}  // namespace
+
+TEST_CASE("periodic convolution equals circular padding and a convolution, forward and backward") {
+  torch::set_num_threads(1);
+  for (const int stride : {1, 2})
+    for (const bool channels_last : {false, true}) {
+      torch::Tensor x = ramp({2, 3, 8, 12});
+      if (channels_last) x = x.contiguous(at::MemoryFormat::ChannelsLast);
+      const torch::Tensor weight = ramp({5, 3, 3, 3}), bias = ramp({5});
+      std::vector<torch::Tensor> ours, theirs;
+      for (auto* leaves : {&ours, &theirs})
+        for (const auto& t : {x, weight, bias}) leaves->push_back(t.clone().requires_grad_());
+      const torch::Tensor a = periodic_convolution(ours[0], ours[1], ours[2], stride);
+      const torch::Tensor b =
+          torch::conv2d(torch::pad(theirs[0], {1, 1, 1, 1}, "circular"), theirs[1], theirs[2], stride);
+      CHECK(torch::allclose(a, b, 1e-5, 1e-6));
+      const torch::Tensor weighting = ramp(a.sizes());
+      (a * weighting).sum().backward();
+      (b * weighting).sum().backward();
+      for (std::size_t k = 0; k < ours.size(); ++k)
+        CHECK(torch::allclose(ours[k].grad(), theirs[k].grad(), 1e-5, 1e-5));
+      const torch::NoGradGuard no_grad;
+      CHECK(torch::equal(periodic_convolution(x, weight, bias, stride), a));
+    }
+}
+
+TEST_CASE("the encoder commutes with periodic shifts by whole bottleneck pixels") {
+  torch::set_num_threads(1);
+  Sns sns(small("sns"), 3, torch::kCPU);
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor x = ramp({2, 3, 16, 16});
+  const torch::Tensor a = sns.net().encode(torch::roll(x, {4, 8}, {2, 3})).bottleneck;
+  const torch::Tensor b = torch::roll(sns.net().encode(x).bottleneck, {1, 2}, {2, 3});
+  CHECK(torch::allclose(a, b, 1e-5, 1e-6));
+}
+
+TEST_CASE("outputs are contiguous and inputs of another shape are refused") {
+  GaussianEmulator emulator(small("gaussian"), 3, torch::kCPU);
+  CHECK(emulator.step(ramp({2, 1, 16, 16})).is_contiguous());
+  CHECK(contains(test::message_of([&] {
+                   emulator.step(ramp({2, 1, 8, 16}));
+                 }),
+                 "[B, 1, 16, 16], got [2, 1, 8, 16]"));
+  CHECK(contains(test::message_of([&] { emulator.loss(ramp({2, 2, 1, 16, 16}), 2); }), "at least 3 frames"));
+}
+
+TEST_CASE("noise heads keep about 4096 features at any bottleneck") {
+  CHECK(NoiseHeadImpl::features(16) == 16);
+  CHECK(NoiseHeadImpl::features(8) == 64);
+  CHECK(NoiseHeadImpl::features(128) == 1);
+}
+
+TEST_CASE("initial weights: reproducible, keyed by name, uniform in 1/sqrt(fan in)") {
+  Sns a(small("sns"), 3, torch::kCPU), b(small("sns"), 3, torch::kCPU), c(small("sns"), 4, torch::kCPU);
+  auto pa = a.network().named_parameters(), pb = b.network().named_parameters(),
+       pc = c.network().named_parameters();
+  for (const auto& item : pa) {
+    CHECK(torch::equal(item.value(), pb[item.key()]));
+    CHECK(!torch::equal(item.value(), pc[item.key()]));
+  }
+  const torch::Tensor weight = pa["middle.res1.conv1.weight"].detach();  // [32, 32, 3, 3]
+  const double bound = 1 / std::sqrt(32 * 9.0);
+  CHECK(weight.abs().max().item<double>() <= bound);
+  CHECK(weight.abs().max().item<double>() > 0.99 * bound);
+  CHECK(weight.std().item<double>() == doctest::Approx(bound / std::sqrt(3.0)).epsilon(0.02));
+  CHECK(pa["middle.res1.conv1.bias"].abs().max().item<double>() <= bound);
+  CHECK(!torch::equal(weight, pa["middle.res1.conv2.weight"]));
+}
+
+TEST_CASE("embedding width changes the MLPs only") {
+  ModelConfig narrow = small("sns");
+  narrow.network.embedding = 6;
+  const SnsNetImpl network(sns_network(narrow));
+  const auto parameters = network.named_parameters();
+  CHECK(parameters["first_mlp1.weight"].sizes().vec() == std::vector<std::int64_t>{6, 20});
+  CHECK(parameters["first_mlp2.weight"].sizes().vec() == std::vector<std::int64_t>{6, 6});
+  CHECK(parameters["up.0.res.second_dense2.weight"].size(1) == 6);
+}
+
+TEST_CASE("model configuration: YAML there and back") {
+  for (const char* kind : {"gaussian", "sns"}) {
+    const test::ScratchFolder folder;
+    ModelConfig config = small(kind);
+    config.network.attention_middle = true;
+    config.network.attention_levels = {1, 2};
+    config.network.embedding = kind[0] == 's' ? std::optional<int>(7) : std::nullopt;
+    save_model_config(config, folder.path());
+    const ModelConfig read = load_model_config(folder / "config.yaml");
+    CHECK(to_yaml(read) == to_yaml(config));
+    CHECK(read.data_hash == "abc\"d");
+    CHECK(read.network.embedding == config.network.embedding);
+  }
+}
+
+TEST_CASE("model configuration: mistakes are named") {
+  const auto problem = [](const std::string& yaml) {
+    return test::message_of<ConfigError>([&] {
+      const Config config = Config::parse(yaml);
+      Section root = config.root();
+      read_model(root);
+      config.finish();
+    });
+  };
+  CHECK(contains(problem("{kind: acdn}"), "gaussian, sns"));
+  CHECK(contains(problem("{kind: sns, network: {hiden: 8}}"), "hidden"));
+  CHECK(contains(problem("{kind: sns, network: {hidden: 0}}"), "positive"));
+  CHECK(contains(problem("{kind: sns, network: {embedding: 0}}"), "embedding"));
+  CHECK(contains(problem("{kind: sns, network: {multipliers: []}}"), "multipliers"));
+  CHECK(contains(problem("{kind: sns, diffusion: {schedule: cosin}}"), "cosine"));
+  CHECK(contains(problem("{kind: sns, network: {attention: {levels: [3]}}}"), "0 (finest) to 2"));
+  CHECK(contains(problem("{kind: gaussian, diffusion: {levels: 10}}"), "diffusion"));
+  ModelConfig odd = small("gaussian");
+  odd.image = 18;
+  CHECK(contains(test::message_of<ConfigError>([&] { GaussianEmulator(odd, 1, torch::kCPU); }), "18x18"));
+}
+
+TEST_CASE("weights folder: there and back, and strict about everything") {
+  const test::ScratchFolder folder;
+  Sns sns(small("sns"), 3, torch::kCPU);
+  save_folder(sns, folder.path());
+
+  auto loaded = load_model_as<Sns>(folder.path(), Weights::raw, torch::kCPU);
+  CHECK(loaded->field_std() == 2.5);
+  const auto loaded_parameters = loaded->network().named_parameters();
+  for (const auto& item : sns.network().named_parameters())
+    CHECK(torch::equal(item.value(), loaded_parameters[item.key()]));
+  CHECK(contains(test::message_of([&] { load_model(folder.path(), Weights::ema, torch::kCPU); }),
+                 "ema.safetensors"));
+  CHECK(contains(
+      test::message_of([&] { load_model_as<GaussianEmulator>(folder.path(), Weights::raw, torch::kCPU); }),
+      "kind 'sns'"));
+
+  const auto file = folder / "model.safetensors";
+  NamedTensors tensors = load_safetensors(file);
+  const auto refusal = [&] {
+    return test::message_of([&] { load_model(folder.path(), Weights::raw, torch::kCPU); });
+  };
+  SUBCASE("missing and unexpected") {
+    for (auto& item : tensors)
+      if (item.first == "final.bias") item.first = "last.bias";
+    save_safetensors(file, tensors);
+    CHECK(contains(refusal(), "1 missing: final.bias; 1 unexpected: last.bias"));
+  }
+  SUBCASE("another width") {
+    ModelConfig wider = small("sns");
+    wider.network.hidden = 8;
+    save_weights(Sns(wider, 1, torch::kCPU).network(), file);
+    CHECK(contains(refusal(), "mis-shaped: "));
+    CHECK(contains(refusal(), "more"));
+    CHECK(!contains(refusal(), "\n"));
+  }
+  SUBCASE("truncated") {
+    const std::string bytes = read_text(file);
+    write_text(file, bytes.substr(0, bytes.size() / 2));
+    CHECK(contains(refusal(), "truncated"));
+  }
+}
+
+TEST_CASE("moving average: update, and use for a while") {
+  GaussianEmulator emulator(small("gaussian"), 3, torch::kCPU);
+  Ema ema(emulator.network(), 0.75);
+  auto parameters = emulator.network().named_parameters();
+  const torch::Tensor before = parameters["final.weight"].detach().clone();
+  {
+    const torch::NoGradGuard no_grad;
+    parameters["final.weight"].add_(1.0);
+  }
+  ema.update();
+  {
+    const Ema::Applied applied(ema);
+    CHECK(torch::allclose(parameters["final.weight"], before + 0.25, 1e-6, 1e-6));
+  }
+  CHECK(torch::allclose(parameters["final.weight"], before + 1.0, 1e-6, 1e-6));
+  CHECK(parameters["final.weight"].requires_grad());
+}
+
+TEST_CASE("devices by name") {
+  CHECK(pick_device("cpu").is_cpu());
+  CHECK(contains(test::message_of<ConfigError>([] { pick_device("gpu"); }), "auto, cpu, cuda, cuda:N"));
+  CHECK(contains(test::message_of<ConfigError>([] { pick_device("cuda:x"); }), "cuda:x"));
+  if (load_cuda_backend().empty()) {
+    CHECK(pick_device("auto").is_cuda());
+  } else {
+    CHECK(pick_device("auto").is_cpu());
+    CHECK(contains(test::message_of([] { pick_device("cuda"); }), "CUDA cannot be used"));
+  }
+}

@@ -1,0 +1,173 @@
+#include "emulator/diffusion/refine.hpp"
+#include "emulator/models/sns.hpp"
+#include "tests/support/scratch.hpp"
+#include "tests/support/torch_doctest.hpp"
+
+#include <torch/utils.h>
+
+#include <cmath>
+
+using namespace sns;
+using test::contains;
+
+namespace {
+
+ModelConfig small_sns(const std::string& prediction = "eps") {
+  ModelConfig config;
+  config.kind = "sns";
+  config.network.hidden = 4;
+  config.network.blocks = 1;
+  config.network.embedding = 8;
+  config.diffusion.levels = 40;
+  config.diffusion.prediction = prediction;
+  config.image = 16;
+  return config;
+}
+
+torch::Tensor waves(std::int64_t batch) {
+  const auto index = torch::arange(16, torch::kFloat32) * (2 * M_PI / 16);
+  std::vector<torch::Tensor> rows;
+  for (std::int64_t b = 0; b < batch; ++b)
+    for (int frame = 0; frame < 3; ++frame)
+      rows.push_back(torch::sin(index * (1 + b % 3) + 0.1 * frame).unsqueeze(1) +
+                     torch::cos(2 * index + b).unsqueeze(0));
+  return torch::stack(rows).view({batch, 3, 16, 16});
+}
+
+std::vector<std::pair<int, int>> steps(Path path, SweepRule rule, std::vector<Levels> levels,
+                                       std::size_t sample) {
+  std::vector<std::pair<int, int>> out;
+  const Walk walk = plan_walks(path, rule, levels).at(sample);
+  for (const Move& move : walk) out.emplace_back(move.past, move.present);
+  return out;
+}
+
+using Steps = std::vector<std::pair<int, int>>;
+
+}  // namespace
+
+TEST_CASE("walks: the inclusive rule starts every sample at its own level") {
+  const std::vector<Levels> levels = {{1, 0}, {3, 2}};
+  CHECK(steps(Path::A, SweepRule::inclusive, levels, 0) == Steps{{1, -1}, {0, -1}, {-1, 0}});
+  CHECK(steps(Path::B, SweepRule::inclusive, levels, 0) == Steps{{-1, 0}, {1, -1}, {0, -1}});
+  CHECK(steps(Path::C, SweepRule::inclusive, levels, 1) == Steps{{3, -1}, {2, 2}, {1, 1}, {0, 0}});
+  CHECK(steps(Path::fixed_past, SweepRule::inclusive, levels, 1) == Steps{{-1, 2}, {-1, 1}, {-1, 0}});
+}
+
+TEST_CASE("walks: the reference rule starts at the batch maximum minus one") {
+  const std::vector<Levels> levels = {{1, 0}, {3, 2}, {3, 0}};
+  CHECK(steps(Path::A, SweepRule::reference, levels, 0) == Steps{{1, -1}, {0, -1}, {-1, 0}});
+  CHECK(steps(Path::A, SweepRule::reference, levels, 1) == Steps{{2, -1}, {1, -1}, {0, -1}, {-1, 1}, {-1, 0}});
+  CHECK(steps(Path::A, SweepRule::reference, {{0, 0}, {0, 0}}, 0).empty());
+}
+
+TEST_CASE("names of paths and rules") {
+  CHECK(bool(parse_path("fixed_past") == Path::fixed_past));
+  CHECK(bool(parse_rule("reference") == SweepRule::reference));
+  CHECK(contains(test::message_of<ConfigError>([] { parse_path("D"); }), "A, B, C, fixed_past"));
+}
+
+TEST_CASE("a member is refined alike alone and in a batch") {
+  torch::set_num_threads(1);
+  Sns sns(small_sns(), 5, torch::kCPU);
+  const torch::Tensor x = waves(8);
+  std::vector<Levels> levels;
+  for (int b = 0; b < 8; ++b) levels.push_back({b % 4, (b * 3) % 5});
+  PhiloxNoise all(11, {100, 101, 102, 103, 104, 105, 106, 107}, 42), one(11, {103}, 42);
+  const Refined batch = sns.refine(x, levels, {}, all);
+  const Refined alone = sns.refine(x.slice(0, 3, 4), {levels[3]}, {}, one);
+  CHECK((batch.x[3] - alone.x[0]).abs().max().item<float>() < 1e-5);
+  CHECK(batch.evaluations[3] == levels[3].past + levels[3].present + 2);
+  CHECK(alone.evaluations[0] == batch.evaluations[3]);
+
+  PhiloxNoise later(11, {103}, 43), other(11, {104}, 42);
+  CHECK((sns.refine(x.slice(0, 3, 4), {levels[3]}, {}, later).x - alone.x).abs().max().item<float>() > 1e-4);
+  CHECK((sns.refine(x.slice(0, 3, 4), {levels[3]}, {}, other).x - alone.x).abs().max().item<float>() > 1e-4);
+}
+
+TEST_CASE("threshold leaves samples alone, floor raises levels, long channel stays") {
+  Sns sns(small_sns(), 5, torch::kCPU);
+  const torch::Tensor x = waves(3), before = x.clone();
+  PhiloxNoise noise(1, {0, 1, 2}, 0);
+  RefineOptions options;
+  options.threshold = 1;
+  options.level_floor = 2;
+  const Refined refined = sns.refine(x, {{1, 1}, {0, 2}, {5, 0}}, options, noise);
+  CHECK(torch::equal(x, before));
+  CHECK(torch::equal(refined.x[0], x[0]));
+  CHECK(refined.used[0].past == -1);
+  CHECK(refined.used[1].past == 2);
+  CHECK(refined.used[2].present == 2);
+  CHECK(refined.evaluations == std::vector<std::int64_t>{0, 6, 9});
+  CHECK(torch::equal(refined.x.select(1, 0), x.select(1, 0)));
+  CHECK(!torch::equal(refined.x[1], x[1]));
+}
+
+TEST_CASE("only the active subset is evaluated") {
+  const Schedule schedule = Schedule::cosine(40);
+  std::vector<std::int64_t> sizes;
+  const Denoiser denoiser = [&](const torch::Tensor& active, const std::vector<Move>& moves) {
+    CHECK(active.size(0) == static_cast<std::int64_t>(moves.size()));
+    sizes.push_back(active.size(0));
+    return torch::zeros({active.size(0), 2, 16, 16});
+  };
+  PhiloxNoise noise(1, {0, 1, 2}, 0);
+  refine(schedule, denoiser, waves(3), {{0, 0}, {2, 0}, {0, 1}}, {}, noise);
+  CHECK(sizes == std::vector<std::int64_t>{3, 3, 2, 1});
+}
+
+TEST_CASE("a perfect denoiser brings noised frames back") {
+  // With eps = (x_s - sqrt(alpha_bar) x_0) / sigma the last step returns x_0 exactly, whatever noise came
+  // before.
+  const Schedule schedule = Schedule::cosine(40);
+  const torch::Tensor x = waves(2);
+  std::size_t step = 0;
+  const std::vector<Levels> levels = {{6, 3}, {6, 3}};
+  const Denoiser denoiser = [&](const torch::Tensor& active, const std::vector<Move>& moves) {
+    torch::Tensor eps = torch::zeros({2, 2, 16, 16});
+    ++step;
+    for (std::int64_t b = 0; b < 2; ++b)
+      for (int frame = 0; frame < 2; ++frame) {
+        const Move& move = moves[static_cast<std::size_t>(b)];
+        const int s = frame == 0 ? move.past : move.present;
+        if (s >= 0)
+          eps[b][frame] = (active[b][1 + frame] - schedule.signal(s) * x[b][1 + frame]) / schedule.noise_std(s);
+      }
+    return eps;
+  };
+  for (const Path path : {Path::A, Path::B, Path::C}) {
+    PhiloxNoise noise(1, {0, 1}, 0);
+    RefineOptions options;
+    options.path = path;
+    const Refined refined = refine(schedule, denoiser, x, levels, options, noise);
+    CHECK((refined.x - x).abs().max().item<float>() < 1e-4);
+  }
+  CHECK(step == 11 + 11 + 7);
+}
+
+TEST_CASE("scaled prediction is the same model with another output scale") {
+  torch::set_num_threads(1);
+  Sns plain(small_sns(), 5, torch::kCPU), scaled(small_sns("scaled_eps"), 5, torch::kCPU);
+  const torch::Tensor x = waves(2), levels = torch::tensor({3, 9, 20, 0}, torch::kInt64).view({2, 2});
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor sigma = torch::tensor({plain.schedule().noise_std(3), plain.schedule().noise_std(9),
+                                             plain.schedule().noise_std(20), plain.schedule().noise_std(0)},
+                                            torch::kFloat32)
+                                  .view({2, 2, 1, 1});
+  const torch::Tensor raw = plain.noise_estimate(x, levels);
+  CHECK((scaled.noise_estimate(x, levels) * sigma - raw).abs().max().item<float>() < 1e-6);
+
+  const torch::Tensor noise = torch::ones({2, 2, 16, 16});
+  const torch::Tensor frames = add_noise(plain.schedule(), x.narrow(1, 1, 2).reshape({4, 1, 16, 16}),
+                                         levels.view(-1), noise.view({4, 1, 16, 16}));
+  const torch::Tensor input = torch::cat({x.narrow(1, 0, 1), frames.view({2, 2, 16, 16})}, 1);
+  const auto mse = (plain.net().forward(input).noise / sigma - noise).square().mean().item<float>();
+  CHECK(scaled.loss(x, levels, noise, 0.1).mse.item<float>() == doctest::Approx(mse).epsilon(1e-5));
+}
+
+TEST_CASE("levels outside the schedule are refused") {
+  Sns sns(small_sns(), 5, torch::kCPU);
+  PhiloxNoise noise(1, {0}, 0);
+  CHECK(contains(test::message_of([&] { sns.refine(waves(1), {{0, 40}}, {}, noise); }), "0..39"));
+  CHECK(contains(test::message_of([&] { sns.refine(waves(2), {{0, 0}}, {}, noise); }), "batch of 2"));
+}
