@@ -173,7 +173,7 @@ def check_well(folder, split, dimensions, fields, well):
     scaled = dataset_class(use_normalization=True, normalization_type=normalization, **arguments)
     values = scaled[0]["input_fields"].numpy()
     need(np.isfinite(values).all() and np.abs(values).max() < 100, "WellDataset: stats.yaml does not normalise")
-    plain.to_xarray()
+    plain.to_xarray(backend="numpy")
 
 
 def main():
