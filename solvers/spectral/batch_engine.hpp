@@ -16,11 +16,13 @@
 
 namespace sns::spectral {
 
-/// Squared speed at a grid point of a velocity pair.
+/// Squared speed at point i of member b's velocity fields.
 template <class Real>
 struct SquaredSpeed {
   const Real *u, *v;
-  SNS_HD double operator()(std::size_t i) const {
+  std::size_t member_points;
+  SNS_HD double operator()(int b, std::size_t point) const {
+    const std::size_t i = static_cast<std::size_t>(b) * member_points + point;
     return static_cast<double>(u[i]) * static_cast<double>(u[i]) +
            static_cast<double>(v[i]) * static_cast<double>(v[i]);
   }
@@ -46,6 +48,7 @@ class BatchEngine final : public Engine {
   int group_size() const override { return batch_; }
 
   void set_state(int member, const double* physical) override {
+    const typename Backend::Session session(backend_);
     Scratch& scratch = *scratch_[0];
     const std::size_t points = member_points();
     Buffer<Complex<Real>> spectrum(member_elements());
@@ -62,6 +65,7 @@ class BatchEngine final : public Engine {
   }
 
   void state(int member, double* physical) override {
+    const typename Backend::Session session(backend_);
     Scratch& scratch = *scratch_[0];
     const Grid fine = grid();
     backend_.for_each_mode(
@@ -72,25 +76,25 @@ class BatchEngine final : public Engine {
   }
 
   void advance(int group, int worker, std::int64_t steps) override {
-    const typename Backend::Arithmetic arithmetic;
+    const typename Backend::Session session(backend_);
     scratch_[worker]->equation.advance(state_[group].data(), steps);
   }
 
   void max_speed(int group, int worker, double* out) override {
+    const typename Backend::Session session(backend_);
     Scratch& scratch = *scratch_[worker];
     const int pairs = batch_ * fields();
     const std::size_t modes = grid().modes(), points = grid().points();
     scratch.equation.velocity(state_[group].data(), scratch.spent.data(), scratch.spent.data() + pairs * modes);
     inverse(scratch, grid().n, 2 * pairs);
-    const std::size_t member = member_points();
-    for (int b = 0; b < batch_; ++b) {
-      const Real* u = scratch.physical.data() + b * member;
-      const double squared = backend_.max_finite(member, SquaredSpeed<Real>{u, u + pairs * points});
-      out[b] = std::sqrt(squared);
-    }
+    const Real* u = scratch.physical.data();
+    const SquaredSpeed<Real> squared{u, u + pairs * points, member_points()};
+    backend_.max_finite(batch_, member_points(), squared, out);
+    for (int b = 0; b < batch_; ++b) out[b] = std::sqrt(out[b]);
   }
 
   void frame(int group, int worker, int factor, Coarsening kind, float* out) override {
+    const typename Backend::Session session(backend_);
     Scratch& scratch = *scratch_[worker];
     const Grid fine = grid();
     const int coarse = fine.n / factor, count = batch_ * fields();
@@ -115,11 +119,13 @@ class BatchEngine final : public Engine {
     return Equation::kStateArrays * member_elements() * sizeof(Complex<Real>);
   }
   void save(int member, std::byte* out) override {
+    const typename Backend::Session session(backend_);
     for (int array = 0; array < Equation::kStateArrays;
          ++array, out += member_elements() * sizeof(Complex<Real>))
       backend_.to_host(member_array(member, array), out, member_elements());
   }
   void restore(int member, const std::byte* bytes) override {
+    const typename Backend::Session session(backend_);
     for (int array = 0; array < Equation::kStateArrays;
          ++array, bytes += member_elements() * sizeof(Complex<Real>))
       backend_.from_host(bytes, member_array(member, array), member_elements());

@@ -72,6 +72,8 @@ class FftwPlan {
 /// that only decay would otherwise end in denormal arithmetic, which is a hundred times slower.
 class FlushDenormals {
  public:
+  template <class Backend>
+  explicit FlushDenormals(const Backend&) : FlushDenormals() {}
   FlushDenormals();
   ~FlushDenormals();
   FlushDenormals(const FlushDenormals&) = delete;
@@ -87,7 +89,7 @@ struct FftwBackend {
   static constexpr const char* kName = "fftw";
   template <class T>
   using Buffer = HostBuffer<T>;
-  using Arithmetic = FlushDenormals;  ///< held while states are advanced
+  using Session = FlushDenormals;  ///< held during every call of an engine
 
   FftPlanning planning = FftPlanning::estimate;
 
@@ -108,17 +110,19 @@ struct FftwBackend {
     for (std::size_t i = 0; i < n; ++i) f(i);
   }
 
-  /// Largest f(i), or NaN if any is not finite.
+  /// out[b] = largest f(b, i) over i < n, or NaN if any is not finite; f >= 0.
   template <class F>
-  [[gnu::flatten]] double max_finite(std::size_t n, F f) const {
-    double largest = 0;
-    bool finite = true;
-    for (std::size_t i = 0; i < n; ++i) {
-      const double value = f(i);
-      finite &= value <= std::numeric_limits<double>::max();
-      largest = value > largest ? value : largest;
+  [[gnu::flatten]] void max_finite(int batch, std::size_t n, F f, double* out) const {
+    for (int b = 0; b < batch; ++b) {
+      double largest = 0;
+      bool finite = true;
+      for (std::size_t i = 0; i < n; ++i) {
+        const double value = f(b, i);
+        finite &= value <= std::numeric_limits<double>::max();
+        largest = value > largest ? value : largest;
+      }
+      out[b] = finite ? largest : std::numeric_limits<double>::quiet_NaN();
     }
-    return finite ? largest : std::numeric_limits<double>::quiet_NaN();
   }
 
   void copy(const Complex<R>* from, Complex<R>* to, std::size_t n) const {
