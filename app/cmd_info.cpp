@@ -7,6 +7,7 @@
 #include "datagen/frame_log.hpp"
 #include "datagen/manifest.hpp"
 
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include <filesystem>
