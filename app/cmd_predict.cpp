@@ -1,0 +1,68 @@
+#include "app/commands.hpp"
+#include "core/error.hpp"
+#include "core/hdf5.hpp"
+#include "core/parallel.hpp"
+#include "emulator/predict.hpp"
+
+#include <memory>
+
+namespace sns {
+namespace {
+
+void run_predict(PredictOptions options) {
+  if (options.output.empty()) {
+    options.output = h5::split_address(options.input).first.stem().string() + "_predicted.h5";
+  }
+  options.command = fmt::format("sns predict --weights {} --use {} --input {} --seed {}",
+                                options.weights.string(), options.which, options.input, options.seed);
+  if (!options.long_input.empty()) options.command += " --long " + options.long_input;
+  if (options.threads < 1) options.threads = default_threads();
+  const auto summary = predict(options);
+  fmt::print("{}: {} {} written to {}\n", summary.kind, summary.samples,
+             summary.kind == "gaussian" ? "next states" : "refined pairs", options.output.string());
+}
+
+}  // namespace
+
+void add_predict(CLI::App& app) {
+  auto* verb = app.add_subcommand("predict", "apply a trained model once to states in a file");
+  const auto options = std::make_shared<PredictOptions>();
+  options->threads = 0;
+  verb->add_option("--weights", options->weights, "folder with config.yaml and model.safetensors")
+      ->required()
+      ->type_name("DIR");
+  verb->add_option(
+          "--input", options->input,
+          "array in physical units: states (B,x,y) for an emulator, pairs (B,2,x,y) = (x_{t-1}, x_t) for SNS")
+      ->required()
+      ->type_name("FILE.h5:/PATH");
+  verb->add_option("-o,--output", options->output, "file to write (default: <input>_predicted.h5)")
+      ->type_name("OUT.h5");
+  verb->add_option("--long", options->long_input,
+                   "SNS: clean frames (B,x,y) or one frame (x,y); default: each pair's first frame")
+      ->type_name("FILE.h5:/PATH");
+  verb->add_option("--use", options->which, "which weights")
+      ->check(CLI::IsMember({"raw", "ema"}))
+      ->capture_default_str();
+  verb->add_option("--path", options->path, "SNS: A, B, C or fixed_past")->capture_default_str();
+  verb->add_option("--rule", options->rule, "SNS: inclusive or reference")->capture_default_str();
+  verb->add_option("--level-floor", options->level_floor, "SNS: predicted levels below are raised to it")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  verb->add_option("--threshold", options->threshold,
+                   "SNS: pairs with no predicted level above it are left alone")
+      ->capture_default_str();
+  verb->add_option("--seed", options->seed, "SNS: of the refinement's noise")->capture_default_str();
+  verb->add_option("--batch", options->batch, "samples per network evaluation")->capture_default_str();
+  verb->add_option("--device", options->device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+  verb->add_option("--threads", options->threads, "threads (default: all available)");
+  verb->footer(
+      "Examples:\n"
+      "  sns predict --weights runs/q/models/gaussian --input states.h5:/vorticity -o next.h5\n"
+      "  sns predict --weights runs/q/models/sns --input pairs.h5:/pairs --long ic.h5:/vorticity --level-floor "
+      "2\n"
+      "Writes /next (emulator), or /refined, /levels, /used_levels and /evaluations (SNS).");
+  verb->callback([options] { run_predict(*options); });
+}
+
+}  // namespace sns

@@ -1,0 +1,171 @@
+#include "emulator/predict.hpp"
+
+#include "core/build_info.hpp"
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "core/hdf5.hpp"
+#include "emulator/device.hpp"
+#include "emulator/models/gaussian.hpp"
+#include "emulator/models/sns.hpp"
+#include "emulator/runtime.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace sns {
+namespace {
+
+std::string text(const h5::Shape& shape) {
+  std::string out;
+  for (const auto n : shape) out += (out.empty() ? "" : ", ") + std::to_string(n);
+  return "(" + out + ")";
+}
+
+/// An array of B items of `item` shape; one item may stand without its first axis.
+class InputArray {
+ public:
+  InputArray(const std::string& address, const h5::Shape& item, const char* meaning) : item_(item) {
+    const auto [file, path] = h5::split_address(address);
+    file_ = std::make_unique<h5::File>(h5::File::open_read(file));
+    require(file_->exists(path), "{} has no array {}", file.string(), path);
+    array_ = file_->dataset(path);
+    const auto shape = array_.shape();
+    single_ = shape == item;
+    require(
+        single_ || (shape.size() == item.size() + 1 && std::equal(item.begin(), item.end(), shape.begin() + 1)),
+        "{} has shape {}; the model takes {} {}, one or an array of them", array_.label(), text(shape), meaning,
+        text(item));
+    count_ = single_ ? 1 : static_cast<std::int64_t>(shape[0]);
+    require(count_ > 0, "{} is empty", array_.label());
+  }
+  std::int64_t count() const { return count_; }
+
+  /// Items first..first+count-1 divided by `std`: float32 [count, item...].
+  torch::Tensor read(std::int64_t first, std::int64_t count, double std) const {
+    std::vector<std::int64_t> sizes{count};
+    h5::Shape offset(item_.size(), 0), extent = item_;
+    if (!single_) {
+      offset.insert(offset.begin(), static_cast<std::uint64_t>(first));
+      extent.insert(extent.begin(), static_cast<std::uint64_t>(count));
+    }
+    for (const auto n : item_) sizes.push_back(static_cast<std::int64_t>(n));
+    auto values = torch::empty(sizes);
+    array_.read_slab<float>(
+        offset, extent, std::span<float>(values.data_ptr<float>(), static_cast<std::size_t>(values.numel())));
+    require(values.isfinite().all().item<bool>(), "{}, items {}..{}: a value is not finite", array_.label(),
+            first, first + count - 1);
+    return values / std;
+  }
+
+ private:
+  h5::Shape item_;
+  std::unique_ptr<h5::File> file_;
+  h5::Dataset array_;
+  bool single_ = false;
+  std::int64_t count_ = 0;
+};
+
+template <class T>
+void write_rows(h5::Dataset& array, std::int64_t first, h5::Shape rows, std::span<const T> values) {
+  h5::Shape offset(rows.size(), 0);
+  offset[0] = static_cast<std::uint64_t>(first);
+  array.write_slab<T>(offset, rows, values);
+}
+
+void write_tensor(h5::Dataset& array, std::int64_t first, const torch::Tensor& values) {
+  const auto host = values.to(torch::kCPU, torch::kFloat32).contiguous();
+  h5::Shape rows;
+  for (const auto n : host.sizes()) rows.push_back(static_cast<std::uint64_t>(n));
+  write_rows<float>(array, first, rows, {host.data_ptr<float>(), static_cast<std::size_t>(host.numel())});
+}
+
+void predict_next(GaussianEmulator& model, const PredictOptions& options, h5::File& out,
+                  PredictSummary& summary) {
+  const auto n = static_cast<std::uint64_t>(model.config().image);
+  const InputArray input(options.input, {n, n}, "states");
+  summary.samples = input.count();
+  auto next = out.create<float>("next", {static_cast<std::uint64_t>(input.count()), n, n});
+  for (std::int64_t first = 0; first < input.count(); first += options.batch) {
+    const auto count = std::min(options.batch, input.count() - first);
+    const auto x = input.read(first, count, model.field_std()).unsqueeze(1).to(model.device());
+    write_tensor(next, first, model.step(x).squeeze(1) * model.field_std());
+  }
+}
+
+void predict_refined(Sns& model, const PredictOptions& options, h5::File& out, PredictSummary& summary) {
+  const auto n = static_cast<std::uint64_t>(model.config().image);
+  const InputArray input(options.input, {2, n, n}, "pairs (x_{t-1}, x_t)");
+  std::unique_ptr<InputArray> clean;
+  if (!options.long_input.empty())
+    clean = std::make_unique<InputArray>(options.long_input, h5::Shape{n, n}, "frames");
+  require(!clean || clean->count() == input.count() || clean->count() == 1,
+          "{} has {} frames for {} pairs; give one for all, or one for each", options.long_input,
+          clean ? clean->count() : 0, input.count());
+  summary.samples = input.count();
+  RefineOptions refine;
+  refine.path = parse_path(options.path);
+  refine.rule = parse_rule(options.rule);
+  refine.level_floor = options.level_floor;
+  refine.threshold = options.threshold;
+
+  const auto b = static_cast<std::uint64_t>(input.count());
+  auto refined = out.create<float>("refined", {b, 2, n, n});
+  auto levels = out.create<std::int32_t>("levels", {b, 2});
+  auto used_levels = out.create<std::int32_t>("used_levels", {b, 2});
+  auto evaluations = out.create<std::int64_t>("evaluations", {b});
+  for (std::int64_t first = 0; first < input.count(); first += options.batch) {
+    const auto count = std::min(options.batch, input.count() - first);
+    const auto pairs = input.read(first, count, model.field_std());
+    auto clean_frames = pairs.narrow(1, 0, 1);
+    if (clean && clean->count() == 1)
+      clean_frames = clean->read(0, 1, model.field_std()).unsqueeze(1).expand_as(clean_frames);
+    if (clean && clean->count() > 1) clean_frames = clean->read(first, count, model.field_std()).unsqueeze(1);
+    const auto x = torch::cat({clean_frames, pairs}, 1).to(model.device());
+    const auto predicted = model.levels(x);
+    std::vector<std::uint64_t> rows(static_cast<std::size_t>(count));
+    std::iota(rows.begin(), rows.end(), static_cast<std::uint64_t>(first));
+    PhiloxNoise noise(options.seed, rows, 0);
+    const auto result = model.refine(x, predicted, refine, noise);
+    write_tensor(refined, first, result.x.narrow(1, 1, 2) * model.field_std());
+    const auto write_levels = [&](h5::Dataset& array, const std::vector<Levels>& pairs_of_levels) {
+      std::vector<std::int32_t> flat;
+      for (const auto& pair : pairs_of_levels) flat.insert(flat.end(), {pair.past, pair.present});
+      write_rows<std::int32_t>(array, first, {static_cast<std::uint64_t>(count), 2}, flat);
+    };
+    write_levels(levels, predicted);
+    write_levels(used_levels, result.used);
+    write_rows<std::int64_t>(evaluations, first, {static_cast<std::uint64_t>(count)}, result.evaluations);
+  }
+}
+
+}  // namespace
+
+PredictSummary predict(const PredictOptions& options) {
+  prepare_torch(options.threads);
+  if (options.batch < 1) fail<ConfigError>("batch {} must be at least 1", options.batch);
+  const auto which = parse_weights(options.which);
+  const auto model = load_model(options.weights, which, pick_device(options.device));
+  const torch::NoGradGuard no_grad;
+  PredictSummary summary;
+  summary.kind = model->config().kind;
+  write_atomically(options.output, [&](const std::filesystem::path& temporary) {
+    auto out = h5::File::create(temporary);
+    if (auto* gaussian = dynamic_cast<GaussianEmulator*>(model.get()))
+      predict_next(*gaussian, options, out, summary);
+    if (auto* sns = dynamic_cast<Sns*>(model.get())) predict_refined(*sns, options, out, summary);
+    out.set_attribute("kind", summary.kind);
+    out.set_attribute("weights", options.weights.string());
+    out.set_attribute("weights_sha256", sha256_file(options.weights / file_name(which)));
+    out.set_attribute("weights_kind", options.which);
+    out.set_attribute("input", options.input);
+    out.set_attribute("seed", options.seed);
+    out.set_attribute("command", options.command);
+    out.set_attribute("sns_version", build_info().version);
+    out.set_attribute("git_commit", build_info().git_commit);
+    out.close();
+  });
+  return summary;
+}
+
+}  // namespace sns

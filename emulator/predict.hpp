@@ -1,0 +1,38 @@
+#pragma once
+// A trained model applied once to states in a file, in physical units.
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace sns {
+
+struct PredictOptions {
+  std::filesystem::path weights;  ///< weights folder
+  std::string which = "ema";      ///< raw | ema
+  std::string input;              ///< FILE.h5:/path of the array, float32 or float64
+  std::string long_input;  ///< SNS: FILE.h5:/path of clean frames [B, x, y] or [x, y]; empty: the past frame
+  std::filesystem::path output;    ///< HDF5 file, replaced
+  std::string path = "A";          ///< SNS: route of the refinement
+  std::string rule = "inclusive";  ///< SNS: where a sweep starts
+  int level_floor = 0;             ///< SNS: predicted levels below are raised to it
+  int threshold = -1;              ///< SNS: samples with no predicted level above are left alone
+  std::uint64_t seed = 0;          ///< SNS: of the refinement's noise
+  std::int64_t batch = 16;         ///< samples of one network evaluation
+  std::string device = "auto";
+  int threads = 1;
+  std::string command;  ///< recorded in the file
+};
+
+struct PredictSummary {
+  std::string kind;          ///< of the model
+  std::int64_t samples = 0;  ///< states or pairs
+};
+
+/// gaussian: states [B, x, y] (or one state [x, y]) -> /next [B, x, y], one frame interval later.
+/// sns: pairs [B, 2, x, y] = (x_{t-1}, x_t) (or one pair [2, x, y]) -> /refined [B, 2, x, y]; /levels i32 [B,
+/// 2] predicted for (past, present), /used_levels i32 [B, 2] (-1: left alone), /evaluations i64 [B]. Root
+/// attributes name the weights (SHA-256), seed, command and software. Row b's noise depends on b and the seed
+/// alone. Error: weights or input missing, damaged, of another shape, or not finite.
+PredictSummary predict(const PredictOptions& options);
+
+}  // namespace sns
