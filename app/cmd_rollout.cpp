@@ -45,8 +45,9 @@ void add_rollout(CLI::App& app) {
                    "only this entry of rollout.methods (may be given several times)")
       ->type_name("NAME")
       ->expected(1)
-      ->take_all();
-  add_time_budget(*verb);
+      ->take_all()
+      ->allow_extra_args(false)  // one name per option: what follows may be an override;
+      add_time_budget(*verb);
   verb->footer(
       "Examples:\n"
       "  sns rollout yaml/kolmogorov/quickstart.yaml\n"

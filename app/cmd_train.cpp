@@ -36,7 +36,7 @@ void run_train(const TrainArguments& arguments) {
   const Config config = arguments.config.load();
   const RunConfig run = read_run(config);
   const auto specs = read_models(config);
-  config.finish({"solver", "simulate", "datagen", "rollout", "evaluate", "figure"});
+  config.finish({"solver", "simulate", "datagen", "rollout", "evaluate", "figure", "retrain"});
   std::vector<ModelSpec> chosen;
   for (const auto& name : arguments.models) chosen.push_back(find_model(specs, name));
   if (chosen.empty()) chosen = specs;
@@ -57,8 +57,10 @@ void add_train(CLI::App& app) {
   verb->add_option("--model", arguments->models, "train this model only (may be given several times)")
       ->type_name("NAME")
       ->expected(1)
-      ->take_all();
-  verb->add_option("--resume", arguments->resume, "auto: continue from the last checkpoint; never: start anew")
+      ->take_all()
+      ->allow_extra_args(false)  // one name per option: what follows may be an override;
+      verb
+      ->add_option("--resume", arguments->resume, "auto: continue from the last checkpoint; never: start anew")
       ->check(CLI::IsMember({"auto", "never"}))
       ->capture_default_str();
   verb->add_option("--dataset", arguments->dataset, "data set folder (default: dataset/ in the run's folder)")

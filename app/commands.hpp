@@ -16,6 +16,11 @@ void add_evaluate(CLI::App& app);
 void add_reproduce(CLI::App& app);
 void add_info(CLI::App& app);
 
+/// Starts the program once more with OMP_WAIT_POLICY=passive unless the variable is set. OpenMP threads
+/// otherwise spin between the small parallel regions of a network, which on a machine that does anything else
+/// makes two threads many times slower than one; the OpenMP library reads the variable when it is loaded.
+void let_idle_threads_sleep(char** argv);
+
 /// Parses the command line and runs the chosen verb; errors become one line on stderr.
 /// Returns the exit code (core/error.hpp).
 int run_program(CLI::App& app, int argc, char** argv);

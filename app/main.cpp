@@ -4,6 +4,7 @@
 #include "core/stop.hpp"
 
 int main(int argc, char** argv) {
+  sns::let_idle_threads_sleep(argv);
   sns::install_stop_handlers();
   CLI::App app{"sns: run chaotic flows, make data sets of them, train surrogates and roll them out", "sns"};
   app.set_version_flag("--version",
