@@ -6,6 +6,9 @@
 #include "datagen/generate.hpp"
 #include "datagen/simulate.hpp"
 #include "datagen/well_file.hpp"
+#if SNS_HAVE_EXPERIMENTS
+#include "experiments/describe.hpp"
+#endif
 
 #include <chrono>
 #include <memory>
@@ -23,7 +26,7 @@ std::string human_seconds(double seconds) {
 std::string shape_of(const std::vector<Axis>& axes) {
   std::string text;
   for (const Axis& axis : axes)
-    text += fmt::format("{}{} {}", text.empty() ? "" : " x ", axis.coordinates.size(), axis.name);
+    text += fmt::format("{}{} ({})", text.empty() ? "" : " x ", axis.coordinates.size(), axis.name);
   return text;
 }
 
@@ -81,6 +84,14 @@ void print_simulation(const SimulatePlan& plan, const SolverInfo& info, double s
   fmt::print("  time             {}\n", human_seconds(static_cast<double>(plan.steps * plan.members) / speed));
 }
 
+#if SNS_HAVE_EXPERIMENTS
+void print_experiment(const std::vector<std::pair<std::string, std::string>>& lines) {
+  if (lines.empty()) return;
+  fmt::print("\nexperiment\n");
+  for (const auto& [what, text] : lines) fmt::print("  {:<16} {}\n", what, text);
+}
+#endif
+
 void run_check(const ConfigArguments& arguments) {
   const Config config = arguments.load();
   const RunConfig run = read_run(config);
@@ -90,7 +101,14 @@ void run_check(const ConfigArguments& arguments) {
   const SimulatePlan simulation = read_simulate_plan(config.root().child("simulate"), run.seed);
   require_divisible(info, data.coarsen);
   require_divisible(info, simulation.coarsen);
-  config.finish({"models", "rollout", "evaluate", "figure"});
+#if SNS_HAVE_EXPERIMENTS
+  const auto points = coarse_axes(info, data.coarsen).front().coordinates.size();
+  const auto experiment = describe_experiment(
+      config, run, {.channels = static_cast<int>(info.fields.size()), .points = static_cast<int>(points)});
+  config.finish();
+#else
+  config.finish(other_blocks({"run", "solver", "datagen", "simulate"}));
+#endif
 
   fmt::print("{}\n", config.resolved_yaml());
   fmt::print("solver\n  {}\n  {}\n  grid             {}\n  backend          {}, {}, {} threads\n", info.title,
@@ -100,6 +118,9 @@ void run_check(const ConfigArguments& arguments) {
   fmt::print("  speed            {:.4g} steps/s in a batch of {} members (measured now)\n", speed, members);
   print_simulation(simulation, info, speed);
   if (config.root().has("datagen")) print_data_set(data, info, speed, run.threads);
+#if SNS_HAVE_EXPERIMENTS
+  print_experiment(experiment);
+#endif
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ Config ConfigArguments::load() const {
 std::vector<std::string> other_blocks(const std::vector<std::string>& used) {
   std::vector<std::string> others;
   for (const char* block :
-       {"run", "solver", "simulate", "datagen", "models", "rollout", "evaluate", "figure"}) {
+       {"run", "solver", "simulate", "datagen", "models", "rollout", "evaluate", "figure", "retrain"}) {
     if (std::find(used.begin(), used.end(), block) == used.end()) others.push_back(block);
   }
   return others;

@@ -93,7 +93,7 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Fram
   FigureConfig figure;
   Section figure_section = root.child("figure");
   read(figure_section, figure);
-  if (!root.has("models")) return {};
+  if (!root.has("models") && !root.has("rollout")) return {};
 
   prepare_torch(run.threads);
   Lines lines;

@@ -77,7 +77,10 @@ class Reproduce(unittest.TestCase):
             np.testing.assert_allclose(r["time"][:3], [0, 0.04, 0.08])
             self.assertEqual(r["vorticity"].shape, (2, 41, 16, 16))
             self.assertEqual(r["levels"].shape, (2, 41, 2))
-            self.assertTrue((r["evaluations"][:, 1:, :2] == 1).all())
+            for member, failed in enumerate(r["failed_step"][:]):
+                last = failed if failed >= 0 else 40
+                self.assertTrue((r["evaluations"][member, 1 : last + 1, :2] == 1).all())
+                self.assertTrue((r["evaluations"][member, last + 1 :] == 0).all())
             for name in ["method", "config_yaml", "seed", "git_commit", "weights_emulator_sha256",
                          "weights_refiner_sha256", "wall_seconds", "steps_per_second", "device"]:
                 self.assertIn(name, r.attrs)
@@ -102,7 +105,7 @@ class Reproduce(unittest.TestCase):
             "datagen.trajectories=9": ["dataset", "train/gaussian", "train/sns", *rolled],
             "solver.viscosity=2e-2": STAGES,
             "run.seed=1": STAGES,
-            "run.threads=1": [],
+            "run.threads=2": [],
             "run.device=cpu": [],
             "models.sns.training.log_every=2": [],
         }.items():
@@ -174,6 +177,14 @@ class Reproduce(unittest.TestCase):
         result = self.reproduce(*weights, "models.sns.network.hidden=6", folder=folder)
         self.assertEqual(result.returncode, 2)
         self.assertIn("another network", result.stderr)
+
+    def test_every_scale_of_every_experiment_is_valid(self):
+        for experiment in sorted((SOURCE / "yaml" / "kolmogorov").glob("*.yaml")):
+            for scale in [[], *(["--scale", name] for name in ("smoke", "cpu", "paper"))]:
+                with self.subTest(f"{experiment.name} {scale}"):
+                    result = sns("reproduce", experiment, *scale, "--dry-run", f"run.output={self.temporary.name}/none")
+                    self.assertEqual(result.returncode, 0, result.stderr)
+                    self.assertEqual(planned(result.stdout).keys() - set(STAGES), set())
 
     def test_bad_input_is_one_clear_line(self):
         for override, message in {
