@@ -116,7 +116,9 @@ void File::close() {
   const std::int64_t file = handle_.release();
   std::string reason;
   const auto keep_first = [&](herr_t status) {
-    if (status < 0 && reason.empty()) reason = detail::last_reason();
+    if (status >= 0) return;
+    detail::write_failed() = true;
+    if (reason.empty()) reason = detail::last_reason();
   };
   // Flushing first tells of a full disk even if arrays or groups of the file are still held.
   keep_first(H5Fflush(file, H5F_SCOPE_LOCAL));

@@ -5,6 +5,7 @@
 
 #include <hdf5.h>
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -41,6 +42,8 @@ inline constexpr unsigned kCreationOrder = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER
 /// Tracks that order in a property list for groups or files.
 void track_creation_order(const Handle& creation);
 
+/// Whether closing anything has failed; HDF5 then still holds what it could not write.
+std::atomic<bool>& write_failed();
 /// Files (by name) with data that could not be written when an array was closed, and why.
 std::map<std::string, std::string>& lost_writes();
 /// Name of the file that an object lives in.

@@ -3,6 +3,7 @@
 #include "core/log.hpp"
 
 #include <charconv>
+#include <cstdlib>
 #include <exception>
 
 namespace sns::h5 {
@@ -26,11 +27,22 @@ std::string innermost() {
 
 }  // namespace
 
+std::atomic<bool>& write_failed() {
+  static std::atomic<bool> failed{false};
+  return failed;
+}
+
 Session::Session() : lock_(library_mutex()) {
-  // The library would otherwise try to flush files that could not be closed (full disk) again at exit, with
-  // messages of its own.
-  static const herr_t no_exit_handler = H5dont_atexit();
-  (void)no_exit_handler;
+  // Left to itself the library would at exit try again to write files that could not be closed (full disk),
+  // with messages of its own.
+  static const bool prepared = [] {
+    H5dont_atexit();
+    std::atexit([] {
+      if (!write_failed()) H5close();
+    });
+    return true;
+  }();
+  (void)prepared;
   // the error stack is per thread in a thread-safe build
   thread_local const herr_t quiet = H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   (void)quiet;
@@ -125,7 +137,10 @@ Handle::~Handle() {
   const H5I_type_t type = H5Iget_type(id_);
   const std::string file = type == H5I_DATASET || type == H5I_FILE ? detail::file_name(id_) : std::string();
   std::string reason;
-  if (H5Idec_ref(id_) < 0) reason = detail::last_reason();
+  if (H5Idec_ref(id_) < 0) {
+    reason = detail::last_reason();
+    detail::write_failed() = true;
+  }
   if (type == H5I_DATASET) {
     // The last data of an array are written only now: File::close() reports a failure.
     if (!reason.empty()) detail::lost_writes().emplace(file, reason);
