@@ -46,8 +46,8 @@ void add_rollout(CLI::App& app) {
       ->type_name("NAME")
       ->expected(1)
       ->take_all()
-      ->allow_extra_args(false)  // one name per option: what follows may be an override;
-      add_time_budget(*verb);
+      ->allow_extra_args(false);  // what follows may be an override
+  add_time_budget(*verb);
   verb->footer(
       "Examples:\n"
       "  sns rollout yaml/kolmogorov/quickstart.yaml\n"

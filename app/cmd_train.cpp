@@ -58,9 +58,8 @@ void add_train(CLI::App& app) {
       ->type_name("NAME")
       ->expected(1)
       ->take_all()
-      ->allow_extra_args(false)  // one name per option: what follows may be an override;
-      verb
-      ->add_option("--resume", arguments->resume, "auto: continue from the last checkpoint; never: start anew")
+      ->allow_extra_args(false);  // what follows may be an override
+  verb->add_option("--resume", arguments->resume, "auto: continue from the last checkpoint; never: start anew")
       ->check(CLI::IsMember({"auto", "never"}))
       ->capture_default_str();
   verb->add_option("--dataset", arguments->dataset, "data set folder (default: dataset/ in the run's folder)")
