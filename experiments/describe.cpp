@@ -53,9 +53,14 @@ NetworkCost measure(const ModelConfig& config) {
   return {parameter_count(net), best_of_two([&] { net.forward(x); })};
 }
 
+/// 73727522 -> "73,727,522"
 std::string grouped(std::int64_t n) {
-  std::string text = std::to_string(n);
-  for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
+  const std::string digits = std::to_string(n);
+  std::string text;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0) text += ',';
+    text += digits[i];
+  }
   return text;
 }
 
