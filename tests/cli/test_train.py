@@ -1,0 +1,245 @@
+"""`sns train` and `sns predict` as a user meets them. Usage: test_train.py PATH/TO/sns
+
+Runs on the CPU with one thread: there, results are a function of data, configuration and seed alone.
+"""
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+SNS = ""
+POINTS, FRAMES = 16, 40
+
+CONFIG = """
+run: {name: t, seed: 5, output: %s, device: cpu, threads: 1}
+models:
+  gaussian:
+    kind: gaussian
+    network: {hidden: 2, multipliers: [1, 2], blocks: 1}
+    training: {steps: 400, batch: 4, learning_rate: 2.0e-3, schedule: {name: cosine}, validate_every: 50,
+               checkpoint_every: 20, validation_samples: 8, rollout: {max_length: 2, steps_per_length: 100}}
+  sns:
+    kind: sns
+    network: {hidden: 2, multipliers: [1, 2], blocks: 1, embedding: 8}
+    diffusion: {levels: 20}
+    training: {steps: 60, batch: 4, learning_rate: 2.0e-3, validate_every: 20, checkpoint_every: 20,
+               validation_samples: 8}
+"""
+
+
+def write_dataset(folder, points=POINTS, seed=0):
+    """Travelling waves in the layout of `sns datagen`."""
+    rng = np.random.default_rng(seed)
+    grid = 2 * np.pi * np.arange(points) / points
+    for split, samples in (("train", 4), ("valid", 2), ("test", 2)):
+        (folder / "data" / split).mkdir(parents=True)
+        phase = rng.uniform(0, 6, samples)[:, None, None, None] + 0.1 * np.arange(FRAMES)[:, None, None]
+        field = 2 * np.sin(grid[:, None] + phase) * np.cos(2 * grid[None, :] - phase)
+        with h5py.File(folder / "data" / split / "waves_000000.h5", "w") as file:
+            file.attrs["dataset_name"] = "waves"
+            file["dimensions/time"] = 0.1 * np.arange(FRAMES)
+            group = file.create_group("t0_fields")
+            group.attrs["field_names"] = np.array(["vorticity"], dtype=object)
+            group["vorticity"] = field.astype("f4")
+    (folder / "stats.yaml").write_text("std: {vorticity: 1.0}\n")
+
+
+def digest(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def curve(folder):
+    """Log without what depends on the clock."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in ("wall", "images_per_second")} for line in lines]
+
+
+class Train(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.root = Path(tempfile.mkdtemp(prefix="sns-train-"))
+        write_dataset(cls.root / "dataset")
+        cls.trained = cls.root / "whole"
+        done = cls.sns("train", cls.config(cls.trained), "--dataset", cls.root / "dataset")
+        assert done.returncode == 0, done.stderr
+        cls.first_output = done.stdout
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.root)
+
+    @classmethod
+    def config(cls, output):
+        file = cls.root / f"{output.name}.yaml"
+        file.write_text(CONFIG % output)
+        return file
+
+    @classmethod
+    def arguments(cls, *arguments):
+        return [SNS, *map(str, arguments)]
+
+    @classmethod
+    def sns(cls, *arguments):
+        return subprocess.run(cls.arguments(*arguments), capture_output=True, text=True, cwd=cls.root, timeout=300)
+
+    def fails(self, code, words, *arguments):
+        """The program ends with `code` and one line on stderr that holds all `words`; returns the line."""
+        done = self.sns(*arguments)
+        errors = [line for line in done.stderr.splitlines() if line.startswith("sns: error")]
+        self.assertEqual(done.returncode, code, done.stderr)
+        self.assertEqual(len(errors), 1, done.stderr)
+        for word in words:
+            self.assertIn(word, errors[0])
+
+    def start(self, output):
+        """Starts training of the Gaussian model and waits until it is past its first checkpoints."""
+        process = subprocess.Popen(
+            self.arguments("train", self.config(output), "--dataset", self.root / "dataset", "--model", "gaussian"),
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        log = output / "models/gaussian/metrics.jsonl"
+        deadline = time.time() + 120
+        while not (log.exists() and log.read_text().count("\n") > 45):
+            self.assertLess(time.time(), deadline, "training did not start")
+            self.assertIsNone(process.poll(), "training ended before it could be interrupted")
+            time.sleep(0.01)
+        return process
+
+    def finish_and_compare(self, output):
+        done = self.sns("train", self.config(output), "--dataset", self.root / "dataset", "--model", "gaussian")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("resuming at step", done.stderr)
+        whole, parts = self.trained / "models/gaussian", output / "models/gaussian"
+        for name in ("model.safetensors", "ema.safetensors", "best/ema.safetensors", "config.yaml"):
+            self.assertEqual(digest(whole / name), digest(parts / name), name)
+        self.assertEqual(curve(whole), curve(parts))
+
+    def test_stopped_by_sigterm_resumes_bit_identically(self):
+        output = self.root / "terminated"
+        process = self.start(output)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 75, errors)
+        self.assertIn("checkpoint written", errors)
+        self.finish_and_compare(output)
+
+    def test_killed_resumes_bit_identically(self):
+        output = self.root / "killed"
+        process = self.start(output)
+        process.kill()
+        process.communicate(timeout=60)
+        self.finish_and_compare(output)
+
+    def test_time_budget_stops_with_75(self):
+        done = self.sns("train", self.config(self.root / "budget"), "--dataset", self.root / "dataset", "--time-budget",
+                        "0.001")
+        self.assertEqual(done.returncode, 75, done.stderr)
+
+    def test_finished_models_are_not_trained_again(self):
+        before = digest(self.trained / "models/sns/model.safetensors")
+        done = self.sns("train", self.config(self.trained), "--dataset", self.root / "dataset")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("images/s", done.stdout)
+        self.assertEqual(before, digest(self.trained / "models/sns/model.safetensors"))
+
+    def test_results_are_complete(self):
+        self.assertIn("ratio", self.first_output)
+        for name in ("gaussian", "sns"):
+            folder = self.trained / "models" / name
+            for file in ("model.safetensors", "ema.safetensors", "config.yaml", "model_card.md", "metrics.jsonl"):
+                self.assertTrue((folder / file).exists(), f"{name}/{file}")
+            card = (folder / "model_card.md").read_text()
+            for word in ("data hash", "licence", "seed", "parameters", "sns train", "Validation"):
+                self.assertIn(word, card)
+        entry = curve(self.trained / "models/sns")[0]
+        self.assertEqual(set(entry), {"step", "loss", "mse", "ce_past", "ce_present", "lr", "grad_norm"})
+
+    def test_bad_configuration_and_data(self):
+        config, data = self.config(self.root / "bad"), self.root / "dataset"
+        self.fails(2, ["gaussian", "sns"], "train", config, "--dataset", data, "--model", "acdm")
+        self.fails(2, ["bach", "batch"], "train", config, "--dataset", data, "models.sns.training.bach=3")
+        self.fails(2, ["levels"], "train", config, "--dataset", data, "models.sns.training.levels.sampling=high")
+        self.fails(1, ["does not exist", "sns datagen"], "train", config, "--dataset", self.root / "nothing")
+        odd = self.root / "odd"
+        if not odd.exists():
+            write_dataset(odd, points=15)
+        self.fails(2, ["15"], "train", config, "--dataset", odd)
+
+    def test_changed_configuration_does_not_continue(self):
+        output = self.root / "changed"
+        shutil.copytree(self.trained, output)
+        self.fails(2, ["another configuration", "--resume never"], "train", self.config(output), "--dataset",
+                   self.root / "dataset", "models.gaussian.training.batch=3")
+
+    def predict(self, model, array, *more, code=0, words=()):
+        with h5py.File(self.root / "input.h5", "w") as file:
+            file["x"] = array
+        arguments = ("predict", "--weights", model, "--input", "input.h5:/x", "-o", "out.h5", *more)
+        if code:
+            return self.fails(code, words, *arguments)
+        done = self.sns(*arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with h5py.File(self.root / "out.h5") as file:
+            return {name: file[name][...] for name in file}
+
+    def frames(self):
+        with h5py.File(self.root / "dataset/data/test/waves_000000.h5") as file:
+            return file["t0_fields/vorticity"][...]
+
+    def test_predict_one_emulator_step(self):
+        frames = self.frames()
+        model = self.trained / "models/gaussian"
+        out = self.predict(model, frames[:, 3].astype("f8"))["next"]
+        self.assertEqual(out.shape, (2, POINTS, POINTS))
+        error = np.sqrt(np.mean((out - frames[:, 4]) ** 2)) / np.sqrt(np.mean((frames[:, 3] - frames[:, 4]) ** 2))
+        self.assertLess(error, 0.9)  # persistence: 1
+        one = self.predict(model, frames[1, 3])["next"]
+        np.testing.assert_allclose(one[0], out[1], atol=1e-5)
+
+    def test_predict_one_refinement(self):
+        frames = self.frames()
+        model = self.trained / "models/sns"
+        out = self.predict(model, frames[:, 3:5], "--level-floor", "2", "--seed", "3")
+        self.assertEqual(out["refined"].shape, (2, 2, POINTS, POINTS))
+        self.assertEqual(out["levels"].shape, (2, 2))
+        np.testing.assert_array_equal(out["used_levels"], np.maximum(out["levels"], 2))
+        np.testing.assert_array_equal(out["evaluations"], out["used_levels"].sum(axis=1) + 2)
+        again = self.predict(model, frames[:, 3:5], "--level-floor", "2", "--seed", "3")
+        np.testing.assert_array_equal(out["refined"], again["refined"])
+        other = self.predict(model, frames[:, 3:5], "--level-floor", "2", "--seed", "4")
+        self.assertFalse(np.array_equal(out["refined"], other["refined"]))
+
+    def test_predict_refuses_bad_input(self):
+        frames, gaussian = self.frames(), self.trained / "models/gaussian"
+        self.predict(gaussian, frames[:, 3, :8], code=1, words=["shape", "states"])
+        self.predict(self.trained / "models/sns", frames[:1, 3], code=1, words=["shape", "pairs"])
+        bad = frames[:, 3].copy()
+        bad[0, 0, 0] = np.nan
+        self.predict(gaussian, bad, code=1, words=["not finite"])
+        self.predict(self.root / "nowhere", frames[:, 3], code=1, words=["nowhere"])
+        self.assertFalse(list(self.root.glob("out.h5?*")), "a temporary file was left behind")
+
+    def test_predict_refuses_bad_weights(self):
+        frames = self.frames()
+        truncated, foreign = self.root / "truncated", self.root / "foreign"
+        for folder in (truncated, foreign):
+            shutil.copytree(self.trained / "models/gaussian", folder, dirs_exist_ok=True)
+        weights = truncated / "ema.safetensors"
+        weights.write_bytes(weights.read_bytes()[:1000])
+        self.predict(truncated, frames[:, 3], code=1, words=["ema.safetensors"])
+        shutil.copy(self.trained / "models/sns/ema.safetensors", foreign)
+        self.predict(foreign, frames[:, 3], code=1, words=["another architecture"])
+
+
+if __name__ == "__main__":
+    SNS = os.path.abspath(sys.argv.pop(1))
+    unittest.main(verbosity=2)

@@ -1,0 +1,347 @@
+#include "tests/support/torch_doctest.hpp"
+
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "core/stop.hpp"
+#include "emulator/models/gaussian.hpp"
+#include "emulator/models/model.hpp"
+#include "emulator/models/sns.hpp"
+#include "emulator/safetensors.hpp"
+#include "emulator/training/gaussian_task.hpp"
+#include "emulator/training/optimizer.hpp"
+#include "emulator/training/sns_task.hpp"
+#include "emulator/training/trainer.hpp"
+#include "tests/support/scratch.hpp"
+#include "tests/support/synthetic_dataset.hpp"
+
+#include <torch/nn/modules/linear.h>
+#include <torch/optim/adamw.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+using namespace sns;
+using namespace sns::test;
+
+namespace {
+
+ModelSpec small_spec(const std::string& kind) {
+  ModelSpec spec;
+  spec.name = kind;
+  spec.model.kind = kind;
+  spec.model.network.hidden = 2;
+  spec.model.network.multipliers = {1, 1};
+  spec.model.network.blocks = 1;
+  spec.model.network.embedding = 4;
+  spec.model.diffusion.levels = 20;
+  spec.training = reference_training(kind);
+  spec.training.steps = 30;
+  spec.training.batch = 4;
+  spec.training.learning_rate = 3e-3;
+  spec.training.validate_every = 10;
+  spec.training.checkpoint_every = 10;
+  spec.training.validation_samples = 8;
+  return spec;
+}
+
+RunConfig cpu_run(std::uint64_t seed = 7) {
+  RunConfig run;
+  run.seed = seed;
+  run.device = "cpu";
+  run.threads = 1;
+  return run;
+}
+
+/// Everything that must not depend on interruptions: step and loss values of the log.
+std::string loss_curve(const std::filesystem::path& folder) {
+  std::istringstream lines(read_text(folder / "metrics.jsonl"));
+  std::string curve, line;
+  while (std::getline(lines, line)) {
+    auto entry = nlohmann::json::parse(line);
+    entry.erase("wall");
+    entry.erase("images_per_second");
+    curve += entry.dump() + "\n";
+  }
+  return curve;
+}
+
+}  // namespace
+
+TEST_CASE("learning rates follow their schedules") {
+  TrainingConfig config;
+  config.steps = 1000;
+  config.learning_rate = 1.0;
+  config.schedule.name = "constant";
+  CHECK(learning_rate(config, 999) == 1.0);
+  config.schedule = {.name = "step", .size = 100, .gamma = 0.5};
+  CHECK(learning_rate(config, 99) == 1.0);
+  CHECK(learning_rate(config, 100) == 0.5);
+  CHECK(learning_rate(config, 250) == 0.25);
+  config.schedule = {.name = "cosine"};
+  CHECK(learning_rate(config, 0) == 1.0);
+  CHECK(learning_rate(config, 500) == doctest::Approx(0.5));
+  CHECK(learning_rate(config, 1000) == doctest::Approx(0.0));
+  config.schedule.warmup = 200;
+  CHECK(learning_rate(config, 0) == doctest::Approx(1.0 / 201));
+  CHECK(learning_rate(config, 199) == doctest::Approx(200.0 / 201));
+  CHECK(learning_rate(config, 600) == doctest::Approx(0.5));
+}
+
+TEST_CASE("the rollout grows by one every steps_per_length up to its limit") {
+  const RolloutTrainingConfig rollout{.max_length = 3, .steps_per_length = 10};
+  CHECK(rollout_length(rollout, 0) == 1);
+  CHECK(rollout_length(rollout, 9) == 1);
+  CHECK(rollout_length(rollout, 10) == 2);
+  CHECK(rollout_length(rollout, 500) == 3);
+}
+
+TEST_CASE("levels follow their distributions") {
+  constexpr int kDraws = 40000;
+  RandomStream stream(1, Purpose::diffusion_level);
+  std::vector<int> uniform(20), low(20);
+  for (int i = 0; i < kDraws; ++i) {
+    ++uniform.at(static_cast<std::size_t>(sample_level({}, 20, stream)));
+    ++low.at(static_cast<std::size_t>(
+        sample_level({.sampling = "low", .max_level = 9, .log_fraction = 0.5}, 20, stream)));
+  }
+  // Five standard deviations of a count of 40,000 draws.
+  const auto near = [](int count, double p) {
+    return std::abs(count - kDraws * p) < 5 * std::sqrt(kDraws * p * (1 - p));
+  };
+  for (std::size_t s = 0; s < 20; ++s) CHECK(near(uniform[s], 0.05));
+  for (std::size_t s = 0; s < 10; ++s) {
+    const double log_part = std::log((s + 2.0) / (s + 1.0)) / std::log(11.0);
+    CHECK(near(low[s], 0.5 * 0.1 + 0.5 * log_part));
+  }
+  CHECK(std::count(low.begin() + 10, low.end(), 0) == 10);
+}
+
+TEST_CASE("the flat AdamW equals PyTorch's") {
+  torch::manual_seed(0);
+  torch::nn::Linear ours(5, 3), theirs(5, 3);
+  {
+    const torch::NoGradGuard no_grad;
+    theirs->weight.copy_(ours->weight);
+    theirs->bias.copy_(ours->bias);
+  }
+  FlatParameters parameters(*ours);
+  CHECK(parameters.count() == 18);
+  AdamW optimizer(parameters, 0.05);
+  torch::optim::AdamW reference(theirs->parameters(), torch::optim::AdamWOptions(1e-2).weight_decay(0.05));
+  const auto x = torch::linspace(-1, 1, 20).view({4, 5});
+  for (int i = 0; i < 20; ++i) {
+    parameters.zero_gradients();
+    ours->forward(x).square().mean().backward();
+    optimizer.step(1e-2);
+    reference.zero_grad();
+    theirs->forward(x).square().mean().backward();
+    reference.step();
+  }
+  // 20 updates of size 1e-2 in float32.
+  CHECK((ours->weight - theirs->weight).abs().max().item<double>() < 1e-6);
+  CHECK((ours->bias - theirs->bias).abs().max().item<double>() < 1e-6);
+}
+
+TEST_CASE("gradients are clipped by norm and by value") {
+  torch::nn::Linear layer(3, 1);
+  FlatParameters parameters(*layer);
+  AdamW optimizer(parameters, 0);
+  const auto set = [&] {
+    parameters.zero_gradients();
+    layer->weight.mutable_grad().copy_(torch::tensor({{3.0F, -4.0F, 0.0F}}));
+  };
+  set();
+  CHECK(optimizer.clip(1.0, std::nullopt) == doctest::Approx(5.0));
+  CHECK(parameters.gradients().norm().item<double>() == doctest::Approx(1.0).epsilon(1e-5));
+  set();
+  CHECK(optimizer.clip(10.0, 0.5) == doctest::Approx(5.0));
+  CHECK(parameters.gradients().abs().max().item<double>() == doctest::Approx(0.5));
+  CHECK(layer->weight.grad()[0][1].item<double>() == doctest::Approx(-0.5));
+}
+
+TEST_CASE("batches are pure functions of the pass, and the pairs are the data's") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch.path());
+  const auto info = describe_dataset(scratch.path());
+  const DataSplit training(info, "train", info.field_std);
+  SUBCASE("gaussian") {
+    auto spec = small_spec("gaussian");
+    spec.model.image = 8;
+    spec.training.rollout = {.max_length = 3, .steps_per_length = 10, .noise = 0.1};
+    GaussianEmulator model(spec.model, 1, torch::kCPU);
+    GaussianTask task(model, spec.training, training, nullptr, 7),
+        again(model, spec.training, training, nullptr, 7);
+    const auto one = task.make_batch(5, 5, 0), three = task.make_batch(25, 25, 0),
+               repeat = again.make_batch(25, 25, 0);
+    CHECK(one.frames.size(1) == 2);
+    CHECK_FALSE(one.noise.defined());
+    CHECK(three.frames.size(1) == 4);
+    CHECK(three.noise.size(1) == 2);
+    CHECK(three.noise.std().item<double>() == doctest::Approx(0.1).epsilon(0.1));
+    CHECK(torch::equal(three.frames, repeat.frames));
+    CHECK(torch::equal(three.noise, repeat.noise));
+    CHECK_FALSE(torch::equal(three.frames, task.make_batch(25, 25, 1).frames));
+  }
+  SUBCASE("sns") {
+    auto spec = small_spec("sns");
+    spec.model.image = 8;
+    Sns model(spec.model, 1, torch::kCPU);
+    SnsTask task(model, spec.training, training, nullptr, 7), again(model, spec.training, training, nullptr, 7);
+    const auto batch = task.make_batch(3, 3, 0), repeat = again.make_batch(3, 3, 0),
+               next = task.make_batch(4, 4, 0);
+    CHECK(torch::equal(batch.frames, repeat.frames));
+    CHECK(torch::equal(batch.noise, repeat.noise));
+    CHECK(torch::equal(batch.levels, repeat.levels));
+    CHECK_FALSE(torch::equal(batch.noise, next.noise));
+    // Consecutive frames of the waves differ by far less than unrelated ones.
+    const auto near = (batch.frames.select(1, 2) - batch.frames.select(1, 1)).square().mean({1, 2});
+    const auto far = (batch.frames.select(1, 2) - batch.frames.select(1, 0)).square().mean({1, 2});
+    CHECK(near.max().item<double>() < far.min().item<double>());
+    CHECK(near.min().item<double>() > 0);
+  }
+}
+
+TEST_CASE("level bands reach exactly to the highest level") {
+  const auto names = [](int highest) {
+    std::string text;
+    for (const auto& band : level_bands(highest)) text += band.name() + " ";
+    return text;
+  };
+  CHECK(names(199) == "0 1-2 3-5 6-10 11-20 21-50 51+ ");
+  CHECK(names(50) == "0 1-2 3-5 6-10 11-20 21-50 ");
+  CHECK(names(3) == "0 1-2 3 ");
+}
+
+TEST_CASE("training lowers the loss and leaves a loadable weights folder") {
+  for (const std::string kind : {"gaussian", "sns"}) {
+    CAPTURE(kind);
+    ScratchFolder scratch;
+    write_synthetic_dataset(scratch / "dataset");
+    auto spec = small_spec(kind);
+    spec.training.steps = 150;
+    spec.training.ema = 0.9;
+    const auto folder = scratch / "model";
+    const auto result = train_model(spec, scratch / "dataset", folder, cpu_run());
+    CHECK(result.steps == 150);
+    CHECK(result.parameters > 0);
+    CHECK(result.images_per_second > 0);
+    if (kind == "gaussian") {
+      CHECK(metric(result.validation, "ratio") < 0.7);  // persistence has ratio 1; an untrained net about 1.0
+      CHECK(metric(result.validation, "residual_rms") > 0.05);
+    } else {
+      CHECK(metric(result.validation, "eps_mse_past_11-19") < 0.95);  // 1: no knowledge of the noise
+      CHECK(metric(result.validation, "head_error_present_0") >= 0);
+    }
+    const auto model = load_model(folder, Weights::raw, torch::kCPU),
+               averaged = load_model(folder, Weights::ema, torch::kCPU);
+    CHECK(model->field_std() == 2.0);
+    CHECK(model->config().image == 8);
+    CHECK(model->config().frame_interval == doctest::Approx(0.25));
+    CHECK(model->config().data_hash.size() == 64);
+    CHECK_FALSE(torch::equal(model->network().parameters()[0], averaged->network().parameters()[0]));
+    CHECK(std::filesystem::exists(folder / "best" / "ema.safetensors"));
+    const auto card = read_text(folder / "model_card.md");
+    CHECK(contains(card, model->config().data_hash));
+    CHECK(contains(card, fmt::format("| parameters | {} |", result.parameters)));
+    CHECK(contains(card, "| seed | 7 |"));
+    // A finished run is not trained again.
+    const auto again = train_model(spec, scratch / "dataset", folder, cpu_run());
+    CHECK(again.images_per_second == 0);
+    CHECK(again.validation == result.validation);
+  }
+}
+
+TEST_CASE("a stopped and resumed run is bit-identical to an undisturbed one") {
+  for (const std::string kind : {"gaussian", "sns"}) {
+    CAPTURE(kind);
+    ScratchFolder scratch;
+    write_synthetic_dataset(scratch / "dataset");
+    auto spec = small_spec(kind);
+    spec.training.rollout = {.max_length = 2, .steps_per_length = 12, .noise = 0.01};
+    spec.training.accumulate = 2;
+    train_model(spec, scratch / "dataset", scratch / "whole", cpu_run());
+
+    reset_stop();
+    request_stop();
+    CHECK_THROWS_AS(train_model(spec, scratch / "dataset", scratch / "parts", cpu_run()), Stopped);
+    reset_stop();
+    // Cut off in the middle: fewer steps are the same run as far as they go (constant identity), then go on.
+    auto part = spec;
+    part.training.steps = 17;
+    train_model(part, scratch / "dataset", scratch / "parts", cpu_run());
+    train_model(spec, scratch / "dataset", scratch / "parts", cpu_run());
+    for (const char* file : {"model.safetensors", "ema.safetensors"}) {
+      CHECK(sha256_file(scratch / "whole" / file) == sha256_file(scratch / "parts" / file));
+    }
+    // The short part validated at its own end, step 17; nothing else differs.
+    std::istringstream lines(loss_curve(scratch / "parts"));
+    std::string curve, line;
+    while (std::getline(lines, line)) {
+      if (!(contains(line, "validation") && contains(line, "\"step\":17"))) curve += line + "\n";
+    }
+    CHECK(curve == loss_curve(scratch / "whole"));
+  }
+}
+
+TEST_CASE("another configuration does not continue a run") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  auto spec = small_spec("gaussian");
+  spec.training.steps = 3;
+  train_model(spec, scratch / "dataset", scratch / "model", cpu_run());
+  auto other = spec;
+  other.training.weight_decay = 0.2;
+  const auto message =
+      message_of<ConfigError>([&] { train_model(other, scratch / "dataset", scratch / "model", cpu_run()); });
+  CHECK(contains(message, "another configuration"));
+  CHECK(contains(message, "wd 0.2"));
+  TrainOptions anew;
+  anew.resume = false;
+  CHECK(train_model(other, scratch / "dataset", scratch / "model", cpu_run(), anew).steps == 3);
+}
+
+TEST_CASE("training that stays non-finite gives up with one line and keeps its checkpoint") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  auto spec = small_spec("gaussian");
+  spec.training.learning_rate = 1e30;
+  const auto message =
+      message_of([&] { train_model(spec, scratch / "dataset", scratch / "model", cpu_run()); });
+  CHECK(contains(message, "not finite"));
+  CHECK(contains(message, "learning_rate"));
+  CHECK(std::filesystem::exists(scratch / "model" / "checkpoints" / "last" / "state.json"));
+}
+
+TEST_CASE("bfloat16 trains to nearly the same loss as float32") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  auto spec = small_spec("gaussian");
+  const auto exact = train_model(spec, scratch / "dataset", scratch / "float32", cpu_run());
+  spec.training.precision = "bfloat16";
+  spec.training.bf16_fraction = 0.5;
+  const auto rough = train_model(spec, scratch / "dataset", scratch / "bfloat16", cpu_run());
+  CHECK(metric(exact.validation, "loss") != metric(rough.validation, "loss"));
+  // bfloat16 keeps 8 bits: a per cent or so per layer.
+  CHECK(metric(rough.validation, "loss") == doctest::Approx(metric(exact.validation, "loss")).epsilon(0.1));
+}
+
+TEST_CASE("the training block is read strictly") {
+  const auto models = [](const std::string& training) {
+    return read_models(
+        Config::parse("models: {m: {kind: sns, diffusion: {levels: 100}, training: " + training + "}}"));
+  };
+  const auto spec =
+      models("{batch: 3, schedule: {name: cosine}, levels: {sampling: low, max_level: 30}, clip_norm: null}");
+  REQUIRE(spec.size() == 1);
+  CHECK(spec[0].training.batch == 3);
+  CHECK(spec[0].training.ema == 0.999);
+  CHECK(spec[0].training.levels.max_level == 30);
+  CHECK_FALSE(spec[0].training.clip_norm.has_value());
+  CHECK(contains(message_of<ConfigError>([&] { models("{levels: {sampling: low, max_level: 100}}"); }),
+                 "max_level"));
+  CHECK(contains(message_of<ConfigError>([&] { models("{schedule: {name: cosin}}"); }), "cosine"));
+  CHECK(contains(message_of<ConfigError>([&] { models("{clip_norm: -1}"); }), "clip_norm"));
+  CHECK(contains(message_of<ConfigError>([&] { find_model(spec, "n"); }), "have: m"));
+}
