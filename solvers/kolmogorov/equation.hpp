@@ -3,11 +3,13 @@
 // velocity, k = (kx, ky) angular wavenumber, hat = unnormalised transform, axis 0 = x (all kx), axis 1 = y
 // (ky >= 0). The stream function has lap psi = -w, so u_hat = i ky w_hat / k^2 and v_hat = -i kx w_hat / k^2.
 #include "solvers/kolmogorov/params.hpp"
+#include "solvers/spectral/pair_spectra.hpp"
 
 namespace sns::kolmogorov {
 
 using spectral::Complex;
 using spectral::KeptModes;
+using spectral::PairSpectra;
 using spectral::times_i;
 
 /// L = -nu k^2 - mu of mode (i, j) [1/time], which also damps the mean.
@@ -193,26 +195,23 @@ class AdvectiveForm {
 // ---- Basdevant form: N = (d_yy - d_xx)(uv) + d_xy(u^2 - v^2) + F
 // ---------------------------------------------
 
-/// Writes u_hat and v_hat of the kept modes, divided by n^2, as the pairs that PairTransforms takes.
+/// Writes u_hat and v_hat of the kept modes, divided by n^2.
 template <class Real>
 struct BasdevantInputs {
   Velocity<Real> velocity;
-  Complex<Real>* pairs;
-  int n, kept_columns;
+  PairSpectra<Real> pairs;
 
   SNS_HD void operator()(int b, int i, int j, Complex<Real> w) const {
-    Complex<Real>* row = pairs + (static_cast<std::size_t>(b) * n + i) * 2 * kept_columns;
     const auto pair = velocity(i, j, w);
-    row[j] = pair.u;
-    row[kept_columns + j] = pair.v;
+    pairs.set(b, i, j, pair.u, pair.v);
   }
 };
 
-/// (u, v) -> (u^2 - v^2, 2 u v): the square of u + i v.
-template <class Real>
+/// (u, v) -> (u^2 - v^2, 2 u v): the square of u + i v. T is Real or a vector of them.
 struct SquareVelocity {
-  SNS_HD Complex<Real> operator()(Real u, Real v, std::size_t) const {
-    return {(u - v) * (u + v), Real(2) * u * v};
+  template <class T>
+  SNS_HD Complex<T> operator()(T u, T v) const {
+    return {(u - v) * (u + v), (u + u) * v};
   }
 };
 
@@ -220,17 +219,15 @@ struct SquareVelocity {
 template <class Real>
 struct BasdevantTendency {
   Forcing<Real> forcing;
-  const Complex<Real>* pairs;
+  PairSpectra<Real> pairs;
   Real unit2;  ///< (2 pi / length)^2
-  int n, kept_columns;
 
   SNS_HD Complex<Real> operator()(int b, int i, int j) const {
-    const Complex<Real>* row = pairs + (static_cast<std::size_t>(b) * n + i) * 2 * kept_columns;
-    const int kx = spectral::row_wavenumber(i, n);
+    const int kx = spectral::row_wavenumber(i, pairs.n);
     const Real strain = Real(0.5) * unit2 * static_cast<Real>(kx * kx - j * j);
     const Real shear = unit2 * static_cast<Real>(kx * j);
-    const Complex<Real> a = row[j], b_hat = row[kept_columns + j];
-    return {strain * b_hat.re - shear * a.re + forcing(i, j), strain * b_hat.im - shear * a.im};
+    const auto hat = pairs.get(b, i, j);
+    return {strain * hat.b.re - shear * hat.a.re + forcing(i, j), strain * hat.b.im - shear * hat.a.im};
   }
 };
 
@@ -263,7 +260,6 @@ class BasdevantForm {
         params_(params),
         kept_(kept_modes(params.grid.n, params.dealiasing)),
         batch_(batch),
-        pairs_(static_cast<std::size_t>(2 * kept_.columns) * params.grid.n * batch),
         decay_(params.grid.modes()),
         transforms_(backend, params.grid.n, kept_, batch) {
     std::vector<double> factor(params.grid.modes());
@@ -277,26 +273,24 @@ class BasdevantForm {
 
   const spectral::Grid& grid() const { return params_.grid; }
   spectral::Region region() const { return only(kept_); }
-  void evaluate() { transforms_.apply(pairs_.data(), batch_, SquareVelocity<Real>{}); }
+  void evaluate() { transforms_.apply(batch_, SquareVelocity{}); }
   void finish_step(Complex<Real>* w) {
     backend_.for_each_mode(
         batch_, params_.grid.n, all_modes(params_.grid),
         DecayTruncated<Real>{kept_, decay_.data(), w, params_.grid.n, params_.grid.columns()});
   }
   Linear linear() const { return linear_term<Real>(params_); }
-  Tendency tendency() const {
+  Tendency tendency() {
     const double unit = params_.grid.unit();
-    return {forcing<Real>(params_), pairs_.data(), static_cast<Real>(unit * unit), params_.grid.n,
-            kept_.columns};
+    return {forcing<Real>(params_), transforms_.spectra(), static_cast<Real>(unit * unit)};
   }
-  Inputs inputs() { return {velocity<Real>(params_), pairs_.data(), params_.grid.n, kept_.columns}; }
+  Inputs inputs() { return {velocity<Real>(params_), transforms_.spectra()}; }
 
  private:
   Backend backend_;
   Params params_;
   KeptModes kept_;
   int batch_;
-  typename Backend::template Buffer<Complex<Real>> pairs_;
   typename Backend::template Buffer<Real> decay_;
   typename Backend::PairTransforms transforms_;
 };

@@ -5,6 +5,7 @@
 //   advance(state, steps)         in place
 //   velocity(state, u, v)         transforms of one velocity pair per field, scaled for an unnormalised inverse
 #include "solvers/spectral/engine.hpp"
+#include "solvers/spectral/grid.hpp"
 #include "solvers/spectral/resample_kernels.hpp"
 
 #include <cmath>

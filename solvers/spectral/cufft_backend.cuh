@@ -3,6 +3,7 @@
 // on the device's default stream. The same interface as FftwBackend.
 #include "solvers/spectral/engine.hpp"
 #include "solvers/spectral/grid.hpp"
+#include "solvers/spectral/pair_spectra.hpp"
 #include "solvers/spectral/resample_kernels.hpp"
 
 #include <cuda_runtime.h>
@@ -105,38 +106,33 @@ class CufftPlan {
   cufftHandle plan_ = 0;
 };
 
-/// Spreads kept columns of pairs [batch][n][2 * columns] over whole half spectra [batch][2][n][n/2+1].
+/// Spreads pairs of kept modes over whole half spectra [batch][2][n][n/2+1].
 template <class Real>
 struct SpreadPairs {
-  const Complex<Real>* pairs;
+  PairSpectra<Real> pairs;
   Complex<Real>* spectra;
   KeptModes kept;
-  int n;
 
   SNS_HD void operator()(int b, int i, int j) const {
-    const std::size_t columns = n / 2 + 1, width = 2 * kept.columns, field = n * columns;
-    const Complex<Real>* row = pairs + (static_cast<std::size_t>(b) * n + i) * width;
+    const std::size_t columns = pairs.n / 2 + 1, field = pairs.n * columns;
     Complex<Real>* target = spectra + 2 * b * field + i * columns + j;
-    const bool inside = kept.contains(i, j, n);
-    target[0] = inside ? row[j] : Complex<Real>{0, 0};
-    target[field] = inside ? row[kept.columns + j] : Complex<Real>{0, 0};
+    const bool inside = kept.contains(i, j, pairs.n);
+    const auto pair = inside ? pairs.get(b, i, j) : typename PairSpectra<Real>::Pair{{0, 0}, {0, 0}};
+    target[0] = pair.a;
+    target[field] = pair.b;
   }
 };
 
 /// The inverse of SpreadPairs on the kept modes.
 template <class Real>
 struct GatherPairs {
-  Complex<Real>* pairs;
+  PairSpectra<Real> pairs;
   const Complex<Real>* spectra;
-  KeptModes kept;
-  int n;
 
   SNS_HD void operator()(int b, int i, int j) const {
-    const std::size_t columns = n / 2 + 1, width = 2 * kept.columns, field = n * columns;
-    Complex<Real>* row = pairs + (static_cast<std::size_t>(b) * n + i) * width;
+    const std::size_t columns = pairs.n / 2 + 1, field = pairs.n * columns;
     const Complex<Real>* source = spectra + 2 * b * field + i * columns + j;
-    row[j] = source[0];
-    row[kept.columns + j] = source[field];
+    pairs.set(b, i, j, source[0], source[field]);
   }
 };
 
@@ -149,7 +145,7 @@ struct ApplyToPairs {
 
   SNS_HD void operator()(std::size_t at) const {
     Real* a = fields + at / points * 2 * points + at % points;
-    const Complex<Real> result = op(a[0], a[points], at);
+    const Complex<Real> result = op(a[0], a[points]);
     a[0] = result.re;
     a[points] = result.im;
   }
@@ -251,25 +247,28 @@ struct CufftBackend {
         : backend_(backend),
           grid_{n, 1},
           kept_(kept),
+          values_(4 * static_cast<std::size_t>(kept.columns) * n * batch),
           spectra_(2 * grid_.modes() * batch),
           fields_(2 * grid_.points() * batch),
           transforms_(backend, n, 2 * batch) {}
 
+    PairSpectra<R> spectra() { return {values_.data(), grid_.n, kept_.columns, 2 * kept_.columns}; }
+
+    /// op(a, b) -> Complex{a', b'} at every grid point.
     template <class Op>
-    void apply(Complex<R>* pairs, int batch, Op op) {
-      backend_.for_each_mode(batch, grid_.n, all_modes(grid_),
-                             SpreadPairs<R>{pairs, spectra_.data(), kept_, grid_.n});
+    void apply(int batch, Op op) {
+      backend_.for_each_mode(batch, grid_.n, all_modes(grid_), SpreadPairs<R>{spectra(), spectra_.data(), kept_});
       transforms_.inverse(spectra_.data(), fields_.data(), 2 * batch);
       backend_.for_each(grid_.points() * batch, ApplyToPairs<R, Op>{fields_.data(), grid_.points(), op});
       transforms_.forward(fields_.data(), spectra_.data(), 2 * batch);
-      backend_.for_each_mode(batch, grid_.n, only(kept_),
-                             GatherPairs<R>{pairs, spectra_.data(), kept_, grid_.n});
+      backend_.for_each_mode(batch, grid_.n, only(kept_), GatherPairs<R>{spectra(), spectra_.data()});
     }
 
    private:
     CufftBackend backend_;
     Grid grid_;
     KeptModes kept_;
+    DeviceBuffer<R> values_;
     DeviceBuffer<Complex<R>> spectra_;
     DeviceBuffer<R> fields_;
     RealTransforms transforms_;

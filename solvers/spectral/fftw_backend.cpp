@@ -22,10 +22,8 @@ template <>
 struct Api<double> {
   using Plan = fftw_plan;
   using Z = fftw_complex;
-  static constexpr auto many = fftw_plan_many_dft;
   static constexpr auto r2c = fftw_plan_dft_r2c_2d;
   static constexpr auto c2r = fftw_plan_dft_c2r_2d;
-  static constexpr auto run = fftw_execute_dft;
   static constexpr auto run_r2c = fftw_execute_dft_r2c;
   static constexpr auto run_c2r = fftw_execute_dft_c2r;
   static constexpr auto destroy = fftw_destroy_plan;
@@ -34,10 +32,8 @@ template <>
 struct Api<float> {
   using Plan = fftwf_plan;
   using Z = fftwf_complex;
-  static constexpr auto many = fftwf_plan_many_dft;
   static constexpr auto r2c = fftwf_plan_dft_r2c_2d;
   static constexpr auto c2r = fftwf_plan_dft_c2r_2d;
-  static constexpr auto run = fftwf_execute_dft;
   static constexpr auto run_r2c = fftwf_execute_dft_r2c;
   static constexpr auto run_c2r = fftwf_execute_dft_c2r;
   static constexpr auto destroy = fftwf_destroy_plan;
@@ -59,16 +55,6 @@ void* checked(Plan plan, int n) {
 }
 
 }  // namespace
-
-template <class Real>
-FftwPlan<Real> FftwPlan<Real>::complex_1d(int n, int count, Layout layout, int sign, FftPlanning planning) {
-  HostBuffer<Complex<Real>> memory(static_cast<std::size_t>(n) * count);
-  auto* z = as_fftw(memory.data());
-  const std::lock_guard lock(planner);
-  return FftwPlan(checked(Api<Real>::many(1, &n, count, z, nullptr, layout.stride, layout.distance, z, nullptr,
-                                          layout.stride, layout.distance, sign, planning_flag(planning)),
-                          n));
-}
 
 template <class Real>
 FftwPlan<Real> FftwPlan<Real>::real_to_complex_2d(int n, FftPlanning planning) {
@@ -97,10 +83,6 @@ FftwPlan<Real>::~FftwPlan() {
   Api<Real>::destroy(static_cast<typename Api<Real>::Plan>(plan_));
 }
 
-template <class Real>
-void FftwPlan<Real>::execute(Complex<Real>* in_place) const {
-  Api<Real>::run(static_cast<typename Api<Real>::Plan>(plan_), as_fftw(in_place), as_fftw(in_place));
-}
 template <class Real>
 void FftwPlan<Real>::execute(Real* in, Complex<Real>* out) const {
   Api<Real>::run_r2c(static_cast<typename Api<Real>::Plan>(plan_), in, as_fftw(out));

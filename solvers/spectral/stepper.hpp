@@ -57,8 +57,9 @@ struct LowStorageKernel {
     Complex<Real> h = tendency(b, i, j);
     if constexpr (!first) h = h + carry_factor * carry[at];
     carry[at] = h;
+    // Written as an increment, so that the rounding of `scale` acts on a small number.
     const Real scale = Real(1) / (Real(1) - implicit_part * rate);
-    const Complex<Real> next = scale * ((Real(1) + explicit_part * rate) * w[at] + weight * h);
+    const Complex<Real> next = w[at] + scale * (((explicit_part + implicit_part) * rate) * w[at] + weight * h);
     w[at] = next;
     inputs(b, i, j, next);
   }
@@ -86,11 +87,12 @@ struct Sil3Kernel {
     const auto implicit_weight = [&](int s) {
       return dt * rate * static_cast<Real>(scheme.implicit_part[stage][s]);
     };
-    Complex<Real> sum = w[at] + implicit_weight(0) * w[at] + explicit_weight(stage) * explicit_now;
+    const Real now = implicit_weight(stage + 1);
+    Complex<Real> sum = (implicit_weight(0) + now) * w[at] + explicit_weight(stage) * explicit_now;
     for (int s = 0; s < stage; ++s)
       sum = sum + explicit_weight(s) * stored[s * size + at] +
             implicit_weight(s + 1) * stored[(s + 2) * size + at];
-    const Complex<Real> next = (Real(1) / (Real(1) - implicit_weight(stage + 1))) * sum;
+    const Complex<Real> next = w[at] + (Real(1) / (Real(1) - now)) * sum;
     if (stage < 2) {
       stored[stage * size + at] = explicit_now;
       stored[(stage + 2) * size + at] = next;
