@@ -2,6 +2,7 @@
 
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
+#include <ATen/autocast_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -116,7 +117,8 @@ class PaddedConvolution : public torch::autograd::Function<PaddedConvolution> {
 
 torch::Tensor periodic_convolution(const torch::Tensor& x, const torch::Tensor& weight,
                                    const torch::Tensor& bias, int stride) {
-  if (!x.device().is_cpu() || x.scalar_type() != torch::kFloat32)
+  // Autocast casts inside conv2d, where the hand-made backward would meet two types.
+  if (!x.device().is_cpu() || x.scalar_type() != torch::kFloat32 || at::autocast::is_autocast_enabled(at::kCPU))
     return at::conv2d(at::pad(x, {1, 1, 1, 1}, "circular"), weight, bias, stride);
   if (!at::GradMode::is_enabled()) return at::conv2d(padded(x), weight, bias, stride);
   return PaddedConvolution::apply(x, weight, bias, std::int64_t{stride});
