@@ -52,8 +52,8 @@ double thread_seconds() {
 }
 
 template <class Real>
-using PlanPointer =
-    std::unique_ptr<std::remove_pointer_t<typename Fftw<Real>::Plan>, decltype(Fftw<Real>::destroy)>;
+using PlanPointer = std::unique_ptr<std::remove_pointer_t<typename Fftw<Real>::Plan>,
+                                    std::remove_const_t<decltype(Fftw<Real>::destroy)>>;
 
 /// Plans `attempts` times from scratch and keeps the plan that runs fastest.
 template <class Real>
