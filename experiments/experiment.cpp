@@ -91,6 +91,7 @@ void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
   stage.outputs = {at / "model.safetensors", at / "ema.safetensors", at / "config.yaml"};
   stage.leftovers = {at};
   if (shipped(model)) {
+    check_shipped(model);
     const fs::path from = shipped_folder(model);
     stage.inputs = {{"model", to_yaml(model.model)},
                     {"weights", fmt::format("model: {}\nema: {}", sha256_file(from / "model.safetensors"),

@@ -57,6 +57,8 @@ class Experiment {
   std::string data_text(DatagenPlan plan) const;
   bool shipped(const ModelSpec& model) const { return model.weights.has_value() && !retrain_; }
   std::filesystem::path shipped_folder(const ModelSpec& model) const;
+  /// ConfigError unless the shipped weights are of this architecture, grid and frame interval.
+  void check_shipped(const ModelSpec& model) const;
   bool trains() const;
 
   void add_model(StageGraph& graph, const ModelSpec& model) const;

@@ -63,34 +63,43 @@ InitialStates read_initial_states(const DatasetReader& reader, std::int64_t firs
 }  // namespace
 
 fs::path Experiment::shipped_folder(const ModelSpec& model) const {
-  const fs::path given = *model.weights, beside = config_.file().parent_path() / given;
-  for (const fs::path& folder : {given, beside})
-    if (fs::exists(folder / "model.safetensors")) return folder;
-  fail<ConfigError>(
-      "models.{}.weights: there is no model.safetensors in {}; give a folder of weights, or train with "
-      "retrain=true",
-      model.name, given.string());
+  const fs::path given = *model.weights;
+  if (fs::exists(given / "model.safetensors")) return given;
+  // A relative folder is looked for beside the YAML file and above it, so that the program runs from anywhere.
+  for (fs::path above = fs::absolute(config_.file()).parent_path(); given.is_relative();
+       above = above.parent_path()) {
+    if (fs::exists(above / given / "model.safetensors")) return above / given;
+    if (above == above.parent_path()) break;
+  }
+  fail<ConfigError>("models.{}.weights: there is no {}; give a folder of weights, or train with retrain=true",
+                    model.name, (given / "model.safetensors").string());
 }
 
-StageFacts Experiment::take_shipped_weights(const ModelSpec& model) const {
-  const fs::path from = shipped_folder(model), to = folder().model(model.name);
-  verify_checksums(from);
+void Experiment::check_shipped(const ModelSpec& model) const {
+  const fs::path from = shipped_folder(model);
   const ModelConfig stored = load_model_config(from / "config.yaml");
   if (architecture(stored) != architecture(model.model))
     fail<ConfigError>(
-        "models.{}.weights: {} holds another network than this file describes; give it the same kind, "
-        "network and diffusion, or train with retrain=true. There:\n{}",
+        "models.{}.weights: {} holds another network than this file describes; give it the same kind, network "
+        "and "
+        "diffusion, or train with retrain=true. There:\n{}",
         model.name, from.string(), architecture(stored));
   const auto points =
       static_cast<int>(solver_.info().axes.front().coordinates.size()) / data_plan_.coarsen.factor;
   const double interval = solver_.info().dt * static_cast<double>(data_plan_.steps_per_frame);
   if (stored.image != points || std::abs(stored.frame_interval - interval) > 1e-9 * interval)
     fail<ConfigError>(
-        "models.{}.weights: {} is for frames of {} points, {:g} time units apart; here they have {} "
-        "points and are {:g} apart. Train with retrain=true",
+        "models.{}.weights: {} is for frames of {} points, {:g} time units apart; here they have {} points and "
+        "are "
+        "{:g} apart. Train with retrain=true",
         model.name, from.string(), stored.image, stored.frame_interval, points, interval);
+}
+
+StageFacts Experiment::take_shipped_weights(const ModelSpec& model) const {
+  const fs::path from = shipped_folder(model), to = folder().model(model.name);
+  verify_checksums(from);
   for (const Weights which : {Weights::raw, Weights::ema})
-    load_model(from, which, torch::kCPU);  // do they fit?
+    load_model(from, which, torch::kCPU);  // Error unless they fit the network
   for (const char* name :
        {"model.safetensors", "ema.safetensors", "config.yaml", "model_card.md", "metrics.jsonl"})
     if (fs::exists(from / name))
@@ -101,7 +110,7 @@ StageFacts Experiment::take_shipped_weights(const ModelSpec& model) const {
   return {{"weights", "shipped"},
           {"folder", from.string()},
           {"sha256", sha256_file(to / "model.safetensors")},
-          {"data_hash", stored.data_hash}};
+          {"data_hash", load_model_config(to / "config.yaml").data_hash}};
 }
 
 StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& identity) const {

@@ -137,14 +137,15 @@ class Reproduce(unittest.TestCase):
         self.assertEqual(self.reproduce("--until", "train", folder=folder).returncode, 0)
         steps = "rollout.steps=3000"
         self.assertEqual(self.reproduce("--until", "truth", steps, folder=folder).returncode, 0)
-        command = [str(SNS), "rollout", str(QUICKSTART), "--scale", "smoke", f"run.output={folder}", steps, "--method",
-                   "gaussian"]
+        # Untrained frames grow; without a limit the members live, and the run lasts, until they overflow.
+        command = [str(SNS), "rollout", str(QUICKSTART), "--scale", "smoke", f"run.output={folder}", steps,
+                   "rollout.limit=1e30", "--method", "gaussian"]
         # SIGTERM: a checkpoint is written and the exit code says so.
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         partial = folder / "rollouts/gaussian.h5.partial"
         while not partial.exists() and process.poll() is None:
             time.sleep(0.01)
-        time.sleep(0.3)
+        time.sleep(0.1)
         process.send_signal(signal.SIGTERM)
         message = process.communicate()[1]
         self.assertEqual(process.returncode, 75, message)
@@ -177,12 +178,16 @@ class Reproduce(unittest.TestCase):
         result = self.reproduce(*weights, "models.sns.network.hidden=6", folder=folder)
         self.assertEqual(result.returncode, 2)
         self.assertIn("another network", result.stderr)
+        result = self.reproduce(*weights, "datagen.steps_per_frame=4", folder=folder)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("0.04 time units apart", result.stderr)
 
     def test_every_scale_of_every_experiment_is_valid(self):
         for experiment in sorted((SOURCE / "yaml" / "kolmogorov").glob("*.yaml")):
             for scale in [[], *(["--scale", name] for name in ("smoke", "cpu", "paper"))]:
                 with self.subTest(f"{experiment.name} {scale}"):
-                    result = sns("reproduce", experiment, *scale, "--dry-run", f"run.output={self.temporary.name}/none")
+                    result = sns("reproduce", experiment, *scale, "--dry-run", f"run.output={self.temporary.name}/none",
+                                 cwd=self.temporary.name)
                     self.assertEqual(result.returncode, 0, result.stderr)
                     self.assertEqual(planned(result.stdout).keys() - set(STAGES), set())
 
