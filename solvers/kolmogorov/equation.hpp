@@ -30,7 +30,7 @@ struct Forcing {
   Real value;  ///< -A k_f n^2 / 2 [1/time^2]
   int column;
 
-  SNS_HD Real operator()(int i, int j) const { return i == 0 && j == column ? value : Real(0); }
+  SNS_HD Real operator()(int i, int j) const { return (i == 0) & (j == column) ? value : Real(0); }
 };
 
 /// Velocity of a mode: Biot-Savart in spectral space; `scale` carries units and normalisation.
@@ -78,9 +78,9 @@ struct VelocitySpectra {
 
   SNS_HD void operator()(int b, int i, int j) const {
     const std::size_t at = (static_cast<std::size_t>(b) * n + i) * columns + j;
-    const auto pair = velocity(i, j, w[at]);
-    u[at] = pair.u;
-    v[at] = pair.v;
+    const auto pair = velocity(i, j, get(w[at]));
+    put(u[at], pair.u);
+    put(v[at], pair.v);
   }
 };
 
@@ -92,7 +92,7 @@ struct PrepareInputs {
   int n, columns;
 
   SNS_HD void operator()(int b, int i, int j) const {
-    inputs(b, i, j, w[(static_cast<std::size_t>(b) * n + i) * columns + j]);
+    inputs(b, i, j, get(w[(static_cast<std::size_t>(b) * n + i) * columns + j]));
   }
 };
 
@@ -110,10 +110,10 @@ struct AdvectiveInputs {
   SNS_HD void operator()(int b, int i, int j, Complex<Real> w) const {
     const std::size_t at = (static_cast<std::size_t>(b) * n + i) * columns + j;
     const auto pair = velocity(i, j, w);
-    fields[at] = pair.u;
-    fields[size + at] = pair.v;
-    fields[2 * size + at] = times_i(gradient_scale * static_cast<Real>(spectral::row_wavenumber(i, n)), w);
-    fields[3 * size + at] = times_i(gradient_scale * static_cast<Real>(j), w);
+    put(fields[at], pair.u);
+    put(fields[size + at], pair.v);
+    put(fields[2 * size + at], times_i(gradient_scale * static_cast<Real>(spectral::row_wavenumber(i, n)), w));
+    put(fields[3 * size + at], times_i(gradient_scale * static_cast<Real>(j), w));
   }
 };
 
@@ -243,7 +243,7 @@ struct DecayTruncated {
     if (kept.contains(i, j, n)) return;
     const std::size_t mode = static_cast<std::size_t>(i) * columns + j;
     Complex<Real>& value = w[static_cast<std::size_t>(b) * n * columns + mode];
-    value = factor[mode] * value;
+    put(value, factor[mode] * get(value));
   }
 };
 

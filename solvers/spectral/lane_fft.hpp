@@ -99,15 +99,25 @@ class LaneFft {
     d = subtract(q, s);
   }
 
-  /// In place x(m) <- sum_j x(j) exp(sign 2 pi i j m / radix).
+  /// In place x(m) <- sum_j x(j) exp(sign 2 pi i j m / radix); `roots` are exp(2 pi i m / radix).
   template <int radix, int sign>
-  static void butterfly(Z (&x)[radix]) {
+  static void butterfly(Z (&x)[radix], [[maybe_unused]] const Complex<Real>* roots) {
     if constexpr (radix == 2) {
       const Z a = x[0];
       x[0] = add(a, x[1]);
       x[1] = subtract(a, x[1]);
     } else if constexpr (radix == 4) {
       butterfly4<sign>(x[0], x[1], x[2], x[3]);
+    } else if constexpr (radix % 2 == 1) {
+      Z y[radix];
+#pragma GCC unroll 8
+      for (int m = 0; m < radix; ++m) {
+        y[m] = x[0];
+#pragma GCC unroll 8
+        for (int j = 1; j < radix; ++j) y[m] = add(y[m], rotate<sign>(x[j], roots[j * m % radix]));
+      }
+#pragma GCC unroll 8
+      for (int m = 0; m < radix; ++m) x[m] = y[m];
     } else {
       static_assert(radix == 8);
       constexpr Real kHalfRoot = static_cast<Real>(0.70710678118654752440);
@@ -141,7 +151,7 @@ class LaneFft {
         if (sign < 0 && k > 0)
 #pragma GCC unroll 8
           for (int m = 1; m < radix; ++m) x[m] = rotate<sign>(x[m], w[m - 1]);
-        butterfly<radix, sign>(x);
+        butterfly<radix, sign>(x, pass.roots.data());
         if (sign > 0 && k > 0)
 #pragma GCC unroll 8
           for (int m = 1; m < radix; ++m) x[m] = rotate<sign>(x[m], w[m - 1]);
@@ -150,7 +160,7 @@ class LaneFft {
       }
   }
 
-  /// Any radix, by its definition; for the odd prime factors of unusual grids.
+  /// Any radix, by its definition; for the larger prime factors of unusual grids.
   template <int sign, class Load, class Store>
   void general(const Pass& pass, Load load, Store store) const {
     const int radix = pass.radix, part = pass.length / radix;
@@ -181,6 +191,10 @@ class LaneFft {
         return fixed<4, sign>(pass, load, store);
       case 2:
         return fixed<2, sign>(pass, load, store);
+      case 3:
+        return fixed<3, sign>(pass, load, store);
+      case 5:
+        return fixed<5, sign>(pass, load, store);
       default:
         return general<sign>(pass, load, store);
     }

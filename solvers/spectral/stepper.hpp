@@ -55,12 +55,13 @@ struct LowStorageKernel {
     const std::size_t at = (static_cast<std::size_t>(b) * n + i) * columns + j;
     const Real rate = linear(i, j);
     Complex<Real> h = tendency(b, i, j);
-    if constexpr (!first) h = h + carry_factor * carry[at];
-    carry[at] = h;
+    if constexpr (!first) h = h + carry_factor * get(carry[at]);
+    put(carry[at], h);
     // Written as an increment, so that the rounding of `scale` acts on a small number.
     const Real scale = Real(1) / (Real(1) - implicit_part * rate);
-    const Complex<Real> next = w[at] + scale * (((explicit_part + implicit_part) * rate) * w[at] + weight * h);
-    w[at] = next;
+    const Complex<Real> now = get(w[at]);
+    const Complex<Real> next = now + scale * (((explicit_part + implicit_part) * rate) * now + weight * h);
+    put(w[at], next);
     inputs(b, i, j, next);
   }
 };
