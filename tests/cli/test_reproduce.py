@@ -15,7 +15,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-SNS, SOURCE = Path(sys.argv.pop(1)), Path(sys.argv.pop(1))
+SNS, SOURCE = Path(sys.argv.pop(1)).resolve(), Path(sys.argv.pop(1)).resolve()
 QUICKSTART = SOURCE / "yaml" / "kolmogorov" / "quickstart.yaml"
 STAGES = ["dataset", "truth", "train/gaussian", "train/sns", "rollout/gaussian", "rollout/sns", "evaluate", "figure",
           "report"]
