@@ -15,6 +15,17 @@ struct Layers {
   T upper, lower;
 };
 
+/// psi_hat = M q_hat of a mode, for both layers.
+template <class T>
+struct InversionMatrix {
+  T upper_upper, upper_lower, lower_upper, lower_lower;  ///< [m^2]
+
+  SNS_HD Layers<Complex<T>> operator()(Complex<T> q1, Complex<T> q2) const {
+    return {{upper_upper * q1.re + upper_lower * q2.re, upper_upper * q1.im + upper_lower * q2.im},
+            {lower_upper * q1.re + lower_lower * q2.re, lower_upper * q1.im + lower_lower * q2.im}};
+  }
+};
+
 /// Streamfunction of a mode: the inverse of
 ///   q1_hat = -(K^2 + F1) psi1_hat + F1 psi2_hat,  q2_hat = F2 psi1_hat - (K^2 + F2) psi2_hat
 /// expanded by hand, with determinant D = K^2 (K^2 + F1 + F2). The mean (K = 0) has no streamfunction.
@@ -30,12 +41,15 @@ struct Inversion {
     const int l = spectral::row_wavenumber(i, n);
     return unit2 * static_cast<Real>(j * j + l * l);
   }
+  /// T is Real or a vector of them.
+  template <class T>
+  SNS_HD InversionMatrix<T> matrix(T k_squared) const {
+    const T zero{}, determinant = k_squared * (k_squared + (f1 + f2));
+    const T factor = k_squared > zero ? -scale / determinant : zero;
+    return {factor * (k_squared + f2), factor * f1, factor * f2, factor * (k_squared + f1)};
+  }
   SNS_HD Layers<Complex<Real>> operator()(int i, int j, Complex<Real> q1, Complex<Real> q2) const {
-    const Real k_squared = k2(i, j);
-    const Real determinant = k_squared * (k_squared + f1 + f2);
-    const Real factor = k_squared > Real(0) ? -scale / determinant : Real(0);
-    const Real a = factor * (k_squared + f2), b = factor * f1, c = factor * f2, d = factor * (k_squared + f1);
-    return {{a * q1.re + b * q2.re, a * q1.im + b * q2.im}, {c * q1.re + d * q2.re, c * q1.im + d * q2.im}};
+    return matrix(k2(i, j))(q1, q2);
   }
 };
 

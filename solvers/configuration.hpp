@@ -1,0 +1,33 @@
+#pragma once
+// Keys that the `solver` blocks of all systems share.
+#include "core/config.hpp"
+#include "solvers/spectral/grid.hpp"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sns {
+
+/// Reads `key` as one of the names of a table.
+template <class T>
+void choose(Section& section, const std::string& key, T& value,
+            const std::vector<std::pair<std::string, T>>& table) {
+  std::vector<std::string> names;
+  std::string chosen;
+  for (const auto& [name, item] : table) {
+    names.push_back(name);
+    if (item == value) chosen = name;
+  }
+  section.maybe(key, chosen, one_of(names));
+  for (const auto& [name, item] : table)
+    if (name == chosen) value = item;
+}
+
+/// The `grid` block: points per side (even, 8 to 16384) and length of the periodic square.
+void read_grid(Section section, spectral::Grid& grid);
+
+/// Coordinates of the points along one side, the first at `offset` spacings.
+std::vector<double> grid_points(const spectral::Grid& grid, double offset);
+
+}  // namespace sns

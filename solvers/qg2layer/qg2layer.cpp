@@ -1,0 +1,129 @@
+#include "solvers/qg2layer/qg2layer.hpp"
+
+#include "solvers/configuration.hpp"
+#include "solvers/cuda_plugin.hpp"
+#include "solvers/qg2layer/diagnostics.hpp"
+#include "solvers/spectral/ensemble.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace sns::qg2layer {
+namespace {
+
+using spectral::FftPlanning;
+
+constexpr const char* kPde =
+    "dq1/dt + J(psi1, q1) + U1 dq1/dx + Q1 dpsi1/dx = ssd, dq2/dt + J(psi2, q2) + U2 dq2/dx + Q2 dpsi2/dx = "
+    "-bottom_drag lap(psi2) + ssd, q1 = lap(psi1) + F1 (psi2 - psi1), q2 = lap(psi2) + F2 (psi1 - psi2), "
+    "u = -dpsi/dy, v = dpsi/dx; ssd: exponential filter of the state, once per step";
+
+std::string stepper_text(const Params& p) {
+  if (p.stepper == StepperName::rk4) return "rk4";
+  return p.startup == Startup::euler ? "ab3 (Euler start)" : "ab3 (Runge-Kutta start)";
+}
+
+SolverInfo describe(const Params& p, const std::string& backend) {
+  SolverInfo info;
+  info.system = "qg2layer";
+  info.title = fmt::format("Two-layer quasi-geostrophic flow, {0} x {0} grid, {1}", p.grid.n, stepper_text(p));
+  info.pde = kPde;
+  info.precision = p.single_precision ? "float32" : "float64";
+  info.backend = backend;
+  info.fields = {{"q_upper", "s^-1", "potential vorticity anomaly of the upper layer"},
+                 {"q_lower", "s^-1", "potential vorticity anomaly of the lower layer"}};
+  info.axes = {{"y", grid_points(p.grid, 0.5), "m"}, {"x", grid_points(p.grid, 0.5), "m"}};
+  info.parameters = {{"beta", p.beta},
+                     {"bottom_drag", p.bottom_drag},
+                     {"deformation_radius", p.deformation_radius},
+                     {"depth_ratio", p.depth_ratio},
+                     {"upper_depth", p.upper_depth},
+                     {"mean_flow_upper", p.mean_flow[0]},
+                     {"mean_flow_lower", p.mean_flow[1]},
+                     {"filter_cutoff", p.filter.cutoff},
+                     {"filter_strength", p.filter.strength},
+                     {"grid_points", static_cast<double>(p.grid.n)},
+                     {"domain_length", p.grid.length},
+                     {"F1", p.stretching(0)},
+                     {"F2", p.stretching(1)},
+                     {"Q1", p.pv_gradient(0)},
+                     {"Q2", p.pv_gradient(1)}};
+  info.dt = p.dt;
+  info.time_units = "s";
+  info.diagnostics = diagnostic_names();
+  return info;
+}
+
+void read_stepper(Section section, Params& p) {
+  choose(section, "name", p.stepper, {{"ab3", StepperName::ab3}, {"rk4", StepperName::rk4}});
+  section.need("dt", p.dt, positive);
+  if (p.stepper == StepperName::ab3)
+    choose(section, "startup", p.startup, {{"euler", Startup::euler}, {"runge_kutta", Startup::runge_kutta}});
+}
+
+}  // namespace
+
+double stable_courant(const Params& params) {
+  constexpr double kPi = 3.14159265358979323846, kCorner = 1.4142135623730951;
+  const double limit = params.stepper == StepperName::ab3 ? 12.0 / 5.0 / std::sqrt(11.0) : 2 * kCorner;
+  const double undamped = params.filter.strength > 0 ? std::min(params.filter.cutoff, kCorner) : kCorner;
+  return limit / (kPi * undamped);
+}
+
+Qg2LayerConfig read_config(Section& solver) {
+  Qg2LayerConfig config;
+  Params& p = config.params;
+  read_grid(solver.child("grid"), p.grid);
+  solver.need("beta", p.beta, non_negative);
+  solver.need("bottom_drag", p.bottom_drag, non_negative);
+  solver.need("deformation_radius", p.deformation_radius, positive);
+  solver.need("depth_ratio", p.depth_ratio, positive);
+  solver.maybe("upper_depth", p.upper_depth, positive);
+  std::vector<double> mean_flow;
+  solver.need("mean_flow", mean_flow);
+  if (mean_flow.size() != 2)
+    solver.reject("mean_flow",
+                  fmt::format("holds {} values; the velocities of the upper and the lower layer are "
+                              "needed, as [0.025, 0.0]",
+                              mean_flow.size()));
+  std::copy(mean_flow.begin(), mean_flow.end(), p.mean_flow);
+  Section filter = solver.child("filter");
+  filter.maybe("cutoff", p.filter.cutoff, positive);
+  filter.maybe("strength", p.filter.strength, non_negative);
+  read_stepper(solver.child("stepper"), p);
+  choose(solver, "precision", p.single_precision, {{"float32", true}, {"float64", false}});
+  choose(solver, "fft_planning", p.planning,
+         {{"estimate", FftPlanning::estimate}, {"measure", FftPlanning::measure}});
+  config.max_courant = stable_courant(p);
+  solver.maybe("max_courant", config.max_courant, positive);
+  config.initial = read_initial(solver.child("initial"), p);
+  return config;
+}
+
+std::unique_ptr<Solver> make_qg2layer(const Qg2LayerConfig& config, std::uint64_t seed, int members,
+                                      int threads, const std::string& device) {
+  const Params& p = config.params;
+  spectral::EnsembleSetup setup;
+  if (device == "cpu")
+    setup.engine = make_fftw_engine(p, members, std::min(threads, members));
+  else
+    setup.engine = make_cuda_engine(p, members, device);
+  setup.info = describe(p, setup.engine->backend());
+  setup.members = members;
+  setup.threads = threads;
+  setup.spacing = p.grid.spacing();
+  setup.max_courant = config.max_courant;
+  setup.initial = [p, initial = config.initial, seed](std::uint64_t trajectory, std::span<double> out) {
+    initial_state(p, initial, seed, trajectory, out);
+  };
+  setup.diagnostics = [fields = std::make_shared<FieldDiagnostics>(p)](std::span<const double> state) {
+    return diagnostic_values(*fields, state);
+  };
+  setup.identity = fmt::format("{} {} {} {} dt={:a}", setup.info.system, setup.info.precision,
+                               setup.info.backend, stepper_text(p), p.dt);
+  for (const auto& [name, value] : setup.info.parameters)
+    setup.identity += fmt::format(" {}={:a}", name, value);
+  return std::make_unique<spectral::EnsembleSolver>(std::move(setup));
+}
+
+}  // namespace sns::qg2layer
