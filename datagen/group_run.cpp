@@ -76,7 +76,7 @@ class BatchRun {
   void take_frame() {
     for (int member = 0; member < members_; ++member) {
       solver_.frame(
-          member, plan_.coarsen.factor, plan_.coarsen.kind,
+          member, plan_.coarsen,
           std::span(recorded_).subspan(static_cast<std::size_t>(member) * frame_values_, frame_values_));
     }
     append(1);
@@ -84,7 +84,7 @@ class BatchRun {
 
   void take_frames(std::int64_t frames) {
     const auto start = Clock::now();
-    solver_.record({frames, plan_.steps_per_frame, plan_.coarsen.factor, plan_.coarsen.kind},
+    solver_.record({frames, plan_.steps_per_frame, plan_.coarsen},
                    std::span(recorded_).first(static_cast<std::size_t>(frames * members_) * frame_values_));
     moved(frames * plan_.steps_per_frame, start);
     append(frames);

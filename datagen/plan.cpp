@@ -42,11 +42,17 @@ const char* name(Coarsening kind) {
   return "none";
 }
 
+const char* name(Removal removal) {
+  return removal == Removal::zonal_mean ? "zonal_mean" : "none";
+}
+
 CoarsenConfig read_coarsen(Section section) {
   CoarsenConfig result;
-  std::string kind = "none";
+  std::string kind = "none", remove = "none";
   section.maybe("factor", result.factor, at_least_one);
   section.maybe("kind", kind, one_of({"none", "spectral", "spectral_filtered", "block_mean"}));
+  section.maybe("remove", remove, one_of({"none", "zonal_mean"}));
+  if (remove == "zonal_mean") result.remove = Removal::zonal_mean;
   if (kind == "spectral") result.kind = Coarsening::spectral;
   if (kind == "spectral_filtered") result.kind = Coarsening::spectral_filtered;
   if (kind == "block_mean") result.kind = Coarsening::block_mean;
@@ -148,6 +154,8 @@ std::string identity_yaml(const DatagenPlan& plan, const SolverInfo& info, const
       "  samples_per_trajectory: {}\n  decorrelation_steps: {}\n  coarsen:\n    factor: {}\n    kind: {}\n",
       plan.first_trajectory, plan.spinup_steps, plan.steps_per_frame, plan.frames, plan.samples_per_trajectory,
       plan.decorrelation_steps, plan.coarsen.factor, name(plan.coarsen.kind));
+  // Written only where it says something, so that older data sets keep their identity.
+  if (plan.coarsen.remove != Removal::none) text += fmt::format("    remove: {}\n", name(plan.coarsen.remove));
   text += "  splits:\n";
   for (const Split& split : plan.splits) text += fmt::format("    {}: {}\n", split.name, split.trajectories);
   text += fmt::format("  trajectories_per_file: {}\n  compression: {}\n  licence: {}\n",
@@ -163,6 +171,10 @@ void require_divisible(const SolverInfo& info, const CoarsenConfig& coarsen) {
                         coarsen.factor, points, axis.name);
     }
   }
+}
+
+std::string stored_name(const FieldInfo& field, const CoarsenConfig& coarsen) {
+  return coarsen.remove == Removal::zonal_mean ? field.long_name + ", zonal mean removed" : field.long_name;
 }
 
 std::vector<Axis> coarse_axes(const SolverInfo& info, const CoarsenConfig& coarsen) {

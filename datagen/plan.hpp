@@ -10,14 +10,11 @@
 
 namespace sns {
 
-/// How frames are reduced from the solver's grid.
-struct CoarsenConfig {
-  int factor = 1;
-  Coarsening kind = Coarsening::none;
-};
-/// Reads a `coarsen` block: {factor: 2, kind: spectral | block_mean | none}.
+/// Reads a `coarsen` block: {factor: 2, kind: spectral | spectral_filtered | block_mean | none,
+/// remove: zonal_mean | none}.
 CoarsenConfig read_coarsen(Section section);
 const char* name(Coarsening kind);
+const char* name(Removal removal);
 
 /// A named part of the data set; splits follow one another in trajectory ids.
 struct Split {
@@ -72,6 +69,8 @@ std::string identity_yaml(const DatagenPlan& plan, const SolverInfo& info, const
 
 /// ConfigError unless every axis can be divided by the coarsening factor into an even number of points.
 void require_divisible(const SolverInfo& info, const CoarsenConfig& coarsen);
+/// Long name of a field in coarsened frames, which says what was removed.
+std::string stored_name(const FieldInfo& field, const CoarsenConfig& coarsen);
 /// Axes of the stored frames: subsampled points for spectral coarsening, cell centres for block means.
 std::vector<Axis> coarse_axes(const SolverInfo& info, const CoarsenConfig& coarsen);
 

@@ -27,10 +27,11 @@ std::string shape_text(const h5::Shape& shape) {
 
 std::string identity_of(const SimulatePlan& plan, const SolverSource& source) {
   return sha256(fmt::format(
-      "{}\nseed {} backend {} members {} every {} diagnostics {} coarsen {} {} full {} initial {}\n",
+      "{}\nseed {} backend {} members {} every {} diagnostics {} coarsen {} {}{} full {} initial {}\n",
       source.yaml(), plan.seed, source.info().backend, plan.members, plan.every, plan.diagnostics_every,
-      plan.coarsen.factor, name(plan.coarsen.kind), plan.full,
-      plan.initial ? plan.initial->hash : "as configured"));
+      plan.coarsen.factor, name(plan.coarsen.kind),
+      plan.coarsen.remove == Removal::none ? "" : fmt::format(" without {}", name(plan.coarsen.remove)),
+      plan.full, plan.initial ? plan.initial->hash : "as configured"));
 }
 
 /// One run: the solver, the logs of frames and diagnostics, and the checkpoint that ties them together.
@@ -194,7 +195,7 @@ class Simulation {
         solver_->state(member, state);
         std::transform(state.begin(), state.end(), out.begin(), [](double v) { return static_cast<T>(v); });
       } else if constexpr (std::is_same_v<T, float>) {
-        solver_->frame(member, plan_.coarsen.factor, plan_.coarsen.kind, out);
+        solver_->frame(member, plan_.coarsen, out);
       }
     }
     frames_->append(std::as_bytes(std::span<const T>(record)));

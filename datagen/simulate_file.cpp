@@ -79,7 +79,7 @@ void write_frames(h5::Group& file, const SimulatePlan& plan, const SolverInfo& i
     options.chunk = slabs.extent(1, pass);
     h5::Dataset dataset = file.create<T>(field.name, slabs.extent(slabs.members(), frames), options);
     dataset.set_attribute("units", field.units);
-    dataset.set_attribute("long_name", field.long_name);
+    dataset.set_attribute("long_name", plan.full ? field.long_name : stored_name(field, plan.coarsen));
     for (std::size_t axis = 0; axis < scales.size(); ++axis)
       dataset.attach_scale(static_cast<int>(axis), scales[axis]);
     datasets.push_back(dataset);
@@ -199,6 +199,7 @@ void write_simulation(const std::filesystem::path& output, const SimulatePlan& p
 
     h5::Group provenance = write_provenance(file, info, config_yaml, plan.seed);
     provenance.set_attribute("coarsening", name(plan.full ? Coarsening::none : plan.coarsen.kind));
+    provenance.set_attribute("removed", name(plan.full ? Removal::none : plan.coarsen.remove));
     if (plan.initial) {
       provenance.set_attribute("initial", plan.initial->address);
       provenance.set_attribute("initial_sha256", plan.initial->hash);

@@ -154,7 +154,7 @@ std::vector<h5::Dataset> create_fields(h5::File& file, const WellFileInput& inpu
     mark_varying(dataset, true, true);
     dataset.set_attribute("dim_varying", std::vector<bool>(axes.size(), true));
     dataset.set_attribute("units", field.units);
-    dataset.set_attribute("long_name", field.long_name);
+    dataset.set_attribute("long_name", stored_name(field, input.plan.coarsen));
     for (std::size_t axis = 0; axis < scales.size(); ++axis)
       dataset.attach_scale(static_cast<int>(axis), scales[axis]);
     file.hard_link("/t0_fields/" + field.name, field.name);
@@ -236,6 +236,7 @@ void write_sample_provenance(h5::Group& group, const WellFileInput& input, const
   hash_dataset.attach_scale(0, scales[0]);
   hash_dataset.attach_scale(1, scales[1]);
   group.set_attribute("coarsening", name(input.plan.coarsen.kind));
+  group.set_attribute("removed", name(input.plan.coarsen.remove));
 
   std::vector<std::int64_t> failed_ids, failed_steps;
   std::vector<std::string> reasons;

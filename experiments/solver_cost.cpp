@@ -17,8 +17,7 @@ SolverCost measure_solver_cost(Section& block, std::int64_t steps_per_frame, int
   double elapsed = 0;
   std::int64_t done = 0;
   while (elapsed < seconds) {
-    solver->record({.frames = 1, .steps_per_frame = steps_per_frame, .factor = 1, .kind = Coarsening::none},
-                   frames);
+    solver->record({.frames = 1, .steps_per_frame = steps_per_frame, .coarsen = {}}, frames);
     ++done;
     elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }

@@ -10,4 +10,17 @@ enum class Coarsening {
   block_mean          ///< mean over factor x factor cells
 };
 
+/// What a frame leaves out of the state, on the solver's grid, before it is coarsened.
+enum class Removal {
+  none,
+  zonal_mean  ///< the mean over x: what is left is the eddy field
+};
+
+/// How a frame is made from the state.
+struct CoarsenConfig {
+  int factor = 1;  ///< n / m per axis
+  Coarsening kind = Coarsening::none;
+  Removal remove = Removal::none;
+};
+
 }  // namespace sns

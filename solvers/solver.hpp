@@ -47,8 +47,7 @@ struct SolverInfo {
 struct FrameRequest {
   std::int64_t frames = 1;           ///< frames to record
   std::int64_t steps_per_frame = 1;  ///< each frame is taken after this many further steps
-  int factor = 1;                    ///< coarsening factor per axis
-  Coarsening kind = Coarsening::none;
+  CoarsenConfig coarsen;
 };
 
 /// Why and when a member left the run.
@@ -86,7 +85,7 @@ class Solver {
   /// NaN from the failure on; the others go on. CPU members run all their frames on one core.
   virtual void record(const FrameRequest& request, std::span<float> out) = 0;
   /// The present state, coarsened, of one member: [field][axis0][axis1].
-  virtual void frame(int member, int factor, Coarsening kind, std::span<float> out) const = 0;
+  virtual void frame(int member, const CoarsenConfig& coarsen, std::span<float> out) const = 0;
   virtual MemberStatus status(int member) const = 0;
 
   /// One value per info().diagnostics.

@@ -1,8 +1,8 @@
 #include "solvers/kolmogorov/initial.hpp"
 
 #include "core/error.hpp"
-#include "core/hdf5.hpp"
 #include "core/random.hpp"
+#include "solvers/initial_file.hpp"
 #include "solvers/spectral/real_transform.hpp"
 
 #include <algorithm>
@@ -131,26 +131,9 @@ std::vector<double> taylor_green(const Grid& grid, int wavenumber) {
 }
 
 std::vector<double> from_file(const Grid& grid, const std::string& address, std::uint64_t trajectory) {
-  const auto [path, name] = h5::split_address(address);
-  const h5::File file = h5::File::open_read(path);
-  require(file.exists(name) && !file.is_group(name), "{} holds no data set {}", path.string(), name);
-  const h5::Dataset dataset = file.dataset(name);
-  const h5::Shape shape = dataset.shape();
   const auto n = static_cast<std::uint64_t>(grid.n);
-  std::string found;
-  for (const std::uint64_t extent : shape) found += (found.empty() ? "" : ", ") + std::to_string(extent);
-  require(
-      (shape.size() == 2 || shape.size() == 3) && shape[shape.size() - 1] == n && shape[shape.size() - 2] == n,
-      "the initial state {} has shape ({}); this solver needs ({}, {}) or (trajectories, {}, {})", address,
-      found, n, n, n, n);
   std::vector<double> field(grid.points());
-  if (shape.size() == 2) {
-    dataset.read_slab<double>({0, 0}, {n, n}, field);
-  } else {
-    require(trajectory < shape[0], "{} holds {} trajectories; trajectory {} was asked for", address, shape[0],
-            trajectory);
-    dataset.read_slab<double>({trajectory, 0, 0}, {1, n, n}, field);
-  }
+  read_initial_file(address, {n, n}, trajectory, field);
   return field;
 }
 

@@ -94,17 +94,19 @@ class BatchEngine final : public Engine {
     for (int b = 0; b < batch_; ++b) out[b] = std::sqrt(out[b]);
   }
 
-  void frame(int group, int worker, int factor, Coarsening kind, float* out) override {
+  void frame(int group, int worker, const CoarsenConfig& coarsen, int zonal_axis, float* out) override {
     const typename Backend::Session session(backend_);
     Scratch& scratch = *scratch_[worker];
     const Grid fine = grid();
-    const int coarse = fine.n / factor, count = batch_ * fields();
-    const bool block = kind == Coarsening::block_mean && factor > 1;
+    const int factor = coarsen.factor, coarse = fine.n / factor, count = batch_ * fields();
+    const bool block = coarsen.kind == Coarsening::block_mean && factor > 1;
     const int n = block ? fine.n : coarse;
     const Grid target{n, fine.length};
-    const bool filtered = kind == Coarsening::spectral_filtered && factor > 1;
-    backend_.for_each_mode(count, n, all_modes(target),
-                           CopyModes<Real>{state_[group].data(), scratch.spent.data(), fine.n, n, filtered});
+    const bool filtered = coarsen.kind == Coarsening::spectral_filtered && factor > 1;
+    const int without_mean = coarsen.remove == Removal::zonal_mean ? zonal_axis : -1;
+    backend_.for_each_mode(
+        count, n, all_modes(target),
+        CopyModes<Real>{state_[group].data(), scratch.spent.data(), fine.n, n, filtered, without_mean});
     inverse(scratch, n, count);
     const Real* result = scratch.physical.data();
     const std::size_t values = static_cast<std::size_t>(count) * coarse * coarse;

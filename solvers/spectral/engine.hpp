@@ -32,8 +32,9 @@ class Engine {
   virtual void advance(int group, int worker, std::int64_t steps) = 0;
   /// Largest speed of each member of the group; NaN where the state is not finite.
   virtual void max_speed(int group, int worker, double* out) = 0;
-  /// The group's present states, coarsened: [member of group][field][m][m].
-  virtual void frame(int group, int worker, int factor, Coarsening kind, float* out) = 0;
+  /// The group's present states, coarsened: [member of group][field][m][m]. zonal_axis: which axis (0 or 1) of
+  /// the fields is x, or -1 where there is none.
+  virtual void frame(int group, int worker, const CoarsenConfig& coarsen, int zonal_axis, float* out) = 0;
 
   /// One member's whole state, bit for bit.
   virtual std::size_t state_bytes() const = 0;

@@ -125,10 +125,17 @@ void EnsembleSolver::advance(std::int64_t steps) {
   });
 }
 
-void EnsembleSolver::check_coarsening(int factor, Coarsening kind) const {
+int EnsembleSolver::zonal_axis() const {
+  for (std::size_t axis = 0; axis < info().axes.size(); ++axis)
+    if (info().axes[axis].name == "x") return static_cast<int>(axis);
+  return -1;
+}
+
+void EnsembleSolver::check_coarsening(const CoarsenConfig& coarsen) const {
+  const int factor = coarsen.factor;
   require(factor >= 1, "coarsening factor {} is not positive", factor);
-  require(kind != Coarsening::none || factor == 1, "coarsening by {} needs a kind: spectral or block_mean",
-          factor);
+  require(coarsen.kind != Coarsening::none || factor == 1,
+          "coarsening by {} needs a kind: spectral or block_mean", factor);
   for (const Axis& axis : info().axes)
     require(axis.coordinates.size() % (2 * static_cast<std::size_t>(factor)) == 0,
             "coarsening factor {} does not divide the {} points along {} into an even number", factor,
@@ -136,10 +143,10 @@ void EnsembleSolver::check_coarsening(int factor, Coarsening kind) const {
 }
 
 void EnsembleSolver::record(const FrameRequest& request, std::span<float> out) {
-  check_coarsening(request.factor, request.kind);
+  check_coarsening(request.coarsen);
   require(request.frames >= 0 && request.steps_per_frame >= 0, "cannot record {} frames of {} steps",
           request.frames, request.steps_per_frame);
-  const std::size_t expected = frame_size(request.factor) * static_cast<std::size_t>(request.frames) *
+  const std::size_t expected = frame_size(request.coarsen.factor) * static_cast<std::size_t>(request.frames) *
                                static_cast<std::size_t>(members());
   require(out.size() == expected, "{} frames of {} members need room for {} values, not {}", request.frames,
           members(), expected, out.size());
@@ -150,11 +157,11 @@ void EnsembleSolver::record(const FrameRequest& request, std::span<float> out) {
 
 void EnsembleSolver::record_group(int group, int worker, const FrameRequest& request, std::span<float> out) {
   const int size = setup_.engine->group_size();
-  const std::size_t values = frame_size(request.factor);
+  const std::size_t values = frame_size(request.coarsen.factor);
   std::vector<float> frames(values * static_cast<std::size_t>(size));
   for (std::int64_t f = 0; f < request.frames; ++f) {
     advance_group(group, worker, request.steps_per_frame);
-    if (alive(group)) setup_.engine->frame(group, worker, request.factor, request.kind, frames.data());
+    if (alive(group)) setup_.engine->frame(group, worker, request.coarsen, zonal_axis(), frames.data());
     for (int b = 0; b < size; ++b) {
       const int member = group * size + b;
       const float* source = frames.data() + static_cast<std::size_t>(b) * values;
@@ -173,10 +180,10 @@ void EnsembleSolver::record_group(int group, int worker, const FrameRequest& req
   }
 }
 
-void EnsembleSolver::frame(int member, int factor, Coarsening kind, std::span<float> out) const {
+void EnsembleSolver::frame(int member, const CoarsenConfig& coarsen, std::span<float> out) const {
   const Member& state = member_(member);
-  check_coarsening(factor, kind);
-  const std::size_t values = frame_size(factor);
+  check_coarsening(coarsen);
+  const std::size_t values = frame_size(coarsen.factor);
   require(out.size() == values, "a frame holds {} values, not {}", values, out.size());
   if (!state.status.alive) {
     std::fill(out.begin(), out.end(), kNan);
@@ -184,7 +191,7 @@ void EnsembleSolver::frame(int member, int factor, Coarsening kind, std::span<fl
   }
   const int size = setup_.engine->group_size();
   std::vector<float> frames(values * static_cast<std::size_t>(size));
-  setup_.engine->frame(member / size, 0, factor, kind, frames.data());
+  setup_.engine->frame(member / size, 0, coarsen, zonal_axis(), frames.data());
   std::copy_n(frames.data() + static_cast<std::size_t>(member % size) * values, values, out.data());
 }
 

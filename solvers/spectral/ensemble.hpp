@@ -40,7 +40,7 @@ class EnsembleSolver final : public Solver {
   void state(int member, std::span<double> out) const override;
   void advance(std::int64_t steps) override;
   void record(const FrameRequest& request, std::span<float> out) override;
-  void frame(int member, int factor, Coarsening kind, std::span<float> out) const override;
+  void frame(int member, const CoarsenConfig& coarsen, std::span<float> out) const override;
   MemberStatus status(int member) const override { return member_(member).status; }
   std::vector<double> diagnostics(int member) const override;
   std::vector<std::byte> save(int member) const override;
@@ -53,7 +53,8 @@ class EnsembleSolver final : public Solver {
   };
 
   const Member& member_(int member) const;
-  void check_coarsening(int factor, Coarsening kind) const;
+  void check_coarsening(const CoarsenConfig& coarsen) const;
+  int zonal_axis() const;
   bool alive(int group) const;
   void fail_member(int member, std::string reason);
   void guard(int group, int worker);

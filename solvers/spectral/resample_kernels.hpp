@@ -14,13 +14,14 @@ SNS_HD inline int source_row(int i, int n_from, int n_to) {
 
 /// Copies [batch][n_from] spectra onto n_to-point grids: truncates or pads with zeros, and divides by n_from^2,
 /// so that the unnormalised inverse on the new grid gives the field there. `filtered` zeroes the smaller
-/// grid's Nyquist row and column.
+/// grid's Nyquist row and column; without_mean (an axis, or -1) those modes that are constant along that axis.
 template <class Real>
 struct CopyModes {
   const Complex<Real>* from;
   Complex<Real>* to;
   int n_from, n_to;
   bool filtered;
+  int without_mean = -1;
 
   SNS_HD void operator()(int b, int i, int j) const {
     const int half_from = n_from / 2, half_to = n_to / 2;
@@ -28,7 +29,8 @@ struct CopyModes {
     const int row = source_row(i, n_from, n_to);
     const std::size_t target = (static_cast<std::size_t>(b) * n_to + i) * (half_to + 1) + j;
     const bool nyquist = j == half || i == half || i == n_to - half;
-    if (row < 0 || j > half_from || (filtered && nyquist)) {
+    const bool mean = (without_mean == 0 && i == 0) || (without_mean == 1 && j == 0);
+    if (row < 0 || j > half_from || (filtered && nyquist) || mean) {
       to[target] = {0, 0};
       return;
     }

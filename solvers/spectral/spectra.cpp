@@ -32,10 +32,11 @@ Spectrum shell_spectrum(std::span<const double> density, int n, double unit) {
   return result;
 }
 
-Spectrum ring_spectrum(std::span<const double> density, int n, double unit) {
+Spectrum ring_spectrum(std::span<const double> density, int n, double unit, const RingOptions& options) {
   check_shape(density, n);
   const int half = n / 2;
-  const double width = std::sqrt(2 * unit * unit), largest = unit * half;
+  const double width = std::sqrt(2 * unit * unit), edge = unit * half;
+  const double largest = options.truncate ? edge : std::sqrt(edge * edge + edge * edge);
   Spectrum result;
   std::vector<double> left;
   for (int m = 0; m * width < largest; ++m) left.push_back(m * width);
@@ -57,8 +58,12 @@ Spectrum ring_spectrum(std::span<const double> density, int n, double unit) {
   for (std::size_t m = 0; m < left.size(); ++m) {
     const double centre = left[m] + width / 2;
     result.k.push_back(centre);
-    result.value.push_back(count[m] > 0 ? sum[m] / count[m] * centre * std::numbers::pi / (unit * unit) * 2
-                                        : 0.0);
+    double value = 0;
+    if (!options.averaging)
+      value = sum[m] / width * 2;
+    else if (count[m] > 0)
+      value = sum[m] / count[m] * centre * std::numbers::pi / (unit * unit) * 2;
+    result.value.push_back(value);
   }
   return result;
 }

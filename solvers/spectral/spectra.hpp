@@ -15,9 +15,16 @@ struct Spectrum {
 /// sum, up to the corners beyond n/2. `density` is [n][n/2+1]; unit = 2 pi / length.
 Spectrum shell_spectrum(std::span<const double> density, int n, double unit);
 
-/// pyqg's calc_ispec (pyqg/diagnostic_tools.py, averaging and truncating), which the SNS paper's figures use:
-/// rings of width dk sqrt(2), value = mean density in the ring times ring area pi, doubled for the half plane,
-/// with first and last column halved. Ring means are biased at low wavenumbers; use shells for budgets.
-Spectrum ring_spectrum(std::span<const double> density, int n, double unit);
+/// pyqg's options of calc_ispec, with its defaults.
+struct RingOptions {
+  bool averaging = true;  ///< mean density in a ring times the ring's area; otherwise the sum over width
+  bool truncate = true;   ///< up to n/2; otherwise up to the corners, sqrt(2) n/2
+};
+
+/// pyqg's calc_ispec (pyqg/diagnostic_tools.py), which the SNS paper's figures use: rings of width dk sqrt(2),
+/// value = mean density in the ring times ring area pi, doubled for the half plane, with first and last column
+/// halved. Ring means are biased at low wavenumbers; use shells for budgets. Neither averaged nor truncated, the
+/// values times the width add up to the sum over the whole plane.
+Spectrum ring_spectrum(std::span<const double> density, int n, double unit, const RingOptions& options = {});
 
 }  // namespace sns::spectral

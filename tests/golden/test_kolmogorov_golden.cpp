@@ -233,9 +233,9 @@ TEST_CASE("coarsening agrees with jax-cfd's downsample_spectral and with cell me
   auto solver = make_case(p, {});
   solver->set_state(0, fine);
   std::vector<float> frame(64 * 64);
-  solver->frame(0, 4, Coarsening::spectral, frame);
+  solver->frame(0, {4, Coarsening::spectral}, frame);
   CHECK(relative_error(frame, expected) < tolerance::kStoredSingle);
-  solver->frame(0, 4, Coarsening::block_mean, frame);
+  solver->frame(0, {4, Coarsening::block_mean}, frame);
   CHECK(relative_error(frame, file.dataset("w_block").read<double>()) < tolerance::kStoredSingle);
 }
 

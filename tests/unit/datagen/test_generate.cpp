@@ -33,7 +33,7 @@ std::vector<float> expected_frames(ToySettings settings, const DatagenPlan& plan
     for (std::int64_t record = 0; record < plan.records(); ++record) {
       solver.advance(plan.step_of(record) - solver.step(0));
       values.resize(values.size() + size);
-      solver.frame(0, plan.coarsen.factor, plan.coarsen.kind, std::span(values).last(size));
+      solver.frame(0, plan.coarsen, std::span(values).last(size));
     }
   }
   return values;

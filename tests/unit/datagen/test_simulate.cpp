@@ -70,7 +70,7 @@ TEST_CASE("frames, diagnostics and times are those of the solver") {
   for (std::size_t step = 0; step <= 100; ++step) {
     for (std::size_t m = 0; m < 3; ++m) {
       if (step % 7 == 0) {
-        solver.frame(static_cast<int>(m), 2, Coarsening::spectral, frame);
+        solver.frame(static_cast<int>(m), {2, Coarsening::spectral}, frame);
         CHECK(std::equal(frame.begin(), frame.end(),
                          frames.begin() + static_cast<std::ptrdiff_t>((m * 15 + step / 7) * 16)));
       }

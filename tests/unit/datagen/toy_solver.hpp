@@ -70,11 +70,11 @@ class ToySolver : public Solver {
   }
   void record(const FrameRequest& request, std::span<float> out) override {
     if (settings_.on_advance) settings_.on_advance();
-    const std::size_t size = frame_size(request.factor);
+    const std::size_t size = frame_size(request.coarsen.factor);
     for (int member = 0; member < members(); ++member) {
       for (std::int64_t j = 0; j < request.frames; ++j) {
         advance(at(member), request.steps_per_frame);
-        frame(member, request.factor, request.kind,
+        frame(member, request.coarsen,
               out.subspan((static_cast<std::size_t>(member) * static_cast<std::size_t>(request.frames) +
                            static_cast<std::size_t>(j)) *
                               size,
@@ -82,8 +82,8 @@ class ToySolver : public Solver {
       }
     }
   }
-  void frame(int member, int factor, Coarsening, std::span<float> out) const override {
-    const auto n = static_cast<std::size_t>(settings_.points), step = static_cast<std::size_t>(factor);
+  void frame(int member, const CoarsenConfig& coarsen, std::span<float> out) const override {
+    const auto n = static_cast<std::size_t>(settings_.points), step = static_cast<std::size_t>(coarsen.factor);
     std::size_t next = 0;
     for (std::size_t f = 0; f < info_.fields.size(); ++f) {
       for (std::size_t x = 0; x < n; x += step) {

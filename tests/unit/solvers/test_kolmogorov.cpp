@@ -42,7 +42,7 @@ std::string error_of(const Overrides& overrides, const char* device = "cpu") {
 
 std::vector<float> record(Solver& solver, const FrameRequest& request) {
   std::vector<float> out(static_cast<std::size_t>(request.frames * solver.members()) *
-                         solver.frame_size(request.factor));
+                         solver.frame_size(request.coarsen.factor));
   solver.record(request, out);
   return out;
 }
@@ -107,7 +107,7 @@ TEST_CASE("members do not depend on threads, batch or how a run is cut") {
   for (const char* precision : {"float64", "float32"})
     for (const char* advection : {"basdevant", "advective"}) {
       const Overrides overrides{{"precision", precision}, {"advection", advection}};
-      const FrameRequest request{5, 7, 2, Coarsening::spectral};
+      const FrameRequest request{5, 7, {2, Coarsening::spectral}};
       std::vector<std::vector<float>> runs;
       for (const int threads : {1, 3}) {
         auto solver = make_case(small(), overrides, 5, threads);
@@ -123,7 +123,7 @@ TEST_CASE("members do not depend on threads, batch or how a run is cut") {
         alone->advance(3);
         alone->diagnostics(0);
         alone->advance(2);
-        const auto one = record(*alone, {1, 2, 2, Coarsening::spectral});
+        const auto one = record(*alone, {1, 2, {2, Coarsening::spectral}});
         frames.insert(frames.end(), one.begin(), one.end());
       }
       CHECK(alone->step(0) == 35);
@@ -165,7 +165,7 @@ TEST_CASE("a member that leaves the CFL limit or turns non-finite stops alone") 
   auto solver = make_case(p, {{"max_courant", "0.5"}, {"drag", "0"}}, 2, 2);
   auto wild = make_case(p, {{"forcing.amplitude", "40"}, {"max_courant", "0.5"}, {"initial.kind", "rest"}}, 1);
   wild->initialise(0, 0);
-  const auto frames = record(*wild, {20, 5, 1, Coarsening::none});
+  const auto frames = record(*wild, {20, 5, {1, Coarsening::none}});
   const MemberStatus status = wild->status(0);
   CHECK_FALSE(status.alive);
   CHECK(status.failed_step % spectral::kGuardInterval == 0);
@@ -177,7 +177,7 @@ TEST_CASE("a member that leaves the CFL limit or turns non-finite stops alone") 
     CHECK(finite == (static_cast<std::int64_t>(5 * (f + 1)) < status.failed_step));
   }
   std::vector<float> now(size);
-  wild->frame(0, 1, Coarsening::none, now);
+  wild->frame(0, {1, Coarsening::none}, now);
   CHECK(std::isnan(now[0]));
   const auto restored_bytes = wild->save(0);
   wild->initialise(0, 0);
@@ -197,8 +197,8 @@ TEST_CASE("an unstable member is caught while the others go on") {
   solver->set_state(0, fast);
   auto calm = make_case(small(), {{"max_courant", "1e9"}, {"viscosity", "1e-5"}}, 1);
   calm->initialise(0, 1);
-  const auto frames = record(*solver, {40, 10, 1, Coarsening::none});
-  const auto expected = record(*calm, {40, 10, 1, Coarsening::none});
+  const auto frames = record(*solver, {40, 10, {1, Coarsening::none}});
+  const auto expected = record(*calm, {40, 10, {1, Coarsening::none}});
   CHECK_FALSE(solver->status(0).alive);
   CHECK(solver->status(0).reason.find("not finite") != std::string::npos);
   CHECK(solver->status(1).alive);
@@ -214,10 +214,10 @@ TEST_CASE("states and requests of the wrong kind are refused") {
   CHECK_THROWS_AS(solver->set_state(0, std::vector<double>(10)), Error);
   CHECK_THROWS_WITH_AS(solver->set_state(1, state), doctest::Contains("member 1 does not exist"), Error);
   std::vector<float> out(8 * 8);
-  CHECK_THROWS_AS(solver->frame(0, 4, Coarsening::none, out), Error);
-  CHECK_THROWS_AS(solver->frame(0, 3, Coarsening::spectral, out), Error);
-  CHECK_THROWS_AS(solver->frame(0, 2, Coarsening::spectral, out), Error);
-  CHECK_THROWS_AS(solver->record({2, 1, 4, Coarsening::spectral}, out), Error);
+  CHECK_THROWS_AS(solver->frame(0, {4, Coarsening::none}, out), Error);
+  CHECK_THROWS_AS(solver->frame(0, {3, Coarsening::spectral}, out), Error);
+  CHECK_THROWS_AS(solver->frame(0, {2, Coarsening::spectral}, out), Error);
+  CHECK_THROWS_AS(solver->record({2, 1, {4, Coarsening::spectral}}, out), Error);
   CHECK_THROWS_AS(solver->advance(-1), Error);
   // A state that single precision cannot hold.
   auto single = make_case(small(), {{"precision", "float32"}});
@@ -229,13 +229,31 @@ TEST_CASE("states and requests of the wrong kind are refused") {
 TEST_CASE("recorded frames are the coarsened states") {
   auto solver = make_case(small(), {});
   solver->initialise(0, 4);
-  const auto frames = record(*solver, {2, 10, 2, Coarsening::spectral});
+  const auto frames = record(*solver, {2, 10, {2, Coarsening::spectral}});
   const auto now = spectral::resample(state_of(*solver), 32, 16);
   CHECK(relative_error(std::vector<float>(frames.begin() + 256, frames.end()), now) < tolerance::kStoredSingle);
   std::vector<float> filtered(16 * 16);
-  solver->frame(0, 2, Coarsening::spectral_filtered, filtered);
+  solver->frame(0, {2, Coarsening::spectral_filtered}, filtered);
   CHECK(relative_error(filtered, spectral::resample(state_of(*solver), 32, 16, true)) <
         tolerance::kStoredSingle);
+}
+
+TEST_CASE("a frame without its zonal mean is the state less its mean over x, averaged over cells") {
+  auto solver = make_case(small(), {});
+  solver->initialise(0, 4);
+  solver->advance(10);
+  const auto state = state_of(*solver);
+  std::vector<double> expected(16 * 16);
+  for (int y = 0; y < 32; ++y) {
+    double mean = 0;
+    for (int x = 0; x < 32; ++x) mean += state[static_cast<std::size_t>(32 * x + y)] / 32;
+    for (int x = 0; x < 32; ++x)
+      expected[static_cast<std::size_t>(16 * (x / 2) + y / 2)] +=
+          (state[static_cast<std::size_t>(32 * x + y)] - mean) / 4;
+  }
+  std::vector<float> frame(16 * 16);
+  solver->frame(0, {2, Coarsening::block_mean, Removal::zonal_mean}, frame);
+  CHECK(relative_error(frame, expected) < tolerance::kStoredSingle);
 }
 
 TEST_CASE("initial states: kinds, seeds and statistics") {
