@@ -1,0 +1,99 @@
+#include "solvers/qg2layer/initial.hpp"
+
+#include "core/random.hpp"
+#include "solvers/initial_file.hpp"
+#include "solvers/qg2layer/stability.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <numeric>
+
+namespace sns::qg2layer {
+namespace {
+
+/// pyqg's default: white noise and noise that depends on x alone, both with positive mean.
+void pyqg_state(const Params& params, RandomStream& random, std::span<double> q) {
+  constexpr double kNoise = 1e-7, kStripes = 1e-6;
+  const auto n = static_cast<std::size_t>(params.grid.n);
+  std::vector<double> stripes(n);
+  for (double& stripe : stripes) stripe = kStripes * random.uniform();
+  for (std::size_t y = 0; y < n; ++y)
+    for (std::size_t x = 0; x < n; ++x) q[y * n + x] = kNoise * random.uniform() + stripes[x];
+  std::fill(q.begin() + static_cast<std::ptrdiff_t>(n * n), q.end(), 0.0);
+}
+
+void perturb(double amplitude, RandomStream& random, std::span<double> q) {
+  std::vector<double> noise(q.size() / 2);
+  for (std::size_t z = 0; z < 2; ++z) {
+    random.fill_normal(std::span(noise));
+    const double mean = std::accumulate(noise.begin(), noise.end(), 0.0) / static_cast<double>(noise.size());
+    const double factor = z == 0 ? amplitude : -amplitude;
+    for (std::size_t i = 0; i < noise.size(); ++i) q[z * noise.size() + i] += factor * (noise[i] - mean);
+  }
+}
+
+Mode chosen_mode(const Params& params, const std::optional<std::vector<int>>& wavenumber) {
+  if (!wavenumber) return most_unstable(params);
+  const int k = (*wavenumber)[0], l = (*wavenumber)[1];
+  return unstable_mode(params, l < 0 ? l + params.grid.n : l, k);
+}
+
+void eigenmode(const Params& params, const Mode& mode, double amplitude, std::span<double> q) {
+  const int n = params.grid.n, l = spectral::row_wavenumber(mode.i, n), k = mode.j;
+  std::size_t at = 0;
+  for (int z = 0; z < 2; ++z)
+    for (int y = 0; y < n; ++y)
+      for (int x = 0; x < n; ++x, ++at) {
+        const double phase = 2 * std::numbers::pi * (k * x + l * y) / n;
+        q[at] = amplitude * (mode.q[static_cast<std::size_t>(z)] * std::polar(1.0, phase)).real();
+      }
+}
+
+void state_of_file(const Params& params, const std::string& path, std::uint64_t trajectory,
+                   std::span<double> q) {
+  const auto n = static_cast<std::uint64_t>(params.grid.n);
+  read_initial_file(path, {2, n, n}, trajectory, q);
+}
+
+}  // namespace
+
+InitialConfig read_initial(Section section, const Params& params) {
+  InitialConfig config;
+  section.maybe("kind", config.kind, one_of({"pyqg", "perturbed", "eigenmode", "rest", "file"}));
+  section.maybe("amplitude", config.amplitude, positive);
+  section.maybe("wavenumber", config.wavenumber);
+  section.maybe("path", config.path);
+  if (config.kind == "file" && config.path.empty())
+    section.reject("path", "is needed by kind: file, as FILE.h5:/dataset");
+  if (config.wavenumber) {
+    const int half = params.grid.n / 2;
+    const std::vector<int>& k = *config.wavenumber;
+    if (k.size() != 2 || k[0] < 1 || k[0] >= half || std::abs(k[1]) >= half)
+      section.reject("wavenumber", fmt::format("must be [k, l] with 1 <= k < {0} and -{0} < l < {0}", half));
+  }
+  if (config.kind == "eigenmode" && !config.wavenumber && most_unstable(params).growth() <= 0)
+    section.reject("kind", "eigenmode: this mean flow has no growing mode; give a wavenumber");
+  return config;
+}
+
+void initial_state(const Params& params, const InitialConfig& config, std::uint64_t seed,
+                   std::uint64_t trajectory, std::span<double> out) {
+  RandomStream random(seed, Purpose::initial_condition, trajectory);
+  std::fill(out.begin(), out.end(), 0.0);
+  if (config.kind == "pyqg") {
+    pyqg_state(params, random, out);
+  } else if (config.kind == "perturbed") {
+    if (config.path.empty())
+      pyqg_state(params, random, out);
+    else
+      state_of_file(params, config.path, trajectory, out);
+    perturb(config.amplitude.value_or(1e-7), random, out);
+  } else if (config.kind == "eigenmode") {
+    eigenmode(params, chosen_mode(params, config.wavenumber), config.amplitude.value_or(1e-10), out);
+  } else if (config.kind == "file") {
+    state_of_file(params, config.path, trajectory, out);
+  }
+}
+
+}  // namespace sns::qg2layer
