@@ -25,6 +25,7 @@ std::filesystem::path own_folder() {
 struct Module {
   SnsCudaDeviceCount device_count = nullptr;
   SnsCudaMakeKolmogorov make_kolmogorov = nullptr;
+  SnsCudaMakeQg2Layer make_qg2layer = nullptr;
   std::string why = "this build has no CUDA backend (nvcc was not found at configuration)";
 };
 
@@ -43,8 +44,10 @@ Module load() {
   if (handle == nullptr) return module;
   module.device_count = reinterpret_cast<SnsCudaDeviceCount>(dlsym(handle, "sns_cuda_device_count"));
   module.make_kolmogorov = reinterpret_cast<SnsCudaMakeKolmogorov>(dlsym(handle, "sns_cuda_make_kolmogorov"));
-  require(module.device_count != nullptr && module.make_kolmogorov != nullptr, "{} is of another version",
-          kModuleName);
+  module.make_qg2layer = reinterpret_cast<SnsCudaMakeQg2Layer>(dlsym(handle, "sns_cuda_make_qg2layer"));
+  require(
+      module.device_count != nullptr && module.make_kolmogorov != nullptr && module.make_qg2layer != nullptr,
+      "{} is of another version", kModuleName);
   return module;
 }
 
@@ -63,6 +66,19 @@ int device_number(const std::string& device) {
   return number;
 }
 
+template <class Params>
+std::unique_ptr<spectral::Engine> make_engine(spectral::Engine* (*Module::*make)(const Params*, int, int, char*,
+                                                                                 std::size_t),
+                                              const Params& params, int members, const std::string& device) {
+  const int number = device_number(device);
+  std::string why;
+  require(cuda_usable(why), "device {} cannot be used: {}; use device: cpu", device, why);
+  std::array<char, 256> message{};
+  spectral::Engine* engine = (cuda_module().*make)(&params, members, number, message.data(), message.size());
+  require(engine != nullptr, "device {} cannot be used: {}", device, message.data());
+  return std::unique_ptr<spectral::Engine>(engine);
+}
+
 }  // namespace
 
 bool cuda_usable(std::string& why) {
@@ -79,14 +95,12 @@ bool cuda_usable(std::string& why) {
 
 std::unique_ptr<spectral::Engine> kolmogorov::make_cuda_engine(const Params& params, int members,
                                                                const std::string& device) {
-  const int number = device_number(device);
-  std::string why;
-  require(cuda_usable(why), "device {} cannot be used: {}; use device: cpu", device, why);
-  std::array<char, 256> message{};
-  spectral::Engine* engine =
-      cuda_module().make_kolmogorov(&params, members, number, message.data(), message.size());
-  require(engine != nullptr, "device {} cannot be used: {}", device, message.data());
-  return std::unique_ptr<spectral::Engine>(engine);
+  return make_engine(&Module::make_kolmogorov, params, members, device);
+}
+
+std::unique_ptr<spectral::Engine> qg2layer::make_cuda_engine(const Params& params, int members,
+                                                             const std::string& device) {
+  return make_engine(&Module::make_qg2layer, params, members, device);
 }
 
 }  // namespace sns

@@ -2,6 +2,7 @@
 // The cuFFT backend lives in a module of its own (libsns_cuda.so beside the program) that is opened when it is
 // asked for, so that the program runs on machines without CUDA libraries.
 #include "solvers/kolmogorov/params.hpp"
+#include "solvers/qg2layer/params.hpp"
 
 #include <memory>
 #include <string>
@@ -17,5 +18,11 @@ namespace kolmogorov {
 std::unique_ptr<spectral::Engine> make_cuda_engine(const Params& params, int members,
                                                    const std::string& device);
 }  // namespace kolmogorov
+
+namespace qg2layer {
+/// As for Kolmogorov flow.
+std::unique_ptr<spectral::Engine> make_cuda_engine(const Params& params, int members,
+                                                   const std::string& device);
+}  // namespace qg2layer
 
 }  // namespace sns

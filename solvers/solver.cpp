@@ -3,6 +3,7 @@
 #include "core/log.hpp"
 #include "solvers/cuda_plugin.hpp"
 #include "solvers/kolmogorov/kolmogorov.hpp"
+#include "solvers/qg2layer/qg2layer.hpp"
 
 namespace sns {
 
@@ -38,9 +39,11 @@ std::unique_ptr<Solver> make_solver(Section& solver, std::uint64_t seed, int mem
   if (members < 1) fail<ConfigError>("{} members: at least 1 is needed", members);
   if (threads < 1) fail<ConfigError>("{} threads: at least 1 is needed", threads);
   std::string system;
-  solver.need("system", system, one_of({"kolmogorov"}));
-  const kolmogorov::KolmogorovConfig config = kolmogorov::read_config(solver);
-  return kolmogorov::make_kolmogorov(config, seed, members, threads, resolve_device(device));
+  solver.need("system", system, one_of({"kolmogorov", "qg2layer"}));
+  if (system == "qg2layer")
+    return qg2layer::make_qg2layer(qg2layer::read_config(solver), seed, members, threads, resolve_device(device));
+  return kolmogorov::make_kolmogorov(kolmogorov::read_config(solver), seed, members, threads,
+                                     resolve_device(device));
 }
 
 }  // namespace sns

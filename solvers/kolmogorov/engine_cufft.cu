@@ -1,4 +1,4 @@
-// Kolmogorov flow on cuFFT, and the entry points of the module.
+// Kolmogorov flow on cuFFT, and which devices there are.
 #include "solvers/cuda_module.hpp"
 #include "solvers/kolmogorov/equation.hpp"
 #include "solvers/spectral/batch_engine.hpp"

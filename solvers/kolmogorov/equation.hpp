@@ -301,7 +301,7 @@ class Equation {
  public:
   using Params = kolmogorov::Params;
   using Real = typename Backend::Real;
-  static constexpr int kStateArrays = 1;
+  static constexpr int kMemory = 0;
 
   Equation(const Backend& backend, const Params& params, int batch)
       : backend_(backend),
@@ -313,8 +313,9 @@ class Equation {
 
   const spectral::Grid& grid() const { return params_.grid; }
   int fields() const { return 1; }
+  int state_arrays() const { return 1; }
 
-  void advance(Complex<Real>* w, std::int64_t steps) {
+  void advance(Complex<Real>* w, std::int64_t steps, std::int64_t* /*past*/) {
     backend_.for_each_mode(
         batch_, params_.grid.n, form_.region(),
         PrepareInputs<Real, typename Form::Inputs>{form_.inputs(), w, params_.grid.n, params_.grid.columns()});

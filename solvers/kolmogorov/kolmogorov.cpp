@@ -1,5 +1,6 @@
 #include "solvers/kolmogorov/kolmogorov.hpp"
 
+#include "solvers/configuration.hpp"
 #include "solvers/cuda_plugin.hpp"
 #include "solvers/kolmogorov/diagnostics.hpp"
 #include "solvers/spectral/ensemble.hpp"
@@ -12,21 +13,6 @@ namespace {
 using spectral::Dealiasing;
 using spectral::FftPlanning;
 using spectral::StepperName;
-
-/// Reads `key` as one of the names of a table.
-template <class T>
-void choose(Section& section, const std::string& key, T& value,
-            const std::vector<std::pair<std::string, T>>& table) {
-  std::vector<std::string> names;
-  std::string chosen;
-  for (const auto& [name, item] : table) {
-    names.push_back(name);
-    if (item == value) chosen = name;
-  }
-  section.maybe(key, chosen, one_of(names));
-  for (const auto& [name, item] : table)
-    if (name == chosen) value = item;
-}
 
 std::string at_least_one(double v) {
   return v >= 1 ? "" : "must be at least 1";
@@ -44,12 +30,6 @@ void read_initial(Section section, const Params& params, InitialConfig& c) {
   if (c.kind == "laminar" && params.viscosity == 0 && params.drag == 0)
     section.reject("kind", "laminar: there is no steady laminar flow with neither viscosity nor drag");
   if (c.wavenumber >= params.grid.n / 2) section.reject("wavenumber", "must be below half the grid points");
-}
-
-std::vector<double> points_of(const spectral::Grid& grid) {
-  std::vector<double> x(static_cast<std::size_t>(grid.n));
-  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<double>(i) * grid.spacing();
-  return x;
 }
 
 const char* stepper_name(StepperName name) {
@@ -78,7 +58,7 @@ SolverInfo describe(const Params& p, const std::string& backend) {
   info.precision = p.single_precision ? "float32" : "float64";
   info.backend = backend;
   info.fields = {{"vorticity", "1/time", "vorticity dv/dx - du/dy"}};
-  info.axes = {{"x", points_of(p.grid), "length"}, {"y", points_of(p.grid), "length"}};
+  info.axes = {{"x", grid_points(p.grid, 0), "length"}, {"y", grid_points(p.grid, 0), "length"}};
   info.parameters = {{"viscosity", p.viscosity},
                      {"drag", p.drag},
                      {"forcing_wavenumber", static_cast<double>(p.forcing_wavenumber)},
@@ -102,12 +82,7 @@ KolmogorovConfig read_config(Section& solver) {
   Params& p = config.params;
   std::string precision = "float64";
 
-  Section grid = solver.child("grid");
-  grid.need("points", p.grid.n);
-  if (p.grid.n < 8 || p.grid.n % 2 != 0)
-    grid.reject("points", fmt::format("{} is not allowed: an even number of at least 8 is needed", p.grid.n));
-  if (p.grid.n > 16384) grid.reject("points", fmt::format("{} is beyond 16384", p.grid.n));
-  grid.maybe("length", p.grid.length, positive);
+  read_grid(solver.child("grid"), p.grid);
   solver.need("viscosity", p.viscosity, non_negative);
   solver.maybe("drag", p.drag, non_negative);
   choose(solver, "dealias", p.dealiasing,

@@ -1,6 +1,7 @@
 #include "solvers/qg2layer/equation.hpp"
 #include "solvers/spectral/batch_engine.hpp"
 #include "solvers/spectral/fftw_backend.hpp"
+#include "solvers/spectral/lane_flux_transforms.hpp"
 
 namespace sns::qg2layer {
 namespace {
@@ -8,7 +9,7 @@ namespace {
 template <class Real>
 std::unique_ptr<spectral::Engine> make(const Params& params, int members, int workers) {
   using Backend = spectral::FftwBackend<Real>;
-  using Transforms = spectral::RealFluxTransforms<Backend, FluxShape>;
+  using Transforms = spectral::LaneFluxTransforms<Real, FluxShape>;
   return std::make_unique<spectral::BatchEngine<Backend, Equation<Backend, Transforms>>>(
       Backend{params.planning}, params, members, 1, workers);
 }

@@ -1,14 +1,17 @@
 #pragma once
 // Engine over any Backend and any Equation. An Equation is built as Equation(backend, params, batch) and offers
 //   grid(), fields()              fields per member; spectra are [batch][field][n][n/2+1]
-//   kStateArrays                  arrays that a member's future depends on; the first is the spectral field
-//   advance(state, steps)         in place
+//   state_arrays()                arrays that a member's future depends on; the first is the spectral field
+//   kMemory                       steps back that a multistep scheme looks; 0 for one-step schemes
+//   advance(state, steps, past)   in place; past[b] is how many steps, up to kMemory, member b has done since its
+//                                 state was set, and is kept up to date
 //   velocity(state, u, v)         transforms of one velocity pair per field, scaled for an unnormalised inverse
 #include "solvers/spectral/engine.hpp"
 #include "solvers/spectral/grid.hpp"
 #include "solvers/spectral/resample_kernels.hpp"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <map>
 #include <memory>
@@ -39,7 +42,10 @@ class BatchEngine final : public Engine {
 
   /// `batch` members per group, members = groups * batch; `workers` groups may be advanced at once.
   BatchEngine(const Backend& backend, const Params& params, int members, int batch, int workers)
-      : backend_(backend), batch_(batch), groups_(members / batch) {
+      : backend_(backend),
+        batch_(batch),
+        groups_(members / batch),
+        past_(static_cast<std::size_t>(members), 0) {
     for (int w = 0; w < workers; ++w) scratch_.push_back(std::make_unique<Scratch>(backend_, params, batch_));
     for (int g = 0; g < groups_; ++g) state_.emplace_back(group_elements());
   }
@@ -56,13 +62,14 @@ class BatchEngine final : public Engine {
     backend_.upload(physical, scratch.physical.data(), points);
     scratch.transforms(backend_, grid().n, fields())
         .forward(scratch.physical.data(), spectrum.data(), fields());
-    for (int array = 0; array < Equation::kStateArrays; ++array) {
+    for (int array = 0; array < state_arrays(); ++array) {
       Complex<Real>* target = member_array(member, array);
       if (array == 0)
         backend_.copy(spectrum.data(), target, member_elements());
       else
         backend_.zero(target, member_elements());
     }
+    past_[static_cast<std::size_t>(member)] = 0;
   }
 
   void state(int member, double* physical) override {
@@ -78,7 +85,7 @@ class BatchEngine final : public Engine {
 
   void advance(int group, int worker, std::int64_t steps) override {
     const typename Backend::Session session(backend_);
-    scratch_[worker]->equation.advance(state_[group].data(), steps);
+    scratch_[worker]->equation.advance(state_[group].data(), steps, past_.data() + group * batch_);
   }
 
   void max_speed(int group, int worker, double* out) override {
@@ -119,19 +126,19 @@ class BatchEngine final : public Engine {
   }
 
   std::size_t state_bytes() const override {
-    return Equation::kStateArrays * member_elements() * sizeof(Complex<Real>);
+    return state_arrays() * member_elements() * sizeof(Complex<Real>) + kPastBytes;
   }
   void save(int member, std::byte* out) override {
     const typename Backend::Session session(backend_);
-    for (int array = 0; array < Equation::kStateArrays;
-         ++array, out += member_elements() * sizeof(Complex<Real>))
+    for (int array = 0; array < state_arrays(); ++array, out += member_elements() * sizeof(Complex<Real>))
       backend_.to_host(member_array(member, array), out, member_elements());
+    std::memcpy(out, &past_[static_cast<std::size_t>(member)], kPastBytes);
   }
   void restore(int member, const std::byte* bytes) override {
     const typename Backend::Session session(backend_);
-    for (int array = 0; array < Equation::kStateArrays;
-         ++array, bytes += member_elements() * sizeof(Complex<Real>))
+    for (int array = 0; array < state_arrays(); ++array, bytes += member_elements() * sizeof(Complex<Real>))
       backend_.from_host(bytes, member_array(member, array), member_elements());
+    std::memcpy(&past_[static_cast<std::size_t>(member)], bytes, kPastBytes);
   }
 
  private:
@@ -157,12 +164,16 @@ class BatchEngine final : public Engine {
     scratch.transforms(backend_, n, count).inverse(scratch.spent.data(), scratch.physical.data(), count);
   }
 
+  /// Multistep schemes save how far back their history reaches.
+  static constexpr std::size_t kPastBytes = Equation::kMemory > 0 ? sizeof(std::int64_t) : 0;
+
   const Grid& grid() const { return scratch_[0]->equation.grid(); }
+  int state_arrays() const { return scratch_[0]->equation.state_arrays(); }
   int fields() const { return scratch_[0]->equation.fields(); }
   std::size_t member_points() const { return grid().points() * static_cast<std::size_t>(fields()); }
   std::size_t member_elements() const { return grid().modes() * static_cast<std::size_t>(fields()); }
   std::size_t group_elements() const {
-    return Equation::kStateArrays * member_elements() * static_cast<std::size_t>(batch_);
+    return state_arrays() * member_elements() * static_cast<std::size_t>(batch_);
   }
   Complex<Real>* member_array(int member, int array) {
     const std::size_t row = static_cast<std::size_t>(array) * batch_ + member % batch_;
@@ -171,6 +182,7 @@ class BatchEngine final : public Engine {
 
   Backend backend_;
   int batch_, groups_;
+  std::vector<std::int64_t> past_;                 ///< per member: steps since its state was set, up to kMemory
   std::vector<std::unique_ptr<Scratch>> scratch_;  ///< one per worker
   std::vector<Buffer<Complex<Real>>> state_;       ///< per group: [array][member][field][n][n/2+1]
 };

@@ -1,21 +1,11 @@
 #pragma once
-// Kolmogorov solvers for tests, and distances between fields.
+// Kolmogorov solvers for tests.
 #include "core/config.hpp"
 #include "solvers/kolmogorov/diagnostics.hpp"
 #include "solvers/kolmogorov/params.hpp"
-#include "solvers/solver.hpp"
-#include "tests/support/tolerances.hpp"
-
-#include <cmath>
-#include <memory>
-#include <span>
-#include <string>
-#include <utility>
-#include <vector>
+#include "tests/support/solver_cases.hpp"
 
 namespace sns::test {
-
-using Overrides = std::vector<std::pair<std::string, std::string>>;
 
 /// Solver of the given physics at rest; `overrides` are keys of the solver block ("stepper.name", "cn_rk2").
 inline std::unique_ptr<Solver> make_case(const kolmogorov::Params& p, const Overrides& overrides,
@@ -33,28 +23,6 @@ inline std::unique_ptr<Solver> make_case(const kolmogorov::Params& p, const Over
   auto solver = make_solver(section, seed, members, threads);
   config.finish();
   return solver;
-}
-
-inline std::vector<double> state_of(const Solver& solver, int member = 0) {
-  std::vector<double> state(solver.state_size());
-  solver.state(member, state);
-  return state;
-}
-
-/// |a - b| / |b| in the Euclidean norm.
-template <class A, class B>
-double relative_error(const A& a, const B& b) {
-  if (a.size() != b.size()) return INFINITY;
-  double difference = 0, norm = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const double x = static_cast<double>(a[i]), y = static_cast<double>(b[i]);
-    difference += (x - y) * (x - y);
-    norm += y * y;
-  }
-  return std::sqrt(difference / norm);
-}
-inline double relative_error(const std::vector<double>& a, const std::vector<double>& b) {
-  return relative_error<std::vector<double>, std::vector<double>>(a, b);
 }
 
 }  // namespace sns::test
