@@ -6,6 +6,8 @@
 #include "datagen/generate.hpp"
 #include "datagen/simulate.hpp"
 #include "datagen/well_file.hpp"
+#include "solvers/qg2layer/qg2layer.hpp"
+#include "solvers/qg2layer/stability.hpp"
 #if SNS_HAVE_EXPERIMENTS
 #include "experiments/describe.hpp"
 #endif
@@ -113,6 +115,11 @@ void run_check(const ConfigArguments& arguments) {
   fmt::print("{}\n", config.resolved_yaml());
   fmt::print("solver\n  {}\n  {}\n  grid             {}\n  backend          {}, {}, {} threads\n", info.title,
              info.pde, shape_of(info.axes), info.backend, info.precision, run.threads);
+  if (info.system == "qg2layer") {
+    Section solver = config.root().child("solver");
+    const qg2layer::Params params = qg2layer::read_config(solver).params;
+    fmt::print("  stability        {}\n", qg2layer::describe(qg2layer::most_unstable(params), params));
+  }
   const int members = batch_members(data, info, run.threads);
   const double speed = measure_speed(*source.make(members));
   fmt::print("  speed            {:.4g} steps/s in a batch of {} members (measured now)\n", speed, members);

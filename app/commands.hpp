@@ -9,6 +9,7 @@ void add_check(CLI::App& app);
 void add_simulate(CLI::App& app);
 void add_datagen(CLI::App& app);
 void add_verify(CLI::App& app);
+void add_stability(CLI::App& app);
 void add_train(CLI::App& app);
 void add_predict(CLI::App& app);
 void add_rollout(CLI::App& app);

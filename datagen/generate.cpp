@@ -63,7 +63,8 @@ class Generator {
         options_(options),
         identity_(identity_yaml(plan, source.info(), source.yaml())),
         identity_hash_(sha256(identity_)),
-        groups_(plan.groups()) {}
+        groups_(plan.groups()),
+        cache_(plan.spinup_cache, plan, source.info(), source.yaml()) {}
 
   GenerateReport run() {
     require_divisible(info_, plan_.coarsen);
@@ -203,7 +204,8 @@ class Generator {
       }
       std::unique_ptr<GroupJob> job;
       try {
-        job = std::make_unique<GroupJob>(plan_, *it, work_path(*it), identity_hash_, frame_bytes(plan_, info_));
+        job = std::make_unique<GroupJob>(plan_, *it, work_path(*it), identity_hash_, frame_bytes(plan_, info_),
+                                         cache_);
       } catch (const FolderBusy&) {
         log::info("{} is being made by another process", plan_.stem(*it));
         it = pending.erase(it);
@@ -331,6 +333,7 @@ class Generator {
   const GenerateOptions& options_;
   std::string identity_, identity_hash_;
   std::vector<TrajectoryGroup> groups_;
+  SpinupCache cache_;
   std::map<std::uint64_t, FileRecord> records_;  // by first trajectory
   std::unique_ptr<Solver> solver_;
   Progress* progress_ = nullptr;

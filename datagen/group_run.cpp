@@ -54,6 +54,7 @@ class BatchRun {
       const std::int64_t affordable = pacer_.steps() / plan_.steps_per_frame;
       if (in_window == 0 || affordable == 0) {
         advance_to(plan_.step_of(record_));
+        if (record_ == 0 && step_ > 0) keep_spunup();
         take_frame();
       } else {
         take_frames(std::min({chunk_, plan_.frames - in_window, affordable}));
@@ -70,6 +71,14 @@ class BatchRun {
       solver_.advance(steps);
       moved(steps, start);
       if (step_ < target) poll();
+    }
+  }
+
+  void keep_spunup() {
+    int first = 0;
+    for (const auto& job : jobs_) {
+      job->keep_spunup(solver_, first, step_);
+      first += static_cast<int>(job->group().count);
     }
   }
 
@@ -168,10 +177,11 @@ class BatchRun {
 }  // namespace
 
 GroupJob::GroupJob(const DatagenPlan& plan, const TrajectoryGroup& group, const std::filesystem::path& work,
-                   const std::string& identity_hash, std::size_t member_bytes)
+                   const std::string& identity_hash, std::size_t member_bytes, const SpinupCache& cache)
     : group_(group),
       work_(work),
       identity_hash_(identity_hash),
+      cache_(cache),
       lock_(prepared(work)),
       checkpoint_(load_checkpoint(work / "checkpoint.h5", identity_hash)),
       log_(std::make_unique<FrameLog>(work / (plan.stem(group) + ".frames"),
@@ -181,6 +191,7 @@ GroupJob::GroupJob(const DatagenPlan& plan, const TrajectoryGroup& group, const 
     log::warn("{} lost frames that its checkpoint counts on; starting this group again", work.string());
     checkpoint_.reset();
   }
+  if (!checkpoint_) checkpoint_ = cache_.find(group, plan.spinup_steps);
   if (checkpoint_) status_ = checkpoint_->status;
   log_->truncate(records());
 }
@@ -193,6 +204,10 @@ void GroupJob::load(Solver& solver, int first) {
   for (std::int64_t i = 0; i < group_.count; ++i) {
     solver.initialise(first + static_cast<int>(i), group_.first + static_cast<std::uint64_t>(i));
   }
+}
+
+void GroupJob::keep_spunup(const Solver& solver, int first, std::int64_t step) const {
+  cache_.keep(solver, first, group_, status_, step);
 }
 
 void GroupJob::save(const Solver& solver, int first, std::int64_t step, std::int64_t records) {

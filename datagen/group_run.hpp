@@ -4,6 +4,7 @@
 #include "datagen/checkpoint.hpp"
 #include "datagen/frame_log.hpp"
 #include "datagen/plan.hpp"
+#include "datagen/spinup_cache.hpp"
 
 #include <filesystem>
 #include <functional>
@@ -17,9 +18,10 @@ namespace sns {
 /// A group that this process works on. Its folder is locked while the object lives.
 class GroupJob {
  public:
-  /// Error if another process holds the folder. Finds the checkpoint of an interrupted run, if any.
+  /// Error if another process holds the folder. Finds the checkpoint of an interrupted run, or else the latest
+  /// spun-up states of its trajectories, if any.
   GroupJob(const DatagenPlan& plan, const TrajectoryGroup& group, const std::filesystem::path& work,
-           const std::string& identity_hash, std::size_t member_bytes);
+           const std::string& identity_hash, std::size_t member_bytes, const SpinupCache& cache);
 
   const TrajectoryGroup& group() const { return group_; }
   const std::filesystem::path& work() const { return work_; }
@@ -31,11 +33,14 @@ class GroupJob {
   /// Puts its members into the solver from `first` on, as the checkpoint or the beginning has them.
   void load(Solver& solver, int first);
   void save(const Solver& solver, int first, std::int64_t step, std::int64_t records);
+  /// Keeps its members' states for later data sets, if that is asked for.
+  void keep_spunup(const Solver& solver, int first, std::int64_t step) const;
 
  private:
   TrajectoryGroup group_;
   std::filesystem::path work_;
   std::string identity_hash_;
+  const SpinupCache& cache_;
   FolderLock lock_;
   std::optional<Checkpoint> checkpoint_;
   std::unique_ptr<FrameLog> log_;

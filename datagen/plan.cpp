@@ -139,6 +139,7 @@ DatagenPlan read_datagen_plan(Section datagen, const std::string& name, std::uin
   datagen.maybe("trajectories_per_file", plan.trajectories_per_file, at_least_one);
   datagen.maybe("compression", compression, one_of({"none", "deflate"}));
   datagen.maybe("licence", plan.licence);
+  datagen.maybe("spinup_cache", plan.spinup_cache);
   plan.deflate = compression == "deflate";
   plan.splits = split_trajectories(trajectories, fractions);
   return plan;

@@ -43,6 +43,8 @@ struct DatagenPlan {
   int trajectories_per_file = 8;
   bool deflate = false;
   std::string licence = "CC-BY-4.0";
+  /// Folder that keeps spun-up states for later data sets; empty = none. No part of the identity.
+  std::string spinup_cache;
 
   std::int64_t trajectories() const;
   /// Files in the order of their trajectory ids. A file never crosses a split.

@@ -345,6 +345,10 @@ bool writes_float64(const SimulatePlan& plan, const SolverInfo& info) {
   return plan.full && info.precision == "float64";
 }
 
+bool writes_stacked(const SimulatePlan& plan, const SolverInfo& info) {
+  return plan.full && info.stacked.has_value();
+}
+
 std::size_t simulate_frame_values(const SimulatePlan& plan, const SolverInfo& info) {
   std::size_t values = info.fields.size();
   const auto factor = static_cast<std::size_t>(plan.full ? 1 : plan.coarsen.factor);

@@ -56,6 +56,8 @@ void simulate(const SimulatePlan& plan, const SolverSource& source, const std::s
 std::uint64_t simulate_bytes(const SimulatePlan& plan, const SolverInfo& info);
 /// float64 frames are written only in full output of a float64 solver.
 bool writes_float64(const SimulatePlan& plan, const SolverInfo& info);
+/// Full output of systems that say so holds all fields in one array.
+bool writes_stacked(const SimulatePlan& plan, const SolverInfo& info);
 /// Values of one member's frame, all fields.
 std::size_t simulate_frame_values(const SimulatePlan& plan, const SolverInfo& info);
 

@@ -6,6 +6,7 @@
 #include "datagen/well_file.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <span>
 
 namespace sns {
@@ -23,19 +24,23 @@ class Slabs {
   Slabs(const SimulatePlan& plan, const SolverInfo& info)
       : axes_(frame_axes(plan, info)),
         members_(static_cast<std::size_t>(plan.members)),
-        fields_(info.fields.size()) {
+        fields_(info.fields.size()),
+        stacked_(writes_stacked(plan, info)) {
     for (const Axis& axis : axes_) points_ *= axis.coordinates.size();
   }
   std::size_t record_values() const { return members_ * fields_ * points_; }
   std::int64_t pass(std::int64_t frames) const { return frames > 0 ? chunk_frames(frames, points_) : 1; }
 
-  h5::Shape offset(std::size_t member, std::int64_t frame) const {
+  h5::Shape offset(std::size_t member, std::int64_t frame, std::size_t field) const {
     h5::Shape shape{member, static_cast<std::uint64_t>(frame)};
-    shape.resize(2 + axes_.size(), 0);
+    if (stacked_) shape.push_back(field);
+    shape.resize(shape.size() + axes_.size(), 0);
     return shape;
   }
-  h5::Shape extent(std::size_t members, std::int64_t frames) const {
+  /// `fields` counts where they lie in one array.
+  h5::Shape extent(std::size_t members, std::int64_t frames, std::size_t fields) const {
     h5::Shape shape{members, static_cast<std::uint64_t>(frames)};
+    if (stacked_) shape.push_back(fields);
     for (const Axis& axis : axes_) shape.push_back(axis.coordinates.size());
     return shape;
   }
@@ -66,7 +71,13 @@ class Slabs {
  private:
   std::vector<Axis> axes_;
   std::size_t members_, fields_, points_ = 1;
+  bool stacked_;
 };
+
+/// Data set of each field; the same one for all where they are stacked.
+std::string dataset_name(const SimulatePlan& plan, const SolverInfo& info, std::size_t field) {
+  return writes_stacked(plan, info) ? info.stacked->field.name : info.fields[field].name;
+}
 
 template <class T>
 void write_frames(h5::Group& file, const SimulatePlan& plan, const SolverInfo& info, const FrameLog& log,
@@ -74,10 +85,12 @@ void write_frames(h5::Group& file, const SimulatePlan& plan, const SolverInfo& i
   const Slabs<T> slabs(plan, info);
   const std::int64_t frames = log.records(), pass = slabs.pass(frames);
   std::vector<h5::Dataset> datasets;
-  for (const FieldInfo& field : info.fields) {
+  const bool stacked = writes_stacked(plan, info);
+  for (const FieldInfo& field : stacked ? std::vector{info.stacked->field} : info.fields) {
     h5::DatasetOptions options;
-    options.chunk = slabs.extent(1, pass);
-    h5::Dataset dataset = file.create<T>(field.name, slabs.extent(slabs.members(), frames), options);
+    options.chunk = slabs.extent(1, pass, 1);
+    h5::Dataset dataset =
+        file.create<T>(field.name, slabs.extent(slabs.members(), frames, slabs.fields()), options);
     dataset.set_attribute("units", field.units);
     dataset.set_attribute("long_name", plan.full ? field.long_name : stored_name(field, plan.coarsen));
     for (std::size_t axis = 0; axis < scales.size(); ++axis)
@@ -92,8 +105,8 @@ void write_frames(h5::Group& file, const SimulatePlan& plan, const SolverInfo& i
     for (std::size_t member = 0; member < slabs.members(); ++member) {
       for (std::size_t field = 0; field < slabs.fields(); ++field) {
         slabs.gather(records, count, member, field, slab);
-        datasets[field].write_slab<T>(
-            slabs.offset(member, first), slabs.extent(1, count),
+        datasets[stacked ? 0 : field].write_slab<T>(
+            slabs.offset(member, first, field), slabs.extent(1, count, 1),
             std::span<const T>(slab).first(static_cast<std::size_t>(count) * slabs.points()));
       }
     }
@@ -110,10 +123,10 @@ void read_frames(const h5::File& file, const SimulatePlan& plan, const SolverInf
   for (std::int64_t first = 0; first < frames; first += pass) {
     const std::int64_t count = std::min(pass, frames - first);
     for (std::size_t field = 0; field < slabs.fields(); ++field) {
-      const h5::Dataset dataset = file.dataset(info.fields[field].name);
+      const h5::Dataset dataset = file.dataset(dataset_name(plan, info, field));
       for (std::size_t member = 0; member < slabs.members(); ++member) {
         const auto part = std::span(slab).first(static_cast<std::size_t>(count) * slabs.points());
-        dataset.read_slab<T>(slabs.offset(member, first), slabs.extent(1, count), part);
+        dataset.read_slab<T>(slabs.offset(member, first, field), slabs.extent(1, count, 1), part);
         slabs.scatter(part, count, member, field, records);
       }
     }
@@ -187,6 +200,12 @@ void write_simulation(const std::filesystem::path& output, const SimulatePlan& p
     member.make_scale("member");
     std::vector<h5::Dataset> scales{member};
     scales.push_back(write_scale(file, "time", times(frames.records(), plan.every, info.dt), info.time_units));
+    if (writes_stacked(plan, info)) {
+      std::vector<std::int64_t> numbers(info.fields.size());
+      std::iota(numbers.begin(), numbers.end(), 1);
+      scales.push_back(file.write<std::int64_t>(info.stacked->axis, {numbers.size()}, numbers));
+      scales.back().make_scale(info.stacked->axis);
+    }
     for (const Axis& axis : frame_axes(plan, info)) {
       scales.push_back(write_scale(file, axis.name, axis.coordinates, axis.units));
     }

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,6 +30,12 @@ struct FieldInfo {
   std::string long_name;
 };
 
+/// All fields of a state as one array with an axis of their own in front of the spatial ones.
+struct StackedFields {
+  FieldInfo field;   ///< "q"
+  std::string axis;  ///< "layer"; coordinates 1, 2, ..
+};
+
 /// Everything that a file needs to say about the run that made it.
 struct SolverInfo {
   std::string system;     ///< "kolmogorov"
@@ -37,7 +44,8 @@ struct SolverInfo {
   std::string precision;  ///< "float32" | "float64"
   std::string backend;    ///< "fftw" | "cufft"
   std::vector<FieldInfo> fields;
-  std::vector<Axis> axes;                                  ///< storage order (Kolmogorov: x, y)
+  std::optional<StackedFields> stacked;  ///< how full output writes the fields; none = one by one
+  std::vector<Axis> axes;                ///< storage order (Kolmogorov: x, y)
   std::vector<std::pair<std::string, double>> parameters;  ///< physical and numerical constants
   double dt = 0;                                           ///< time step, in `time_units`
   std::string time_units;

@@ -105,7 +105,7 @@ Complexes FieldDiagnostics::advect(std::span<const double> field, std::span<cons
   return result;
 }
 
-Complexes FieldDiagnostics::tendency_of(const Spectra&, const Spectra& psi_hat, std::span<const double> state) {
+Complexes FieldDiagnostics::tendency_of(const Spectra& psi_hat, std::span<const double> state) {
   const spectral::Grid& grid = params_.grid;
   std::vector<double> u(state.size()), v(state.size());
   velocity_of(psi_hat, u, v);
@@ -127,8 +127,7 @@ Complexes FieldDiagnostics::tendency_of(const Spectra&, const Spectra& psi_hat, 
 }
 
 Complexes FieldDiagnostics::tendency(std::span<const double> state) {
-  const Spectra q_hat = transform(state);
-  return tendency_of(q_hat, invert(q_hat), state);
+  return tendency_of(invert(transform(state)), state);
 }
 
 double FieldDiagnostics::sum(std::span<const double> density) const {
@@ -142,24 +141,19 @@ double FieldDiagnostics::sum(std::span<const double> density) const {
 
 std::vector<double> FieldDiagnostics::filter_density(const Spectra& q_hat, const Spectra& psi_hat,
                                                      std::span<const double> state) {
-  // The filter multiplies the state that a step has just made. Its energy, -sum_z H_z/H <psi_z q_z>/2, is
-  // diagonal in modes, so a factor f leaves f^2 of it.
-  const Complexes change = tendency_of(q_hat, psi_hat, state);
-  Spectra next = q_hat;
-  const std::size_t modes = q_hat[0].size();
-  for (std::size_t z = 0; z < 2; ++z)
-    for (std::size_t at = 0; at < modes; ++at) next[z][at] += params_.dt * change[z * modes + at];
-  const Spectra psi_next = invert(next);
+  // E = -sum_z H_z/H <psi_z q_z>/2 changes by -sum_z H_z/H psi_z dq_z, here with the dq = (filter - 1) (q + dt
+  // dq/dt) of the filter. Weighed with the present psi, it balances the present work of the other terms; the
+  // difference of the energies before and after the filter would not, because advection refills in every step
+  // what the filter has taken.
+  const Complexes change = tendency_of(psi_hat, state);
   const double points = static_cast<double>(params_.grid.points());
-  std::vector<double> density(modes);
-  for (std::size_t at = 0; at < modes; ++at) {
-    double energy = 0;
-    for (int z = 0; z < 2; ++z) {
-      const auto layer = static_cast<std::size_t>(z);
-      energy -= 0.5 * params_.weight(z) * correlate(psi_next[layer][at], next[layer][at]);
+  std::vector<double> density(q_hat[0].size());
+  for (std::size_t z = 0; z < 2; ++z)
+    for (std::size_t at = 0; at < density.size(); ++at) {
+      const std::complex<double> next = q_hat[z][at] + params_.dt * change[z * density.size() + at];
+      density[at] -= params_.weight(static_cast<int>(z)) * (filter_[at] - 1) * correlate(psi_hat[z][at], next) /
+                     (points * points * params_.dt);
     }
-    density[at] = (filter_[at] * filter_[at] - 1) * energy / (points * points * params_.dt);
-  }
   return density;
 }
 

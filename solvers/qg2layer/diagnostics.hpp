@@ -24,7 +24,7 @@ struct Integrals {
   std::array<double, 2> enstrophy{};      ///< <q_z^2>/2 [s-2]
   double ape_generation = 0;              ///< from the shear, pyqg's APEgenspec summed [m2 s-3]
   double bottom_drag = 0;                 ///< r_ek del2 <|u_2|^2>, pyqg's EKEdiss [m2 s-3]
-  double filter_dissipation = 0;  ///< energy that the filter takes from an Euler step, per time [m2 s-3]
+  double filter_dissipation = 0;  ///< rate at which the filter removes energy, as pyqg's Dissspec [m2 s-3]
   double max_speed = 0;           ///< max |(u_z + U_z, v_z)| [m/s]
 
   double energy() const { return kinetic + available_potential; }
@@ -83,10 +83,9 @@ class FieldDiagnostics {
   std::vector<std::complex<double>> advect(std::span<const double> field, std::span<const double> u,
                                            std::span<const double> v);
   std::vector<double> inverse(const std::vector<std::complex<double>>& spectrum);
-  std::vector<std::complex<double>> tendency_of(const Spectra& q_hat, const Spectra& psi_hat,
-                                                std::span<const double> state);
+  std::vector<std::complex<double>> tendency_of(const Spectra& psi_hat, std::span<const double> state);
   void velocity_of(const Spectra& psi_hat, std::span<double> u, std::span<double> v);
-  /// del_z weighted sum over layers of f(layer, flat mode index).
+  /// dE/dt of each mode by the filter, were the next step an Euler step.
   std::vector<double> filter_density(const Spectra& q_hat, const Spectra& psi_hat,
                                      std::span<const double> state);
   double sum(std::span<const double> density) const;

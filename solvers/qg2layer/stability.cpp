@@ -4,6 +4,9 @@
 
 #include <Eigen/Dense>
 
+#include <algorithm>
+#include <cmath>
+
 namespace sns::qg2layer {
 
 Mode unstable_mode(const Params& params, int i, int j, bool with_drag) {
@@ -49,16 +52,30 @@ std::vector<std::complex<double>> frequencies(const Params& params, bool with_dr
 
 Mode most_unstable(const Params& params, bool with_drag) {
   // Nyquist modes do not belong to the flow: half of their phases are not on the grid.
+  const int n = params.grid.n;
+  const double largest = 4 / (params.deformation_radius * params.grid.unit());
   Mode fastest;
-  for (int i = 0; i < params.grid.n; ++i)
-    for (int j = 1; j < params.grid.n / 2; ++j) {
-      if (i == params.grid.n / 2) continue;
+  for (int i = 0; i < n; ++i)
+    for (int j = 1; j < n / 2; ++j) {
+      if (i == n / 2 || std::hypot(spectral::row_wavenumber(i, n), j) > std::max(largest, 1.0)) continue;
       const Mode mode = unstable_mode(params, i, j, with_drag);
       // Opposite l grow alike up to rounding: a later one has to be faster by more than that.
       if (fastest.j == 0 || mode.growth() > fastest.growth() + 1e-12 * std::abs(fastest.growth()))
         fastest = mode;
     }
   return fastest;
+}
+
+std::string describe(const Mode& mode, const Params& params) {
+  if (mode.growth() <= 0) return "no mode grows";
+  constexpr double kDay = 86400;
+  const int l = spectral::row_wavenumber(mode.i, params.grid.n);
+  return fmt::format(
+      "(k, l) = ({}, {}) grows by {:.8g} /day (e-folding in {:.4g} days), frequency {:.8g} /day, wavelength "
+      "{:.4g} km, "
+      "|q_lower / q_upper| = {:.4g}",
+      mode.j, l, mode.growth() * kDay, 1 / (mode.growth() * kDay), mode.omega.real() * kDay,
+      params.grid.length / std::hypot(mode.j, l) / 1000, std::abs(mode.q[1]) / std::abs(mode.q[0]));
 }
 
 }  // namespace sns::qg2layer

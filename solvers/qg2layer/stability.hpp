@@ -7,6 +7,7 @@
 
 #include <array>
 #include <complex>
+#include <string>
 #include <vector>
 
 namespace sns::qg2layer {
@@ -26,8 +27,12 @@ Mode unstable_mode(const Params& params, int i, int j, bool with_drag = true);
 /// omega of every wavenumber, [n][n/2+1]; 0 for the mean.
 std::vector<std::complex<double>> frequencies(const Params& params, bool with_drag = true);
 
-/// The fastest growing mode of the grid among k > 0; of several equal ones the first in the order of rows. Its
-/// growth is not positive where the flow is stable.
+/// The fastest growing mode of the grid among k > 0 and K r_d < 4 (the layers of shorter waves are as good as
+/// decoupled); of several equal ones the first in the order of rows. Its growth is not positive where the flow
+/// is stable.
 Mode most_unstable(const Params& params, bool with_drag = true);
+
+/// "(k, l) = (7, 0) grows by 0.006735 /day (e-folding in 148.5 days), ...", or "no mode grows".
+std::string describe(const Mode& mode, const Params& params);
 
 }  // namespace sns::qg2layer

@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -99,6 +100,14 @@ class SnsCase(unittest.TestCase):
             kills += 1
             delay *= 1.3
             self.assertLess(kills, 60, "the run makes no progress")
+
+
+def check_readers(folder):
+    """Runs scripts/check_dataset.py, with The Well's loader where it is installed; returns the finished process."""
+    well = SOURCE / ".venv-well" / "bin" / "python3"
+    python = str(well) if well.exists() else sys.executable
+    return subprocess.run([python, SOURCE / "scripts" / "check_dataset.py", folder], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONWARNINGS": "ignore"}, timeout=120)
 
 
 def arrays(path, prefix=""):

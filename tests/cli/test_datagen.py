@@ -1,15 +1,13 @@
 """sns datagen and verify: the same bytes whatever happens, and readable by everybody."""
 
 import json
-import os
 import signal
-import subprocess
 import sys
 import unittest
 
 import h5py
 import numpy as np
-from sns_case import SOURCE, SnsCase, dataset_arrays
+from sns_case import SnsCase, check_readers, dataset_arrays
 
 # Long enough to be interrupted.
 LONG = ("datagen.frames=600", "datagen.spinup_steps=600", "--checkpoint-seconds", 0)
@@ -129,22 +127,16 @@ class Verify(SnsCase):
 class Readers(SnsCase):
     """The readers that other people use (scripts/check_dataset.py)."""
 
-    def check(self, folder):
-        well = SOURCE / ".venv-well" / "bin" / "python3"
-        python = str(well) if well.exists() else sys.executable
-        return subprocess.run([python, SOURCE / "scripts" / "check_dataset.py", folder], capture_output=True, text=True,
-                              env={**os.environ, "PYTHONWARNINGS": "ignore"}, timeout=120)
-
     def test_all_readers(self):
         self.sns("datagen", self.config, "-o", "a")
-        result = self.check(self.folder / "a")
+        result = check_readers(self.folder / "a")
         print(result.stdout, file=sys.stderr)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         # The checks do notice a file that lacks an attribute.
         path = self.folder / "a" / "data" / "valid" / "tiny_000003.h5"
         with h5py.File(path, "a") as file:
             del file["t0_fields"].attrs["field_names"]
-        result = self.check(self.folder / "a")
+        result = check_readers(self.folder / "a")
         self.assertEqual(result.returncode, 1)
         self.assertIn("field_names", result.stderr)
 

@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "datagen/manifest.hpp"
+#include "datagen/spinup_cache.hpp"
 #include "datagen/verify.hpp"
 #include "tests/unit/datagen/toy_data.hpp"
 
@@ -246,4 +247,44 @@ TEST_CASE("statistics are those of the train split") {
   for (const char* key : {"mean:", "std:", "rms:", "mean_delta:", "std_delta:", "rms_delta:"}) {
     CHECK(yaml.find(std::string("\n") + key) != std::string::npos);
   }
+}
+
+TEST_CASE("spun-up states are kept, reused and change nothing") {
+  ScratchFolder plain, cached;
+  ToySettings settings;
+  DatagenPlan plan = toy_plan();
+  generate(plain.path, settings, plan);
+  plan.spinup_cache = (cached.path / "states").string();
+  generate(cached.path / "a", settings, plan);
+  CHECK(all_frames(cached.path / "a") == all_frames(plain.path));
+
+  // Another data set of the same trajectories starts from them.
+  DatagenPlan longer = plan;
+  longer.name = "longer";
+  longer.spinup_steps = plan.spinup_steps + 4;
+  longer.frames = 2;
+  longer.samples_per_trajectory = 1;
+  const auto expected = expected_frames(settings, longer);
+  const SolverSource source = toy_source(settings);
+  generate_dataset(longer, source, cached.path / "b", {});
+  CHECK(all_frames(cached.path / "b") == expected);
+  const SpinupCache cache(longer.spinup_cache, longer, source.info(), source.yaml());
+  for (const TrajectoryGroup& group : longer.groups()) {
+    REQUIRE(cache.find(group, 16));
+    CHECK(cache.find(group, 16)->step == 13);
+    CHECK(cache.find(group, 17)->step == 17);
+    CHECK(!cache.find(group, 12));
+  }
+  DatagenPlan reseeded = longer;
+  reseeded.seed = 4;
+  CHECK(!SpinupCache(longer.spinup_cache, reseeded, source.info(), source.yaml()).find(longer.groups()[0], 17));
+  // A spin-up shorter than what is kept starts at the beginning, and so does one whose states are damaged.
+  DatagenPlan shorter = longer;
+  shorter.spinup_steps = 5;
+  generate(cached.path / "c", settings, shorter);
+  CHECK(all_frames(cached.path / "c") == expected_frames(settings, shorter));
+  for (const auto& file : fs::recursive_directory_iterator(cached.path / "states"))
+    if (file.is_regular_file()) flip_byte(file.path(), static_cast<std::streamoff>(file.file_size() / 2));
+  generate(cached.path / "d", settings, longer);
+  CHECK(all_frames(cached.path / "d") == expected);
 }

@@ -144,6 +144,38 @@ TEST_CASE("members that fail are NaN from then on; the run ends when all have fa
   CHECK_THROWS_AS(run(scratch.path / "b.h5", settings, plan, true), Error);
 }
 
+TEST_CASE("full output stacks the fields of systems that ask for it, and is lengthened like any other") {
+  ScratchFolder scratch;
+  ToySettings settings;
+  settings.fields = 2;
+  SimulatePlan plan = toy_simulation();
+  plan.full = true;
+  run(scratch.path / "apart.h5", settings, plan);
+  settings.stacked = true;
+  const fs::path path = scratch.path / "stacked.h5";
+  SimulatePlan begun = plan;
+  begun.steps = 40;
+  run(path, settings, begun);
+  run(path, settings, plan, true);
+  const auto file = h5::File::open_read(path);
+  const auto all = file.dataset("all");
+  CHECK(all.shape() == h5::Shape{3, 15, 2, 8, 8});
+  CHECK(file.dataset("level").read<std::int64_t>() == std::vector<std::int64_t>{1, 2});
+  CHECK(!file.exists("field_0"));
+  const auto values = all.read<double>();
+  for (std::size_t f = 0; f < 2; ++f) {
+    const auto apart = read<double>(scratch.path / "apart.h5", "field_" + std::to_string(f));
+    bool equal = true;
+    for (std::size_t frame = 0; frame < 3 * 15; ++frame)
+      equal &= std::equal(&apart[frame * 64], &apart[frame * 64] + 64, &values[(2 * frame + f) * 64]);
+    CHECK(equal);
+  }
+  // Coarse frames stay apart.
+  plan.full = false;
+  run(scratch.path / "coarse.h5", settings, plan);
+  CHECK(h5::File::open_read(scratch.path / "coarse.h5").exists("field_1"));
+}
+
 TEST_CASE("initial states are checked") {
   ScratchFolder scratch;
   ToySettings settings;

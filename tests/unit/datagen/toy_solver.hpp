@@ -17,6 +17,7 @@ namespace sns {
 struct ToySettings {
   int points = 8;
   int fields = 1;
+  bool stacked = false;                         ///< fields as one array "all" with an axis "level"
   std::map<std::uint64_t, std::int64_t> fails;  ///< trajectory id -> step at which it fails
   std::function<void()> on_advance;             ///< called before every advance or record
   int largest_batch = 0;                        ///< members of the largest solver made so far
@@ -34,6 +35,7 @@ class ToySolver : public Solver {
     info_.backend = "fftw";
     for (int f = 0; f < settings.fields; ++f)
       info_.fields.push_back({"field_" + std::to_string(f), "1", "toy field"});
+    if (settings.stacked) info_.stacked = {{"all", "1", "toy fields"}, "level"};
     for (const char* name : {"x", "y"}) {
       Axis axis{name, {}, "1"};
       for (int i = 0; i < settings.points; ++i) axis.coordinates.push_back(0.5 * i);

@@ -1,0 +1,177 @@
+"""The two-layer quasi-geostrophic system through every verb that knows solvers."""
+
+import signal
+import unittest
+
+import h5py
+import numpy as np
+import xarray
+from sns_case import SnsCase, check_readers, dataset_arrays
+
+CONFIG = """
+run: {name: eddies, seed: 5, output: OUTPUT, device: cpu, threads: 2}
+solver:
+  system: qg2layer
+  grid: {points: 32, length: 1.0e6}
+  beta: 1.5e-11
+  bottom_drag: 5.787e-7
+  deformation_radius: 15000.0
+  depth_ratio: 0.25
+  mean_flow: [0.025, 0.0]
+  stepper: {name: ab3, dt: 3600.0}
+  initial: {kind: perturbed, amplitude: 1.0e-6}
+simulate: {members: 2, steps: 200, every: 20}
+datagen:
+  spinup_steps: 40
+  steps_per_frame: 3
+  frames: 40
+  trajectories: 6
+  trajectories_per_file: 2
+  coarsen: {factor: 2, kind: block_mean, remove: zonal_mean}
+  split: {train: 0.5, valid: 0.2, test: 0.3}
+"""
+
+# Long enough to be interrupted.
+LONG = ("datagen.frames=1500", "datagen.spinup_steps=3000", "--checkpoint-seconds", 0)
+
+
+def eddy_blocks(q):
+    """Zonal mean removed, then means over 2 x 2 cells: [..., y, x]."""
+    q = q - q.mean(axis=-1, keepdims=True)
+    shape = q.shape[:-2] + (q.shape[-2] // 2, 2, q.shape[-1] // 2, 2)
+    return q.reshape(shape).mean(axis=(-3, -1))
+
+
+class TwoLayer(SnsCase):
+    def setUp(self):
+        super().setUp()
+        self.config.write_text(CONFIG.replace("OUTPUT", str(self.folder / "run")))
+
+    def simulate(self, name, *arguments):
+        self.sns("simulate", self.config, "-o", name, *arguments)
+        return h5py.File(self.folder / name)
+
+    def test_full_output_has_a_layer_axis(self):
+        with self.simulate("full.h5", "--full") as file:
+            self.assertEqual(file["q"].shape, (2, 11, 2, 32, 32))
+            self.assertEqual(file["q"].dtype, np.float64)
+            self.assertNotIn("q_upper", file)
+            energy = file["diagnostics/energy"][:]
+            kinetic, potential = (file[f"diagnostics/{n}"][:] for n in ("kinetic_energy", "available_potential_energy"))
+            np.testing.assert_allclose(energy, kinetic + potential, rtol=1e-12)
+            enstrophy = 0.5 * (file["q"][:] ** 2).mean(axis=(3, 4))
+            np.testing.assert_allclose(file["diagnostics/enstrophy_upper"][:], enstrophy[:, :, 0], rtol=1e-12)
+            q = file["q"][:]
+        for engine in ("h5netcdf", "netcdf4"):
+            with xarray.open_dataset(self.folder / "full.h5", engine=engine) as data:
+                self.assertEqual(data["q"].dims, ("member", "time", "layer", "y", "x"))
+                np.testing.assert_array_equal(data["layer"], [1, 2])
+                np.testing.assert_allclose(data["x"], (np.arange(32) + 0.5) * 1e6 / 32)
+        with self.simulate("coarse.h5", "simulate.coarsen={factor: 2, kind: block_mean, remove: zonal_mean}") as file:
+            for layer, field in enumerate(("q_upper", "q_lower")):
+                self.assertEqual(file[field].dtype, np.float32)
+                self.assertIn("zonal mean removed", file[field].attrs["long_name"])
+                expected = eddy_blocks(q[:, :, layer])
+                np.testing.assert_allclose(file[field][:], expected, atol=1e-6 * np.abs(expected).max())
+        # A state of one run starts another.
+        with h5py.File(self.folder / "states.h5", "w") as file:
+            file["q"] = q[:, -1]
+        with self.simulate("again.h5", "--full", "--initial", "states.h5:/q") as file:
+            np.testing.assert_allclose(file["q"][:, 0], q[:, -1], rtol=0, atol=1e-14 * np.abs(q).max())
+        with self.simulate("configured.h5", "--full", "solver.initial={kind: file, path: 'states.h5:/q'}") as file:
+            np.testing.assert_allclose(file["q"][:, 0], q[:, -1], rtol=0, atol=1e-14 * np.abs(q).max())
+
+    def test_simulation_after_kill(self):
+        arguments = ("--full", "--steps", 6000, "--every", 100, "--checkpoint-seconds", 0)
+        with self.simulate("whole.h5", *arguments) as file:
+            expected = file["q"][:]
+        kills = self.run_with_kills("simulate", self.config, "-o", "killed.h5", *arguments, "--resume",
+                                    kill=signal.SIGKILL, started=self.folder / "killed.h5.partial" / "checkpoint.h5")
+        self.assertGreater(kills, 0)
+        with h5py.File(self.folder / "killed.h5") as file:
+            np.testing.assert_array_equal(file["q"][:], expected)
+
+    def test_data_set(self):
+        self.sns("datagen", self.config, "-o", "a")
+        result = check_readers(self.folder / "a")
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        with self.simulate("full.h5", "--full", "--steps", 49, "--every", 1, "--members", 1) as run:
+            expected = eddy_blocks(run["q"][0, 40:50:3])
+        with h5py.File(self.folder / "a" / "data" / "train" / "eddies_000000.h5") as file:
+            self.assertEqual(list(file["t0_fields"].attrs["field_names"]), ["q_upper", "q_lower"])
+            self.assertEqual(list(file["dimensions"].attrs["spatial_dims"]), ["y", "x"])
+            self.assertEqual(file.attrs["beta"], 1.5e-11)
+            for layer, field in enumerate(("q_upper", "q_lower")):
+                self.assertEqual(file[field].attrs["units"], "s^-1")
+                self.assertEqual(file[field].shape, (2, 40, 16, 16))
+                scale = np.abs(expected[:, layer]).max()
+                np.testing.assert_allclose(file[field][0, :4], expected[:, layer], rtol=0, atol=1e-6 * scale)
+            np.testing.assert_allclose(file["x"][:], (np.arange(16) + 0.5) * 1e6 / 16)
+            self.assertEqual(file["provenance"].attrs["removed"], "zonal_mean")
+        frames = {field: np.concatenate([h5py.File(p)[field][:] for p in sorted((self.folder / "a").glob("data/train/*"))])
+                  for field in ("q_upper", "q_lower")}
+        text = (self.folder / "a" / "stats.yaml").read_text()
+        stds = text[text.index("\nstd:"):].splitlines()[2:4]
+        self.assertEqual(sorted(line.split(":")[0].strip() for line in stds), ["q_lower", "q_upper"])
+        for line in stds:
+            field, value = line.split(":")
+            np.testing.assert_allclose(float(value), frames[field.strip()].astype(float).std(), rtol=1e-5)
+        self.assertIn("intact", self.sns("verify", "a")[0])
+
+    def test_data_set_after_kill(self):
+        self.sns("datagen", self.config, "-o", "whole", *LONG)
+        kills = self.run_with_kills("datagen", self.config, "-o", "killed", *LONG,
+                                    started=self.folder / "killed" / "partial" / "eddies_000000" / "checkpoint.h5")
+        self.assertGreater(kills, 0)
+        self.assertEqual(dataset_arrays(self.folder / "killed"), dataset_arrays(self.folder / "whole"))
+
+    def test_spun_up_states_are_reused(self):
+        cache = f"datagen.spinup_cache={self.folder / 'states'}"
+        self.sns("datagen", self.config, "-o", "plain")
+        self.sns("datagen", self.config, "-o", "first", cache)
+        self.assertEqual(len(list((self.folder / "states").glob("*/*.h5"))), 6)
+        _, err = self.sns("datagen", self.config, "-o", "second", cache)
+        self.assertIn("start from their states at step 40", err)
+        for name in ("first", "second"):
+            self.assertEqual(dataset_arrays(self.folder / name), dataset_arrays(self.folder / "plain"))
+        # Another flow does not take them.
+        _, err = self.sns("datagen", self.config, "-o", "other", cache, "solver.beta=1.0e-11")
+        self.assertNotIn("start from their states", err)
+
+    def test_stability(self):
+        out, _ = self.sns("stability", self.config, "-o", "maps.h5")
+        self.assertRegex(out, r"with drag +\(k, l\) = \(7, 0\) grows by 0\.0067349156 /day")
+        self.assertRegex(out, r"without drag +\(k, l\) = \(7, 0\) grows by 0\.014515273 /day")
+        with xarray.open_dataset(self.folder / "maps.h5") as data:
+            self.assertEqual(data["growth"].dims, ("l", "k"))
+            peak = data["growth"].where(data["growth"] == data["growth"].max(), drop=True)
+            np.testing.assert_allclose([float(peak["k"].item()), float(peak["l"].item())], [7 * 2e-6 * np.pi, 0],
+                                       rtol=1e-12)
+            np.testing.assert_allclose(data["growth_without_drag"].max() * 86400, 0.014515273494, rtol=1e-9)
+        out, _ = self.sns("check", self.config)
+        self.assertIn("grows by 0.0067349156 /day", out)
+        kolmogorov = self.folder / "k.yaml"
+        kolmogorov.write_text("run: {name: k}\nsolver: {system: kolmogorov}\n")
+        self.assert_one_line(self.sns("stability", kolmogorov, code=2)[1], "kolmogorov has no linear stability")
+
+    def test_bad_input(self):
+        cases = {
+            "an unknown removal": (("datagen.coarsen.remove=mean",), ("remove", "zonal_mean")),
+            "a state of another shape": (("solver.initial={kind: file, path: 'x.h5:/q'}",), ("x.h5", "(2, 32, 32)")),
+            "no such wavenumber": (("solver.initial={kind: eigenmode, wavenumber: [16, 0]}",), ("wavenumber",)),
+            "nothing grows": (("solver.initial={kind: eigenmode}", "solver.mean_flow=[0, 0]", "solver.bottom_drag=0"),
+                              ("eigenmode",)),
+        }
+        with h5py.File(self.folder / "x.h5", "w") as file:
+            file["q"] = np.zeros((2, 16, 16))
+        for name, (arguments, parts) in cases.items():
+            with self.subTest(name):
+                verb = "simulate" if "state" in name else "datagen"
+                process = self.start(verb, self.config, "-o", "bad", *arguments)
+                _, err = process.communicate(timeout=60)
+                self.assertIn(process.returncode, (1, 2))
+                self.assert_one_line(err, *parts)
+
+
+if __name__ == "__main__":
+    unittest.main()
