@@ -87,6 +87,9 @@ TEST_CASE("the datagen block is read strictly") {
   CHECK_THROWS_AS(plan_from("datagen: {frames: 0}"), ConfigError);
   CHECK_THROWS_AS(plan_from("datagen: {frames: many}"), ConfigError);
   CHECK_THROWS_AS(plan_from("datagen: {spinup_steps: -1}"), ConfigError);
+  CHECK(plan_from("datagen: {coarsen: {remove: zonal_mean}}").coarsen.remove == Removal::zonal_mean);
+  CHECK(plan.coarsen.remove == Removal::none);
+  CHECK_THROWS_AS(plan_from("datagen: {coarsen: {remove: mean}}"), ConfigError);
   CHECK_THROWS_AS(plan_from("datagen: {coarsen: {factor: 2}}"), ConfigError);
   CHECK_THROWS_AS(plan_from("datagen: {coarsen: {factor: 2, kind: cubic}}"), ConfigError);
   CHECK_THROWS_AS(plan_from("datagen: {compression: lzf}"), ConfigError);
@@ -111,6 +114,8 @@ TEST_CASE("everything that decides the data is part of the identity") {
   CHECK(differs([](DatagenPlan& p) { p.samples_per_trajectory = 1; }));
   CHECK(differs([](DatagenPlan& p) { p.decorrelation_steps = 6; }));
   CHECK(differs([](DatagenPlan& p) { p.coarsen = {1, Coarsening::none}; }));
+  CHECK(differs([](DatagenPlan& p) { p.coarsen.remove = Removal::zonal_mean; }));
+  CHECK(!differs([](DatagenPlan& p) { p.spinup_cache = "somewhere"; }));
   CHECK(differs([](DatagenPlan& p) { p.first_trajectory = 1; }));
   CHECK(differs([](DatagenPlan& p) { p.splits[0].trajectories = 5; }));
 }
