@@ -61,7 +61,8 @@ void add_datagen(CLI::App& app) {
   verb->footer(
       "Files that are there are kept, so the same command goes on after an interruption; the data are the "
       "same\n"
-      "bytes for any number of threads, shards and interruptions. 'sns verify DIR' checks the result.\n"
+      "bytes for any number of threads, shards and interruptions. 'sns verify DIR' checks the result. With\n"
+      "datagen.spinup_cache=DIR spun-up states are kept there, and later data sets start from them.\n"
       "Examples:\n"
       "  sns datagen yaml/kolmogorov/quickstart.yaml\n"
       "  sns datagen yaml/kolmogorov/quickstart.yaml -o data/flow datagen.trajectories=200 run.threads=16\n"

@@ -66,8 +66,10 @@ void add_simulate(CLI::App& app) {
   arguments->config.add_to(*verb);
   verb->add_option("-o,--output", arguments->options.output, "output file (default: simulate.h5 in run.output)")
       ->type_name("OUT.h5");
-  verb->add_option("--initial", arguments->initial,
-                   "initial states: float32 or float64, (x, y) or (member, x, y) on the solver's grid")
+  verb->add_option(
+          "--initial", arguments->initial,
+          "initial states on the solver's grid: float32 or float64, (x, y), for two-layer flow (layer, y, x), "
+          "with or without a member axis in front")
       ->type_name("FILE.h5:/PATH");
   verb->add_option("--members", arguments->members, "independent members")->check(CLI::PositiveNumber);
   verb->add_option("--steps", arguments->steps, "time steps")->check(CLI::NonNegativeNumber);
@@ -82,7 +84,8 @@ void add_simulate(CLI::App& app) {
   add_time_budget(*verb);
   verb->footer(
       "OUT.h5 holds /<field> (member, time, x, y), /time, /diagnostics/<name> (member, time); frame 0 is the\n"
-      "initial state. A run that is killed or stopped leaves OUT.h5.partial, from which --resume goes on bit "
+      "initial state. With --full, two-layer flow is one array /q (member, time, layer, y, x). A run that is "
+      "killed or stopped leaves OUT.h5.partial, from which --resume goes on bit "
       "for\n"
       "bit. Members that fail are NaN from then on and named in /provenance.\n"
       "Examples:\n"
