@@ -78,65 +78,108 @@ PlanPointer<Real> best_plan(const std::function<typename Fftw<Real>::Plan(unsign
   return best;
 }
 
+/// Two arrays and the plans between them that make up a step.
+template <class Real>
+class Floor {
+ public:
+  using F = Fftw<Real>;
+  using C = typename F::Complex;
+
+  explicit Floor(int n) : n_(n), points_(static_cast<std::size_t>(n) * static_cast<std::size_t>(n)) {
+    a_ = static_cast<C*>(F::malloc(sizeof(C) * points_));
+    b_ = static_cast<C*>(F::malloc(sizeof(C) * points_));
+    clear();
+  }
+  ~Floor() {
+    plans_.clear();
+    F::free(a_);
+    F::free(b_);
+  }
+  Floor(const Floor&) = delete;
+  Floor& operator=(const Floor&) = delete;
+
+  void add(const std::function<typename F::Plan(unsigned)>& make) { plans_.push_back(best_plan<Real>(make)); }
+  void complex_back() {
+    add([this](unsigned f) { return F::dft_2d(n_, n_, a_, b_, FFTW_BACKWARD, f); });
+  }
+  void complex_forward() {
+    add([this](unsigned f) { return F::dft_2d(n_, n_, b_, a_, FFTW_FORWARD, f); });
+  }
+  void real_back() {
+    add([this](unsigned f) { return F::c2r_2d(n_, n_, a_, reinterpret_cast<Real*>(b_), f); });
+  }
+  void real_forward() {
+    add([this](unsigned f) { return F::r2c_2d(n_, n_, reinterpret_cast<Real*>(b_), a_, f); });
+  }
+  /// `count` transforms along the columns or rows of the array.
+  void lines(bool columns, int count, int sign) {
+    add([=, this](unsigned f) {
+      const int length[1] = {n_}, stride = columns ? n_ : 1, distance = columns ? 1 : n_;
+      return F::many(1, length, count, a_, nullptr, stride, distance, a_, nullptr, stride, distance, sign, f);
+    });
+  }
+
+  /// All plans in order, `times` over.
+  void time(benchmark::State& state, int times) {
+    clear();  // planning left rubbish behind; zeros neither overflow nor go subnormal
+    for (auto _ : state) {
+      for (int s = 0; s < times; ++s)
+        for (const auto& plan : plans_) F::execute(plan.get());
+      benchmark::ClobberMemory();
+    }
+  }
+
+ private:
+  void clear() {
+    std::memset(a_, 0, sizeof(C) * points_);
+    std::memset(b_, 0, sizeof(C) * points_);
+  }
+
+  int n_;
+  std::size_t points_;
+  C *a_, *b_;
+  std::vector<PlanPointer<Real>> plans_;
+};
+
 }  // namespace
 
 template <class Real>
 void transforms_of_a_step(benchmark::State& state, Transforms variant) {
-  using F = Fftw<Real>;
-  using C = typename F::Complex;
   const int n = static_cast<int>(state.range(0));
   const int kept = 2 * ((2 * n / 3) / 2) + 1;  // columns -n/3..n/3
-  const std::size_t points = static_cast<std::size_t>(n) * static_cast<std::size_t>(n);
-  auto* a = static_cast<C*>(F::malloc(sizeof(C) * points));
-  auto* b = static_cast<C*>(F::malloc(sizeof(C) * points));
-  std::memset(a, 0, sizeof(C) * points);
-  std::memset(b, 0, sizeof(C) * points);
-
-  std::vector<PlanPointer<Real>> stage;  // the plans of one stage, in order
-  const auto add = [&](const std::function<typename F::Plan(unsigned)>& make) {
-    stage.push_back(best_plan<Real>(make));
-  };
+  Floor<Real> floor(n);
   switch (variant) {
     case Transforms::real:
-      for (int k = 0; k < 2; ++k)
-        add([&](unsigned f) { return F::c2r_2d(n, n, a, reinterpret_cast<Real*>(b), f); });
-      for (int k = 0; k < 2; ++k)
-        add([&](unsigned f) { return F::r2c_2d(n, n, reinterpret_cast<Real*>(b), a, f); });
+      for (int k = 0; k < 2; ++k) floor.real_back();
+      for (int k = 0; k < 2; ++k) floor.real_forward();
       break;
     case Transforms::packed:
-      add([&](unsigned f) { return F::dft_2d(n, n, a, b, FFTW_BACKWARD, f); });
-      add([&](unsigned f) { return F::dft_2d(n, n, b, a, FFTW_FORWARD, f); });
+      floor.complex_back();
+      floor.complex_forward();
       break;
-    case Transforms::packed_pruned: {
-      const int length[1] = {n};
+    case Transforms::packed_pruned:
       // Columns that the 2/3 rule keeps, along the first axis; then all rows. Forward in the opposite order.
-      const auto columns = [&](int sign, C* x, unsigned f) {
-        return F::many(1, length, kept, x, nullptr, n, 1, x, nullptr, n, 1, sign, f);
-      };
-      const auto rows = [&](int sign, C* x, unsigned f) {
-        return F::many(1, length, n, x, nullptr, 1, n, x, nullptr, 1, n, sign, f);
-      };
-      add([&](unsigned f) { return columns(FFTW_BACKWARD, a, f); });
-      add([&](unsigned f) { return rows(FFTW_BACKWARD, a, f); });
-      add([&](unsigned f) { return rows(FFTW_FORWARD, a, f); });
-      add([&](unsigned f) { return columns(FFTW_FORWARD, a, f); });
+      floor.lines(true, kept, FFTW_BACKWARD);
+      floor.lines(false, n, FFTW_BACKWARD);
+      floor.lines(false, n, FFTW_FORWARD);
+      floor.lines(true, kept, FFTW_FORWARD);
       break;
-    }
   }
-  std::memset(a, 0,
-              sizeof(C) * points);  // planning left rubbish behind; zeros neither overflow nor go subnormal
-  std::memset(b, 0, sizeof(C) * points);
-  for (auto _ : state) {
-    for (int s = 0; s < 5; ++s)
-      for (const auto& plan : stage) F::execute(plan.get());
-    benchmark::ClobberMemory();
-  }
-  stage.clear();
-  F::free(a);
-  F::free(b);
+  floor.time(state, 5);
+}
+
+template <class Real>
+void transforms_of_a_two_layer_step(benchmark::State& state, Transforms variant) {
+  Floor<Real> floor(static_cast<int>(state.range(0)));
+  const bool real = variant == Transforms::real;
+  for (int k = 0; k < (real ? 6 : 3); ++k) real ? floor.real_back() : floor.complex_back();
+  for (int k = 0; k < (real ? 4 : 2); ++k) real ? floor.real_forward() : floor.complex_forward();
+  floor.time(state, 1);
 }
 
 template void transforms_of_a_step<double>(benchmark::State&, Transforms);
 template void transforms_of_a_step<float>(benchmark::State&, Transforms);
+template void transforms_of_a_two_layer_step<double>(benchmark::State&, Transforms);
+template void transforms_of_a_two_layer_step<float>(benchmark::State&, Transforms);
 
 }  // namespace sns::bench

@@ -1,6 +1,8 @@
 #pragma once
-// The transforms that one Basdevant CN-RK4 step cannot do without, and nothing else: the floor that a step is
-// held against. Per stage: one complex N x N transform back (u + iv) and one forward (its square); five stages.
+// The transforms that a step cannot do without, and nothing else: the floor that it is held against.
+// Kolmogorov flow, Basdevant form, CN-RK4: per stage one complex N x N transform back (u + iv) and one forward
+// (its square); five stages. Two-layer quasi-geostrophic flow, AB3: three complex transforms back (q1 + i q2, u
+// + iv of both layers) and two forward (q (u + iv)), none of them pruned.
 #include <benchmark/benchmark.h>
 
 namespace sns::bench {
@@ -16,5 +18,9 @@ enum class Transforms {
 /// on a busy machine a single measured plan may be two times slower.
 template <class Real>
 void transforms_of_a_step(benchmark::State& state, Transforms variant);
+
+/// The same for a two-layer step; `real` does its ten real transforms, and there is no pruned variant.
+template <class Real>
+void transforms_of_a_two_layer_step(benchmark::State& state, Transforms variant);
 
 }  // namespace sns::bench

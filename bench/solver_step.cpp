@@ -1,5 +1,6 @@
-// Kolmogorov flow, the paper's setting (viscosity 1e-4, drag 0.1, forcing at wavenumber 4, dt 1e-3): time of
-// one step, the floor of its transforms, and members per second on one and two threads.
+// Kolmogorov flow (viscosity 1e-4, drag 0.1, forcing at wavenumber 4, dt 1e-3) and two-layer quasi-geostrophic
+// flow (the jet case, AB3), both the SNS paper's settings: time of one step, the floor of its transforms, and
+// members per second on one and two threads.
 //   bench_solvers --benchmark_repetitions=5 --benchmark_report_aggregates_only=false
 // Quote the minimum over repetitions of the CPU time, and ratios between rows of one run.
 #include <benchmark/benchmark.h>
@@ -12,24 +13,14 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
-#include <string_view>
+#include <string>
 #include <utility>
 
 namespace sns::bench {
 namespace {
 
-std::unique_ptr<Solver> kolmogorov(int points, const char* precision, const char* advection, int members,
-                                   int threads) {
-  const Config config =
-      Config::parse(fmt::format("solver:\n"
-                                "  system: kolmogorov\n"
-                                "  grid: {{points: {}}}\n"
-                                "  viscosity: 1.0e-4\n"
-                                "  drag: 0.1\n"
-                                "  advection: {}\n"
-                                "  precision: {}\n"
-                                "  stepper: {{name: cn_rk4, dt: 1.0e-3}}\n",
-                                points, advection, precision));
+std::unique_ptr<Solver> ready(const std::string& block, int members, int threads) {
+  const Config config = Config::parse("solver: " + block);
   Section section = config.root().child("solver");
   auto solver = make_solver(section, 1, members, threads, "cpu");
   for (int m = 0; m < members; ++m) solver->initialise(m, static_cast<std::uint64_t>(m));
@@ -37,62 +28,84 @@ std::unique_ptr<Solver> kolmogorov(int points, const char* precision, const char
   return solver;
 }
 
+std::string kolmogorov(int points, const char* precision, const char* advection) {
+  return fmt::format(
+      "{{system: kolmogorov, grid: {{points: {}}}, viscosity: 1.0e-4, drag: 0.1, advection: {}, precision: {}, "
+      "stepper: {{name: cn_rk4, dt: 1.0e-3}}}}",
+      points, advection, precision);
+}
+
+std::string jet(int points, const char* precision) {
+  return fmt::format(
+      "{{system: qg2layer, grid: {{points: {}, length: 1.0e6}}, beta: 1.0e-11, bottom_drag: 7.0e-8, "
+      "deformation_radius: 15000.0, depth_ratio: 0.1, mean_flow: [0.025, 0.0], precision: {}, "
+      "stepper: {{name: ab3, dt: 3600.0}}}}",
+      points, precision);
+}
+
 /// Steps that take about a tenth of a second, so that the call itself costs nothing.
 int steps_per_call(int points) {
   return std::max(4, 1 << (22 - 2 * (31 - __builtin_clz(unsigned(points))) - 1));
 }
 
-void step(benchmark::State& state, const char* precision, const char* advection) {
-  const int points = static_cast<int>(state.range(0));
-  const auto solver = kolmogorov(points, precision, advection, 1, 1);
-  const int steps = steps_per_call(points);
+void step(benchmark::State& state, const std::string& block) {
+  const auto solver = ready(block, 1, 1);
+  const int steps = steps_per_call(static_cast<int>(state.range(0)));
   for (auto _ : state) solver->advance(steps);
   state.counters["time_per_step"] =
       benchmark::Counter(steps, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
   state.counters["steps"] = steps;
 }
 
-void ensemble(benchmark::State& state, const char* precision) {
-  const int points = static_cast<int>(state.range(0));
-  const int threads = static_cast<int>(state.range(1));
+void ensemble(benchmark::State& state, const std::string& block) {
   const int members = 4;
-  const auto solver = kolmogorov(points, precision, "basdevant", members, threads);
-  const int steps = steps_per_call(points);
+  const auto solver = ready(block, members, static_cast<int>(state.range(1)));
+  const int steps = steps_per_call(static_cast<int>(state.range(0)));
   for (auto _ : state) solver->advance(steps);
   state.counters["member_steps_per_second"] =
       benchmark::Counter(static_cast<double>(members) * steps, benchmark::Counter::kIsIterationInvariantRate);
 }
 
-void register_all() {
-  using benchmark::RegisterBenchmark;
-  for (const char* precision : {"float64", "float32"}) {
-    for (const int n : {64, 128, 256, 512}) {
-      for (const char* advection : {"basdevant", "advective"})
-        RegisterBenchmark(fmt::format("step/{}/{}", precision, advection).c_str(),
-                          [=](benchmark::State& s) { step(s, precision, advection); })
-            ->Arg(n)
-            ->Unit(benchmark::kMicrosecond);
-      const std::pair<const char*, Transforms> variants[] = {{"real", Transforms::real},
-                                                             {"packed", Transforms::packed},
-                                                             {"packed_pruned", Transforms::packed_pruned}};
-      for (const auto& [name, variant] : variants)
-        RegisterBenchmark(fmt::format("transforms/{}/{}", precision, name).c_str(),
-                          [=, v = variant](benchmark::State& s) {
-                            if (std::string_view(precision) == "float64")
-                              transforms_of_a_step<double>(s, v);
-                            else
-                              transforms_of_a_step<float>(s, v);
-                          })
-            ->Arg(n)
-            ->Unit(benchmark::kMicrosecond);
-      for (const int threads : {1, 2})
-        RegisterBenchmark(fmt::format("ensemble/{}", precision).c_str(),
-                          [=](benchmark::State& s) { ensemble(s, precision); })
-            ->Args({n, threads})
-            ->Unit(benchmark::kMicrosecond)
-            ->UseRealTime();
-    }
+template <class F>
+benchmark::internal::Benchmark* add(const std::string& name, F f) {
+  return benchmark::RegisterBenchmark(name.c_str(), f)->Unit(benchmark::kMicrosecond);
+}
+
+void register_ensemble(const std::string& name, const std::string& block, int n) {
+  for (const int threads : {1, 2})
+    add(name, [=](benchmark::State& s) { ensemble(s, block); })->Args({n, threads})->UseRealTime();
+}
+
+template <class Real>
+void register_precision(const char* precision) {
+  const std::pair<const char*, Transforms> variants[] = {
+      {"real", Transforms::real}, {"packed", Transforms::packed}, {"packed_pruned", Transforms::packed_pruned}};
+  for (const int n : {64, 128, 256, 512}) {
+    for (const char* advection : {"basdevant", "advective"})
+      add(fmt::format("step/{}/{}", precision, advection), [=](benchmark::State& s) {
+        step(s, kolmogorov(n, precision, advection));
+      })->Arg(n);
+    for (const auto& [name, variant] : variants)
+      add(fmt::format("transforms/{}/{}", precision, name), [v = variant](benchmark::State& s) {
+        transforms_of_a_step<Real>(s, v);
+      })->Arg(n);
+    register_ensemble(fmt::format("ensemble/{}", precision), kolmogorov(n, precision, "basdevant"), n);
+
+    add(fmt::format("qg2layer/step/{}", precision), [=](benchmark::State& s) {
+      step(s, jet(n, precision));
+    })->Arg(n);
+    for (const auto& [name, variant] : variants)
+      if (variant != Transforms::packed_pruned)
+        add(fmt::format("qg2layer/transforms/{}/{}", precision, name), [v = variant](benchmark::State& s) {
+          transforms_of_a_two_layer_step<Real>(s, v);
+        })->Arg(n);
+    register_ensemble(fmt::format("qg2layer/ensemble/{}", precision), jet(n, precision), n);
   }
+}
+
+void register_all() {
+  register_precision<double>("float64");
+  register_precision<float>("float32");
 }
 
 }  // namespace
