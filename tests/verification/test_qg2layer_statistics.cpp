@@ -79,7 +79,7 @@ constexpr std::size_t kBins = 23, kResolvedBins = 15;
 
 }  // namespace
 
-TEST_CASE("eddy statistics agree with pyqg's within three standard errors") {
+TEST_CASE("eddy statistics agree with pyqg's within its block errors") {
   const auto reference = golden("eddy");
   constexpr int kMembers = 2;
   const auto means = run(reference, kMembers, 8, 12);
