@@ -46,8 +46,8 @@ struct Dynamics {
   Real per_point;             ///< 1/n^2, the normalisation of inverse transforms
 
   template <class T>
-  SNS_HD InversionMatrix<T> matrix(const Mode<T>& mode) const {
-    return inversion.matrix(inversion.unit2 * (mode.row * mode.row + mode.column * mode.column));
+  SNS_HD ModeInversion<T, Real> at(const Mode<T>& mode) const {
+    return inversion.at(inversion.k2(mode.row, mode.column));
   }
 
   /// dq_z/dt = -i k flux_x - i l flux_y - i k Q_z psi_z, and + r_ek K^2 psi_2 in the lower layer [1/s^2].
@@ -65,7 +65,7 @@ struct Dynamics {
 
   /// q1, q2, u1, v1, u2, v2, ready for the inverse transform.
   template <class T>
-  SNS_HD void fields(const Mode<T>& mode, const InversionMatrix<T>& invert, const Layers<Complex<T>>& q,
+  SNS_HD void fields(const Mode<T>& mode, const ModeInversion<T, Real>& invert, const Layers<Complex<T>>& q,
                      Complex<T>* out) const {
     const Layers<Complex<T>> psi = invert(q.upper, q.lower);
     const T k = (unit * per_point) * mode.column, l = (unit * per_point) * mode.row;
@@ -87,18 +87,22 @@ Dynamics<Real> dynamics(const Params& params) {
           static_cast<Real>(1 / static_cast<double>(params.grid.points()))};
 }
 
-/// The exponential filter [n][n/2+1]: 1 for w = sqrt((k dx)^2 + (l dy)^2) <= cutoff pi, and
-/// exp(-strength (w - cutoff pi)^4) beyond.
+/// The exponential filter at w = sqrt((k dx)^2 + (l dy)^2): 1 up to cutoff pi, exp(-strength (w - cutoff pi)^4)
+/// beyond.
+inline double filter_at(const Filter& filter, double w) {
+  const double beyond = w - filter.cutoff * 3.14159265358979323846;
+  return beyond > 0 ? std::exp(-filter.strength * std::pow(beyond, 4)) : 1.0;
+}
+/// The filter of every mode, [n][n/2+1].
 inline std::vector<double> filter_table(const Params& params) {
   const spectral::Grid& grid = params.grid;
-  const double unit = grid.unit() * grid.spacing(), cutoff = params.filter.cutoff * 3.14159265358979323846;
+  const double unit = grid.unit() * grid.spacing();
   std::vector<double> table;
   table.reserve(grid.modes());
   for (int i = 0; i < grid.n; ++i)
     for (int j = 0; j < grid.columns(); ++j) {
       const double l = unit * spectral::row_wavenumber(i, grid.n), k = unit * j;
-      const double beyond = std::sqrt(k * k + l * l) - cutoff;
-      table.push_back(beyond > 0 ? std::exp(-params.filter.strength * std::pow(beyond, 4)) : 1.0);
+      table.push_back(filter_at(params.filter, std::sqrt(k * k + l * l)));
     }
   return table;
 }
@@ -143,7 +147,7 @@ struct PrepareFields {
   template <class T, class State>
   SNS_HD void operator()(int, const Mode<T>& mode, const State& state, const Complex<T>*,
                          Complex<T>* fields) const {
-    dynamics.fields(mode, dynamics.matrix(mode), both_layers(state, Arrays::kPv), fields);
+    dynamics.fields(mode, dynamics.at(mode), both_layers(state, Arrays::kPv), fields);
   }
 };
 
@@ -157,7 +161,7 @@ struct AdamsBashforthUpdate {
   SNS_HD void operator()(int b, const Mode<T>& mode, const State& state, const Complex<T>* flux,
                          Complex<T>* fields) const {
     const Real* w = weights + 3 * b;
-    const InversionMatrix<T> invert = dynamics.matrix(mode);
+    const ModeInversion<T, Real> invert = dynamics.at(mode);
     const auto q = both_layers(state, Arrays::kPv);
     const auto t1 = both_layers(state, Arrays::kTendency1), t2 = both_layers(state, Arrays::kTendency2);
     const auto t = dynamics.tendency(mode, flux, invert(q.upper, q.lower));
@@ -184,7 +188,7 @@ struct RungeKuttaUpdate {
   SNS_HD void operator()(int b, const Mode<T>& mode, const State& state, const Complex<T>* flux,
                          Complex<T>* fields) const {
     const Dynamics<Real>& dynamics = adams_bashforth.dynamics;
-    const InversionMatrix<T> invert = dynamics.matrix(mode);
+    const ModeInversion<T, Real> invert = dynamics.at(mode);
     const auto q = both_layers(state, Arrays::kPv);
     if constexpr (multistep) {
       if (starting[b] == Real(0)) {

@@ -15,41 +15,48 @@ struct Layers {
   T upper, lower;
 };
 
-/// psi_hat = M q_hat of a mode, for both layers.
-template <class T>
-struct InversionMatrix {
-  T upper_upper, upper_lower, lower_upper, lower_lower;  ///< [m^2]
+/// The inverse at one mode, shared by the real and imaginary parts. Each sum has one product at most, so that
+/// compilers that fuse multiplication and addition have no choice and every caller gets the same bits.
+template <class T, class Real>
+struct ModeInversion {
+  T ratio;     ///< K^2 / F1
+  T gain;      ///< -F1 / D, 0 for the mean [m^2]
+  Real delta;  ///< F2 / F1
 
   SNS_HD Layers<Complex<T>> operator()(Complex<T> q1, Complex<T> q2) const {
-    return {{upper_upper * q1.re + upper_lower * q2.re, upper_upper * q1.im + upper_lower * q2.im},
-            {lower_upper * q1.re + lower_lower * q2.re, lower_upper * q1.im + lower_lower * q2.im}};
+    const Complex<T> both{delta * q1.re + q2.re, delta * q1.im + q2.im};
+    return {{gain * (ratio * q1.re + both.re), gain * (ratio * q1.im + both.im)},
+            {gain * (ratio * q2.re + both.re), gain * (ratio * q2.im + both.im)}};
   }
 };
 
 /// Streamfunction of a mode: the inverse of
 ///   q1_hat = -(K^2 + F1) psi1_hat + F1 psi2_hat,  q2_hat = F2 psi1_hat - (K^2 + F2) psi2_hat
-/// expanded by hand, with determinant D = K^2 (K^2 + F1 + F2). The mean (K = 0) has no streamfunction.
+/// expanded by hand with determinant D = K^2 (K^2 + F1 + F2) and F2 = delta F1:
+///   psi1_hat = -(K^2 q1_hat + F1 (delta q1_hat + q2_hat)) / D
+///   psi2_hat = -(K^2 q2_hat + F1 (delta q1_hat + q2_hat)) / D.
+/// The mean (K = 0) has no streamfunction.
 template <class Real>
 struct Inversion {
-  Real f1, f2;  ///< [1/m^2]
-  Real unit2;   ///< (2 pi / length)^2
-  Real scale;   ///< of the result: 1, or 1/n^2 ahead of an unnormalised inverse transform
+  Real f1;     ///< F1 [1/m^2]
+  Real delta;  ///< F2 / F1
+  Real unit2;  ///< (2 pi / length)^2 [1/m^2]
+  Real scale;  ///< of the result: 1, or 1/n^2 ahead of an unnormalised inverse transform
   int n;
 
-  /// K^2 = k^2 + l^2 [1/m^2].
-  SNS_HD Real k2(int i, int j) const {
-    const int l = spectral::row_wavenumber(i, n);
-    return unit2 * static_cast<Real>(j * j + l * l);
-  }
-  /// T is Real or a vector of them.
+  /// K^2 = k^2 + l^2 [1/m^2] for integer wavenumbers. T is Real or a vector of them.
   template <class T>
-  SNS_HD InversionMatrix<T> matrix(T k_squared) const {
-    const T zero{}, determinant = k_squared * (k_squared + (f1 + f2));
-    const T factor = k_squared > zero ? -scale / determinant : zero;
-    return {factor * (k_squared + f2), factor * f1, factor * f2, factor * (k_squared + f1)};
+  SNS_HD T k2(T row, T column) const {
+    return unit2 * (row * row + column * column);
+  }
+  template <class T>
+  SNS_HD ModeInversion<T, Real> at(T k_squared) const {
+    const T zero{}, ratio = k_squared * (Real(1) / f1);
+    const T gain = k_squared > zero ? (-scale / f1) / (ratio * (ratio + (Real(1) + delta))) : zero;
+    return {ratio, gain, delta};
   }
   SNS_HD Layers<Complex<Real>> operator()(int i, int j, Complex<Real> q1, Complex<Real> q2) const {
-    return matrix(k2(i, j))(q1, q2);
+    return at(k2(static_cast<Real>(spectral::row_wavenumber(i, n)), static_cast<Real>(j)))(q1, q2);
   }
 };
 
@@ -71,7 +78,7 @@ struct Velocity {
 template <class Real>
 Inversion<Real> inversion(const Params& params, double scale = 1) {
   const double unit = params.grid.unit();
-  return {static_cast<Real>(params.stretching(0)), static_cast<Real>(params.stretching(1)),
+  return {static_cast<Real>(params.stretching(0)), static_cast<Real>(params.depth_ratio),
           static_cast<Real>(unit * unit), static_cast<Real>(scale), params.grid.n};
 }
 template <class Real>

@@ -2,6 +2,7 @@
 
 #include "solvers/configuration.hpp"
 #include "solvers/cuda_plugin.hpp"
+#include "solvers/qg2layer/courant.hpp"
 #include "solvers/qg2layer/diagnostics.hpp"
 #include "solvers/spectral/ensemble.hpp"
 
@@ -64,13 +65,6 @@ void read_stepper(Section section, Params& p) {
 
 }  // namespace
 
-double stable_courant(const Params& params) {
-  constexpr double kPi = 3.14159265358979323846, kCorner = 1.4142135623730951;
-  const double limit = params.stepper == StepperName::ab3 ? 12.0 / 5.0 / std::sqrt(11.0) : 2 * kCorner;
-  const double undamped = params.filter.strength > 0 ? std::min(params.filter.cutoff, kCorner) : kCorner;
-  return limit / (kPi * undamped);
-}
-
 Qg2LayerConfig read_config(Section& solver) {
   Qg2LayerConfig config;
   Params& p = config.params;
@@ -95,7 +89,7 @@ Qg2LayerConfig read_config(Section& solver) {
   choose(solver, "precision", p.single_precision, {{"float32", true}, {"float64", false}});
   choose(solver, "fft_planning", p.planning,
          {{"estimate", FftPlanning::estimate}, {"measure", FftPlanning::measure}});
-  config.max_courant = stable_courant(p);
+  config.max_courant = std::floor(1000 * stable_courant(p)) / 1000;
   solver.maybe("max_courant", config.max_courant, positive);
   config.initial = read_initial(solver.child("initial"), p);
   return config;
