@@ -16,6 +16,7 @@ void run_predict(PredictOptions options) {
   options.command = fmt::format("sns predict --weights {} --use {} --input {} --seed {}",
                                 options.weights.string(), options.which, options.input, options.seed);
   if (!options.long_input.empty()) options.command += " --long " + options.long_input;
+  if (options.lag > 0) options.command += fmt::format(" --lag {}", options.lag);
   if (options.threads < 1) options.threads = default_threads();
   const auto summary = predict(options);
   fmt::print("{}: {} {} written to {}\n", summary.kind, summary.samples,
@@ -33,7 +34,8 @@ void add_predict(CLI::App& app) {
       ->type_name("DIR");
   verb->add_option(
           "--input", options->input,
-          "array in physical units: states (B,x,y) for an emulator, pairs (B,2,x,y) = (x_{t-1}, x_t) for SNS")
+          "array in physical units: states (B,x,y) for an emulator, pairs (B,2,x,y) = (x_{t-1}, x_t) for SNS; "
+          "(C,x,y) instead of (x,y) for models of C fields")
       ->required()
       ->type_name("FILE.h5:/PATH");
   verb->add_option("-o,--output", options->output, "file to write (default: <input>_predicted.h5)")
@@ -41,6 +43,8 @@ void add_predict(CLI::App& app) {
   verb->add_option("--long", options->long_input,
                    "SNS: clean frames (B,x,y) or one frame (x,y); default: each pair's first frame")
       ->type_name("FILE.h5:/PATH");
+  verb->add_option("--lag", options->lag, "lagged SNS: steps from the --long frame to the present one")
+      ->check(CLI::NonNegativeNumber);
   verb->add_option("--use", options->which, "which weights")
       ->check(CLI::IsMember({"raw", "ema"}))
       ->capture_default_str();

@@ -252,6 +252,11 @@ bool Section::has(std::string_view key) const {
   return node_->find(key) != nullptr;
 }
 
+bool Section::holds_list(std::string_view key) const {
+  const Entry* entry = node_->find(key);
+  return entry != nullptr && entry->value->type == Value::Type::list;
+}
+
 std::vector<std::string> Section::keys() const {
   std::vector<std::string> names;
   if (node_->value)

@@ -58,6 +58,8 @@ class Section {
   /// Dotted path from the root ("solver.stepper").
   const std::string& path() const;
   bool has(std::string_view key) const;
+  /// Whether `key` is present and holds a list: for values that may be given one for all or one for each.
+  bool holds_list(std::string_view key) const;
   /// Keys present in the file, in file order (for maps whose keys are user-chosen names).
   std::vector<std::string> keys() const;
 

@@ -41,8 +41,8 @@ class InputArray {
   }
   std::int64_t count() const { return count_; }
 
-  /// Items first..first+count-1 divided by `std`: float32 [count, item...].
-  torch::Tensor read(std::int64_t first, std::int64_t count, double std) const {
+  /// Items first..first+count-1: float32 [count, item...].
+  torch::Tensor read(std::int64_t first, std::int64_t count) const {
     std::vector<std::int64_t> sizes{count};
     h5::Shape offset(item_.size(), 0), extent = item_;
     if (!single_) {
@@ -55,7 +55,7 @@ class InputArray {
         offset, extent, std::span<float>(values.data_ptr<float>(), static_cast<std::size_t>(values.numel())));
     require(values.isfinite().all().item<bool>(), "{}, items {}..{}: a value is not finite", array_.label(),
             first, first + count - 1);
-    return values / std;
+    return values;
   }
 
  private:
@@ -73,32 +73,59 @@ void write_rows(h5::Dataset& array, std::int64_t first, h5::Shape rows, std::spa
   array.write_slab<T>(offset, rows, values);
 }
 
-void write_tensor(h5::Dataset& array, std::int64_t first, const torch::Tensor& values) {
+/// Rows of the file's shape from a tensor of as many values.
+void write_rows(h5::Dataset& array, std::int64_t first, h5::Shape rows, const torch::Tensor& values) {
   const auto host = values.to(torch::kCPU, torch::kFloat32).contiguous();
-  h5::Shape rows;
-  for (const auto n : host.sizes()) rows.push_back(static_cast<std::uint64_t>(n));
-  write_rows<float>(array, first, rows, {host.data_ptr<float>(), static_cast<std::size_t>(host.numel())});
+  write_rows<float>(array, first, std::move(rows),
+                    {host.data_ptr<float>(), static_cast<std::size_t>(host.numel())});
+}
+
+/// Shape of `frames` frames in a file: the channel axis is there only where there are several fields.
+h5::Shape frame_shape(const Model& model, std::uint64_t frames = 1) {
+  const auto n = static_cast<std::uint64_t>(model.config().image);
+  const auto c = static_cast<std::uint64_t>(model.config().field_channels);
+  h5::Shape shape{n, n};
+  if (c > 1) shape.insert(shape.begin(), c);
+  if (frames > 1) shape.insert(shape.begin(), frames);
+  return shape;
+}
+
+h5::Shape rows_of(std::int64_t count, const h5::Shape& item) {
+  h5::Shape shape = item;
+  shape.insert(shape.begin(), static_cast<std::uint64_t>(count));
+  return shape;
+}
+
+/// Physical items of a file -> normalised frames side by side [count, frames * C, n, n].
+torch::Tensor normalised(const Model& model, const torch::Tensor& items, std::int64_t frames) {
+  const std::int64_t n = model.config().image, c = model.config().field_channels;
+  return items.view({items.size(0), frames * c, n, n}).to(model.device()) / model.scale(frames);
 }
 
 void predict_next(GaussianEmulator& model, const PredictOptions& options, h5::File& out,
                   PredictSummary& summary) {
-  const auto n = static_cast<std::uint64_t>(model.config().image);
-  const InputArray input(options.input, {n, n}, "states");
+  const h5::Shape frame = frame_shape(model);
+  const InputArray input(options.input, frame, "states");
   summary.samples = input.count();
-  auto next = out.create<float>("next", {static_cast<std::uint64_t>(input.count()), n, n});
+  auto next = out.create<float>("next", rows_of(input.count(), frame));
   for (std::int64_t first = 0; first < input.count(); first += options.batch) {
     const auto count = std::min(options.batch, input.count() - first);
-    const auto x = input.read(first, count, model.field_std()).unsqueeze(1).to(model.device());
-    write_tensor(next, first, model.step(x).squeeze(1) * model.field_std());
+    const auto x = normalised(model, input.read(first, count), 1);
+    write_rows(next, first, rows_of(count, frame), model.step(x) * model.scale());
   }
 }
 
 void predict_refined(Sns& model, const PredictOptions& options, h5::File& out, PredictSummary& summary) {
-  const auto n = static_cast<std::uint64_t>(model.config().image);
-  const InputArray input(options.input, {2, n, n}, "pairs (x_{t-1}, x_t)");
+  const h5::Shape frame = frame_shape(model), pair = frame_shape(model, 2);
+  const std::int64_t channels = model.config().field_channels;
+  const InputArray input(options.input, pair, "pairs (x_{t-1}, x_t)");
+  if (model.longest_lag() > 0 && (options.long_input.empty() || options.lag < 1))
+    fail<ConfigError>(
+        "the model wants an earlier frame of the same trajectory: give it (--long) and the steps from "
+        "it to the present frame (--lag 1 to {})",
+        model.longest_lag());
   std::unique_ptr<InputArray> clean;
-  if (!options.long_input.empty())
-    clean = std::make_unique<InputArray>(options.long_input, h5::Shape{n, n}, "frames");
+  if (!options.long_input.empty()) clean = std::make_unique<InputArray>(options.long_input, frame, "frames");
   require(!clean || clean->count() == input.count() || clean->count() == 1,
           "{} has {} frames for {} pairs; give one for all, or one for each", options.long_input,
           clean ? clean->count() : 0, input.count());
@@ -110,27 +137,28 @@ void predict_refined(Sns& model, const PredictOptions& options, h5::File& out, P
   refine.threshold = options.threshold;
 
   const auto b = static_cast<std::uint64_t>(input.count());
-  auto refined = out.create<float>("refined", {b, 2, n, n});
+  auto refined = out.create<float>("refined", rows_of(input.count(), pair));
   auto levels = out.create<std::int32_t>("levels", {b, 2});
   auto used_levels = out.create<std::int32_t>("used_levels", {b, 2});
   auto evaluations = out.create<std::int64_t>("evaluations", {b});
   for (std::int64_t first = 0; first < input.count(); first += options.batch) {
     const auto count = std::min(options.batch, input.count() - first);
-    const auto pairs = input.read(first, count, model.field_std());
-    auto clean_frames = pairs.narrow(1, 0, 1);
+    const auto pairs = normalised(model, input.read(first, count), 2);
+    auto clean_frames = pairs.narrow(1, 0, channels);
     if (clean && clean->count() == 1)
-      clean_frames = clean->read(0, 1, model.field_std()).unsqueeze(1).expand_as(clean_frames);
-    if (clean && clean->count() > 1) clean_frames = clean->read(first, count, model.field_std()).unsqueeze(1);
-    const auto x = torch::cat({clean_frames, pairs}, 1).to(model.device());
-    const auto predicted = model.levels(x);
+      clean_frames = normalised(model, clean->read(0, 1), 1).expand_as(clean_frames);
+    if (clean && clean->count() > 1) clean_frames = normalised(model, clean->read(first, count), 1);
+    const auto x = torch::cat({clean_frames, pairs}, 1);
+    const auto predicted = model.levels(x, options.lag);
     std::vector<std::uint64_t> rows(static_cast<std::size_t>(count));
     std::iota(rows.begin(), rows.end(), static_cast<std::uint64_t>(first));
     PhiloxNoise noise(options.seed, rows, 0);
-    const auto result = model.refine(x, predicted, refine, noise);
-    write_tensor(refined, first, result.x.narrow(1, 1, 2) * model.field_std());
+    const auto result = model.refine(x, predicted, refine, noise, options.lag);
+    write_rows(refined, first, rows_of(count, pair),
+               result.x.narrow(1, channels, 2 * channels) * model.scale(2));
     const auto write_levels = [&](h5::Dataset& array, const std::vector<Levels>& pairs_of_levels) {
       std::vector<std::int32_t> flat;
-      for (const auto& pair : pairs_of_levels) flat.insert(flat.end(), {pair.past, pair.present});
+      for (const Levels& one : pairs_of_levels) flat.insert(flat.end(), {one.past, one.present});
       write_rows<std::int32_t>(array, first, {static_cast<std::uint64_t>(count), 2}, flat);
     };
     write_levels(levels, predicted);

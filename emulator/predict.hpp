@@ -11,6 +11,7 @@ struct PredictOptions {
   std::string which = "ema";      ///< raw | ema
   std::string input;              ///< FILE.h5:/path of the array, float32 or float64
   std::string long_input;  ///< SNS: FILE.h5:/path of clean frames [B, x, y] or [x, y]; empty: the past frame
+  int lag = 0;             ///< lagged SNS: steps from the long frame to the present one; 0 for other models
   std::filesystem::path output;    ///< HDF5 file, replaced
   std::string path = "A";          ///< SNS: route of the refinement
   std::string rule = "inclusive";  ///< SNS: where a sweep starts
@@ -28,9 +29,10 @@ struct PredictSummary {
   std::int64_t samples = 0;  ///< states or pairs
 };
 
-/// gaussian: states [B, x, y] (or one state [x, y]) -> /next [B, x, y], one frame interval later.
-/// sns: pairs [B, 2, x, y] = (x_{t-1}, x_t) (or one pair [2, x, y]) -> /refined [B, 2, x, y]; /levels i32 [B,
-/// 2] predicted for (past, present), /used_levels i32 [B, 2] (-1: left alone), /evaluations i64 [B]. Root
+/// Models of C > 1 fields take and give frames [C, x, y] where [x, y] stands below, fields in the model's
+/// order. gaussian: states [B, x, y] (or one state [x, y]) -> /next [B, x, y], one frame interval later. sns:
+/// pairs [B, 2, x, y] = (x_{t-1}, x_t) (or one pair [2, x, y]) -> /refined [B, 2, x, y]; /levels i32 [B, 2]
+/// predicted for (past, present), /used_levels i32 [B, 2] (-1: left alone), /evaluations i64 [B]. Root
 /// attributes name the weights (SHA-256), seed, command and software. Row b's noise depends on b and the seed
 /// alone. Error: weights or input missing, damaged, of another shape, or not finite.
 PredictSummary predict(const PredictOptions& options);

@@ -49,6 +49,7 @@ MethodConfig read_method(Section section, const std::string& name, const std::ve
       return v >= -1 && v < levels ? "" : fmt::format("must be in -1..{}", levels - 1);
     });
   }
+  if (method.refiner) section.maybe("start", method.start, positive);
   section.maybe("weights", method.weights, one_of({"ema", "raw"}));
   section.maybe("noise", method.noise, non_negative);
   method.path = parse_path(path);

@@ -21,6 +21,7 @@ struct MethodConfig {
   int level_floor = 0;          ///< predicted levels below are raised to it
   int threshold = -1;           ///< trajectories with neither level above it are not refined
   std::string weights = "ema";  ///< ema | raw
+  std::int64_t start = 1;       ///< first step that is refined
   double noise = 0;             ///< std of white noise added to the surrogate's step, normalised units
   std::string text;             ///< resolved block
 };

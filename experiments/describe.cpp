@@ -50,7 +50,8 @@ NetworkCost measure(const ModelConfig& config) {
   }
   SnsNetImpl net(sns_network(config));
   const torch::Tensor x = torch::zeros({1, 3 * channels, points, points});
-  return {parameter_count(net), best_of_two([&] { net.forward(x); })};
+  const torch::Tensor lags = config.network.lag ? torch::ones({1}, torch::kInt64) : torch::Tensor();
+  return {parameter_count(net), best_of_two([&] { net.forward(x, lags); })};
 }
 
 /// 73727522 -> "73,727,522"

@@ -32,7 +32,7 @@ void verify_checksums(const fs::path& folder) {
 
 /// The part of a model's configuration that decides what its weights mean.
 std::string architecture(ModelConfig config) {
-  config.field_std.reset();
+  config.field_std.clear();
   config.frame_interval = 0;
   config.data_hash.clear();
   config.field_channels = config.image = 1;
@@ -86,6 +86,11 @@ void Experiment::check_shipped(const ModelSpec& model) const {
         model.name, from.string(), architecture(stored));
   const auto points =
       static_cast<int>(solver_.info().axes.front().coordinates.size()) / data_plan_.coarsen.factor;
+  const auto channels = static_cast<int>(solver_.info().fields.size());
+  if (stored.field_channels != channels)
+    fail<ConfigError>(
+        "models.{}.weights: {} is for frames of {} fields; here they have {}. Train with retrain=true",
+        model.name, from.string(), stored.field_channels, channels);
   const double interval = solver_.info().dt * static_cast<double>(data_plan_.steps_per_frame);
   if (stored.image != points || std::abs(stored.frame_interval - interval) > 1e-9 * interval)
     fail<ConfigError>(
@@ -119,6 +124,7 @@ StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& i
   const Weights weights = parse_weights(method.weights);
   SurrogateOptions options;
   options.refine = {method.path, method.rule, method.level_floor, method.threshold};
+  options.start = method.start;
   options.noise = method.noise;
   options.seed = run_.seed;
   const auto hash = [&](const std::string& name) {
@@ -156,7 +162,7 @@ StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& i
   job.fields = truth.fields();
   job.units.clear();
   for (const FieldInfo& field : info.fields) job.units.push_back(field.units);
-  job.field_std.assign(job.fields.size(), stepper.field_std());
+  job.field_std = stepper.field_std();
   for (const std::string& axis : truth.files().front().axis_names())
     job.axes.emplace_back(axis, truth.files().front().coordinates(axis));
   job.frame_interval = info.dt * static_cast<double>(data_plan_.steps_per_frame);

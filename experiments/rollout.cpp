@@ -32,20 +32,20 @@ struct Checkpoint {
   double wall_seconds = 0;
   std::vector<std::int64_t> failed_step;  ///< [member]
   std::vector<float> state;               ///< normalised frame `step`, [member][channel][cell]
+  std::vector<float> stepper;             ///< RolloutStepper::save()
 };
 
-// One JSON line, then the state's raw floats: stored as they are, so that the run goes on bit for bit.
+// One JSON line, then raw floats, state and stepper: stored as they are, so that the run goes on bit for bit.
 void save(const fs::path& file, const Checkpoint& c, const std::string& identity) {
   write_atomically(file, [&](const fs::path& target) {
     std::ofstream out(target, std::ios::binary);
-    const nlohmann::json head = {{"identity", identity},
-                                 {"step", c.step},
-                                 {"wall_seconds", c.wall_seconds},
-                                 {"failed_step", c.failed_step},
-                                 {"values", c.state.size()}};
+    const nlohmann::json head = {{"identity", identity},           {"step", c.step},
+                                 {"wall_seconds", c.wall_seconds}, {"failed_step", c.failed_step},
+                                 {"values", c.state.size()},       {"stepper_values", c.stepper.size()}};
     out << head.dump() << '\n';
-    out.write(reinterpret_cast<const char*>(c.state.data()),
-              static_cast<std::streamsize>(c.state.size() * sizeof(float)));
+    for (const std::vector<float>* part : {&c.state, &c.stepper})
+      out.write(reinterpret_cast<const char*>(part->data()),
+                static_cast<std::streamsize>(part->size() * sizeof(float)));
     out.flush();
     require(out.good(), "cannot write {} (is the disk full?)", target.string());
   });
@@ -66,7 +66,9 @@ std::optional<Checkpoint> load(const fs::path& file, const std::string& identity
   c.wall_seconds = head.at("wall_seconds").get<double>();
   c.failed_step = head.at("failed_step").get<std::vector<std::int64_t>>();
   c.state.resize(values);
-  in.read(reinterpret_cast<char*>(c.state.data()), static_cast<std::streamsize>(values * sizeof(float)));
+  c.stepper.resize(head.value("stepper_values", std::size_t{0}));
+  for (std::vector<float>* part : {&c.state, &c.stepper})
+    in.read(reinterpret_cast<char*>(part->data()), static_cast<std::streamsize>(part->size() * sizeof(float)));
   if (!in.good()) return std::nullopt;
   return c;
 }
@@ -137,6 +139,7 @@ class Rollout {
     if (auto found = load(checkpoint_, job_.identity, values_); found && fs::exists(partial_)) {
       try {
         RolloutFile file = RolloutFile::reopen(partial_, job_);
+        stepper_.restore(found->stepper, job_.device);
         at_ = std::move(*found);
         log::info("rollout {}: continuing after step {}", job_.output.stem().string(), at_.step);
         return file;
@@ -220,6 +223,7 @@ class Rollout {
     at_.step = step;
     at_.wall_seconds = wall_seconds();
     at_.state = download(x);
+    at_.stepper = stepper_.save();
     save(checkpoint_, at_, job_.identity);
     last_checkpoint_ = Clock::now();
   }

@@ -1,5 +1,7 @@
 #pragma once
 // Autoregressive rollouts of a batch of members, streamed to disk at constant memory, resumable bit for bit.
+#include "core/error.hpp"
+
 #include <torch/types.h>
 
 #include <cstdint>
@@ -27,6 +29,13 @@ class RolloutStepper {
   /// trajectories: the B ids, which key all random numbers together with `step` (>= 1).
   virtual StepOutcome advance(const torch::Tensor& initial, const torch::Tensor& x,
                               std::span<const std::int64_t> trajectories, std::int64_t step) = 0;
+  /// What the stepper carries from step to step beside the state, for a checkpoint; empty: nothing.
+  virtual std::vector<float> save() const { return {}; }
+  /// Inverse of save; tensors go to `device`.
+  virtual void restore(std::span<const float> saved, torch::Device device) {
+    require(saved.empty(), "the checkpoint holds {} values that this stepper does not know", saved.size());
+    static_cast<void>(device);
+  }
 };
 
 struct RolloutJob {

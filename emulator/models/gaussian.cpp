@@ -19,20 +19,26 @@ torch::Tensor GaussianEmulator::step(const torch::Tensor& x) {
   return x + net_->forward(x);
 }
 
-torch::Tensor GaussianEmulator::loss(const torch::Tensor& window, int length, const torch::Tensor& noise) {
+GaussianLoss GaussianEmulator::loss(const torch::Tensor& window, int length, const torch::Tensor& noise,
+                                    const RmsPenalty& penalty) {
   require(window.dim() == 5 && length >= 1 && window.size(1) > length,
           "a rollout of {} steps needs windows of at least {} frames [B, frames, C, n, n]", length, length + 1);
-  torch::Tensor state = window.select(1, 0), total;
+  torch::Tensor state = window.select(1, 0), mse, excess;
   for (int a = 0; a < length; ++a) {
     const torch::Tensor change = net_->forward(state);
     const torch::Tensor target = window.select(1, a + 1) - window.select(1, a);
     const torch::Tensor error = at::mse_loss(change, target);
-    total = a == 0 ? error : total + error;
-    if (a + 1 == length) break;
+    mse = a == 0 ? error : mse + error;
     state = state + change;
-    if (noise.defined()) state = state + noise.select(1, a);
+    if (penalty.weight > 0) {
+      const torch::Tensor rms = (state.square().mean({1, 2, 3}) + 1e-12).sqrt();
+      const torch::Tensor hinge = at::relu(rms - penalty.limit).square().mean();
+      excess = a == 0 ? hinge : excess + hinge;
+    }
+    if (a + 1 < length && noise.defined()) state = state + noise.select(1, a);
   }
-  return total;
+  if (penalty.weight == 0) return {mse, mse.detach(), at::zeros_like(mse)};
+  return {mse + penalty.weight * excess, mse.detach(), excess.detach()};
 }
 
 }  // namespace sns

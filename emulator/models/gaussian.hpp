@@ -4,6 +4,19 @@
 
 namespace sns {
 
+struct GaussianLoss {
+  torch::Tensor total;         ///< mse + weight * penalty; carries the graph
+  torch::Tensor mse, penalty;  ///< detached scalars, sums over the steps
+};
+
+/// Hinge on the size of predicted states, which keeps a rollout from growing: per step,
+/// weight * mean_b relu(rms_b - limit)^2, rms_b over channels and space of y_a + Psi(y_a). The reference code
+/// uses weight 1 and limit 1 for two-layer flow.
+struct RmsPenalty {
+  double weight = 0;
+  double limit = 1;
+};
+
 /// Point-wise ("Gaussian") emulator: the network predicts the normalised residual x_{t+1} - x_t.
 class GaussianEmulator : public Model {
  public:
@@ -17,9 +30,10 @@ class GaussianEmulator : public Model {
 
   /// Curriculum loss over a rollout of `length` steps: y_0 = x_0, y_a = y_{a-1} + Psi(y_{a-1}) + noise_{a-1};
   /// sum over a of mean((Psi(y_a) - (x_{a+1} - x_a))^2). The target is the residual of the data; gradients
-  /// flow through the whole rollout.
+  /// flow through the whole rollout. `penalty` adds its hinge at every step.
   /// window [B, >= length+1, C, n, n]; noise [B, length-1, C, n, n], already scaled, or undefined for none.
-  torch::Tensor loss(const torch::Tensor& window, int length, const torch::Tensor& noise = {});
+  GaussianLoss loss(const torch::Tensor& window, int length, const torch::Tensor& noise = {},
+                    const RmsPenalty& penalty = {});
 
  private:
   UNet net_;

@@ -6,6 +6,7 @@
 #include "emulator/models/sns.hpp"
 #include "emulator/safetensors.hpp"
 
+#include <ATen/Functions.h>
 #include <c10/core/GradMode.h>
 
 #include <set>
@@ -30,12 +31,22 @@ std::string first_few(const std::vector<std::string>& items) {
 
 }  // namespace
 
-Model::Model(ModelConfig config, torch::Device device) : config_(std::move(config)), device_(device) {}
+Model::Model(ModelConfig config, torch::Device device) : config_(std::move(config)), device_(device) {
+  config_.field_std = field_std_per_channel(config_);
+}
 
-double Model::field_std() const {
-  require(config_.field_std.has_value(),
+const std::vector<double>& Model::field_std() const {
+  require(!config_.field_std.empty(),
           "the model's field_std is not known; train it, or set models.<name>.field_std");
-  return *config_.field_std;
+  return config_.field_std;
+}
+
+torch::Tensor Model::scale(std::int64_t frames) const {
+  return at::tensor(field_std(), torch::kFloat64)
+      .to(torch::kFloat32)
+      .repeat({frames})
+      .view({1, -1, 1, 1})
+      .to(device_);
 }
 
 Weights parse_weights(const std::string& name) {

@@ -17,8 +17,11 @@ class Model {
   virtual torch::nn::Module& network() = 0;
   const ModelConfig& config() const { return config_; }
   torch::Device device() const { return device_; }
-  /// Physical units -> network units: division by this.
-  double field_std() const;
+  /// Physical units -> network units: division by these, one per channel.
+  const std::vector<double>& field_std() const;
+  /// The same as a float32 tensor [1, frames * C, 1, 1] on the model's device, for `frames` frames side by
+  /// side.
+  torch::Tensor scale(std::int64_t frames = 1) const;
 
  protected:
   Model(ModelConfig config, torch::Device device);

@@ -21,6 +21,13 @@ void read(Section section, NetworkConfig& network, bool sns) {
     section.maybe("embedding", network.embedding);
     if (network.embedding && *network.embedding < 1)
       section.reject("embedding", "must be positive, or null for diffusion.levels");
+    if (auto lag = section.maybe_child("lag")) {
+      network.lag.emplace();
+      lag->maybe("window", network.lag->window, between(2, 100000));
+      lag->maybe("embedding", network.lag->embedding, [](const int& width) {
+        return width >= 4 && width % 2 == 0 ? "" : "must be even and at least 4";
+      });
+    }
   }
   Section attention = section.child("attention");
   attention.maybe("middle", network.attention_middle);
@@ -29,7 +36,7 @@ void read(Section section, NetworkConfig& network, bool sns) {
   for (const int level : network.attention_levels)
     if (level < 0 || level >= levels)
       attention.reject("levels", fmt::format("holds {}; allowed are 0 (finest) to {}", level, levels - 1));
-  attention.maybe("softmax", network.attention_softmax, one_of({"queries", "keys"}));
+  attention.maybe("softmax", network.attention_softmax, one_of({"keys", "queries"}));
 }
 
 void read(Section section, DiffusionConfig& diffusion) {
@@ -38,10 +45,24 @@ void read(Section section, DiffusionConfig& diffusion) {
   section.maybe("prediction", diffusion.prediction, one_of({"eps", "scaled_eps"}));
 }
 
-std::string list(const std::vector<int>& values) {
+template <class T>
+std::string list(const std::vector<T>& values) {
   std::string text;
-  for (const int v : values) text += (text.empty() ? "" : ", ") + std::to_string(v);
+  for (const T v : values) text += fmt::format("{}{:.17g}", text.empty() ? "" : ", ", static_cast<double>(v));
   return "[" + text + "]";
+}
+
+/// One number for all channels, or a list with one for each.
+void read_field_std(Section& section, std::vector<double>& field_std) {
+  if (section.holds_list("field_std")) {
+    section.maybe("field_std", field_std);
+  } else {
+    std::optional<double> value;
+    section.maybe("field_std", value);
+    if (value) field_std = {*value};
+  }
+  for (const double value : field_std)
+    if (!(value > 0)) section.reject("field_std", fmt::format("{} must be positive", value));
 }
 
 std::string quoted(const std::string& text) {
@@ -77,8 +98,7 @@ ModelConfig read_model(Section& section) {
   const bool sns = config.kind == "sns";
   read(section.child("network"), config.network, sns);
   if (sns) read(section.child("diffusion"), config.diffusion);
-  section.maybe("field_std", config.field_std);
-  if (config.field_std && !(*config.field_std > 0)) section.reject("field_std", "must be positive");
+  read_field_std(section, config.field_std);
   return config;
 }
 
@@ -88,12 +108,19 @@ std::string to_yaml(const ModelConfig& config) {
                                  config.kind, n.hidden, list(n.multipliers), n.blocks);
   if (config.kind == "sns")
     text += "  embedding: " + (n.embedding ? std::to_string(*n.embedding) : "null") + "\n";
-  text += fmt::format("  attention: {{middle: {}, levels: {}, softmax: {}}}\n", n.attention_middle,
-                      list(n.attention_levels), n.attention_softmax);
+  if (n.lag) text += fmt::format("  lag: {{window: {}, embedding: {}}}\n", n.lag->window, n.lag->embedding);
+  // The axis of the softmax says nothing where there is no attention.
+  const bool attends = n.attention_middle || !n.attention_levels.empty();
+  text += fmt::format("  attention: {{middle: {}, levels: {}{}}}\n", n.attention_middle,
+                      list(n.attention_levels), attends ? ", softmax: " + n.attention_softmax : "");
   if (config.kind == "sns")
     text += fmt::format("diffusion: {{levels: {}, schedule: {}, prediction: {}}}\n", config.diffusion.levels,
                         config.diffusion.schedule, config.diffusion.prediction);
-  text += config.field_std ? fmt::format("field_std: {:.17g}\n", *config.field_std) : "field_std: null\n";
+  text += "field_std: ";
+  if (config.field_std.size() == 1)
+    text += fmt::format("{:.17g}\n", config.field_std.front());
+  else
+    text += config.field_std.empty() ? "null\n" : list(config.field_std) + "\n";
   text += fmt::format("field_channels: {}\nimage: {}\nframe_interval: {:.17g}\ndata_hash: {}\n",
                       config.field_channels, config.image, config.frame_interval, quoted(config.data_hash));
   return text;
@@ -108,7 +135,17 @@ ModelConfig load_model_config(const std::filesystem::path& file) {
   root.maybe("frame_interval", config.frame_interval, non_negative);
   root.maybe("data_hash", config.data_hash);
   yaml.finish();
+  field_std_per_channel(config);
   return config;
+}
+
+std::vector<double> field_std_per_channel(const ModelConfig& config) {
+  const auto channels = static_cast<std::size_t>(config.field_channels);
+  if (config.field_std.size() == 1) return std::vector<double>(channels, config.field_std.front());
+  if (!config.field_std.empty() && config.field_std.size() != channels)
+    fail<ConfigError>("field_std has {} values for {} fields; give one for all or one for each",
+                      config.field_std.size(), channels);
+  return config.field_std;
 }
 
 UNetConfig gaussian_network(const ModelConfig& config) {
@@ -116,7 +153,9 @@ UNetConfig gaussian_network(const ModelConfig& config) {
 }
 
 SnsNetConfig sns_network(const ModelConfig& config) {
-  return {backbone(config, 3, 2), config.diffusion.levels, config.network.embedding};
+  const auto& lag = config.network.lag;
+  return {backbone(config, 3, 2), config.diffusion.levels, config.network.embedding,
+          lag ? std::optional<int>(lag->embedding) : std::nullopt};
 }
 
 }  // namespace sns

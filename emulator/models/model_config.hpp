@@ -12,6 +12,14 @@
 
 namespace sns {
 
+/// SNS conditioned on an earlier frame of the same trajectory rather than on any frame of the flow (the lagged
+/// variant, arXiv 2603.17750 appendix B.4): the `long` frame lies L steps before the present one, and L enters
+/// every residual block as a sinusoidal embedding.
+struct LagConfig {
+  int window = 100;     ///< frames; training draws L from 1..window-1, a rollout uses min(step, window-1)
+  int embedding = 512;  ///< width, even
+};
+
 struct NetworkConfig {
   int hidden = 64;
   std::vector<int> multipliers = {2, 2, 2};
@@ -19,7 +27,8 @@ struct NetworkConfig {
   std::optional<int> embedding;       ///< SNS: width of the embedding MLPs; none = number of levels
   bool attention_middle = false;      ///< network.attention.middle
   std::vector<int> attention_levels;  ///< network.attention.levels: numbers of resolution levels, 0 = finest
-  std::string attention_softmax = "queries";  ///< network.attention.softmax: queries (reference) | keys
+  std::string attention_softmax = "keys";  ///< network.attention.softmax: keys (textbook) | queries (reference)
+  std::optional<LagConfig> lag;            ///< SNS: network.lag {window, embedding}; none: no lag embedding
 };
 
 struct DiffusionConfig {
@@ -33,11 +42,13 @@ struct ModelConfig {
   NetworkConfig network;
   DiffusionConfig diffusion;  ///< kind sns only
   // Known once the data set is.
-  int field_channels = 1;           ///< physical channels of one frame
-  int image = 64;                   ///< points along one side
-  std::optional<double> field_std;  ///< networks work on field / field_std; none in a run's YAML: from the data
-  double frame_interval = 0;        ///< time between frames; 0 = unknown
-  std::string data_hash;            ///< of the training set
+  int field_channels = 1;  ///< physical channels of one frame
+  int image = 64;          ///< points along one side
+  /// Networks work on field / field_std: one number per channel, or one for all. Empty in a run's YAML: from
+  /// the data.
+  std::vector<double> field_std;
+  double frame_interval = 0;  ///< time between frames; 0 = unknown
+  std::string data_hash;      ///< of the training set
 };
 
 /// Reads kind, network, diffusion and field_std of `models.<name>`; other keys (training, weights) are left to
@@ -46,6 +57,10 @@ ModelConfig read_model(Section& section);
 /// config.yaml of a weights folder: everything above.
 std::string to_yaml(const ModelConfig& config);
 ModelConfig load_model_config(const std::filesystem::path& file);
+
+/// field_std as one number per channel; empty where it is not known. ConfigError if there are neither one nor
+/// field_channels of them.
+std::vector<double> field_std_per_channel(const ModelConfig& config);
 
 UNetConfig gaussian_network(const ModelConfig& config);
 SnsNetConfig sns_network(const ModelConfig& config);

@@ -33,7 +33,7 @@ Sns::Sns(const ModelConfig& config, std::uint64_t seed, torch::Device device)
 }
 
 SnsLoss Sns::loss(const torch::Tensor& clean, const torch::Tensor& levels, const torch::Tensor& noise,
-                  double cross_entropy_weight) {
+                  double cross_entropy_weight, const torch::Tensor& lags) {
   require(clean.dim() == 4 && noise.dim() == 4 && levels.dim() == 2 && levels.size(1) == 2 &&
               clean.size(1) == 3 * config_.field_channels && noise.size(1) == 2 * config_.field_channels,
           "the loss takes clean [B, 3C, n, n], levels [B, 2] and noise [B, 2C, n, n], C = {}",
@@ -41,7 +41,7 @@ SnsLoss Sns::loss(const torch::Tensor& clean, const torch::Tensor& levels, const
   const std::int64_t c = config_.field_channels;
   const torch::Tensor sigma = spread_of(noise_std_, levels, c);
   const torch::Tensor frames = clean.narrow(1, c, 2 * c) * spread_of(signal_, levels, c) + noise * sigma;
-  const SnsOutput out = net_->forward(at::cat({clean.narrow(1, 0, c), frames}, 1));
+  const SnsOutput out = net_->forward(at::cat({clean.narrow(1, 0, c), frames}, 1), lags);
 
   SnsLoss loss;
   const torch::Tensor mse = at::mse_loss(scaled_ ? out.noise / sigma : out.noise, noise);
@@ -54,9 +54,19 @@ SnsLoss Sns::loss(const torch::Tensor& clean, const torch::Tensor& levels, const
   return loss;
 }
 
-std::vector<Levels> Sns::levels(const torch::Tensor& x) {
+torch::Tensor Sns::rows_of(const torch::Tensor& x, int lag) const {
+  if (longest_lag() == 0) {
+    require(lag == 0, "the model has no lag embedding; its long frame may be any frame of the flow");
+    return {};
+  }
+  require(lag >= 1 && lag <= longest_lag(),
+          "lag {} of the long frame is outside 1..{}, what the model is made for", lag, longest_lag());
+  return at::full({x.size(0)}, lag, at::TensorOptions().dtype(torch::kInt64).device(x.device()));
+}
+
+std::vector<Levels> Sns::levels(const torch::Tensor& x, int lag) {
   const c10::AutoGradMode no_grad(false);
-  const SnsLogits logits = net_->classify(x);
+  const SnsLogits logits = net_->classify(x, rows_of(x, lag));
   const torch::Tensor best = at::stack({logits.past.argmax(1), logits.present.argmax(1)}, 1).cpu();
   const auto rows = best.accessor<std::int64_t, 2>();
   std::vector<Levels> levels;
@@ -65,19 +75,21 @@ std::vector<Levels> Sns::levels(const torch::Tensor& x) {
   return levels;
 }
 
-torch::Tensor Sns::noise_estimate(const torch::Tensor& x, const torch::Tensor& levels) {
-  const torch::Tensor noise = net_->forward(x).noise;
+torch::Tensor Sns::noise_estimate(const torch::Tensor& x, const torch::Tensor& levels,
+                                  const torch::Tensor& lags) {
+  const torch::Tensor noise = net_->forward(x, lags).noise;
   return scaled_ ? noise / spread_of(noise_std_, levels, config_.field_channels) : noise;
 }
 
 Refined Sns::refine(const torch::Tensor& x, const std::vector<Levels>& predicted, const RefineOptions& options,
-                    NoiseSource& noise) {
-  const Denoiser denoiser = [this](const torch::Tensor& active, const std::vector<Move>& moves) {
-    if (!scaled_) return net_->forward(active).noise;
+                    NoiseSource& noise, int lag) {
+  const Denoiser denoiser = [this, lag](const torch::Tensor& active, const std::vector<Move>& moves) {
+    const torch::Tensor lags = rows_of(active, lag);
+    if (!scaled_) return net_->forward(active, lags).noise;
     std::vector<std::int64_t> at_levels;
     for (const Move& move : moves)  // a resting frame's estimate is not used; any level will do
       for (const int s : {move.past, move.present}) at_levels.push_back(std::max(s, 0));
-    return noise_estimate(active, at::tensor(at_levels, torch::kInt64).view({-1, 2}).to(device_));
+    return noise_estimate(active, at::tensor(at_levels, torch::kInt64).view({-1, 2}).to(device_), lags);
   };
   return sns::refine(schedule_, denoiser, x, predicted, options, noise);
 }

@@ -47,16 +47,14 @@ torch::Tensor Linear::forward(const torch::Tensor& x) const {
   return at::linear(x, weight_, bias_);
 }
 
-ResidualBlock::ResidualBlock(int channels_in, int channels_out, int embeddings, int embedding_width) {
+ResidualBlock::ResidualBlock(int channels_in, int channels_out, const std::vector<Embedding>& embeddings) {
   conv1_ = register_module("conv1", std::make_shared<PeriodicConvolution>(channels_in, channels_out));
   conv2_ = register_module("conv2", std::make_shared<PeriodicConvolution>(channels_out, channels_out));
   if (channels_in != channels_out)
     shortcut_ = register_module("shortcut", std::make_shared<PointConvolution>(channels_in, channels_out));
-  const char* const ordinal[] = {"first", "second", "third"};
-  for (int k = 0; k < embeddings; ++k) {
-    const std::string name = std::string(ordinal[k]) + "_dense";
-    dense1_.push_back(register_module(name + "1", std::make_shared<Linear>(embedding_width, channels_out)));
-    dense2_.push_back(register_module(name + "2", std::make_shared<Linear>(embedding_width, channels_out)));
+  for (const auto& [name, width] : embeddings) {
+    dense1_.push_back(register_module(name + "_dense1", std::make_shared<Linear>(width, channels_out)));
+    dense2_.push_back(register_module(name + "_dense2", std::make_shared<Linear>(width, channels_out)));
   }
 }
 
@@ -94,10 +92,9 @@ torch::Tensor Attention::forward(const torch::Tensor& x) const {
   return y.transpose(1, 2).reshape(x.sizes());
 }
 
-Stage::Stage(int channels_in, int channels_out, bool attention, bool softmax_over_keys, int embeddings,
-             int embedding_width) {
-  res_ = register_module(
-      "res", std::make_shared<ResidualBlock>(channels_in, channels_out, embeddings, embedding_width));
+Stage::Stage(int channels_in, int channels_out, bool attention, bool softmax_over_keys,
+             const std::vector<Embedding>& embeddings) {
+  res_ = register_module("res", std::make_shared<ResidualBlock>(channels_in, channels_out, embeddings));
   if (attention) attn_ = register_module("attn", std::make_shared<Attention>(channels_out, softmax_over_keys));
 }
 
@@ -132,16 +129,16 @@ torch::Tensor Upsample::forward(const torch::Tensor& x) const {
   return conv_->forward(x);
 }
 
-Middle::Middle(int channels, bool attention, bool softmax_over_keys) {
-  res1_ = register_module("res1", std::make_shared<ResidualBlock>(channels, channels));
+Middle::Middle(int channels, bool attention, bool softmax_over_keys, const std::vector<Embedding>& embeddings) {
+  res1_ = register_module("res1", std::make_shared<ResidualBlock>(channels, channels, embeddings));
   if (attention) attn_ = register_module("attn", std::make_shared<Attention>(channels, softmax_over_keys));
-  res2_ = register_module("res2", std::make_shared<ResidualBlock>(channels, channels));
+  res2_ = register_module("res2", std::make_shared<ResidualBlock>(channels, channels, embeddings));
 }
 
-torch::Tensor Middle::forward(const torch::Tensor& x) const {
-  torch::Tensor y = res1_->forward(x);
+torch::Tensor Middle::forward(const torch::Tensor& x, const std::vector<torch::Tensor>& embeddings) const {
+  torch::Tensor y = res1_->forward(x, embeddings);
   if (attn_) y = attn_->forward(y);
-  return res2_->forward(y);
+  return res2_->forward(y, embeddings);
 }
 
 }  // namespace sns::blocks

@@ -1,5 +1,7 @@
 #pragma once
 // Building blocks of the networks, with the reference code's parameter names. Not part of the public interface.
+#include "emulator/nets/embedding.hpp"
+
 #include <torch/nn/module.h>
 #include <torch/types.h>
 
@@ -43,7 +45,7 @@ class Linear : public torch::nn::Module {
 /// e_k adds D_k e_k, followed by a gelu, after both convolutions (so that two gelus meet before conv2).
 class ResidualBlock : public torch::nn::Module {
  public:
-  ResidualBlock(int channels_in, int channels_out, int embeddings = 0, int embedding_width = 0);
+  ResidualBlock(int channels_in, int channels_out, const std::vector<Embedding>& embeddings = {});
   torch::Tensor forward(const torch::Tensor& x, const std::vector<torch::Tensor>& embeddings = {}) const;
 
  private:
@@ -52,8 +54,9 @@ class ResidualBlock : public torch::nn::Module {
   std::vector<std::shared_ptr<Linear>> dense1_, dense2_;
 };
 
-/// Single-head self-attention over all points, residual. The reference code's softmax runs over the queries and
-/// its group normalisation owns parameters that the forward pass never uses; both are kept.
+/// Single-head self-attention over all points, residual. The softmax runs over the keys (each point takes a
+/// weighted mean of values), or, as in the reference code, over the queries (each value is shared out). The
+/// reference's group normalisation owns parameters that its forward pass never uses; they are kept.
 class Attention : public torch::nn::Module {
  public:
   Attention(int channels, bool softmax_over_keys);
@@ -70,8 +73,8 @@ class Attention : public torch::nn::Module {
 /// Residual block, then attention where switched on; children `res` and `attn`.
 class Stage : public torch::nn::Module {
  public:
-  Stage(int channels_in, int channels_out, bool attention, bool softmax_over_keys, int embeddings = 0,
-        int embedding_width = 0);
+  Stage(int channels_in, int channels_out, bool attention, bool softmax_over_keys,
+        const std::vector<Embedding>& embeddings = {});
   torch::Tensor forward(const torch::Tensor& x, const std::vector<torch::Tensor>& embeddings = {}) const;
 
  private:
@@ -104,8 +107,8 @@ class Upsample : public torch::nn::Module {
 /// Residual block, optional attention, residual block; children `res1`, `attn`, `res2`.
 class Middle : public torch::nn::Module {
  public:
-  Middle(int channels, bool attention, bool softmax_over_keys);
-  torch::Tensor forward(const torch::Tensor& x) const;
+  Middle(int channels, bool attention, bool softmax_over_keys, const std::vector<Embedding>& embeddings = {});
+  torch::Tensor forward(const torch::Tensor& x, const std::vector<torch::Tensor>& embeddings = {}) const;
 
  private:
   std::shared_ptr<ResidualBlock> res1_, res2_;

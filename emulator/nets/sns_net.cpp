@@ -5,6 +5,8 @@
 
 #include <ATen/Functions.h>
 
+#include <cmath>
+
 namespace sns {
 namespace {
 
@@ -20,16 +22,41 @@ int width(const SnsNetConfig& config) {
   return config.embedding.value_or(config.levels);
 }
 
+std::vector<Embedding> lag_embeddings(const SnsNetConfig& config) {
+  if (!config.lag_embedding) return {};
+  return {{"third", *config.lag_embedding}};
+}
+
+torch::Tensor through(const std::shared_ptr<blocks::Linear> (&mlp)[2], const torch::Tensor& x) {
+  return at::gelu(mlp[1]->forward(at::gelu(mlp[0]->forward(x))));
+}
+
 }  // namespace
 
+torch::Tensor sinusoidal_embedding(const torch::Tensor& values, int width) {
+  const int half = width / 2;
+  const auto options = torch::TensorOptions().dtype(torch::kFloat32).device(values.device());
+  const torch::Tensor frequencies = at::exp(at::arange(half, options) * (-std::log(10000.0) / (half - 1)));
+  const torch::Tensor angles = values.to(torch::kFloat32).unsqueeze(1) * frequencies;
+  return at::cat({at::sin(angles), at::cos(angles)}, 1);
+}
+
 SnsNetImpl::SnsNetImpl(const SnsNetConfig& config)
-    : torch::nn::Module("SnsNet"), body_(checked(config).unet, 2, width(config)) {
+    : torch::nn::Module("SnsNet"),
+      body_(checked(config).unet, {{"first", width(config)}, {"second", width(config)}},
+            lag_embeddings(config)),
+      lag_width_(config.lag_embedding.value_or(0)) {
   register_module("image_proj", body_.image_proj);
   const char* const frame[] = {"first", "second"};
   for (int k = 0; k < 2; ++k) {
     const std::string name = std::string(frame[k]) + "_mlp";
     mlp_[k][0] = register_module(name + "1", std::make_shared<blocks::Linear>(config.levels, width(config)));
     mlp_[k][1] = register_module(name + "2", std::make_shared<blocks::Linear>(width(config), width(config)));
+  }
+  if (config.lag_embedding) {
+    const char* const layer[] = {"third_mlp1", "third_mlp2"};
+    for (int k = 0; k < 2; ++k)
+      lag_mlp_[k] = register_module(layer[k], std::make_shared<blocks::Linear>(lag_width_, lag_width_));
   }
   register_module("down", body_.down);
   register_module("middle", body_.middle);
@@ -42,8 +69,11 @@ SnsNetImpl::SnsNetImpl(const SnsNetConfig& config)
       register_module("regressor_block_2", std::make_shared<NoiseHeadImpl>(channels, points, config.levels));
 }
 
-Encoded SnsNetImpl::encode(const torch::Tensor& x) {
-  return body_.encode(x);
+Encoded SnsNetImpl::encode(const torch::Tensor& x, const torch::Tensor& lags) {
+  require(lags.defined() == (lag_width_ > 0), "the network has {} lag embedding, the long frame {} lag",
+          lag_width_ > 0 ? "a" : "no", lags.defined() ? "a" : "no");
+  if (lag_width_ == 0) return body_.encode(x);
+  return body_.encode(x, {through(lag_mlp_, sinusoidal_embedding(lags, lag_width_))});
 }
 
 SnsLogits SnsNetImpl::heads(const Encoded& encoded) {
@@ -51,18 +81,16 @@ SnsLogits SnsNetImpl::heads(const Encoded& encoded) {
 }
 
 torch::Tensor SnsNetImpl::decode(const Encoded& encoded, const SnsLogits& logits) {
-  const auto embed = [](const std::shared_ptr<blocks::Linear>(&mlp)[2], const torch::Tensor& scores) {
-    return at::gelu(mlp[1]->forward(at::gelu(mlp[0]->forward(at::softmax(scores, 1)))));
-  };
-  return body_.decode(encoded, {embed(mlp_[0], logits.past), embed(mlp_[1], logits.present)});
+  return body_.decode(encoded, {through(mlp_[0], at::softmax(logits.past, 1)),
+                                through(mlp_[1], at::softmax(logits.present, 1))});
 }
 
-SnsLogits SnsNetImpl::classify(const torch::Tensor& x) {
-  return heads(encode(x));
+SnsLogits SnsNetImpl::classify(const torch::Tensor& x, const torch::Tensor& lags) {
+  return heads(encode(x, lags));
 }
 
-SnsOutput SnsNetImpl::forward(const torch::Tensor& x) {
-  const Encoded encoded = encode(x);
+SnsOutput SnsNetImpl::forward(const torch::Tensor& x, const torch::Tensor& lags) {
+  const Encoded encoded = encode(x, lags);
   const SnsLogits logits = heads(encoded);
   return {decode(encoded, logits), logits};
 }

@@ -14,6 +14,7 @@ struct SnsNetConfig {
   int levels = 1000;  ///< classes of each head
   std::optional<int>
       embedding;  ///< width of the embedding MLPs (levels -> E -> E); none: `levels`, as the reference
+  std::optional<int> lag_embedding;  ///< width of the lag embedding in every residual block; none: no lag
 };
 
 struct SnsLogits {
@@ -28,21 +29,28 @@ class SnsNetImpl : public torch::nn::Module {
  public:
   explicit SnsNetImpl(const SnsNetConfig& config);
 
-  /// x [B, 3C, n, n] = (long, past, present)
-  Encoded encode(const torch::Tensor& x);
+  /// x [B, 3C, n, n] = (long, past, present). lags [B] int64: steps from the long frame to the present one; for
+  /// networks with a lag embedding, undefined for the others (Error otherwise).
+  Encoded encode(const torch::Tensor& x, const torch::Tensor& lags = {});
   SnsLogits heads(const Encoded& encoded);
   /// Noise estimate [B, 2C, n, n] from an encoding and its logits (gradients flow through the softmax).
   torch::Tensor decode(const Encoded& encoded, const SnsLogits& logits);
 
   /// One encoder pass and both heads; the decoder is not run.
-  SnsLogits classify(const torch::Tensor& x);
-  SnsOutput forward(const torch::Tensor& x);
+  SnsLogits classify(const torch::Tensor& x, const torch::Tensor& lags = {});
+  SnsOutput forward(const torch::Tensor& x, const torch::Tensor& lags = {});
 
  private:
   UNetBody body_;
-  std::shared_ptr<blocks::Linear> mlp_[2][2];  // [past, present][first, second layer]
+  std::shared_ptr<blocks::Linear> mlp_[2][2];   // [past, present][first, second layer]
+  std::shared_ptr<blocks::Linear> lag_mlp_[2];  // null without a lag embedding
+  int lag_width_;
   NoiseHead head_past_, head_present_;
 };
+/// Sinusoidal embedding of whole numbers: [B] int64 -> [B, width], sin(v f_k) for k = 0..width/2-1, then
+/// cos(v f_k), f_k = 10000^(-k / (width/2 - 1)).
+torch::Tensor sinusoidal_embedding(const torch::Tensor& values, int width);
+
 using SnsNet = std::shared_ptr<SnsNetImpl>;
 
 }  // namespace sns

@@ -63,8 +63,12 @@ int bottleneck_points(const UNetConfig& config) {
   return config.image >> (config.multipliers.size() - 1);
 }
 
-UNetBody::UNetBody(const UNetConfig& config, int embeddings, int embedding_width) : config_(config) {
+UNetBody::UNetBody(const UNetConfig& config, const std::vector<Embedding>& decoder,
+                   const std::vector<Embedding>& everywhere)
+    : config_(config) {
   check(config);
+  std::vector<Embedding> on_the_way_up = decoder;
+  on_the_way_up.insert(on_the_way_up.end(), everywhere.begin(), everywhere.end());
   const bool keys = config.softmax_over_keys;
   const std::size_t levels = config.multipliers.size();
   image_proj = std::make_shared<PeriodicConvolution>(config.channels_in, config.hidden);
@@ -75,7 +79,7 @@ UNetBody::UNetBody(const UNetConfig& config, int embeddings, int embedding_width
   for (std::size_t level = 0; level < levels; ++level) {
     const int wider = channels * config.multipliers[level];
     for (int b = 0; b < config.blocks; ++b) {
-      way_down->add(std::make_shared<Stage>(channels, wider, attends(config, level), keys));
+      way_down->add(std::make_shared<Stage>(channels, wider, attends(config, level), keys, everywhere));
       channels = wider;
       skip.push_back(channels);
     }
@@ -85,12 +89,12 @@ UNetBody::UNetBody(const UNetConfig& config, int embeddings, int embedding_width
     }
   }
   down = way_down;
-  middle = std::make_shared<blocks::Middle>(channels, config.attention_middle, keys);
+  middle = std::make_shared<blocks::Middle>(channels, config.attention_middle, keys, everywhere);
 
   auto way_up = std::make_shared<Sequence>();
   const auto add_up = [&](int out, std::size_t level) {
-    way_up->add(std::make_shared<Stage>(channels + skip.back(), out, attends(config, level), keys, embeddings,
-                                        embedding_width));
+    way_up->add(
+        std::make_shared<Stage>(channels + skip.back(), out, attends(config, level), keys, on_the_way_up));
     skip.pop_back();
     channels = out;
   };
@@ -103,31 +107,33 @@ UNetBody::UNetBody(const UNetConfig& config, int embeddings, int embedding_width
   final = std::make_shared<PeriodicConvolution>(channels, config.channels_out);
 }
 
-Encoded UNetBody::encode(const torch::Tensor& x) const {
+Encoded UNetBody::encode(const torch::Tensor& x, const std::vector<torch::Tensor>& everywhere) const {
   require(x.dim() == 4 && x.size(1) == config_.channels_in && x.size(2) == config_.image &&
               x.size(3) == config_.image,
           "the network takes input of shape [B, {0}, {1}, {1}], got {2}", config_.channels_in, config_.image,
           text(x.sizes()));
   Encoded encoded;
+  encoded.embeddings = everywhere;
   torch::Tensor h = image_proj->as<PeriodicConvolution>()->forward(x);
   encoded.skips.push_back(h);
   for (const auto& block : down->children()) {
     if (const auto* stage = block->as<Stage>())
-      h = stage->forward(h);
+      h = stage->forward(h, everywhere);
     else
       h = block->as<Downsample>()->forward(h);
     encoded.skips.push_back(h);
   }
-  encoded.bottleneck = middle->as<blocks::Middle>()->forward(h);
+  encoded.bottleneck = middle->as<blocks::Middle>()->forward(h, everywhere);
   return encoded;
 }
 
-torch::Tensor UNetBody::decode(const Encoded& encoded, const std::vector<torch::Tensor>& embeddings) const {
+torch::Tensor UNetBody::decode(const Encoded& encoded, std::vector<torch::Tensor> decoder) const {
+  decoder.insert(decoder.end(), encoded.embeddings.begin(), encoded.embeddings.end());
   torch::Tensor h = encoded.bottleneck;
   auto skip = encoded.skips.rbegin();
   for (const auto& block : up->children()) {
     if (const auto* stage = block->as<Stage>())
-      h = stage->forward(at::cat({h, *skip++}, 1), embeddings);
+      h = stage->forward(at::cat({h, *skip++}, 1), decoder);
     else
       h = block->as<Upsample>()->forward(h);
   }

@@ -2,6 +2,8 @@
 // The backbone shared by all networks: a periodic U-Net of residual blocks (ModernUnet of the reference code),
 // exact-erf GELU before every convolution, no normalisation. Parameter names and their order are the
 // reference's, so state dicts are interchangeable.
+#include "emulator/nets/embedding.hpp"
+
 #include <torch/nn/module.h>
 #include <torch/types.h>
 
@@ -21,7 +23,7 @@ struct UNetConfig {
   int image = 64;                 ///< points along one side of the square image
   bool attention_middle = false;  ///< attention between the two middle blocks
   std::vector<bool> attention_levels;  ///< attention after the residual blocks of a level; empty = none
-  bool softmax_over_keys = false;      ///< false: over queries, as the reference code does; true: textbook
+  bool softmax_over_keys = true;       ///< true: textbook; false: over queries, as the reference code does
 };
 
 /// Throws ConfigError if the network cannot be built: image not divisible, non-positive sizes, ...
@@ -32,22 +34,24 @@ int bottleneck_points(const UNetConfig& config);
 
 /// What the way down leaves for the way up.
 struct Encoded {
-  torch::Tensor bottleneck;          ///< [B, c, m, m], output of the middle blocks
-  std::vector<torch::Tensor> skips;  ///< one per block on the way down, the first convolution included
+  torch::Tensor bottleneck;               ///< [B, c, m, m], output of the middle blocks
+  std::vector<torch::Tensor> skips;       ///< one per block on the way down, the first convolution included
+  std::vector<torch::Tensor> embeddings;  ///< that entered the way down
 };
 
 /// The backbone's parts. The network that owns a body registers the parts itself, in the order its state
 /// dict needs.
 class UNetBody {
  public:
-  /// `embeddings` vectors of `embedding_width` enter every residual block on the way up (0: none); their
-  /// linear layers are called first_*, second_*, ...
-  UNetBody(const UNetConfig& config, int embeddings = 0, int embedding_width = 0);
+  /// `everywhere` enter every residual block, `decoder` those on the way up only, where they come first.
+  explicit UNetBody(const UNetConfig& config, const std::vector<Embedding>& decoder = {},
+                    const std::vector<Embedding>& everywhere = {});
 
-  /// x [B, channels_in, n, n] -> bottleneck and skips. Throws Error on another shape.
-  Encoded encode(const torch::Tensor& x) const;
-  /// -> [B, channels_out, n, n]; `embeddings` [B, embedding_width] each, as many as the body was built for.
-  torch::Tensor decode(const Encoded& encoded, const std::vector<torch::Tensor>& embeddings = {}) const;
+  /// x [B, channels_in, n, n], one [B, width] per embedding of `everywhere` -> bottleneck and skips. Throws
+  /// Error on another shape.
+  Encoded encode(const torch::Tensor& x, const std::vector<torch::Tensor>& everywhere = {}) const;
+  /// -> [B, channels_out, n, n]; one [B, width] per embedding of `decoder`.
+  torch::Tensor decode(const Encoded& encoded, std::vector<torch::Tensor> decoder = {}) const;
 
   std::shared_ptr<torch::nn::Module> image_proj, down, middle, up, final;
 

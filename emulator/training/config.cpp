@@ -46,6 +46,8 @@ void read_rollout(Section section, RolloutTrainingConfig& config) {
   section.maybe("max_length", config.max_length, positive);
   section.maybe("steps_per_length", config.steps_per_length, positive);
   section.maybe("noise", config.noise, non_negative);
+  section.maybe("rms_penalty", config.rms_penalty, non_negative);
+  section.maybe("rms_limit", config.rms_limit, positive);
 }
 
 void check_positive(const Section& section, const char* key, const std::optional<double>& value) {
@@ -126,12 +128,13 @@ std::string training_identity(const TrainingConfig& c, std::uint64_t run_seed) {
   return fmt::format(
       "steps {}; batch {}; accumulate {}; lr {:.17g}; wd {:.17g}; schedule {} {} {:.17g} {}; clip {} {}; ema "
       "{:.17g}; "
-      "rollout {} {} {:.17g}; ce {:.17g}; levels {} {} {:.17g}; precision {} {:.17g}; seed {}",
+      "rollout {} {} {:.17g}; rms {:.17g} {:.17g}; ce {:.17g}; levels {} {} {:.17g}; precision {} {:.17g}; "
+      "seed {}",
       end_matters ? c.steps : 0, c.batch, c.accumulate, c.learning_rate, c.weight_decay, c.schedule.name,
       c.schedule.size, c.schedule.gamma, c.schedule.warmup, optional(c.clip_norm), optional(c.clip_value),
-      c.ema, c.rollout.max_length, c.rollout.steps_per_length, c.rollout.noise, c.cross_entropy_weight,
-      c.levels.sampling, c.levels.max_level, c.levels.log_fraction, c.precision, c.bf16_fraction,
-      c.seed.value_or(run_seed));
+      c.ema, c.rollout.max_length, c.rollout.steps_per_length, c.rollout.noise, c.rollout.rms_penalty,
+      c.rollout.rms_limit, c.cross_entropy_weight, c.levels.sampling, c.levels.max_level, c.levels.log_fraction,
+      c.precision, c.bf16_fraction, c.seed.value_or(run_seed));
 }
 
 }  // namespace sns

@@ -31,8 +31,10 @@ struct LevelConfig {
 struct RolloutTrainingConfig {
   int max_length = 1;
   std::int64_t steps_per_length = 20000;
-  double noise = 1.0e-4;     ///< std added to the states inside a rollout, normalised units
-  double rms_penalty = 0.0;  ///< weight of the hinge relu(rms - 1)^2 on predicted states (reference: 1 for QG)
+  double noise = 1.0e-4;  ///< std added to the states inside a rollout, normalised units
+  double rms_penalty =
+      0.0;  ///< weight of the hinge relu(rms - limit)^2 on predicted states (reference: 1 for QG)
+  double rms_limit = 1.0;  ///< normalised units
 };
 
 /// Defaults are the reference's for the Gaussian emulator; reference_training() gives each kind's.

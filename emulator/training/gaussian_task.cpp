@@ -62,8 +62,11 @@ Batch GaussianTask::make_batch(std::int64_t step, std::int64_t pass, int attempt
 
 BatchLoss GaussianTask::loss(const Batch& batch) {
   const auto length = static_cast<int>(batch.frames.size(1)) - 1;
-  auto total = model_.loss(batch.frames, length, batch.noise);
-  return {total, {{"mse", total.detach() / length}}};
+  const RmsPenalty penalty{config_.rollout.rms_penalty, config_.rollout.rms_limit};
+  const auto loss = model_.loss(batch.frames, length, batch.noise, penalty);
+  BatchLoss result{loss.total, {{"mse", loss.mse / length}}};
+  if (penalty.weight > 0) result.reported.emplace_back("rms_penalty", loss.penalty / length);
+  return result;
 }
 
 Metrics GaussianTask::validate() {

@@ -35,8 +35,9 @@ void write_model_card(const std::filesystem::path& folder, const ModelSpec& spec
   };
   row("kind", spec.model.kind);
   row("parameters", fmt::format("{}", result.parameters));
-  row("fields", fmt::format("{} ({}x{}, divided by {:.6g})", join(data.fields), data.nx, data.ny,
-                            spec.model.field_std.value_or(1)));
+  std::vector<std::string> scales;
+  for (const double value : spec.model.field_std) scales.push_back(fmt::format("{:.6g}", value));
+  row("fields", fmt::format("{} ({}x{}, divided by {})", join(data.fields), data.nx, data.ny, join(scales)));
   row("frame interval", fmt::format("{:.9g}", data.frame_interval));
   row("data set", data.name);
   row("data hash (SHA-256)", data.hash);

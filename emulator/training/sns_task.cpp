@@ -13,12 +13,6 @@ namespace {
 // one.
 constexpr std::uint64_t kLongFrameChoice = 1;
 
-Batch empty_batch(const DataSplit& split, std::int64_t size) {
-  const auto c = split.channels(), nx = split.nx(), ny = split.ny();
-  return {torch::empty({size, 3 * c, nx, ny}), torch::empty({size, 2 * c, nx, ny}),
-          torch::empty({size, 2}, torch::kInt64)};
-}
-
 }  // namespace
 
 std::string LevelBand::name() const {
@@ -43,15 +37,46 @@ SnsTask::SnsTask(Sns& model, const TrainingConfig& config, const DataSplit& trai
       training_(training),
       validation_(validation),
       seed_(seed),
-      sampler_(static_cast<std::uint64_t>(training.windows(2)), seed) {}
+      sampler_(window_count(training), seed) {
+  if (validation_ != nullptr) window_count(*validation_);
+}
+
+std::int64_t SnsTask::window_length() const {
+  return model_.longest_lag() > 0 ? model_.longest_lag() + 1 : 2;
+}
+
+std::uint64_t SnsTask::window_count(const DataSplit& split) const {
+  const auto count = split.windows(window_length());
+  require(count > 0,
+          "split {} has no window of {} frames: its trajectories are too short for network.lag.window",
+          split.name(), window_length());
+  return static_cast<std::uint64_t>(count);
+}
+
+Batch SnsTask::empty_batch(const DataSplit& split, std::int64_t size) const {
+  const auto c = split.channels(), nx = split.nx(), ny = split.ny();
+  return {torch::empty({size, 3 * c, nx, ny}), torch::empty({size, 2 * c, nx, ny}),
+          torch::empty({size, 2}, torch::kInt64),
+          model_.longest_lag() > 0 ? torch::empty({size}, torch::kInt64) : torch::Tensor()};
+}
 
 int SnsTask::highest_level() const {
   return config_.levels.sampling == "low" ? config_.levels.max_level : model_.schedule().levels() - 1;
 }
 
-void SnsTask::read_triple(const DataSplit& split, std::int64_t window, RandomStream& choice, float* out) const {
+void SnsTask::read_triple(const DataSplit& split, std::int64_t window, RandomStream& choice, Batch& batch,
+                          std::int64_t b) const {
   const auto size = static_cast<std::size_t>(split.frame_size());
-  const auto [trajectory, first] = split.locate(window, 2);
+  float* const out = batch.frames.data_ptr<float>() + b * 3 * split.frame_size();
+  const auto [trajectory, first] = split.locate(window, window_length());
+  if (model_.longest_lag() > 0) {
+    const auto lag =
+        1 + static_cast<std::int64_t>(choice.below(static_cast<std::uint64_t>(model_.longest_lag())));
+    batch.lags.data_ptr<std::int64_t>()[b] = lag;
+    split.read(trajectory, first, 1, {out, size});
+    split.read(trajectory, first + lag - 1, 2, {out + size, 2 * size});
+    return;
+  }
   std::int64_t other = trajectory;
   if (split.trajectories() > 1) {
     other = static_cast<std::int64_t>(choice.below(static_cast<std::uint64_t>(split.trajectories() - 1)));
@@ -75,8 +100,7 @@ Batch SnsTask::make_batch(std::int64_t, std::int64_t pass, int attempt) {
     const auto position = static_cast<std::uint64_t>(pass * config_.batch + b),
                row = static_cast<std::uint64_t>(b);
     RandomStream choice(seed, Purpose::batch_order, position, kLongFrameChoice);
-    read_triple(training_, static_cast<std::int64_t>(sampler_(position)), choice,
-                batch.frames.data_ptr<float>() + b * 3 * frame);
+    read_triple(training_, static_cast<std::int64_t>(sampler_(position)), choice, batch, b);
     RandomStream level(seed, Purpose::diffusion_level, row, key);
     for (int f = 0; f < 2; ++f) {
       batch.levels.data_ptr<std::int64_t>()[2 * b + f] =
@@ -90,13 +114,14 @@ Batch SnsTask::make_batch(std::int64_t, std::int64_t pass, int attempt) {
 }
 
 BatchLoss SnsTask::loss(const Batch& batch) {
-  const auto loss = model_.loss(batch.frames, batch.levels, batch.noise, config_.cross_entropy_weight);
+  const auto loss =
+      model_.loss(batch.frames, batch.levels, batch.noise, config_.cross_entropy_weight, batch.lags);
   return {loss.total, {{"mse", loss.mse}, {"ce_past", loss.ce_past}, {"ce_present", loss.ce_present}}};
 }
 
 Batch SnsTask::validation_batch(std::int64_t first, std::int64_t size,
                                 const std::vector<LevelBand>& bands) const {
-  const auto windows = static_cast<std::uint64_t>(validation_->windows(2));
+  const auto windows = window_count(*validation_);
   const Permutation order(windows, /*seed=*/0, /*epoch=*/0);  // the same samples for every run on this data set
   const auto frame = validation_->frame_size();
   const auto count = static_cast<std::int64_t>(bands.size());
@@ -104,8 +129,7 @@ Batch SnsTask::validation_batch(std::int64_t first, std::int64_t size,
   for (std::int64_t b = 0; b < size; ++b) {
     const auto sample = static_cast<std::uint64_t>(first + b);
     RandomStream stream(/*seed=*/0, Purpose::validation, sample);
-    read_triple(*validation_, static_cast<std::int64_t>(order(sample % windows)), stream,
-                batch.frames.data_ptr<float>() + b * 3 * frame);
+    read_triple(*validation_, static_cast<std::int64_t>(order(sample % windows)), stream, batch, b);
     // Every pair of bands in turn: past fastest, present next.
     const std::int64_t band[2] = {(first + b) % count, (first + b) / count % count};
     for (int f = 0; f < 2; ++f) {
@@ -139,8 +163,8 @@ Metrics SnsTask::validate() {
     const auto present = add_noise(model_.schedule(), batch.frames.narrow(1, 2 * c, c),
                                    batch.levels.select(1, 1), batch.noise.narrow(1, c, c));
     const auto input = torch::cat({batch.frames.narrow(1, 0, c), past, present}, 1);
-    const auto logits = model_.net().classify(input);
-    const auto difference = (model_.noise_estimate(input, batch.levels) - batch.noise).square();
+    const auto logits = model_.net().classify(input, batch.lags);
+    const auto difference = (model_.noise_estimate(input, batch.levels, batch.lags) - batch.noise).square();
     total_mse += difference.mean().item<double>() * static_cast<double>(size);
     for (int f = 0; f < 2; ++f) {
       const auto levels = batch.levels.select(1, f);

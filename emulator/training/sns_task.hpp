@@ -13,7 +13,9 @@ struct LevelBand {
 std::vector<LevelBand> level_bands(int highest);
 
 /// SNS on triples (long, past, present): past and present are consecutive frames, `long` is a random frame of
-/// another trajectory of the same split (of the same one where there is no other).
+/// another trajectory of the same split (of the same one where there is no other). For a lagged model, a sample
+/// is a window of lag.window frames: `long` is its first, `present` the one L steps later, L uniform
+/// in 1..window-1 and drawn anew each time.
 class SnsTask : public TrainingTask {
  public:
   SnsTask(Sns& model, const TrainingConfig& config, const DataSplit& training, const DataSplit* validation,
@@ -29,7 +31,13 @@ class SnsTask : public TrainingTask {
 
  private:
   Batch validation_batch(std::int64_t first, std::int64_t size, const std::vector<LevelBand>& bands) const;
-  void read_triple(const DataSplit& split, std::int64_t window, RandomStream& choice, float* out) const;
+  Batch empty_batch(const DataSplit& split, std::int64_t size) const;
+  /// Frames that a sample is chosen from: two, or a lagged model's window.
+  std::int64_t window_length() const;
+  std::uint64_t window_count(const DataSplit& split) const;
+  /// Fills row `b` of the batch's frames and lags.
+  void read_triple(const DataSplit& split, std::int64_t window, RandomStream& choice, Batch& batch,
+                   std::int64_t b) const;
   int highest_level() const;
 
   Sns& model_;

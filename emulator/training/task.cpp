@@ -8,7 +8,7 @@ namespace sns {
 
 Batch Batch::to(torch::Device device) const {
   const auto move = [&](const torch::Tensor& t) { return t.defined() ? t.to(device) : t; };
-  return {move(frames), move(noise), move(levels)};
+  return {move(frames), move(noise), move(levels), move(lags)};
 }
 
 std::uint64_t attempt_seed(std::uint64_t seed, int attempt) {

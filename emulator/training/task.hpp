@@ -20,6 +20,7 @@ struct Batch {
   torch::Tensor frames;  ///< gaussian [B, L+1, C, X, Y]; sns [B, 3C, X, Y] = (long, past, present), clean
   torch::Tensor noise;   ///< gaussian [B, L-1, C, X, Y], scaled (undefined for L = 1); sns [B, 2C, X, Y]
   torch::Tensor levels;  ///< sns [B, 2] int64 (past, present)
+  torch::Tensor lags;    ///< lagged sns [B] int64, steps from the long frame to the present one
   Batch to(torch::Device device) const;
 };
 

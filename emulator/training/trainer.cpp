@@ -62,15 +62,8 @@ ModelConfig complete(const ModelSpec& spec, const DatasetInfo& data) {
           data.folder.string(), data.nx, data.ny);
   model.field_channels = static_cast<int>(data.fields.size());
   model.image = static_cast<int>(data.nx);
-  if (!model.field_std) {
-    for (const double value : data.field_std) {
-      if (value != data.field_std.front()) {
-        fail<ConfigError>("models.{}: data set {} has several fields of different size; give field_std",
-                          spec.name, data.folder.string());
-      }
-    }
-    model.field_std = data.field_std.front();
-  }
+  if (model.field_std.empty()) model.field_std = data.field_std;
+  model.field_std = field_std_per_channel(model);
   model.frame_interval = data.frame_interval;
   model.data_hash = data.hash;
   return model;
@@ -103,7 +96,7 @@ class Trainer {
         data_(describe_dataset(dataset)),
         checkpoints_(folder_ / "checkpoints", config_.keep_checkpoints) {
     spec_.model = complete(spec, data_);
-    const std::vector<double> stds(data_.fields.size(), *spec_.model.field_std);
+    const std::vector<double>& stds = spec_.model.field_std;
     const auto budget = static_cast<std::uint64_t>(config_.memory_budget_gib * (1ULL << 30));
     training_ = std::make_unique<DataSplit>(data_, "train", stds, budget);
     if (fs::is_directory(data_.folder / "data" / "valid")) {

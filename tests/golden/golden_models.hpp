@@ -8,7 +8,7 @@ inline ModelConfig golden_gaussian_config() {
   ModelConfig config;
   config.kind = "gaussian";
   config.network.hidden = 8;
-  config.field_std = 1.0;
+  config.field_std = {1.0};
   return config;
 }
 
@@ -16,6 +16,15 @@ inline ModelConfig golden_sns_config() {
   ModelConfig config = golden_gaussian_config();
   config.kind = "sns";
   config.diffusion.levels = 64;
+  return config;
+}
+
+/// Two fields and attention in the middle, softmax over the queries.
+inline ModelConfig golden_sns_qg_config() {
+  ModelConfig config = golden_sns_config();
+  config.field_channels = 2;
+  config.network.attention_middle = true;
+  config.network.attention_softmax = "queries";
   return config;
 }
 

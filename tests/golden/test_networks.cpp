@@ -33,10 +33,31 @@ TEST_CASE("the paper's networks have the paper's numbers of parameters") {
   CHECK(parameter_count(SnsNetImpl(sns_network(config))) == 79'249'442);
 }
 
+// Memory of a network that is only counted is never touched.
+TEST_CASE("networks of two-layer flow and lagged ones have the reference's numbers of parameters") {
+  ModelConfig config;
+  config.field_channels = 2;
+  CHECK(parameter_count(UNetImpl(gaussian_network(config))) == 45'821'954);
+  config.network.attention_middle = true;
+  CHECK(parameter_count(SnsNetImpl(sns_network(config))) == 74'782'052);
+  config.network.hidden = 128;
+  CHECK(parameter_count(SnsNetImpl(sns_network(config))) == 238'509'540);
+  config.network.attention_middle = false;
+  CHECK(parameter_count(SnsNetImpl(sns_network(config))) == 234'309'092);
+  config.network.lag.emplace();
+  CHECK(parameter_count(SnsNetImpl(sns_network(config))) == 245'209'316);
+  config.field_channels = 1;
+  config.network.hidden = 64;
+  CHECK(parameter_count(SnsNetImpl(sns_network(config))) == 79'440'290);
+}
+
 TEST_CASE("parameter names and their order are the reference's") {
   const auto sns_file = h5::File::open_read(test::golden_file("emulator_sns.h5"));
   CHECK(parameter_names(SnsNetImpl(sns_network(test::golden_sns_config()))) ==
         test::golden_parameter_order(sns_file));
+  const auto qg_file = h5::File::open_read(test::golden_file("emulator_sns_qg.h5"));
+  CHECK(parameter_names(SnsNetImpl(sns_network(test::golden_sns_qg_config()))) ==
+        test::golden_parameter_order(qg_file));
   const auto gaussian_file = h5::File::open_read(test::golden_file("emulator_gaussian.h5"));
   CHECK(parameter_names(UNetImpl(gaussian_network(test::golden_gaussian_config()))) ==
         test::golden_parameter_order(gaussian_file));

@@ -94,3 +94,35 @@ TEST_CASE("every path reproduces the reference with recorded noise") {
     CHECK(evaluations == expected);
   }
 }
+
+// The recorded batch had other members, whose levels set where its sweeps began: a stand-in takes their place.
+TEST_CASE("two fields, path A: a sample of a batch with recorded noise") {
+  torch::set_num_threads(1);
+  const auto file = h5::File::open_read(test::golden_file("emulator_sns_qg.h5"));
+  Sns sns(test::golden_sns_qg_config(), 0, torch::kCPU);
+  test::load_golden_weights(sns.network(), file);
+  const torch::Tensor x = golden(file, "refine/x");
+  const torch::Tensor recorded = golden(file, "refine/levels_short_t", true),
+                      highest = golden(file, "refine/batch_maximum", true);
+  const std::vector<Levels> levels = sns.levels(x);
+  CHECK(levels[0].past == recorded[0][0].item<int>());
+  CHECK(levels[0].present == recorded[0][1].item<int>());
+
+  class WithStandIn : public RecordedNoise {
+   public:
+    using RecordedNoise::RecordedNoise;
+    void forward(std::int64_t sample, Frame frame, std::span<float> out) override {
+      if (sample == 0) RecordedNoise::forward(sample, frame, out);
+    }
+    void reverse(std::int64_t sample, Frame frame, int level, std::span<float> out) override {
+      if (sample == 0) RecordedNoise::reverse(sample, frame, level, out);
+    }
+  };
+  WithStandIn noise(file);
+  RefineOptions options;
+  options.rule = SweepRule::reference;
+  const Refined refined = sns.refine(
+      x.repeat({2, 1, 1, 1}), {levels[0], {highest[0].item<int>(), highest[1].item<int>()}}, options, noise);
+  CHECK(test::relative_error(refined.x.narrow(0, 0, 1).narrow(1, 2, 4), golden(file, "refine/path_A/frames")) <
+        tolerance::kRefinement);
+}

@@ -16,7 +16,7 @@ struct SyntheticDataset {
   int points = 8;
   int frames = 12;
   std::vector<std::string> fields = {"vorticity"};
-  double field_std = 2.0;  ///< written to stats.yaml
+  double field_std = 2.0;  ///< written to stats.yaml, doubled from field to field
   int train_files = 2, samples_per_file = 3;
 };
 
@@ -57,8 +57,10 @@ inline void write_synthetic_dataset(const std::filesystem::path& folder, const S
   write_file("valid", 0);
   write_file("test", 0);
   std::string std_text, delta_text;
+  double scale = d.field_std;
   for (const auto& field : d.fields) {
-    std_text += "  " + field + ": " + std::to_string(d.field_std) + "\n";
+    std_text += "  " + field + ": " + std::to_string(scale) + "\n";
+    scale *= 2;
     delta_text += "  " + field + ": 0.2\n";
   }
   write_text(folder / "stats.yaml", "std:\n" + std_text + "rms_delta:\n" + delta_text);

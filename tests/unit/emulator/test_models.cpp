@@ -25,7 +25,7 @@ ModelConfig small(const std::string& kind) {
   config.network.blocks = 1;
   config.diffusion.levels = 20;
   config.image = 16;
-  config.field_std = 2.5;
+  config.field_std = {2.5};
   config.frame_interval = 0.04;
   config.data_hash = "abc\"d";
   return config;
@@ -136,6 +136,109 @@ TEST_CASE("model configuration: YAML there and back") {
   }
 }
 
+TEST_CASE("model configuration: one field_std for all fields, or one for each") {
+  const auto load = [](const std::string& field_std, const std::string& channels) {
+    const test::ScratchFolder folder;
+    write_text(folder / "config.yaml",
+               "kind: gaussian\nimage: 16\nfield_std: " + field_std + "\nfield_channels: " + channels + "\n");
+    return load_model_config(folder / "config.yaml");
+  };
+  CHECK(field_std_per_channel(load("4.44", "1")) == std::vector<double>{4.44});
+  CHECK(field_std_per_channel(load("4.44", "2")) == std::vector<double>{4.44, 4.44});
+  const auto each = load("[7.6e-6, 3.0e-7]", "2");
+  CHECK(field_std_per_channel(each) == std::vector<double>{7.6e-6, 3.0e-7});
+  CHECK(contains(to_yaml(each), "field_std: [7.6"));
+  CHECK(contains(to_yaml(load("4.5", "1")), "field_std: 4.5\n"));
+  CHECK(contains(test::message_of<ConfigError>([&] { load("[1, 2, 3]", "2"); }), "3 values for 2 fields"));
+  CHECK(contains(test::message_of<ConfigError>([&] { load("[1, 0]", "2"); }), "positive"));
+
+  ModelConfig two = small("gaussian");
+  two.field_channels = 2;
+  two.field_std = {0.25, 3.0};
+  const GaussianEmulator emulator(two, 1, torch::kCPU);
+  const torch::Tensor expected = torch::tensor({0.25F, 3.0F, 0.25F, 3.0F}).view({1, 4, 1, 1});
+  CHECK(torch::equal(emulator.scale(2), expected));
+}
+
+TEST_CASE("softmax over keys is the default, and says nothing without attention") {
+  ModelConfig config = small("sns");
+  CHECK(sns_network(config).unet.softmax_over_keys);
+  ModelConfig reference = config;
+  reference.network.attention_softmax = "queries";
+  CHECK(to_yaml(config) == to_yaml(reference));
+  config.network.attention_middle = reference.network.attention_middle = true;
+  CHECK(to_yaml(config) != to_yaml(reference));
+}
+
+TEST_CASE("the lag of the long frame") {
+  torch::set_num_threads(1);
+  ModelConfig config = small("sns");
+  config.network.lag = LagConfig{.window = 10, .embedding = 8};
+  Sns lagged(config, 3, torch::kCPU), plain(small("sns"), 3, torch::kCPU);
+  const torch::Tensor x = ramp({2, 3, 16, 16});
+  const torch::NoGradGuard no_grad;
+
+  SUBCASE("sines, then cosines, of geometric frequencies from 1 to 1/10000") {
+    const auto e = sinusoidal_embedding(torch::tensor({std::int64_t{0}, std::int64_t{3}}), 8);
+    CHECK(torch::equal(e[0], torch::tensor({0.F, 0.F, 0.F, 0.F, 1.F, 1.F, 1.F, 1.F})));
+    CHECK(e[1][0].item<double>() == doctest::Approx(std::sin(3.0)));
+    CHECK(e[1][1].item<double>() == doctest::Approx(std::sin(3 / std::pow(10000.0, 1.0 / 3))));
+    CHECK(e[1][7].item<double>() == doctest::Approx(std::cos(3e-4)));
+  }
+  SUBCASE("it reaches every part of the network") {
+    const auto parameters = lagged.network().named_parameters();
+    for (const char* name : {"third_mlp2.weight", "down.0.res.third_dense1.weight",
+                             "middle.res2.third_dense2.bias", "up.0.res.third_dense1.bias"})
+      CHECK(parameters.contains(name));
+    const auto one = torch::tensor({std::int64_t{1}, std::int64_t{1}}),
+               mixed = torch::tensor({std::int64_t{1}, std::int64_t{9}});
+    const auto a = lagged.net().encode(x, one).bottleneck, b = lagged.net().encode(x, mixed).bottleneck;
+    CHECK(torch::allclose(a[0], b[0], 1e-5, 1e-6));
+    CHECK_FALSE(torch::allclose(a[1], b[1], 1e-3, 1e-4));
+    const auto all = lagged.noise_estimate(x, {}, one), other = lagged.noise_estimate(x, {}, mixed);
+    CHECK_FALSE(torch::allclose(all[1], other[1], 1e-3, 1e-4));
+  }
+  SUBCASE("models without refuse one, models with need one in range") {
+    CHECK(lagged.longest_lag() == 9);
+    CHECK(plain.longest_lag() == 0);
+    CHECK(lagged.levels(x, 9).size() == 2);
+    CHECK(contains(test::message_of([&] { plain.levels(x, 1); }), "no lag embedding"));
+    CHECK(contains(test::message_of([&] { lagged.levels(x); }), "outside 1..9"));
+    CHECK(contains(test::message_of([&] { lagged.levels(x, 10); }), "outside 1..9"));
+    CHECK(contains(test::message_of([&] { lagged.net().forward(x); }), "a lag embedding"));
+  }
+  SUBCASE("its configuration is kept") {
+    const test::ScratchFolder folder;
+    save_model_config(config, folder.path());
+    const auto read = load_model_config(folder / "config.yaml");
+    REQUIRE(read.network.lag.has_value());
+    CHECK(read.network.lag->window == 10);
+    CHECK(read.network.lag->embedding == 8);
+    CHECK_FALSE(contains(to_yaml(small("sns")), "lag"));
+  }
+}
+
+TEST_CASE("the hinge penalty counts predicted states beyond its limit, at every step") {
+  torch::set_num_threads(1);
+  GaussianEmulator emulator(small("gaussian"), 3, torch::kCPU);
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor window = ramp({2, 3, 1, 16, 16});
+  torch::Tensor state = window.select(1, 0);
+  double expected = 0;
+  for (int a = 0; a < 2; ++a) {
+    state = emulator.step(state);
+    const torch::Tensor rms = state.square().mean({1, 2, 3}).sqrt();
+    expected += torch::relu(rms - 0.5).square().mean().item<double>();
+  }
+  const auto plain = emulator.loss(window, 2), with = emulator.loss(window, 2, {}, {.weight = 2, .limit = 0.5});
+  CHECK(plain.penalty.item<double>() == 0);
+  CHECK(expected > 0);
+  CHECK(with.penalty.item<double>() == doctest::Approx(expected).epsilon(1e-5));
+  CHECK(with.total.item<double>() == doctest::Approx(plain.total.item<double>() + 2 * expected).epsilon(1e-5));
+  CHECK(emulator.loss(window, 2, {}, {.weight = 2, .limit = 100}).total.item<double>() ==
+        plain.total.item<double>());
+}
+
 TEST_CASE("model configuration: mistakes are named") {
   const auto problem = [](const std::string& yaml) {
     return test::message_of<ConfigError>([&] {
@@ -152,6 +255,9 @@ TEST_CASE("model configuration: mistakes are named") {
   CHECK(contains(problem("{kind: sns, network: {multipliers: []}}"), "multipliers"));
   CHECK(contains(problem("{kind: sns, diffusion: {schedule: cosin}}"), "cosine"));
   CHECK(contains(problem("{kind: sns, network: {attention: {levels: [3]}}}"), "0 (finest) to 2"));
+  CHECK(contains(problem("{kind: sns, network: {lag: {embedding: 7}}}"), "even"));
+  CHECK(contains(problem("{kind: sns, network: {lag: {window: 1}}}"), "window"));
+  CHECK(contains(problem("{kind: gaussian, network: {lag: {window: 5}}}"), "lag"));
   CHECK(contains(problem("{kind: gaussian, diffusion: {levels: 10}}"), "diffusion"));
   ModelConfig odd = small("gaussian");
   odd.image = 18;
@@ -164,7 +270,7 @@ TEST_CASE("weights folder: there and back, and strict about everything") {
   save_folder(sns, folder.path());
 
   auto loaded = load_model_as<Sns>(folder.path(), Weights::raw, torch::kCPU);
-  CHECK(loaded->field_std() == 2.5);
+  CHECK(loaded->field_std() == std::vector<double>{2.5});
   const auto loaded_parameters = loaded->network().named_parameters();
   for (const auto& item : sns.network().named_parameters())
     CHECK(torch::equal(item.value(), loaded_parameters[item.key()]));

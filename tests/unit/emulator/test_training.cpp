@@ -203,6 +203,67 @@ TEST_CASE("batches are pure functions of the pass, and the pairs are the data's"
   }
 }
 
+TEST_CASE("a lagged sample holds a frame, and the pair its lag later, of one trajectory") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch.path(), {.fields = {"q_upper", "q_lower"}});
+  const auto info = describe_dataset(scratch.path());
+  const DataSplit training(info, "train", info.field_std);
+  auto spec = small_spec("sns");
+  spec.model.image = 8;
+  spec.model.field_channels = 2;
+  spec.model.network.lag = LagConfig{.window = 6, .embedding = 4};
+  spec.training.batch = 16;
+  Sns model(spec.model, 1, torch::kCPU);
+  SnsTask task(model, spec.training, training, nullptr, 7), again(model, spec.training, training, nullptr, 7);
+  CHECK(task.windows() == 6 * 7);
+  const auto batch = task.make_batch(2, 2, 0);
+  CHECK(torch::equal(batch.frames, again.make_batch(2, 2, 0).frames));
+  std::map<std::int64_t, int> seen;
+  for (std::int64_t b = 0; b < 16; ++b) {
+    const auto lag = batch.lags[b].item<std::int64_t>();
+    ++seen[lag];
+    bool found = false;
+    for (int trajectory = 0; trajectory < 6; ++trajectory)
+      for (int first = 0; first + 6 <= 12; ++first) {
+        bool same = true;
+        const int times[] = {first, first + static_cast<int>(lag) - 1, first + static_cast<int>(lag)};
+        for (int frame = 0; frame < 3; ++frame)
+          for (int field = 0; field < 2; ++field)
+            same = same && batch.frames[b][2 * frame + field][3][5].item<float>() ==
+                               doctest::Approx(wave(field, trajectory, times[frame], 3, 5, 8) /
+                                               (field == 0 ? 2.0F : 4.0F));
+        found = found || same;
+      }
+    CHECK(found);
+  }
+  CHECK(seen.begin()->first >= 1);
+  CHECK(seen.rbegin()->first <= 5);
+  CHECK(seen.size() > 2);
+  spec.model.network.lag->window = 13;
+  Sns longer(spec.model, 1, torch::kCPU);
+  CHECK(contains(message_of([&] { SnsTask(longer, spec.training, training, nullptr, 7); }),
+                 "network.lag.window"));
+}
+
+TEST_CASE("two fields of different size train, each by its own standard deviation") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset", {.fields = {"q_upper", "q_lower"}});
+  for (const std::string kind : {"gaussian", "sns"}) {
+    CAPTURE(kind);
+    auto spec = small_spec(kind);
+    spec.training.steps = 20;
+    if (kind == "sns") spec.model.network.lag = LagConfig{.window = 4, .embedding = 4};
+    spec.training.rollout = {.max_length = 2, .steps_per_length = 10, .noise = 0.01, .rms_penalty = 1};
+    train_model(spec, scratch / "dataset", scratch / kind, cpu_run());
+    const auto model = load_model(scratch / kind, Weights::raw, torch::kCPU);
+    CHECK(model->field_std() == std::vector<double>{2.0, 4.0});
+    CHECK(model->config().field_channels == 2);
+    const auto first = loss_curve(scratch / kind).substr(0, 200);
+    CHECK(contains(first, kind == "gaussian" ? "rms_penalty" : "ce_past"));
+    CHECK(contains(read_text(scratch / kind / "model_card.md"), "divided by 2, 4"));
+  }
+}
+
 TEST_CASE("level bands reach exactly to the highest level") {
   const auto names = [](int highest) {
     std::string text;
@@ -236,7 +297,7 @@ TEST_CASE("training lowers the loss and leaves a loadable weights folder") {
     }
     const auto model = load_model(folder, Weights::raw, torch::kCPU),
                averaged = load_model(folder, Weights::ema, torch::kCPU);
-    CHECK(model->field_std() == 2.0);
+    CHECK(model->field_std() == std::vector<double>{2.0});
     CHECK(model->config().image == 8);
     CHECK(model->config().frame_interval == doctest::Approx(0.25));
     CHECK(model->config().data_hash.size() == 64);
@@ -341,6 +402,15 @@ TEST_CASE("the training block is read strictly") {
   CHECK_FALSE(spec[0].training.clip_norm.has_value());
   CHECK(contains(message_of<ConfigError>([&] { models("{levels: {sampling: low, max_level: 100}}"); }),
                  "max_level"));
+  const auto gaussian = [](const std::string& rollout) {
+    return read_models(Config::parse("models: {m: {kind: gaussian, training: {rollout: " + rollout + "}}}"))[0]
+        .training.rollout;
+  };
+  CHECK(gaussian("{rms_penalty: 1, rms_limit: 1.5}").rms_penalty == 1);
+  CHECK(gaussian("{rms_penalty: 1, rms_limit: 1.5}").rms_limit == 1.5);
+  CHECK(gaussian("{}").rms_penalty == 0);
+  CHECK(contains(message_of<ConfigError>([&] { gaussian("{rms_penalty: -1}"); }), "rms_penalty"));
+  CHECK(contains(message_of<ConfigError>([&] { gaussian("{rms_limit: 0}"); }), "rms_limit"));
   CHECK(contains(message_of<ConfigError>([&] { models("{schedule: {name: cosin}}"); }), "cosine"));
   CHECK(contains(message_of<ConfigError>([&] { models("{clip_norm: -1}"); }), "clip_norm"));
   CHECK(contains(message_of<ConfigError>([&] { find_model(spec, "n"); }), "have: m"));
