@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <limits>
 #include <set>
 
@@ -31,52 +32,58 @@ using Pairing = std::vector<int>;
 /// Reads one member's frames in chunks and hands each to `visit(frame index, frame)`.
 template <class Visit>
 void for_each_frame(const FrameSource& source, int member, const Visit& visit) {
-  std::vector<float> chunk(static_cast<std::size_t>(kChunk) * source.pixels());
+  const std::size_t size = source.frame_size();
+  std::vector<float> chunk(static_cast<std::size_t>(kChunk) * size);
   for (std::int64_t first = 0; first < source.frames(); first += kChunk) {
     const std::int64_t count = std::min(kChunk, source.frames() - first);
     source.read(member, first, count, chunk);
     for (std::int64_t i = 0; i < count; ++i)
-      visit(first + i, std::span<const float>(chunk).subspan(static_cast<std::size_t>(i) * source.pixels(),
-                                                             source.pixels()));
+      visit(first + i, std::span<const float>(chunk).subspan(static_cast<std::size_t>(i) * size, size));
   }
 }
 
-/// Mean, standard deviation and the ranges of energy and enstrophy of all truth frames.
-metrics::Yardstick survey(const FrameSource& truth, double length, metrics::SpectrumKind kind,
-                          Progress& progress, std::int64_t& done) {
+/// Mean, standard deviation and the ranges of energy and enstrophy of all truth frames, by field.
+std::vector<metrics::Yardstick> survey(const FrameSource& truth, FrameDiagnostics& diagnostics,
+                                       Progress& progress, std::int64_t& done) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  FrameDiagnostics diagnostics(truth.points(), length, kind, 1.0);
-  std::vector<double> spectrum(diagnostics.wavenumbers().size());
-  metrics::Yardstick yardstick{0, 0, {kInfinity, -kInfinity}, {kInfinity, -kInfinity}};
-  double sum = 0, sum_of_squares = 0;
+  const std::size_t fields = truth.fields().size(), pixels = truth.pixels();
+  std::vector<double> spectra(fields * diagnostics.wavenumbers().size());
+  std::vector<metrics::Yardstick> yardsticks(fields, {0, 0, {kInfinity, -kInfinity}, {kInfinity, -kInfinity}});
+  std::vector<double> sum(fields, 0.0), sum_of_squares(fields, 0.0);
   for (int m = 0; m < truth.members(); ++m)
     for_each_frame(truth, m, [&](std::int64_t t, std::span<const float> frame) {
-      double frame_sum = 0, frame_squares = 0;
-      for (const float value : frame) {
-        frame_sum += static_cast<double>(value);
-        frame_squares += static_cast<double>(value) * static_cast<double>(value);
+      for (std::size_t f = 0; f < fields; ++f) {
+        double squares = 0;
+        for (const float value : frame.subspan(f * pixels, pixels)) {
+          sum[f] += static_cast<double>(value);
+          squares += static_cast<double>(value) * static_cast<double>(value);
+        }
+        require(std::isfinite(squares),
+                "truth trajectory {} is not finite at frame {}: make the truth set again", truth.id(m), t);
+        sum_of_squares[f] += squares;
       }
-      require(std::isfinite(frame_squares),
-              "truth trajectory {} is not finite at frame {}: make the truth set again", truth.id(m), t);
-      sum += frame_sum;
-      sum_of_squares += frame_squares;
-      const auto values = diagnostics.measure(frame, spectrum);
-      yardstick.energy.include(values.energy);
-      yardstick.enstrophy.include(values.enstrophy);
+      const auto values = diagnostics.measure(frame, spectra);
+      for (std::size_t f = 0; f < fields; ++f) {
+        yardsticks[f].energy.include(values[f].energy);
+        yardsticks[f].enstrophy.include(values[f].enstrophy);
+      }
       progress.update(++done);
     });
-  const double count = static_cast<double>(truth.members()) * static_cast<double>(truth.frames()) *
-                       static_cast<double>(truth.pixels());
-  yardstick.mean = sum / count;
-  yardstick.standard_deviation = std::sqrt(sum_of_squares / count - yardstick.mean * yardstick.mean);
-  require(yardstick.standard_deviation > 0,
-          "the truth set's vorticity is constant: nothing can be compared with it");
-  return yardstick;
+  const double count =
+      static_cast<double>(truth.members()) * static_cast<double>(truth.frames()) * static_cast<double>(pixels);
+  for (std::size_t f = 0; f < fields; ++f) {
+    yardsticks[f].mean = sum[f] / count;
+    yardsticks[f].standard_deviation =
+        std::sqrt(sum_of_squares[f] / count - yardsticks[f].mean * yardsticks[f].mean);
+    require(yardsticks[f].standard_deviation > 0,
+            "the truth set's {} is constant: nothing can be compared with it", truth.fields()[f]);
+  }
+  return yardsticks;
 }
 
 struct Recording {
   const FrameSource& truth;
-  RecordSettings settings;
+  std::vector<RecordSettings> settings;  ///< per field; frames are filled in
   FrameDiagnostics diagnostics;
   ThreadPool& pool;
   Progress& progress;
@@ -84,14 +91,14 @@ struct Recording {
 };
 
 /// Measures `members` of `source`, one group of threads at a time, so that memory does not grow with members.
-std::vector<MemberRecord> record(const FrameSource& source, const std::vector<int>& members,
-                                 const Pairing& pairing, Recording& recording) {
-  RecordSettings settings = recording.settings;
-  settings.frames = source.frames();
-  const std::size_t pixels = source.pixels(), slab = static_cast<std::size_t>(kChunk) * pixels;
+std::vector<JudgedField> record(const FrameSource& source, const std::vector<int>& members,
+                                const Pairing& pairing, Recording& recording) {
+  std::vector<RecordSettings> settings = recording.settings;
+  for (RecordSettings& field : settings) field.frames = source.frames();
+  const std::size_t size = source.frame_size(), slab = static_cast<std::size_t>(kChunk) * size;
   const auto group = static_cast<std::size_t>(recording.pool.threads());
   std::vector<float> frames(group * slab), paired(group * slab);
-  std::vector<MemberRecord> records;
+  std::vector<JudgedField> fields(settings.size());
   for (std::size_t begin = 0; begin < members.size(); begin += group) {
     const std::size_t count = std::min(group, members.size() - begin);
     std::vector<MemberRecorder> recorders;
@@ -108,34 +115,40 @@ std::vector<MemberRecord> record(const FrameSource& source, const std::vector<in
       recording.pool.for_each(static_cast<std::int64_t>(count), [&](std::int64_t item, int) {
         const auto i = static_cast<std::size_t>(item);
         for (std::int64_t t = 0; t < length; ++t) {
-          const std::size_t offset = i * slab + static_cast<std::size_t>(t) * pixels;
+          const std::size_t offset = i * slab + static_cast<std::size_t>(t) * size;
           const bool compare = pairing[begin + i] >= 0 && t < with_truth;
           recorders[i].add(
-              std::span<const float>(frames).subspan(offset, pixels),
-              compare ? std::span<const float>(paired).subspan(offset, pixels) : std::span<const float>());
+              std::span<const float>(frames).subspan(offset, size),
+              compare ? std::span<const float>(paired).subspan(offset, size) : std::span<const float>());
         }
       });
       recording.done += length * static_cast<std::int64_t>(count);
       recording.progress.update(recording.done);
     }
-    for (auto& recorder : recorders) records.push_back(recorder.finish());
+    for (auto& recorder : recorders) {
+      auto records = recorder.finish();
+      for (std::size_t f = 0; f < fields.size(); ++f) fields[f].members.push_back(std::move(records[f]));
+    }
   }
-  return records;
+  return fields;
 }
 
-Snapshots take_snapshots(const FrameSource& source, int member, std::int64_t last_frame, int columns) {
-  Snapshots snapshots;
+void take_snapshots(const FrameSource& source, int member, std::int64_t last_frame, int columns,
+                    Judged& judged) {
   const std::size_t pixels = source.pixels();
-  snapshots.values.assign(static_cast<std::size_t>(columns) * pixels, std::numeric_limits<float>::quiet_NaN());
+  std::vector<float> whole(source.frame_size());
   for (int c = 0; c < columns; ++c) {
     const auto frame = static_cast<std::int64_t>(
         std::llround(static_cast<double>(c) * static_cast<double>(last_frame) / std::max(columns - 1, 1)));
-    snapshots.frames.push_back(frame);
-    if (frame < source.frames())
-      source.read(member, frame, 1,
-                  std::span(snapshots.values).subspan(static_cast<std::size_t>(c) * pixels, pixels));
+    std::fill(whole.begin(), whole.end(), std::numeric_limits<float>::quiet_NaN());
+    if (frame < source.frames()) source.read(member, frame, 1, whole);
+    for (std::size_t f = 0; f < judged.fields.size(); ++f) {
+      Snapshots& snapshots = judged.fields[f].snapshots;
+      snapshots.frames.push_back(frame);
+      const auto begin = whole.begin() + static_cast<std::ptrdiff_t>(f * pixels);
+      snapshots.values.insert(snapshots.values.end(), begin, begin + static_cast<std::ptrdiff_t>(pixels));
+    }
   }
-  return snapshots;
 }
 
 std::vector<int> positions(const FrameSource& truth, const FrameSource& rollout, const std::string& method) {
@@ -173,7 +186,7 @@ Sources open_sources(const EvaluateInputs& inputs) {
       .truth = FrameSource::dataset(inputs.truth), .rollouts = {}, .pairings = {}, .paired = {}, .floor = {}};
   std::set<int> paired;
   for (const auto& method : inputs.methods) {
-    auto rollout = FrameSource::rollout(method.file);
+    auto rollout = FrameSource::rollout(method.file, sources.truth.fields());
     require(rollout.points() == sources.truth.points() &&
                 std::abs(rollout.interval() - sources.truth.interval()) < 1e-6 * sources.truth.interval(),
             "{}: {}x{} frames every {} differ from truth's {}x{} every {}", method.file.string(),
@@ -198,11 +211,19 @@ std::vector<std::int64_t> ids_of(const FrameSource& source, const std::vector<in
 
 void judge(Judged& judged, const Evaluation& evaluation, const metrics::ScoreSettings& settings) {
   const EvaluateConfig& config = evaluation.inputs.config;
-  const metrics::Bootstrap bootstrap(evaluation.inputs.seed, static_cast<int>(judged.members.size()),
+  const metrics::Bootstrap bootstrap(evaluation.inputs.seed, static_cast<int>(judged.members()),
                                      config.bootstrap, config.confidence);
-  judged.scores = metrics::score(judged.members, *evaluation.reference, settings, bootstrap);
-  for (std::size_t w = 0; w < judged.members[0].windows.size(); ++w)
-    judged.errors.push_back(metrics::window_error(judged.members, w, *evaluation.reference, bootstrap));
+  std::vector<std::span<const MemberRecord>> records;
+  for (const JudgedField& field : judged.fields) records.emplace_back(field.members);
+  judged.scores = metrics::stability(records, bootstrap);
+  for (std::size_t f = 0; f < judged.fields.size(); ++f) {
+    const metrics::TruthReference& reference = *evaluation.fields[f].reference;
+    auto scores = metrics::score(records[f], reference, settings, bootstrap,
+                                 judged.fields.size() > 1 ? evaluation.flow.fields[f] : "");
+    std::move(scores.begin(), scores.end(), std::back_inserter(judged.scores));
+    for (std::size_t w = 0; w < records[f][0].windows.size(); ++w)
+      judged.fields[f].errors.push_back(metrics::window_error(records[f], w, reference, bootstrap));
+  }
 }
 
 void compare_methods(Evaluation& evaluation) {
@@ -213,7 +234,7 @@ void compare_methods(Evaluation& evaluation) {
         log::warn("{} and {} hold different members: no paired difference", first.name, second.name);
         continue;
       }
-      const metrics::Bootstrap bootstrap(evaluation.inputs.seed, static_cast<int>(first.members.size()),
+      const metrics::Bootstrap bootstrap(evaluation.inputs.seed, static_cast<int>(first.members()),
                                          evaluation.inputs.config.bootstrap,
                                          evaluation.inputs.config.confidence);
       evaluation.paired.push_back(
@@ -226,43 +247,44 @@ Evaluation measure(const EvaluateInputs& inputs) {
   const EvaluateConfig& config = inputs.config;
   Evaluation evaluation;
   evaluation.inputs = inputs;
-  evaluation.points = sources.truth.points();
-  evaluation.length = metrics::domain_length(inputs.truth);
-  const auto kind = metrics::spectrum_kind(config.spectrum);
+  evaluation.flow = metrics::read_flow(inputs.truth);
+  const auto kind = metrics::spectrum_kind(config.spectrum, evaluation.flow);
+  const std::size_t fields = evaluation.flow.fields.size();
 
   std::int64_t total = 2 * sources.truth.frames() * sources.truth.members();
   for (const auto& rollout : sources.rollouts) total += rollout.frames() * rollout.members();
   Progress progress("evaluate", total, "frames");
   std::int64_t done = 0;
-  evaluation.yardstick = survey(sources.truth, evaluation.length, kind, progress, done);
+  FrameDiagnostics unscaled(evaluation.flow, kind, std::vector<double>(fields, 1.0));
+  const auto yardsticks = survey(sources.truth, unscaled, progress, done);
   ThreadPool pool(inputs.threads > 0 ? inputs.threads : default_threads());
   const std::int64_t shortest = std::min(sources.truth.frames(), sources.last_frame + 1);
-  Recording recording{
-      sources.truth,
-      {.frames = 0,
-       .window = config.window,
-       .interval = sources.truth.interval(),
-       .lags = static_cast<int>(std::min<std::int64_t>(config.lags, shortest / 2)),
-       .energy_factor = config.energy_factor,
-       .correlation_thresholds = config.correlation_thresholds,
-       .yardstick = evaluation.yardstick},
-      FrameDiagnostics(evaluation.points, evaluation.length, kind, evaluation.yardstick.standard_deviation),
-      pool,
-      progress,
-      done};
+  std::vector<RecordSettings> settings;
+  std::vector<double> scales;
+  for (const metrics::Yardstick& yardstick : yardsticks) {
+    settings.push_back({.frames = sources.truth.frames(),
+                        .window = config.window,
+                        .interval = sources.truth.interval(),
+                        .lags = static_cast<int>(std::min<std::int64_t>(config.lags, shortest / 2)),
+                        .energy_factor = config.energy_factor,
+                        .correlation_thresholds = config.correlation_thresholds,
+                        .yardstick = yardstick});
+    scales.push_back(yardstick.standard_deviation);
+  }
+  Recording recording{sources.truth, settings, FrameDiagnostics(evaluation.flow, kind, scales),
+                      pool,          progress, done};
 
   evaluation.truth.name = "solver";
   evaluation.truth.ids = ids_of(sources.truth, sources.paired);
   evaluation.truth.frames = sources.truth.frames();
-  evaluation.truth.members =
+  evaluation.truth.fields =
       record(sources.truth, sources.paired, Pairing(sources.paired.size(), -1), recording);
-  evaluation.reference = metrics::make_reference(evaluation.truth.members, recording.diagnostics.wavenumbers(),
-                                                 recording.diagnostics.resolved_wavenumber(),
-                                                 config.first_shell, config.last_shell, [&] {
-                                                   RecordSettings settings = recording.settings;
-                                                   settings.frames = sources.truth.frames();
-                                                   return settings;
-                                                 }());
+  for (std::size_t f = 0; f < fields; ++f)
+    evaluation.fields.push_back(
+        {yardsticks[f],
+         metrics::make_reference(evaluation.truth.fields[f].members, recording.diagnostics.wavenumbers(),
+                                 recording.diagnostics.resolved_wavenumber(), config.first_shell,
+                                 config.last_shell, settings[f])});
   const metrics::ScoreSettings score_settings{config.frozen_factor, config.correlation_thresholds};
 
   if (!sources.floor.empty()) {
@@ -274,11 +296,9 @@ Evaluation measure(const EvaluateInputs& inputs) {
     Judged floor{.name = "floor",
                  .ids = ids_of(sources.truth, sources.floor),
                  .frames = sources.truth.frames(),
-                 .members = record(sources.truth, sources.floor, pairing, recording),
+                 .fields = record(sources.truth, sources.floor, pairing, recording),
                  .scores = {},
-                 .errors = {},
-                 .log = {},
-                 .snapshots = {}};
+                 .log = {}};
     judge(floor, evaluation, score_settings);
     evaluation.floor = std::move(floor);
   } else {
@@ -292,16 +312,14 @@ Evaluation measure(const EvaluateInputs& inputs) {
     Judged method{.name = inputs.methods[i].name,
                   .ids = ids_of(rollout, members),
                   .frames = rollout.frames(),
-                  .members = record(rollout, members, sources.pairings[i], recording),
+                  .fields = record(rollout, members, sources.pairings[i], recording),
                   .scores = {},
-                  .errors = {},
-                  .log = metrics::read_rollout_log(inputs.methods[i].file, config.window),
-                  .snapshots = take_snapshots(rollout, shown, sources.last_frame, inputs.figure.columns)};
+                  .log = metrics::read_rollout_log(inputs.methods[i].file, config.window)};
+    take_snapshots(rollout, shown, sources.last_frame, inputs.figure.columns, method);
     judge(method, evaluation, score_settings);
     if (i == 0)
-      evaluation.truth.snapshots =
-          take_snapshots(sources.truth, sources.pairings[0][static_cast<std::size_t>(shown)],
-                         sources.last_frame, inputs.figure.columns);
+      take_snapshots(sources.truth, sources.pairings[0][static_cast<std::size_t>(shown)], sources.last_frame,
+                     inputs.figure.columns, evaluation.truth);
     evaluation.methods.push_back(std::move(method));
   }
   progress.finish();
@@ -315,7 +333,7 @@ void read(Section& evaluate, EvaluateConfig& config) {
   evaluate.maybe("bootstrap", config.bootstrap, positive);
   evaluate.maybe("confidence", config.confidence, between(0.5, 0.9999));
   evaluate.maybe("window", config.window, positive);
-  evaluate.maybe("spectrum", config.spectrum, one_of({"shells", "paper"}));
+  evaluate.maybe("spectrum", config.spectrum, one_of({"shells", "pv", "paper", "paper_qg_pv"}));
   evaluate.maybe("first_shell", config.first_shell, positive);
   evaluate.maybe("last_shell", config.last_shell, non_negative);
   evaluate.maybe("energy_factor", config.energy_factor, between(1.0, 1e6));

@@ -18,7 +18,8 @@ struct EvaluateConfig {
   double confidence = 0.95;   ///< of all intervals
   std::int64_t window = 250;  ///< frames per window of the spectrum error
   std::string spectrum =
-      "shells";         ///< shells (integer shells, energy density) | paper (bins of the paper's figures)
+      "shells";  ///< shells (kinetic energy by integer shells, of each layer) | pv (the same of potential
+                 ///< enstrophy) | paper (as in the paper's figures) | paper_qg_pv (paper, two-layer flow only)
   int first_shell = 1;  ///< spectrum error: first bin used
   int last_shell = 0;   ///< last bin used; 0 = last one that the grid resolves in every direction (N/2 - 1)
   double energy_factor = 2;    ///< kappa: unstable beyond [min/kappa, kappa max] of truth's energy or enstrophy

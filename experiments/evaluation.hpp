@@ -1,6 +1,7 @@
 #pragma once
 // The result of an evaluation and the files that it is written to.
 #include "experiments/evaluate.hpp"
+#include "experiments/metrics/flow.hpp"
 #include "experiments/metrics/rollout_log.hpp"
 #include "experiments/metrics/scores.hpp"
 
@@ -14,7 +15,14 @@ namespace sns {
 /// Frames of one member for the figure; frames beyond a trajectory's end are NaN.
 struct Snapshots {
   std::vector<std::int64_t> frames;
-  std::vector<float> values;  ///< [frame][x][y], physical units
+  std::vector<float> values;  ///< [frame][axis0][axis1], physical units
+};
+
+/// One field of a judged set.
+struct JudgedField {
+  std::vector<metrics::MemberRecord> members;
+  std::vector<metrics::WindowError> errors;  ///< per window; none for the truth
+  Snapshots snapshots;                       ///< truth and methods
 };
 
 /// One judged set of trajectories: a method, the truth or the floor.
@@ -22,11 +30,16 @@ struct Judged {
   std::string name;
   std::vector<std::int64_t> ids;
   std::int64_t frames = 0;
-  std::vector<metrics::MemberRecord> members;
-  std::vector<metrics::Score> scores;        ///< none for the truth
-  std::vector<metrics::WindowError> errors;  ///< per window; none for the truth
-  std::optional<metrics::RolloutLog> log;    ///< methods only
-  Snapshots snapshots;                       ///< truth and methods
+  std::vector<JudgedField> fields;
+  std::vector<metrics::Score> scores;      ///< none for the truth
+  std::optional<metrics::RolloutLog> log;  ///< methods only
+  std::size_t members() const { return fields.front().members.size(); }
+};
+
+/// What the truth says of one field.
+struct FieldTruth {
+  metrics::Yardstick yardstick{};
+  std::optional<metrics::TruthReference> reference;
 };
 
 struct PairedMethods {
@@ -36,10 +49,8 @@ struct PairedMethods {
 
 struct Evaluation {
   EvaluateInputs inputs;
-  int points = 0;
-  double length = 0;
-  metrics::Yardstick yardstick{};
-  std::optional<metrics::TruthReference> reference;
+  metrics::Flow flow;
+  std::vector<FieldTruth> fields;
   Judged truth;
   std::optional<Judged> floor;
   std::vector<Judged> methods;

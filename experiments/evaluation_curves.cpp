@@ -44,16 +44,16 @@ void write_windows(h5::Group& group, const std::string& name, const std::vector<
   });
 }
 
-void write_errors(h5::Group& group, const Judged& judged) {
+void write_errors(h5::Group& group, const std::vector<metrics::WindowError>& errors) {
   std::vector<double> ensemble, typical;
-  for (const auto& error : judged.errors) {
+  for (const auto& error : errors) {
     for (const double v : {error.ensemble.value, error.ensemble.low, error.ensemble.high})
       ensemble.push_back(v);
     for (const double v : {error.member_median.value, error.member_median.low, error.member_median.high})
       typical.push_back(v);
   }
-  group.write<double>("spectrum_error_ensemble", shape({judged.errors.size(), 3}), ensemble);
-  group.write<double>("spectrum_error_median", shape({judged.errors.size(), 3}), typical);
+  group.write<double>("spectrum_error_ensemble", shape({errors.size(), 3}), ensemble);
+  group.write<double>("spectrum_error_median", shape({errors.size(), 3}), typical);
 }
 
 void write_log(h5::Group& group, const metrics::RolloutLog& log) {
@@ -63,9 +63,12 @@ void write_log(h5::Group& group, const metrics::RolloutLog& log) {
   write_vector(group, "present_level_by_window", log.present_by_window);
 }
 
-void write_judged(h5::Group group, const Judged& judged, const Evaluation& evaluation) {
-  const auto& members = judged.members;
-  const double interval = evaluation.reference->interval;
+/// Field `f` of a judged set.
+void write_judged(h5::Group group, const Judged& judged, std::size_t f, const Evaluation& evaluation) {
+  const JudgedField& field = judged.fields[f];
+  const auto& members = field.members;
+  const metrics::TruthReference& reference = *evaluation.fields[f].reference;
+  const double interval = reference.interval;
   group.set_attribute("name", judged.name);
   group.set_attribute("members", static_cast<std::int64_t>(members.size()));
   group.set_attribute("frames", judged.frames);
@@ -78,7 +81,7 @@ void write_judged(h5::Group group, const Judged& judged, const Evaluation& evalu
     bounds.push_back(window.last);
   }
   group.write<std::int64_t>("window_frames", shape({windows.size(), 2}), bounds);
-  const std::size_t bins = evaluation.reference->wavenumbers.size();
+  const std::size_t bins = reference.wavenumbers.size();
   std::vector<double> spectra;
   for (const auto& member : members)
     for (const auto& window : member.windows)
@@ -117,34 +120,48 @@ void write_judged(h5::Group group, const Judged& judged, const Evaluation& evalu
   }
   group.write<std::int64_t>("first_unstable", shape({members.size()}), unstable);
   group.write<std::int64_t>("first_nonfinite", shape({members.size()}), nonfinite);
-  if (!judged.errors.empty()) write_errors(group, judged);
+  if (!field.errors.empty()) write_errors(group, field.errors);
   if (judged.log) write_log(group, *judged.log);
-  if (!judged.snapshots.frames.empty()) {
-    const auto points = static_cast<std::size_t>(evaluation.points);
-    const std::size_t columns = judged.snapshots.frames.size();
-    group.write<std::int64_t>("snapshot_frames", shape({columns}), judged.snapshots.frames);
-    group.write<float>("snapshots", shape({columns, points, points}), judged.snapshots.values);
+  if (!field.snapshots.frames.empty()) {
+    const auto points = static_cast<std::size_t>(evaluation.flow.points);
+    const std::size_t columns = field.snapshots.frames.size();
+    group.write<std::int64_t>("snapshot_frames", shape({columns}), field.snapshots.frames);
+    group.write<float>("snapshots", shape({columns, points, points}), field.snapshots.values);
   }
+}
+
+void write_field(h5::Group group, std::size_t f, const Evaluation& evaluation) {
+  const auto& reference = *evaluation.fields[f].reference;
+  const auto& yardstick = evaluation.fields[f].yardstick;
+  group.set_attribute("units", evaluation.flow.units[f]);
+  group.set_attribute("field_mean", yardstick.mean);
+  group.set_attribute("field_std", yardstick.standard_deviation);
+  std::vector<bool> compared(reference.wavenumbers.size(), false);
+  for (const std::size_t i : reference.mask.bins) compared[i] = true;
+  group.write_booleans("compared", compared);
+  write_vector(group, "truth_spectrum", reference.spectrum);
+  write_vector(group, "truth_pdf", reference.pixels.density(kPdfBins));
+  write_judged(group.make_group("truth"), evaluation.truth, f, evaluation);
+  if (evaluation.floor) write_judged(group.make_group("floor"), *evaluation.floor, f, evaluation);
+  h5::Group methods = group.make_group("method");
+  for (const auto& method : evaluation.methods)
+    write_judged(methods.make_group(method.name), method, f, evaluation);
 }
 
 void write_file(const Evaluation& evaluation, const std::filesystem::path& path) {
   auto file = h5::File::create(path);
-  const auto& reference = *evaluation.reference;
+  const auto& reference = *evaluation.fields.front().reference;
   file.set_attribute("interval", reference.interval);
-  file.set_attribute("length", evaluation.length);
-  file.set_attribute("field_mean", evaluation.yardstick.mean);
-  file.set_attribute("field_std", evaluation.yardstick.standard_deviation);
+  file.set_attribute("time_units", evaluation.flow.time_units);
+  file.set_attribute("length", evaluation.flow.length);
+  file.set_attribute("axes", evaluation.flow.axes);
+  file.set_attribute("fields", evaluation.flow.fields);
   file.set_attribute("spectrum", evaluation.inputs.config.spectrum);
   std::vector<std::string> methods;
   for (const auto& method : evaluation.methods) methods.push_back(method.name);
   file.set_attribute("methods", methods);
 
   write_vector(file, "wavenumber", reference.wavenumbers);
-  std::vector<bool> compared(reference.wavenumbers.size(), false);
-  for (const std::size_t i : reference.mask.bins) compared[i] = true;
-  file.write_booleans("compared", compared);
-  write_vector(file, "truth_spectrum", reference.spectrum);
-  write_vector(file, "truth_pdf", reference.pixels.density(kPdfBins));
   std::vector<double> centres, lags;
   const double width = 2 * metrics::Distribution::kReach / kPdfBins;
   for (int i = 0; i < kPdfBins; ++i) centres.push_back(-metrics::Distribution::kReach + (i + 0.5) * width);
@@ -152,11 +169,9 @@ void write_file(const Evaluation& evaluation, const std::filesystem::path& path)
     lags.push_back(static_cast<double>(i) * reference.interval);
   write_vector(file, "pdf_value", centres);
   write_vector(file, "lag", lags);
-
-  write_judged(file.make_group("truth"), evaluation.truth, evaluation);
-  if (evaluation.floor) write_judged(file.make_group("floor"), *evaluation.floor, evaluation);
-  for (const auto& method : evaluation.methods)
-    write_judged(file.make_group("method/" + method.name), method, evaluation);
+  h5::Group fields = file.make_group("field");
+  for (std::size_t f = 0; f < evaluation.fields.size(); ++f)
+    write_field(fields.make_group(evaluation.flow.fields[f]), f, evaluation);
   file.close();
 }
 

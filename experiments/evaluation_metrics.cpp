@@ -48,6 +48,7 @@ Json definitions_json(const std::vector<Score>& scores) {
     list.push_back({{"id", score.info.id()},
                     {"key", score.info.key},
                     {"period", score.info.period},
+                    {"field", score.info.field},
                     {"label", score.info.label},
                     {"unit", score.info.unit},
                     {"better", name(score.info.better)},
@@ -55,21 +56,25 @@ Json definitions_json(const std::vector<Score>& scores) {
   return list;
 }
 
-Json judged_json(const Judged& judged) {
+Json judged_json(const Judged& judged, const std::vector<std::string>& fields) {
   Json entry{{"name", judged.name},
-             {"members", judged.members.size()},
+             {"members", judged.members()},
              {"ids", judged.ids},
              {"steps", judged.frames - 1},
              {"results", scores_json(judged.scores)}};
-  Json errors = Json::array();
-  for (const auto& error : judged.errors)
-    errors.push_back({{"ensemble", estimate_json(error.ensemble)},
-                      {"member_median", estimate_json(error.member_median)},
-                      {"lost", error.lost}});
-  entry["spectrum_error_by_window"] = std::move(errors);
+  for (std::size_t f = 0; f < fields.size(); ++f) {
+    Json errors = Json::array();
+    for (const auto& error : judged.fields[f].errors)
+      errors.push_back({{"ensemble", estimate_json(error.ensemble)},
+                        {"member_median", estimate_json(error.member_median)},
+                        {"lost", error.lost}});
+    entry["spectrum_error_by_window"][fields[f]] = std::move(errors);
+  }
   Json unstable = Json::array();
-  for (const auto& member : judged.members)
-    unstable.push_back(member.first_unstable < 0 ? Json(nullptr) : Json(member.first_unstable));
+  const auto first = std::find_if(judged.scores.begin(), judged.scores.end(),
+                                  [](const Score& s) { return s.info.key == "first_unstable"; });
+  for (const double step : first->members)
+    unstable.push_back(std::isinf(step) ? Json(nullptr) : Json(static_cast<std::int64_t>(step)));
   entry["first_unstable_step"] = std::move(unstable);
   return entry;
 }
@@ -106,15 +111,11 @@ Json config_json(const EvaluateConfig& config) {
           {"correlation_thresholds", config.correlation_thresholds}};
 }
 
-Json truth_json(const Evaluation& evaluation) {
-  const auto& reference = *evaluation.reference;
-  const auto& yardstick = evaluation.yardstick;
-  return {{"members", evaluation.truth.members.size()},
-          {"floor_members", evaluation.floor ? evaluation.floor->members.size() : 0},
-          {"frames", evaluation.truth.frames},
-          {"interval", reference.interval},
-          {"points", evaluation.points},
-          {"length", evaluation.length},
+Json field_json(const Evaluation& evaluation, std::size_t f) {
+  const auto& reference = *evaluation.fields[f].reference;
+  const auto& yardstick = evaluation.fields[f].yardstick;
+  return {{"name", evaluation.flow.fields[f]},
+          {"units", evaluation.flow.units[f]},
           {"field_mean", yardstick.mean},
           {"field_std", yardstick.standard_deviation},
           {"energy", reference.energy},
@@ -125,6 +126,19 @@ Json truth_json(const Evaluation& evaluation) {
           {"compared_wavenumbers",
            {reference.wavenumbers[reference.mask.bins.front()],
             reference.wavenumbers[reference.mask.bins.back()]}}};
+}
+
+Json truth_json(const Evaluation& evaluation) {
+  Json fields = Json::array();
+  for (std::size_t f = 0; f < evaluation.fields.size(); ++f) fields.push_back(field_json(evaluation, f));
+  return {{"members", evaluation.truth.members()},
+          {"floor_members", evaluation.floor ? evaluation.floor->members() : 0},
+          {"frames", evaluation.truth.frames},
+          {"interval", evaluation.fields.front().reference->interval},
+          {"time_units", evaluation.flow.time_units},
+          {"points", evaluation.flow.points},
+          {"length", evaluation.flow.length},
+          {"fields", std::move(fields)}};
 }
 
 Json cost_json(const SolverCost& cost) {
@@ -143,15 +157,15 @@ std::string csv_number(double value) {
 
 void append_csv(std::string& text, const Judged& judged) {
   for (const Score& score : judged.scores)
-    text += fmt::format("{},{},{},{},{},{},{},{},{},{}\n", judged.name, score.info.key, score.info.period,
-                        score.info.unit, name(score.info.statistic), csv_number(score.estimate.value),
-                        csv_number(score.estimate.low), csv_number(score.estimate.high), judged.members.size(),
-                        score.lost);
+    text += fmt::format("{},{},{},{},{},{},{},{},{},{},{}\n", judged.name, score.info.key, score.info.field,
+                        score.info.period, score.info.unit, name(score.info.statistic),
+                        csv_number(score.estimate.value), csv_number(score.estimate.low),
+                        csv_number(score.estimate.high), judged.members(), score.lost);
 }
 
 void append_csv_cost(std::string& text, const std::string& method, const std::string& key,
                      const std::string& unit, double value) {
-  text += fmt::format("{},{},all,{},measured,{},,,,\n", method, key, unit, csv_number(value));
+  text += fmt::format("{},{},,all,{},measured,{},,,,\n", method, key, unit, csv_number(value));
 }
 
 /// "0.052 [0.041, 0.066]"
@@ -205,7 +219,7 @@ std::string join(const std::vector<std::vector<std::string>>& rows) {
 
 void write_metrics_json(const Evaluation& evaluation, const std::filesystem::path& file) {
   const BuildInfo& build = build_info();
-  Json root{{"schema", 1},
+  Json root{{"schema", 2},
             {"created_utc", utc_now()},
             {"sns_version", build.version},
             {"git_commit", build.git_commit},
@@ -223,12 +237,12 @@ void write_metrics_json(const Evaluation& evaluation, const std::filesystem::pat
   root["metrics"] = definitions_json(evaluation.methods[0].scores);
   Json methods = Json::array();
   for (const auto& method : evaluation.methods) {
-    Json entry = judged_json(method);
+    Json entry = judged_json(method, evaluation.flow.fields);
     entry.update(log_json(*method.log));
     methods.push_back(std::move(entry));
   }
   root["methods"] = std::move(methods);
-  root["floor"] = evaluation.floor ? judged_json(*evaluation.floor) : Json(nullptr);
+  root["floor"] = evaluation.floor ? judged_json(*evaluation.floor, evaluation.flow.fields) : Json(nullptr);
   Json paired = Json::array();
   for (const auto& pair : evaluation.paired) paired.push_back(paired_json(pair));
   root["paired"] = std::move(paired);
@@ -238,7 +252,7 @@ void write_metrics_json(const Evaluation& evaluation, const std::filesystem::pat
 }
 
 void write_metrics_csv(const Evaluation& evaluation, const std::filesystem::path& file) {
-  std::string text = "method,metric,period,unit,statistic,value,low,high,members,lost\n";
+  std::string text = "method,metric,field,period,unit,statistic,value,low,high,members,lost\n";
   for (const auto& method : evaluation.methods) {
     append_csv(text, method);
     append_csv_cost(text, method.name, "member_frames_per_second", "1/s", method.log->member_frames_per_second);
@@ -262,17 +276,17 @@ std::string metrics_table(const Evaluation& evaluation) {
   rows.push_back({"metric", "period"});
   for (const Judged* column : columns)
     rows.back().push_back(column == &*columns.back() && evaluation.floor ? "truth vs truth" : column->name);
-  for (const char* id : kTableRows) {
-    std::vector<std::string> row;
-    for (const Judged* column : columns) {
-      const auto found = std::find_if(column->scores.begin(), column->scores.end(),
-                                      [&](const Score& s) { return s.info.id() == id; });
-      if (found == column->scores.end()) continue;
-      if (row.empty()) row = {found->info.label, found->info.period};
-      row.push_back(show(found->estimate, found->info.better));
+  for (const char* id : kTableRows)
+    for (const Score& first : columns.front()->scores) {  // one per field, where there are several
+      if (first.info.key + "/" + first.info.period != id) continue;
+      std::vector<std::string> row{first.info.label, first.info.period};
+      for (const Judged* column : columns) {
+        const auto found = std::find_if(column->scores.begin(), column->scores.end(),
+                                        [&](const Score& s) { return s.info.id() == first.info.id(); });
+        row.push_back(found == column->scores.end() ? "-" : show(found->estimate, found->info.better));
+      }
+      rows.push_back(std::move(row));
     }
-    if (!row.empty()) rows.push_back(std::move(row));
-  }
   std::vector<std::string> evaluations{"Network evaluations per step", "all"},
       speed{"Member-steps per second", "all"};
   for (const auto& method : evaluation.methods) {

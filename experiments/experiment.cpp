@@ -158,8 +158,8 @@ void Experiment::add_judgement(StageGraph& graph) const {
              .record = at.figures() / "stage.json",
              .outputs = {},
              .leftovers = {at.figures()},
-             .inputs = {{"figure", fmt::format("color_limit: {:.17g}\ndpi: {}\npdf: {}", figure_.color_limit,
-                                               figure_.dpi, figure_.pdf)}},
+             .inputs = {{"figure", fmt::format("color_limit: {:.17g}\nband: {}\ndpi: {}\npdf: {}",
+                                               figure_.color_limit, figure_.band, figure_.dpi, figure_.pdf)}},
              .built_from = {"evaluate"},
              .after = {},
              .run = [this]() -> std::optional<StageFacts> {
@@ -228,6 +228,7 @@ std::optional<StageFacts> Experiment::write_report(const StageGraph& graph) cons
   ReportInputs inputs;
   inputs.run = folder().root;
   inputs.title = run_.name;
+  inputs.band = figure_.band;
   for (const ModelSpec& model : models_) {
     ReportModel entry;
     entry.name = model.name;

@@ -92,6 +92,7 @@ void read(Section& figure, FigureConfig& config) {
   figure.maybe("columns", config.columns, between(2, 24));
   figure.maybe("member", config.member, non_negative);
   figure.maybe("color_limit", config.color_limit, positive);
+  figure.maybe("band", config.band, one_of({"spread", "min_max"}));
   figure.maybe("dpi", config.dpi, between(30, 1200));
   figure.maybe("pdf", config.pdf);
 }
@@ -104,13 +105,15 @@ bool draw_figures(const fs::path& evaluation, const fs::path& figures, const Fig
                                            std::to_string(config.dpi),
                                            "--color-limit",
                                            fmt::format("{}", config.color_limit),
+                                           "--band",
+                                           config.band,
                                            config.pdf ? "--pdf" : "--no-pdf"};
   return run_script("figure1.py", arguments, "figure 1") &&
          run_script("dynamics.py", arguments, "the dynamics figures");
 }
 
 bool write_report(const ReportInputs& inputs) {
-  nlohmann::ordered_json facts{{"title", inputs.title}};
+  nlohmann::ordered_json facts{{"title", inputs.title}, {"band", inputs.band}};
   facts["models"] = nlohmann::ordered_json::array();
   for (const auto& model : inputs.models)
     facts["models"].push_back({{"name", model.name},

@@ -12,9 +12,10 @@ namespace sns {
 
 /// The `figure` block.
 struct FigureConfig {
-  int columns = 6;         ///< snapshots in time, frame 0 and the last one included
-  int member = 0;          ///< which initial condition the snapshots show
-  double color_limit = 4;  ///< colour range +- this many standard deviations of truth
+  int columns = 6;              ///< snapshots in time, frame 0 and the last one included
+  int member = 0;               ///< which initial condition the snapshots show
+  double color_limit = 4;       ///< colour range +- this many standard deviations of truth
+  std::string band = "spread";  ///< of spectra over members: spread (exp(mean log +- std log)) | min_max
   int dpi = 160;
   bool pdf = true;  ///< vector copies beside the PNG files
 };
@@ -40,6 +41,7 @@ struct ReportInputs {
   std::vector<ReportModel> models;
   /// Wall-clock seconds per stage, in order of execution; nullopt: finished earlier and not run again.
   std::vector<std::pair<std::string, std::optional<double>>> stages;
+  std::string band = "spread";     ///< figure.band, for the caption
   std::vector<std::string> notes;  ///< added to the section on limits, plain text
 };
 

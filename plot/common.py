@@ -61,16 +61,38 @@ class Curves:
         return {"early": 0, "mid": count // 2, "late": count - 1}[name]
 
 
-class Evaluation:
-    """metrics.json and curves.h5 of an evaluation folder."""
+SYMBOLS = {"vorticity": (r"\omega", "vorticity"), "q_upper": ("q_1", "PV, upper layer"),
+           "q_lower": ("q_2", "PV, lower layer")}
 
-    def __init__(self, folder):
+
+def evaluations(folder):
+    """One Evaluation per field."""
+    with h5py.File(Path(folder) / "curves.h5") as file:
+        names = [str(name) for name in file.attrs["fields"]]
+    return [Evaluation(folder, name) for name in names]
+
+
+class Evaluation:
+    """metrics.json and one field of curves.h5 of an evaluation folder."""
+
+    def __init__(self, folder, field):
         folder = Path(folder)
         self.metrics = json.loads((folder / "metrics.json").read_text())
-        self.file = h5py.File(folder / "curves.h5")
-        self.interval = float(self.file.attrs["interval"])
+        self.root = h5py.File(folder / "curves.h5")
+        self.file = self.root["field"][field]
+        self.field = field
+        self.symbol, self.title = SYMBOLS.get(field, (field.replace("_", " "), field))
+        self.several = len(self.root.attrs["fields"]) > 1
+        self.info = next(f for f in self.metrics["truth"]["fields"] if f["name"] == field)
+        self.interval = float(self.root.attrs["interval"])
+        self.length = float(self.root.attrs["length"])
+        # Seconds of a rollout read better as days; other systems have no unit of time.
+        in_days = self.root.attrs["time_units"] == "s"
+        self.time_scale, self.time_unit = (1 / 86400, "days") if in_days else (1, "time units")
+        self.y_first = self.root.attrs["axes"][0] == "y"
         self.std = float(self.file.attrs["field_std"])
-        self.wavenumber = self.file["wavenumber"][...]
+        # In waves per domain: the radian wavenumber where the side is 2 pi.
+        self.wavenumber = self.root["wavenumber"][...] * self.length / (2 * np.pi)
         self.compared = self.file["compared"][...].astype(bool)
         self.truth = Curves(self.file["truth"], "solver", SOLVER, int(self.file["truth"].attrs["frames"]) - 1)
         self.floor = None
@@ -85,7 +107,8 @@ class Evaluation:
             self.methods.append(Curves(self.file["method"][entry["name"]], entry["name"], color, entry["steps"]))
 
     def result(self, name, metric):
-        """The entry of one metric of one method, or of 'floor'."""
+        """The entry of one metric of this field, of one method or of 'floor'."""
+        metric = f"{metric}/{self.field}" if self.several else metric
         if name == "floor":
             return self.metrics["floor"]["results"][metric] if self.metrics["floor"] else None
         for entry in self.metrics["methods"]:
@@ -110,6 +133,18 @@ def log_band(values, axis=0):
     return np.exp(mean), np.exp(mean - spread), np.exp(mean + spread)
 
 
+def full_band(values, axis=0):
+    """Centre and band from the smallest to the largest of the finite, positive values."""
+    usable = np.where((values > 0) & np.isfinite(values), values, np.nan)
+    none = ~np.isfinite(usable).any(axis=axis)
+    low = np.where(none, np.nan, np.where(np.isfinite(usable), usable, np.inf).min(axis=axis))
+    high = np.where(none, np.nan, np.where(np.isfinite(usable), usable, -np.inf).max(axis=axis))
+    return nan_mean(usable, axis), low, high
+
+
+BANDS = {"spread": log_band, "min_max": full_band}
+
+
 def nan_mean(values, axis=0):
     """Mean over finite values; NaN, without a warning, where there are none."""
     finite = np.isfinite(values)
@@ -123,6 +158,7 @@ def arguments(description):
     parser.add_argument("figures", type=Path, help="folder for the figures")
     parser.add_argument("--dpi", type=int, default=160)
     parser.add_argument("--color-limit", type=float, default=4, help="colour range in standard deviations of truth")
+    parser.add_argument("--band", choices=sorted(BANDS), default="spread", help="bands of spectra over members")
     parser.add_argument("--pdf", action=argparse.BooleanOptionalAction, default=True, help="vector copy as well")
     options = parser.parse_args()
     if not (options.evaluation / "curves.h5").exists():

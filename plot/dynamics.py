@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Temporal statistics of each method beside the solver's, and how its members fare over time."""
 
-from common import Evaluation, SOLVER, arguments, nan_mean, np, plt, save
+from common import SOLVER, arguments, evaluations, nan_mean, np, plt, save
 
 
 def letter(axes, index):
@@ -24,11 +24,11 @@ def line(axes, x, values, curves, center=nan_mean, **style):
 
 
 def draw_autocorrelation(axes, evaluation):
-    lag = evaluation.file["lag"][...]
+    lag = evaluation.root["lag"][...] * evaluation.time_scale
     for curves in (evaluation.truth, *evaluation.methods):
         line(axes, lag, curves["autocorrelation"], curves, lw=2.2 if curves is evaluation.truth else 1.6)
     axes.axhline(0, color="#999999", lw=0.6, zorder=0)
-    axes.set(xlabel=r"lag $\tau$ (time units)", title=r"autocorrelation $C(\tau)$", xlim=(0, lag[-1]))
+    axes.set(xlabel=rf"lag $\tau$ ({evaluation.time_unit})", title=r"autocorrelation $C(\tau)$", xlim=(0, lag[-1]))
     axes.legend()
 
 
@@ -42,11 +42,11 @@ def draw_series(axes, evaluation, name, title, truth_scale):
     """A positive quantity over time, as a ratio to truth's mean."""
     for curves in (evaluation.truth, *evaluation.methods):
         values = curves[name] / truth_scale
-        line(axes, curves["series_time"], values, curves, typical, lw=1.3)
-    axes.set(yscale="log", xlabel="time", title=title)
+        line(axes, curves["series_time"] * evaluation.time_scale, values, curves, typical, lw=1.3)
+    axes.set(yscale="log", xlabel=f"time ({evaluation.time_unit})", title=title)
     low, high = np.nanmin(evaluation.truth[name]), np.nanmax(evaluation.truth[name])
     axes.set_ylim(low / truth_scale / 4, high / truth_scale * 6)
-    axes.set_xlim(0, max(c["series_time"][-1] for c in evaluation.methods))
+    axes.set_xlim(0, evaluation.time_scale * max(c["series_time"][-1] for c in evaluation.methods))
     bottom, top = axes.get_ylim()
     axes.set_yticks([v for v in (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if bottom <= v <= top])
     axes.yaxis.set_major_formatter("{x:g}")
@@ -55,14 +55,14 @@ def draw_series(axes, evaluation, name, title, truth_scale):
 
 def draw_limits(axes, evaluation, name):
     """The range beyond which a member counts as unstable."""
-    truth, factor = evaluation.metrics["truth"], evaluation.metrics["config"]["energy_factor"]
+    truth, factor = evaluation.info, evaluation.metrics["config"]["energy_factor"]
     low, high = truth[f"{name}_range"]
     for value in (low / factor, high * factor):
         axes.axhline(value / truth[name], color="#999999", lw=0.8, ls=":", zorder=0)
 
 
 def draw_pdf(axes, evaluation):
-    x = evaluation.file["pdf_value"][...]
+    x = evaluation.root["pdf_value"][...]
     reference = evaluation.file["truth_pdf"][...]
     axes.plot(x, reference, color=SOLVER, lw=2.2, label="solver")
     for curves in evaluation.methods:
@@ -70,21 +70,21 @@ def draw_pdf(axes, evaluation):
         axes.plot(x, pdf, color=curves.color, label=curves.label)
     occupied = x[reference > 0]
     reach = 1.25 * max(abs(occupied[0]), abs(occupied[-1]))
-    axes.set(yscale="log", xlabel="vorticity / std", title="vorticity PDF, late window", xlim=(-reach, reach))
+    axes.set(yscale="log", xlabel=f"{evaluation.title} / std", title="PDF of pixels, late window", xlim=(-reach, reach))
     axes.set_ylim(reference[reference > 0].min() / 3, reference.max() * 3)
 
 
 def draw_paired(axes, evaluation):
     for curves in evaluation.methods:
-        line(axes, curves["paired_time"], curves["paired_correlation"], curves, typical)
+        line(axes, curves["paired_time"] * evaluation.time_scale, curves["paired_correlation"], curves, typical)
     if evaluation.floor is not None:
         values = evaluation.floor["paired_correlation"]
-        axes.plot(evaluation.floor["paired_time"], nan_mean(values), color=SOLVER, lw=1, ls="--",
+        axes.plot(evaluation.floor["paired_time"] * evaluation.time_scale, nan_mean(values), color=SOLVER, lw=1, ls="--",
                   label="unrelated solver runs")
     for threshold in evaluation.metrics["config"]["correlation_thresholds"]:
         axes.axhline(threshold, color="#cccccc", lw=0.6, zorder=0)
-    end = max(c["paired_time"][-1] for c in evaluation.methods)
-    axes.set(xlabel="time", title="correlation with the solver, same initial state", ylim=(-0.35, 1.03), xlim=(0, end))
+    end = evaluation.time_scale * max(c["paired_time"][-1] for c in evaluation.methods)
+    axes.set(xlabel=f"time ({evaluation.time_unit})", title="correlation with the solver, same initial state", ylim=(-0.35, 1.03), xlim=(0, end))
     axes.legend()
 
 
@@ -111,15 +111,16 @@ def draw_error(axes, evaluation):
             axes.annotate("no member finite", (gone, 0.93), xycoords=("data", "axes fraction"), ha="center",
                           color=curves.color, fontsize=8)
     axes.set(yscale="log", xlabel="step", ylabel=r"mean over $k$ of $|\ln E/E_{\rm solver}|$",
-             title="spectrum error of each window", ylim=(None, 2.5 * top))
+             title="spectrum error of each window" + (f", {evaluation.title}" if evaluation.several else ""), ylim=(None, 2.5 * top))
     axes.legend(loc="upper left")
 
 
 def draw_survival(axes, evaluation):
     for i, curves in enumerate(evaluation.methods):
-        failures = curves["first_unstable"]
+        entry = next(m for m in evaluation.metrics["methods"] if m["name"] == curves.label)
+        failures = np.array([step for step in entry["first_unstable_step"] if step is not None], dtype=float)
         steps = np.arange(curves.steps + 1)
-        alive = curves.members - (np.sort(failures[failures >= 0])[:, None] <= steps[None]).sum(axis=0)
+        alive = curves.members - (np.sort(failures)[:, None] <= steps[None]).sum(axis=0)
         axes.step(steps, alive + 0.035 * i, where="post", color=curves.color, lw=2, label=curves.label)
     most = max(c.members for c in evaluation.methods)
     axes.set(xlabel="step", title="members within the solver's energy range", ylim=(-0.2, most * 1.08),
@@ -151,11 +152,8 @@ def draw_levels(axes, evaluation):
     axes.legend(loc="upper right")
 
 
-def main():
-    options = arguments(__doc__)
-    evaluation = Evaluation(options.evaluation)
-    truth = evaluation.metrics["truth"]
-
+def draw_dynamics(evaluation):
+    truth = evaluation.info
     figure, panels = plt.subplots(2, 3, figsize=(11, 6.2), layout="constrained")
     draw_autocorrelation(panels[0, 0], evaluation)
     draw_series(panels[0, 1], evaluation, "rate", "rate of change $R(t)$ / solver's mean", truth["rate"])
@@ -167,12 +165,22 @@ def main():
     draw_limits(panels[1, 2], evaluation, "enstrophy")
     for i, axes in enumerate(panels.flat):
         letter(axes, i)
-    save(figure, options, "dynamics")
+    if evaluation.several:
+        figure.suptitle(evaluation.title)
+    return figure
 
-    figure, panels = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
-    draw_error(panels[0], evaluation)
-    draw_survival(panels[1], evaluation)
-    draw_levels(panels[2], evaluation)
+
+def main():
+    options = arguments(__doc__)
+    fields = evaluations(options.evaluation)
+    for field in fields:
+        save(draw_dynamics(field), options, f"dynamics_{field.field}" if field.several else "dynamics")
+
+    figure, panels = plt.subplots(1, len(fields) + 2, figsize=(3.67 * (len(fields) + 2), 3.4), layout="constrained")
+    for axes, field in zip(panels, fields):
+        draw_error(axes, field)
+    draw_survival(panels[-2], fields[0])
+    draw_levels(panels[-1], fields[0])
     for i, axes in enumerate(panels.flat):
         letter(axes, i)
     save(figure, options, "stability")

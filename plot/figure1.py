@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Snapshots of the solver and of each method from one initial condition, energy spectra below."""
 
-from common import Evaluation, SOLVER, arguments, log_band, nan_mean, np, number, plt, save
+from common import BANDS, SOLVER, arguments, evaluations, nan_mean, np, number, plt, save
 
 TILE = 1.42  # inches
+QUANTITY = {"shells": "kinetic energy $E(k)$", "pv": "enstrophy spectrum", "paper": "kinetic energy $E(k)$",
+            "paper_qg_pv": r"$\sum K^2 |\hat q|^2 / 2$"}
 
 
-def draw_tile(axes, frame, limit, std):
+def draw_tile(axes, frame, limit, evaluation):
+    std = evaluation.std
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -16,12 +19,12 @@ def draw_tile(axes, frame, limit, std):
         axes.set_box_aspect(1)
         axes.text(0.5, 0.5, "not finite", transform=axes.transAxes, ha="center", va="center", color="#666666")
         return None
-    image = axes.imshow(frame.T / std, origin="lower", cmap="RdBu_r", vmin=-limit, vmax=limit,
+    image = axes.imshow((frame if evaluation.y_first else frame.T) / std, origin="lower", cmap="RdBu_r", vmin=-limit, vmax=limit,
                         interpolation="nearest")
     largest = np.abs(frame).max() / std
     if largest > 2.5 * limit:
-        axes.text(0.5, 0.04, rf"max $|\omega|$ = {largest:.0f} std" if largest < 1e4 else
-                  rf"max $|\omega|$ = {largest:.0e} std", transform=axes.transAxes, ha="center", va="bottom",
+        axes.text(0.5, 0.04, rf"max $|{evaluation.symbol}|$ = {largest:.0f} std" if largest < 1e4 else
+                  rf"max $|{evaluation.symbol}|$ = {largest:.0e} std", transform=axes.transAxes, ha="center", va="bottom",
                   fontsize=7, bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5})
     return image
 
@@ -36,11 +39,11 @@ def is_above(curves, period, shown, limit):
     return bool(np.isfinite(spectrum).all() and spectrum.min() > limit)
 
 
-def draw_spectra(axes, evaluation, period, first):
+def draw_spectra(axes, evaluation, period, first, last, band):
     k = evaluation.wavenumber
     truth = evaluation.truth
     window = truth.period(period)
-    _, low, high = log_band(truth["window_spectra"][:, window])
+    _, low, high = band(truth["window_spectra"][:, window])
     reference = evaluation.file["truth_spectrum"][...]
     shown = k <= k[evaluation.compared].max()
     axes.fill_between(k[shown], low[shown], high[shown], color=SOLVER, alpha=0.15, lw=0)
@@ -48,7 +51,7 @@ def draw_spectra(axes, evaluation, period, first):
     for i, curves in enumerate(evaluation.methods):
         w = curves.period(period)
         alive = finite_members(curves, w)
-        _, low, high = log_band(curves["window_spectra"][:, w])
+        _, low, high = band(curves["window_spectra"][:, w])
         spectrum = nan_mean(curves["window_spectra"][:, w])
         error = number(evaluation.result(curves.label, f"spectrum_error_ensemble/{period}")["value"])
         label = f"{curves.label}: {error:.2g}" if np.isfinite(error) else f"{curves.label}: none left"
@@ -60,7 +63,7 @@ def draw_spectra(axes, evaluation, period, first):
                       zorder=4 + i)
         else:
             axes.plot([], [], color=curves.color, label=label)
-    axes.set(xscale="log", yscale="log", xlabel="wavenumber $k$")
+    axes.set(xscale="log", yscale="log", xlabel="wavenumber $k$" if last else "")
     usable = reference[shown & evaluation.compared]
     low, high = np.log10(usable.min()), np.log10(usable.max()) + 1.5
     room = min(0.6, 0.09 * (len(evaluation.methods) + 2))  # share of the panel that the legend needs
@@ -73,21 +76,26 @@ def draw_spectra(axes, evaluation, period, first):
     axes.minorticks_off()
     axes.tick_params(axis="y", which="minor", left=False)
     start, end = evaluation.methods[0]["window_frames"][evaluation.methods[0].period(period)]
-    axes.set_title(f"{period}: steps {start} to {end}")
+    title = f"{period}: steps {start} to {end}"
+    axes.set_title(f"{evaluation.title}; {title}" if evaluation.several else title)
     axes.legend(loc="lower left", handlelength=1.6, title="method: spectrum error", alignment="left")
     if first:
-        axes.set_ylabel("kinetic energy $E(k)$")
+        axes.set_ylabel(QUANTITY[evaluation.metrics["config"]["spectrum"]])
     else:
         axes.tick_params(labelleft=False)
 
 
 def main():
     options = arguments(__doc__)
-    evaluation = Evaluation(options.evaluation)
-    rows = [evaluation.truth, *evaluation.methods]
-    frames = evaluation.truth["snapshot_frames"]
+    fields = evaluations(options.evaluation)
+    main_field = fields[0]
+    # Row by row: each method's fields below one another.
+    rows = [(field, pick(field)) for pick in [lambda f: f.truth] + [lambda f, i=i: f.methods[i]
+            for i in range(len(main_field.methods))] for field in fields]
+    frames = main_field.truth["snapshot_frames"]
     columns = len(frames)
-    width, spectra = columns * TILE + 1.62, 2.9
+    width, panel = columns * TILE + 1.62, 2.9
+    spectra = panel * len(fields)
     height = len(rows) * TILE + spectra + 0.45
     figure = plt.figure(figsize=(width, height))
     left, right, top = 0.95 / width, 1 - 0.74 / width, 1 - 0.3 / height
@@ -95,23 +103,25 @@ def main():
     tiles = figure.add_gridspec(len(rows), columns, left=left, right=right, top=top, bottom=split, wspace=0.04,
                                 hspace=0.04)
     image = None
-    for r, curves in enumerate(rows):
+    for r, (field, curves) in enumerate(rows):
         for c in range(columns):
             axes = figure.add_subplot(tiles[r, c])
-            image = draw_tile(axes, curves["snapshots"][c], options.color_limit, evaluation.std) or image
+            image = draw_tile(axes, curves["snapshots"][c], options.color_limit, field) or image
             if r == 0:
                 axes.set_title(f"step {frames[c]}" if c else "initial state", pad=4)
             if c == 0:
-                axes.set_ylabel(curves.label, rotation=90, fontsize=10, color=curves.color, fontweight="bold",
-                                labelpad=6)
+                label = f"{curves.label}\n{field.title.split(', ')[-1]}" if field.several else curves.label
+                axes.set_ylabel(label, rotation=90, fontsize=10, color=curves.color, fontweight="bold", labelpad=6)
     bar_axes = figure.add_axes([right + 0.1 / width, split, 0.1 / width, top - split])
     bar = figure.colorbar(image, cax=bar_axes, extend="both", extendfrac=0.02)
-    bar.set_label("vorticity / std")
+    bar.set_label("PV / std of its layer" if main_field.several else f"{main_field.title} / std")
     bar.outline.set_visible(False)
-    panels = figure.add_gridspec(1, 3, left=left, right=right, bottom=0.5 / height, top=(spectra - 0.42) / height,
-                                 wspace=0.08)
-    for i, period in enumerate(("early", "mid", "late")):
-        draw_spectra(figure.add_subplot(panels[0, i]), evaluation, period, i == 0)
+    panels = figure.add_gridspec(len(fields), 3, left=left, right=right, bottom=0.5 / height,
+                                 top=(spectra - 0.42) / height, wspace=0.08, hspace=0.3)
+    for f, field in enumerate(fields):
+        for i, period in enumerate(("early", "mid", "late")):
+            draw_spectra(figure.add_subplot(panels[f, i]), field, period, i == 0, f + 1 == len(fields),
+                         BANDS[options.band])
     save(figure, options, "figure1")
 
 

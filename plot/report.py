@@ -9,7 +9,7 @@ import string
 import sys
 from pathlib import Path
 
-from report_text import cost_table, metric_tables, model_table, notes, paired_table, stage_table, summary
+from report_text import cost_table, duration, metric_tables, model_table, notes, paired_table, stage_table, summary
 from training_curves import training_figure
 
 
@@ -35,12 +35,18 @@ def provenance(metrics, facts):
     return f"<table>{cells}</table>"
 
 
-def captions(metrics):
+def captions(metrics, facts):
     truth, windows = metrics["truth"], metrics["windows"]
     factor = metrics["config"]["energy_factor"]
-    figure1 = (f"Vorticity of the solver and of each method from one initial condition, in units of the solver's "
-               f"standard deviation. Below: kinetic-energy spectra of three windows, lines for the mean over "
-               f"{truth['members']} initial conditions, bands for exp(mean log &plusmn; std log) over them (solver: "
+    several = len(truth["fields"]) > 1
+    what = ("Potential vorticity of both layers" if several else truth["fields"][0]["name"].capitalize())
+    spectra = {"shells": "kinetic-energy spectra", "pv": "enstrophy spectra", "paper": "spectra, as in the paper's figures,",
+               "paper_qg_pv": "spectra, as in the paper's figures,"}[metrics["config"]["spectrum"]]
+    band = ("from the smallest to the largest of them" if facts.get("band") == "min_max" else
+            "for exp(mean log &plusmn; std log) over them")
+    figure1 = (f"{what} of the solver and of each method from one initial condition, in units of the solver's "
+               f"standard deviation. Below: {spectra} of three windows, lines for the mean over "
+               f"{truth['members']} initial conditions, bands {band} (solver: "
                f"black, with the mean over the whole run). The numbers in the legends are the spectrum errors of the "
                f"table.")
     stability = ("a: spectrum error of the mean spectrum in each window, with intervals; the dashed line and gray "
@@ -72,15 +78,18 @@ def main():
     figures = options.run / "figures"
     configuration = options.run / "config.yaml"
     truth = metrics["truth"]
-    figure1, stability, dynamics, table = captions(metrics)
+    figure1, stability, dynamics, table = captions(metrics, facts)
     main_table, full_table = metric_tables(metrics)
     training = training_figure(facts["models"], options.run, figures / "training.png")
     steps = metrics["methods"][0]["steps"]
+    fields = [f["name"] for f in truth["fields"]]
+    names = [f"dynamics_{name}.png" for name in fields] if len(fields) > 1 else ["dynamics.png"]
+    every, unit = duration(metrics, 1)
     values = {
         "title": html.escape(facts["title"] or options.run.resolve().name),
         "subtitle": html.escape(
-            f"{truth['members']} initial conditions, {steps} steps of {truth['interval']:g} time units "
-            f"({steps * truth['interval']:g} in all), {truth['points']} x {truth['points']} points; "
+            f"{truth['members']} initial conditions, {steps} steps of {every:g} {unit} "
+            f"({steps * every:g} in all), {truth['points']} x {truth['points']} points; "
             f"{metrics['created_utc'][:10]}"),
         "summary": summary(metrics, facts),
         "figure1": image(figures / "figure1.png", figure1),
@@ -88,7 +97,7 @@ def main():
         "metrics": main_table,
         "all_metrics": full_table,
         "stability": image(figures / "stability.png", stability),
-        "dynamics": image(figures / "dynamics.png", dynamics),
+        "dynamics": "".join(image(figures / name, dynamics) for name in names),
         "paired": paired_table(metrics),
         "cost": cost_table(metrics),
         "notes": notes(metrics, facts),

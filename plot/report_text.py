@@ -69,44 +69,64 @@ def table(metrics, infos):
     return f"<table><tr><th>metric</th><th>window</th><th>ideal</th>{head}</tr>{''.join(rows)}</table>"
 
 
+def main_metrics(metrics):
+    """The main ones, each for all fields."""
+    return [info for name in MAIN for info in metrics["metrics"] if f"{info['key']}/{info['period']}" == name]
+
+
+def by_field(metrics, name):
+    """(id, field title) of a metric: one entry, or one per field where there are several."""
+    fields = [f["name"] for f in metrics["truth"]["fields"]]
+    return [(f"{name}/{f}", f" of {f}") for f in fields] if len(fields) > 1 else [(name, "")]
+
+
 def metric_tables(metrics):
     """The table of the main metrics and that of all."""
-    by_id = {info["id"]: info for info in metrics["metrics"]}
-    return table(metrics, [by_id[i] for i in MAIN if i in by_id]), table(metrics, metrics["metrics"])
+    return table(metrics, main_metrics(metrics)), table(metrics, metrics["metrics"])
 
 
 def is_refined(method):
     return method["cost"]["evaluations_per_step"]["denoiser"] > 0
 
 
+def duration(metrics, steps):
+    """Time of so many steps, and its unit."""
+    time = steps * metrics["truth"]["interval"]
+    return (time / 86400, "days") if metrics["truth"]["time_units"] == "s" else (time, "time units")
+
+
 def stability_sentence(metrics, method):
     steps = method["steps"]
     failures = [f for f in method["first_unstable_step"] if f is not None]
-    members, time = method["members"], steps * metrics["truth"]["interval"]
+    members, (time, unit) = method["members"], duration(metrics, steps)
     factor = metrics["config"]["energy_factor"]
     name = f"<strong>{html.escape(method['name'])}</strong>"
     if not failures:
         return (f"{name}: all {members} members stayed within {factor:g} times the solver's range of energy and "
-                f"enstrophy for {steps:,} steps ({time:g} time units).")
+                f"enstrophy for {steps:,} steps ({time:g} {unit}).")
     stable = members - len(failures)
     sentence = (f"{name}: {stable} of {members} members stayed within {factor:g} times the solver's range of energy "
-                f"and enstrophy for {steps:,} steps ({time:g} time units); the first left it at step "
+                f"and enstrophy for {steps:,} steps ({time:g} {unit}); the first left it at step "
                 f"{min(failures):,}")
     return sentence + (f", the last at step {max(failures):,}." if stable == 0 else ".")
 
 
-def spectrum_sentence(metrics, method):
-    entry = method["results"]["spectrum_error_ensemble/late"]
+def spectrum_sentences(metrics, method):
+    return " ".join(spectrum_sentence(metrics, method, *of) for of in by_field(metrics, "spectrum_error_ensemble/late"))
+
+
+def spectrum_sentence(metrics, method, metric, of):
+    entry = method["results"][metric]
     value = number(entry["value"])
     first, last = metrics["windows"]["late"]
     where = f"In the last window (steps {first:,} to {last:,})"
     if math.isinf(value):
         return f"{where} none of its members is finite."
     factor = f"a typical factor of {math.exp(value):.2f}" if value < 4 else "many orders of magnitude"
-    sentence = f"{where} its energy spectrum is off by {short(value)} {interval(entry)}, that is {factor}"
+    sentence = f"{where} its spectrum{of} is off by {short(value)} {interval(entry)}, that is {factor}"
     if entry["lost"]:
         sentence += f", counted over what is left of its members ({entry['lost']} of {method['members']} lost)"
-    floor = metrics["floor"]["results"]["spectrum_error_ensemble/late"] if metrics["floor"] else None
+    floor = metrics["floor"]["results"][metric] if metrics["floor"] else None
     if floor is None:
         return sentence + "."
     limit = number(floor["high"])
@@ -123,17 +143,18 @@ def comparison_sentences(metrics):
     for pair in metrics["paired"]:
         if (pair["a"] in refined) == (pair["b"] in refined):
             continue
-        share = pair["results"]["spectrum_error/late"]["better_share"]
-        value, low, high = (number(share[k]) for k in ("value", "low", "high"))
-        name, other = pair["a"], pair["b"]
-        if name not in refined:
-            name, other, value, low, high = other, name, 1 - value, 1 - high, 1 - low
-        members = metrics["truth"]["members"]
-        sentences.append(
-            f"At the end of the rollout the refined <strong>{html.escape(name)}</strong> is nearer to the solver's "
-            f"spectrum than <strong>{html.escape(other)}</strong> for {short(value * members)} of {members} initial "
-            f"conditions ({100 * metrics['config']['confidence']:g} % interval of the share: {100 * low:.0f} to "
-            f"{100 * high:.0f} %).")
+        for metric, of in by_field(metrics, "spectrum_error/late"):
+            share = pair["results"][metric]["better_share"]
+            value, low, high = (number(share[k]) for k in ("value", "low", "high"))
+            name, other = pair["a"], pair["b"]
+            if name not in refined:
+                name, other, value, low, high = other, name, 1 - value, 1 - high, 1 - low
+            members = metrics["truth"]["members"]
+            sentences.append(
+                f"At the end of the rollout the refined <strong>{html.escape(name)}</strong> is nearer to the solver's "
+                f"spectrum{of} than <strong>{html.escape(other)}</strong> for {short(value * members)} of {members} "
+                f"initial conditions ({100 * metrics['config']['confidence']:g} % interval of the share: "
+                f"{100 * low:.0f} to {100 * high:.0f} %).")
     return sentences
 
 
@@ -157,7 +178,7 @@ def cost_sentence(metrics):
 
 
 def summary(metrics, facts):
-    items = [f"<p>{stability_sentence(metrics, m)} {spectrum_sentence(metrics, m)}</p>" for m in metrics["methods"]]
+    items = [f"<p>{stability_sentence(metrics, m)} {spectrum_sentences(metrics, m)}</p>" for m in metrics["methods"]]
     items += [f"<p>{s}</p>" for s in comparison_sentences(metrics)]
     items.append(f"<p>{cost_sentence(metrics)}</p>")
     shipped = [m["name"] for m in facts["models"] if m["shipped"]]
@@ -171,7 +192,7 @@ def paired_table(metrics):
     if not metrics["paired"]:
         return '<p class="small">One method, or methods with different members: nothing to compare.</p>'
     by_id = {info["id"]: info for info in metrics["metrics"]}
-    shown = [i for i in MAIN if i in by_id]
+    shown = [info["id"] for info in main_metrics(metrics)]
     parts = ['<p class="small">Both methods start from the same initial conditions and share the bootstrap draws. '
              "<em>Nearer</em>: share of initial conditions in which the first method is nearer to the ideal; a lost "
              "member counts as infinitely far.</p>"]

@@ -2,64 +2,132 @@
 
 #include "core/error.hpp"
 #include "solvers/kolmogorov/diagnostics.hpp"
+#include "solvers/qg2layer/diagnostics.hpp"
 
 #include <algorithm>
+#include <complex>
+#include <optional>
 
 namespace sns::metrics {
+namespace {
 
-struct FrameDiagnostics::Workspace {
-  explicit Workspace(const spectral::Grid& grid) : fields(grid), vorticity(grid.points()) {}
-  kolmogorov::FieldDiagnostics fields;
-  std::vector<double> vorticity;
-};
-
-SpectrumKind spectrum_kind(const std::string& name) {
-  if (name == "shells") return SpectrumKind::shells;
-  if (name == "paper") return SpectrumKind::paper;
-  fail<ConfigError>("evaluate.spectrum is {}: it must be shells or paper", name);
+qg2layer::Params layer_params(const Flow& flow) {
+  qg2layer::Params params;
+  params.grid = {flow.points, flow.length};
+  params.deformation_radius = flow.layers->deformation_radius;
+  params.depth_ratio = flow.layers->depth_ratio;
+  return params;
 }
 
-FrameDiagnostics::FrameDiagnostics(int points, double length, SpectrumKind kind, double scale)
-    : grid_{points, length}, kind_(kind), scale_(scale), workspace_(std::make_unique<Workspace>(grid_)) {
-  const std::vector<double> nothing(grid_.modes(), 0.0);
-  wavenumbers_ = spectrum(nothing).k;
-  if (kind_ == SpectrumKind::shells) wavenumbers_.erase(wavenumbers_.begin());
+}  // namespace
+
+struct FrameDiagnostics::Workspace {
+  explicit Workspace(const Flow& flow, const spectral::Grid& grid)
+      : transform(grid.n), values(flow.fields.size() * grid.points()) {
+    if (flow.layers)
+      layers.emplace(layer_params(flow));
+    else
+      single.emplace(grid);
+  }
+  std::optional<kolmogorov::FieldDiagnostics> single;
+  std::optional<qg2layer::FieldDiagnostics> layers;
+  spectral::RealTransform transform;
+  std::vector<double> values;
+};
+
+SpectrumKind spectrum_kind(const std::string& name, const Flow& flow) {
+  if (name == "shells") return SpectrumKind::shells;
+  if (name == "pv") return SpectrumKind::pv;
+  if (name == "paper") return flow.layers ? SpectrumKind::paper_qg_pv : SpectrumKind::paper;
+  if (name == "paper_qg_pv" && flow.layers) return SpectrumKind::paper_qg_pv;
+  fail<ConfigError>(
+      "evaluate.spectrum is {}: it must be shells, pv, paper, or, for two-layer flow, paper_qg_pv", name);
+}
+
+FrameDiagnostics::FrameDiagnostics(const Flow& flow, SpectrumKind kind, std::vector<double> scales)
+    : flow_(flow),
+      grid_{flow.points, flow.length},
+      kind_(kind),
+      scales_(std::move(scales)),
+      workspace_(std::make_unique<Workspace>(flow_, grid_)) {
+  require(flow_.fields.size() == (flow_.layers ? 2U : 1U) && scales_.size() == flow_.fields.size(),
+          "{} fields with {} scales: diagnostics are of one vorticity, or of two layers", flow_.fields.size(),
+          scales_.size());
+  const std::vector<double> pixels(grid_.points(), 0.0), power(grid_.modes(), 0.0);
+  wavenumbers_ = spectrum(0, pixels, power, true);
 }
 
 FrameDiagnostics::FrameDiagnostics(const FrameDiagnostics& other)
-    : FrameDiagnostics(other.grid_.n, other.grid_.length, other.kind_, other.scale_) {}
+    : FrameDiagnostics(other.flow_, other.kind_, other.scales_) {}
 
 FrameDiagnostics::~FrameDiagnostics() = default;
-
-spectral::Spectrum FrameDiagnostics::spectrum(std::span<const double> density) const {
-  return kind_ == SpectrumKind::shells ? spectral::shell_spectrum(density, grid_.n, grid_.unit())
-                                       : spectral::ring_spectrum(density, grid_.n, grid_.unit());
-}
 
 double FrameDiagnostics::resolved_wavenumber() const {
   return (grid_.n / 2 - 1) * grid_.unit();
 }
 
-FrameDiagnostics::Values FrameDiagnostics::measure(std::span<const float> vorticity, std::span<double> out) {
-  std::vector<double>& field = workspace_->vorticity;
-  std::copy(vorticity.begin(), vorticity.end(), field.begin());
+std::vector<double> FrameDiagnostics::spectrum(std::size_t field, std::span<const double> pixels,
+                                               std::span<const double> power, bool wavenumbers) const {
   const auto points = static_cast<double>(grid_.points());
-  Values values{0, 0};
-  for (const double w : field) values.enstrophy += w * w / (2 * points);
-
-  std::vector<double> density = workspace_->fields.velocity_power(field);
-  std::size_t at = 0;
-  for (int i = 0; i < grid_.n; ++i)
-    for (int j = 0; j < grid_.columns(); ++j, ++at) {
-      const double weight = j == 0 || j == grid_.n / 2 ? 1 : 2;
-      values.energy += weight * density[at] / (2 * points * points);
+  const auto scaled = [&](std::span<const double> density, double factor) {
+    std::vector<double> out(density.begin(), density.end());
+    for (double& value : out) value *= factor;
+    return out;
+  };
+  spectral::Spectrum result;
+  switch (kind_) {
+    case SpectrumKind::shells:
+      result = spectral::shell_spectrum(scaled(power, 1 / (2 * points * points)), grid_.n, grid_.unit());
+      break;
+    case SpectrumKind::pv: {
+      const auto hat = workspace_->transform.forward(pixels);
+      std::vector<double> density(hat.size());
+      for (std::size_t i = 0; i < hat.size(); ++i) density[i] = std::norm(hat[i]) / (2 * points * points);
+      result = spectral::shell_spectrum(density, grid_.n, grid_.unit());
+      break;
     }
-  const double factor = kind_ == SpectrumKind::shells ? 1 / (2 * points * points) : 1 / (scale_ * scale_);
-  for (double& value : density) value *= factor;
-  const auto result = spectrum(density);
-  const auto skipped = static_cast<std::ptrdiff_t>(result.k.size() - wavenumbers_.size());
-  std::copy(result.value.begin() + skipped, result.value.end(), out.begin());
-  return values;
+    case SpectrumKind::paper:
+      result =
+          spectral::ring_spectrum(scaled(power, 1 / (scales_[field] * scales_[field])), grid_.n, grid_.unit());
+      break;
+    case SpectrumKind::paper_qg_pv:
+      result = qg2layer::paper_qg_pv(pixels, grid_.n, grid_.length, scales_[field]);
+      break;
+  }
+  // The mean, k = 0, is left out.
+  const std::ptrdiff_t skipped = kind_ == SpectrumKind::shells || kind_ == SpectrumKind::pv ? 1 : 0;
+  const auto& chosen = wavenumbers ? result.k : result.value;
+  return {chosen.begin() + skipped, chosen.end()};
+}
+
+std::vector<FrameDiagnostics::Values> FrameDiagnostics::measure(std::span<const float> frame,
+                                                                std::span<double> spectra) {
+  std::vector<double>& state = workspace_->values;
+  std::copy(frame.begin(), frame.end(), state.begin());
+  const auto points = static_cast<double>(grid_.points());
+  std::vector<Values> result;
+  for (std::size_t f = 0; f < fields(); ++f) {
+    const auto pixels = std::span<const double>(state).subspan(f * grid_.points(), grid_.points());
+    Values values{0, 0};
+    for (const double w : pixels) values.enstrophy += w * w / (2 * points);
+    std::vector<double> power;
+    if (flow_.layers) {
+      power = workspace_->layers->kinetic_density(state, static_cast<int>(f));
+      for (double& value : power) value *= points * points;
+    } else {
+      power = workspace_->single->velocity_power(pixels);
+    }
+    std::size_t at = 0;
+    for (int i = 0; i < grid_.n; ++i)
+      for (int j = 0; j < grid_.columns(); ++j, ++at) {
+        const double weight = j == 0 || j == grid_.n / 2 ? 1 : 2;
+        values.energy += weight * power[at] / (2 * points * points);
+      }
+    const auto bins = spectrum(f, pixels, power);
+    std::copy(bins.begin(), bins.end(), spectra.begin() + static_cast<std::ptrdiff_t>(f * bins.size()));
+    result.push_back(values);
+  }
+  return result;
 }
 
 }  // namespace sns::metrics

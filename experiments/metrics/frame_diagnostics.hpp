@@ -1,7 +1,7 @@
 #pragma once
-// Energy, enstrophy and energy spectrum of one vorticity frame.
+// Energy, enstrophy and spectrum of every field of a frame.
+#include "experiments/metrics/flow.hpp"
 #include "solvers/spectral/grid.hpp"
-#include "solvers/spectral/spectra.hpp"
 
 #include <memory>
 #include <span>
@@ -11,38 +11,46 @@
 namespace sns::metrics {
 
 enum class SpectrumKind {
-  shells,  ///< sum over round(|k|) = k of |u_hat|^2 / 2 per unit area: sums to the mean kinetic energy
-  paper,   ///< the binning of the paper's figures, on vorticity divided by `scale`
+  shells,       ///< kinetic energy: sum over round(|k|) = k of |u_hat|^2 / 2 per unit area; of each layer by
+                ///< inversion
+  pv,           ///< the same of |q_hat|^2 / 2: sums to the (potential) enstrophy
+  paper,        ///< vorticity: the rings of the paper's figures, on vorticity divided by `scale`
+  paper_qg_pv,  ///< layers: the paper's figures, PV divided by `scale` and taken for a streamfunction
 };
-SpectrumKind spectrum_kind(const std::string& name);
+/// By the name in evaluate.spectrum; "paper" means each system's own. ConfigError where a kind does not fit.
+SpectrumKind spectrum_kind(const std::string& name, const Flow& flow);
 
 /// Computes in float64. Copies share nothing: one per thread.
 class FrameDiagnostics {
  public:
-  /// points x points frames on a periodic square of side `length`; scale: truth's standard deviation.
-  FrameDiagnostics(int points, double length, SpectrumKind kind, double scale);
+  /// scales: truth's standard deviation of each field, for the paper's kinds.
+  FrameDiagnostics(const Flow& flow, SpectrumKind kind, std::vector<double> scales);
   FrameDiagnostics(const FrameDiagnostics& other);
   FrameDiagnostics& operator=(const FrameDiagnostics&) = delete;
   ~FrameDiagnostics();
 
   struct Values {
-    double energy;     ///< <|u|^2> / 2, length^2 / time^2
-    double enstrophy;  ///< <w^2> / 2, 1 / time^2
+    double energy;     ///< <|u|^2> / 2 of the field's own layer, length^2 / time^2
+    double enstrophy;  ///< <w^2> / 2 or <q^2> / 2, 1 / time^2
   };
-  /// vorticity: finite, [x][y]; spectrum: wavenumbers().size() values, overwritten.
-  Values measure(std::span<const float> vorticity, std::span<double> spectrum);
-  /// Centres of the spectrum's bins.
+  /// frame: finite, [field][axis0][axis1]; spectra: [field][wavenumbers()], overwritten.
+  std::vector<Values> measure(std::span<const float> frame, std::span<double> spectra);
+  std::size_t fields() const { return flow_.fields.size(); }
+  /// Centres of the spectrum's bins, the same for all fields.
   const std::vector<double>& wavenumbers() const { return wavenumbers_; }
   /// Largest |k| up to which every mode is on the grid in every direction.
   double resolved_wavenumber() const;
 
  private:
   struct Workspace;
-  spectral::Spectrum spectrum(std::span<const double> density) const;
+  /// Spectrum of field `field`, whose pixels and |u_hat|^2 (unnormalised) are given.
+  std::vector<double> spectrum(std::size_t field, std::span<const double> pixels, std::span<const double> power,
+                               bool wavenumbers = false) const;
 
+  Flow flow_;
   spectral::Grid grid_;
   SpectrumKind kind_;
-  double scale_;
+  std::vector<double> scales_;
   std::vector<double> wavenumbers_;
   std::unique_ptr<Workspace> workspace_;
 };

@@ -21,14 +21,29 @@ std::vector<std::filesystem::path> data_files(const std::filesystem::path& folde
   return files;
 }
 
+std::vector<std::string> field_names(const h5::File& file) {
+  require(file.exists("t0_fields"), "{} has no /t0_fields", file.path().string());
+  const auto group = file.group("t0_fields");
+  auto names = group.has_attribute("field_names") ? group.attribute<std::vector<std::string>>("field_names")
+                                                  : group.names();
+  require(!names.empty(), "{}:/t0_fields is empty", file.path().string());
+  return names;
+}
+
 }  // namespace
 
-void FrameSource::append(const std::filesystem::path& path, const std::string& field, const std::string& ids) {
+void FrameSource::append(const std::filesystem::path& path, const std::string& group, const std::string& ids) {
   const auto file = h5::File::open_read(path);
-  auto data = file.dataset(field);
-  const auto shape = data.shape();
+  std::vector<h5::Dataset> fields;
+  for (const std::string& name : names_) {
+    require(file.exists(group + name), "{} has no field {}", path.string(), name);
+    fields.push_back(file.dataset(group + name));
+    require(fields.back().shape() == fields.front().shape(), "{} and {} differ in shape",
+            fields.front().label(), fields.back().label());
+  }
+  const auto shape = fields.front().shape();
   require(shape.size() == 4 && shape[2] == shape[3] && shape[1] >= 2,
-          "{}: shape must be [member, time >= 2, n, n]", data.label());
+          "{}: shape must be [member, time >= 2, n, n]", fields.front().label());
   const auto time = file.dataset("time").read<double>();
   const auto member_ids = file.dataset(ids).read<std::int64_t>();
   require(time.size() == shape[1] && member_ids.size() == shape[0],
@@ -36,7 +51,7 @@ void FrameSource::append(const std::filesystem::path& path, const std::string& f
           member_ids.size(), shape[0], shape[1]);
   const double interval = (time.back() - time.front()) / static_cast<double>(time.size() - 1);
   require(interval > 0, "{}: time does not increase", path.string());
-  if (fields_.empty()) {
+  if (files_.empty()) {
     frames_ = static_cast<std::int64_t>(shape[1]);
     points_ = static_cast<int>(shape[2]);
     interval_ = interval;
@@ -45,41 +60,73 @@ void FrameSource::append(const std::filesystem::path& path, const std::string& f
               std::abs(interval - interval_) < 1e-6 * interval_,
           "{}: {} frames of {}x{} every {} differ from the other files' {} of {}x{} every {}", path.string(),
           shape[1], shape[2], shape[2], interval, frames_, points_, points_, interval_);
-  for (std::size_t i = 0; i < member_ids.size(); ++i) places_.push_back({member_ids[i], fields_.size(), i});
-  fields_.push_back(std::move(data));
+  for (std::size_t i = 0; i < member_ids.size(); ++i) places_.push_back({member_ids[i], files_.size(), i});
+  files_.push_back(std::move(fields));
 }
 
 FrameSource FrameSource::dataset(const std::filesystem::path& folder) {
   FrameSource source;
-  for (const auto& file : data_files(folder))
-    source.append(file, "t0_fields/vorticity", "provenance/trajectory_id");
+  const auto files = data_files(folder);
+  source.names_ = field_names(h5::File::open_read(files.front()));
+  for (const auto& file : files) source.append(file, "t0_fields/", "provenance/trajectory_id");
   std::sort(source.places_.begin(), source.places_.end(),
             [](const Place& a, const Place& b) { return a.id < b.id; });
   return source;
 }
 
-FrameSource FrameSource::rollout(const std::filesystem::path& path) {
+FrameSource FrameSource::rollout(const std::filesystem::path& path, const std::vector<std::string>& fields) {
   const auto file = h5::File::open_read(path);
   require(file.has_attribute("complete") && file.attribute<bool>("complete"),
           "{} is not finished: run sns rollout again, it continues where it stopped", path.string());
   FrameSource source;
-  source.append(path, "vorticity", "member");
+  source.names_ = fields;
+  source.append(path, "", "member");
   return source;
 }
 
 void FrameSource::read(int member, std::int64_t first, std::int64_t count, std::span<float> out) const {
   const Place& place = places_[static_cast<std::size_t>(member)];
   const auto n = static_cast<std::uint64_t>(points_);
-  fields_[place.file].read_slab<float>({place.index, static_cast<std::uint64_t>(first), 0, 0},
-                                       {1, static_cast<std::uint64_t>(count), n, n},
-                                       out.first(static_cast<std::size_t>(count) * pixels()));
+  const h5::Shape offset{place.index, static_cast<std::uint64_t>(first), 0, 0},
+      extent{1, static_cast<std::uint64_t>(count), n, n};
+  const auto& fields = files_[place.file];
+  const auto frames = static_cast<std::size_t>(count);
+  if (fields.size() == 1) {
+    fields[0].read_slab<float>(offset, extent, out.first(frames * pixels()));
+    return;
+  }
+  std::vector<float> one(frames * pixels());
+  for (std::size_t f = 0; f < fields.size(); ++f) {
+    fields[f].read_slab<float>(offset, extent, one);
+    for (std::size_t t = 0; t < frames; ++t)
+      std::copy_n(one.begin() + static_cast<std::ptrdiff_t>(t * pixels()), pixels(),
+                  out.begin() + static_cast<std::ptrdiff_t>(t * frame_size() + f * pixels()));
+  }
 }
 
-double domain_length(const std::filesystem::path& folder) {
+Flow read_flow(const std::filesystem::path& folder) {
   const auto file = h5::File::open_read(data_files(folder).front());
   const auto x = file.dataset("x").read<double>();
   require(x.size() >= 2, "{}: the x axis has {} points", file.path().string(), x.size());
-  return (x[1] - x[0]) * static_cast<double>(x.size());
+  Flow flow;
+  flow.points = static_cast<int>(x.size());
+  flow.length = (x[1] - x[0]) * static_cast<double>(x.size());
+  flow.fields = field_names(file);
+  flow.units.clear();
+  for (const std::string& name : flow.fields) {
+    const auto field = file.dataset("t0_fields/" + name);
+    flow.units.push_back(field.has_attribute("units") ? field.attribute<std::string>("units") : "");
+  }
+  if (file.exists("dimensions") && file.group("dimensions").has_attribute("spatial_dims"))
+    flow.axes = file.group("dimensions").attribute<std::vector<std::string>>("spatial_dims");
+  if (const auto time = file.dataset("time"); time.has_attribute("units"))
+    flow.time_units = time.attribute<std::string>("units");
+  if (flow.fields == std::vector<std::string>{"q_upper", "q_lower"}) {
+    for (const char* name : {"deformation_radius", "depth_ratio"})
+      require(file.has_attribute(name), "{} does not say the {} of its two layers", file.path().string(), name);
+    flow.layers = Layers{file.attribute<double>("deformation_radius"), file.attribute<double>("depth_ratio")};
+  }
+  return flow;
 }
 
 }  // namespace sns::metrics

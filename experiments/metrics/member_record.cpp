@@ -1,5 +1,7 @@
 #include "experiments/metrics/member_record.hpp"
 
+#include "core/error.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -43,9 +45,8 @@ std::int64_t series_stride(std::int64_t frames) {
   return (frames + kSeriesPoints - 1) / kSeriesPoints;
 }
 
-MemberRecorder::MemberRecorder(const RecordSettings& settings, const FrameDiagnostics& diagnostics)
+FieldRecorder::FieldRecorder(const RecordSettings& settings, std::size_t bins)
     : settings_(settings),
-      diagnostics_(diagnostics),
       windows_(make_windows(settings.frames, settings.window)),
       periods_(Periods::of(windows_.size())),
       record_{.windows = {},
@@ -64,15 +65,15 @@ MemberRecorder::MemberRecorder(const RecordSettings& settings, const FrameDiagno
   for (const Window& window : windows_) {
     WindowRecord values;
     values.frames = window.last - window.first + 1;
-    values.spectrum.assign(diagnostics_.wavenumbers().size(), 0.0);
+    values.spectrum.assign(bins, 0.0);
     record_.windows.push_back(std::move(values));
   }
   record_.correlation_time.assign(settings_.correlation_thresholds.size(),
                                   std::numeric_limits<double>::infinity());
 }
 
-void MemberRecorder::compare(std::span<const float> frame, std::span<const float> truth, bool finite,
-                             WindowRecord* window) {
+void FieldRecorder::compare(std::span<const float> frame, std::span<const float> truth, bool finite,
+                            WindowRecord* window) {
   double nrmse = kNone, correlation = kNone;
   if (finite) {
     const auto x = as_double(frame), y = as_double(truth);
@@ -94,7 +95,8 @@ void MemberRecorder::compare(std::span<const float> frame, std::span<const float
       record_.correlation_time[i] = static_cast<double>(frame_) * settings_.interval;
 }
 
-void MemberRecorder::add(std::span<const float> frame, std::span<const float> truth) {
+void FieldRecorder::add(std::span<const float> frame, std::span<const float> truth,
+                        const FrameDiagnostics::Values* values, std::span<const double> spectrum) {
   if (frame_ == 0) {
     autocorrelation_ = Autocorrelation(frame.size(), settings_.lags);
     previous_.resize(frame.size());
@@ -102,14 +104,12 @@ void MemberRecorder::add(std::span<const float> frame, std::span<const float> tr
   while (window_ + 1 < windows_.size() && frame_ > windows_[window_].last) ++window_;
   WindowRecord* window = frame_ > 0 ? &record_.windows[window_] : nullptr;
   const bool keep = frame_ % series_stride(settings_.frames) == 0;
-  const bool finite = all_finite(frame);
+  const bool finite = values != nullptr;
 
   double energy = kNone, enstrophy = kNone, rate = kNone;
   if (finite) {
-    std::vector<double> spectrum(diagnostics_.wavenumbers().size());
-    const auto values = diagnostics_.measure(frame, spectrum);
-    energy = values.energy;
-    enstrophy = values.enstrophy;
+    energy = values->energy;
+    enstrophy = values->enstrophy;
     if (window != nullptr) {
       ++window->finite;
       window->energy += energy;
@@ -143,7 +143,7 @@ void MemberRecorder::add(std::span<const float> frame, std::span<const float> tr
   ++frame_;
 }
 
-MemberRecord MemberRecorder::finish() {
+MemberRecord FieldRecorder::finish() {
   for (WindowRecord& window : record_.windows) {
     const double weight = window.finite > 0 ? 1 / static_cast<double>(window.finite) : kNone;
     window.energy *= weight;
@@ -154,6 +154,29 @@ MemberRecord MemberRecorder::finish() {
   }
   record_.autocorrelation = autocorrelation_.result();
   return std::move(record_);
+}
+
+MemberRecorder::MemberRecorder(const std::vector<RecordSettings>& settings, const FrameDiagnostics& diagnostics)
+    : diagnostics_(diagnostics), spectra_(diagnostics.fields() * diagnostics.wavenumbers().size()) {
+  require(settings.size() == diagnostics.fields(), "{} settings for {} fields", settings.size(),
+          diagnostics.fields());
+  for (const RecordSettings& field : settings) fields_.emplace_back(field, diagnostics.wavenumbers().size());
+}
+
+void MemberRecorder::add(std::span<const float> frame, std::span<const float> truth) {
+  std::vector<FrameDiagnostics::Values> values;
+  if (all_finite(frame)) values = diagnostics_.measure(frame, spectra_);
+  const std::size_t pixels = frame.size() / fields_.size(), bins = spectra_.size() / fields_.size();
+  for (std::size_t f = 0; f < fields_.size(); ++f)
+    fields_[f].add(frame.subspan(f * pixels, pixels), truth.empty() ? truth : truth.subspan(f * pixels, pixels),
+                   values.empty() ? nullptr : &values[f],
+                   std::span<const double>(spectra_).subspan(f * bins, bins));
+}
+
+std::vector<MemberRecord> MemberRecorder::finish() {
+  std::vector<MemberRecord> records;
+  for (FieldRecorder& field : fields_) records.push_back(field.finish());
+  return records;
 }
 
 }  // namespace sns::metrics

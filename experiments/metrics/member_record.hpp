@@ -1,5 +1,5 @@
 #pragma once
-// Everything that is measured along one member's trajectory, in one pass over its frames.
+// Everything that is measured along one member's trajectory, field by field, in one pass over its frames.
 #include "experiments/metrics/autocorrelation.hpp"
 #include "experiments/metrics/distribution.hpp"
 #include "experiments/metrics/frame_diagnostics.hpp"
@@ -77,19 +77,19 @@ struct MemberRecord {
   Distribution early, mid, late, all;
 };
 
-/// Takes frames 0, 1, 2, ... of one member.
-class MemberRecorder {
+/// One field of one member.
+class FieldRecorder {
  public:
-  MemberRecorder(const RecordSettings& settings, const FrameDiagnostics& diagnostics);
-  /// truth: the paired solver frame of the same time, empty where there is none.
-  void add(std::span<const float> frame, std::span<const float> truth);
+  FieldRecorder(const RecordSettings& settings, std::size_t bins);
+  /// values and spectrum of the frame; values null: the frame is not finite.
+  void add(std::span<const float> frame, std::span<const float> truth, const FrameDiagnostics::Values* values,
+           std::span<const double> spectrum);
   MemberRecord finish();
 
  private:
   void compare(std::span<const float> frame, std::span<const float> truth, bool finite, WindowRecord* window);
 
   RecordSettings settings_;
-  FrameDiagnostics diagnostics_;
   std::vector<Window> windows_;
   Periods periods_;
   MemberRecord record_;
@@ -98,6 +98,23 @@ class MemberRecorder {
   bool previous_finite_ = false;
   std::int64_t frame_ = 0;
   std::size_t window_ = 0;
+};
+
+/// Takes frames 0, 1, 2, ... of one member.
+class MemberRecorder {
+ public:
+  /// settings: of each field.
+  MemberRecorder(const std::vector<RecordSettings>& settings, const FrameDiagnostics& diagnostics);
+  /// frame: [field][axis0][axis1]; truth: the paired solver frame of the same time, empty where there is none.
+  /// A frame with a value that is not finite counts as such for all fields.
+  void add(std::span<const float> frame, std::span<const float> truth);
+  /// One record per field.
+  std::vector<MemberRecord> finish();
+
+ private:
+  FrameDiagnostics diagnostics_;
+  std::vector<FieldRecorder> fields_;
+  std::vector<double> spectra_;
 };
 
 }  // namespace sns::metrics

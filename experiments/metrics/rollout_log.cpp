@@ -71,10 +71,10 @@ void read_evaluations(const h5::Dataset& evaluations, RolloutLog& log) {
 RolloutLog read_rollout_log(const std::filesystem::path& path, std::int64_t window) {
   const auto file = h5::File::open_read(path);
   const auto levels = file.dataset("levels"), evaluations = file.dataset("evaluations");
-  const auto shape = file.dataset("vorticity").shape();
-  require(shape.size() == 4 && levels.shape() == h5::Shape{shape[0], shape[1], 2} &&
+  const h5::Shape shape{file.dataset("member").shape().at(0), file.dataset("time").shape().at(0)};
+  require(levels.shape() == h5::Shape{shape[0], shape[1], 2} &&
               evaluations.shape() == h5::Shape{shape[0], shape[1], 3},
-          "{}: /levels and /evaluations do not fit /vorticity", path.string());
+          "{}: /levels and /evaluations do not fit /member and /time", path.string());
   RolloutLog log;
   log.members = static_cast<std::int64_t>(shape[0]);
   log.steps = static_cast<std::int64_t>(shape[1]) - 1;

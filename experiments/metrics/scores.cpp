@@ -40,8 +40,8 @@ double member_error(const WindowRecord& window, const TruthReference& reference)
 /// Collects the scores of one method.
 class Table {
  public:
-  Table(std::span<const MemberRecord> members, const Bootstrap& bootstrap)
-      : members_(members), bootstrap_(bootstrap) {}
+  Table(std::span<const MemberRecord> members, const Bootstrap& bootstrap, std::string field = {})
+      : members_(members), bootstrap_(bootstrap), field_(std::move(field)) {}
 
   template <class PerMember>
   void add(MetricInfo info, const PerMember& value) {
@@ -58,19 +58,26 @@ class Table {
     };
     score.estimate = info.statistic == Statistic::share_of_members ? bootstrap_.of_share(score.members)
                                                                    : bootstrap_.estimate(score.statistic);
-    score.info = std::move(info);
+    score.info = named(std::move(info));
     scores_.push_back(std::move(score));
   }
   void add_ensemble(MetricInfo info, const Estimate& estimate, int lost,
                     std::function<double(std::span<const int>)> statistic) {
     info.statistic = Statistic::ensemble;
-    scores_.push_back({std::move(info), estimate, {}, lost, std::move(statistic)});
+    scores_.push_back({named(std::move(info)), estimate, {}, lost, std::move(statistic)});
   }
   std::vector<Score> take() { return std::move(scores_); }
 
  private:
+  MetricInfo named(MetricInfo info) const {
+    info.field = field_;
+    if (!field_.empty()) info.label += ", " + field_;
+    return info;
+  }
+
   std::span<const MemberRecord> members_;
   const Bootstrap& bootstrap_;
+  std::string field_;
   std::vector<Score> scores_;
 };
 
@@ -90,23 +97,6 @@ double drift(const MemberRecord& member, const TruthReference& reference) {
 bool frozen(const MemberRecord& member, double threshold) {
   return std::any_of(member.windows.begin(), member.windows.end(),
                      [&](const WindowRecord& window) { return window.rates > 0 && window.rate < threshold; });
-}
-
-void add_stability(Table& table, const TruthReference& reference, const ScoreSettings& settings) {
-  table.add(
-      {"stable_fraction", "all", "Members stable to the end", "", Better::higher, Statistic::share_of_members},
-      [](const MemberRecord& m) { return m.first_unstable < 0 ? 1.0 : 0.0; });
-  table.add(
-      {"finite_fraction", "all", "Members finite to the end", "", Better::higher, Statistic::share_of_members},
-      [](const MemberRecord& m) { return m.first_nonfinite < 0 ? 1.0 : 0.0; });
-  table.add(
-      {"first_unstable", "all", "First unstable step", "steps", Better::higher, Statistic::median_of_members},
-      [](const MemberRecord& m) {
-        return m.first_unstable < 0 ? kInfinite : static_cast<double>(m.first_unstable);
-      });
-  table.add(
-      {"frozen_fraction", "all", "Members that froze", "", Better::lower, Statistic::share_of_members},
-      [&](const MemberRecord& m) { return frozen(m, settings.frozen_factor * reference.rate) ? 1.0 : 0.0; });
 }
 
 void add_window_scores(Table& table, std::span<const MemberRecord> members, const std::string& period,
@@ -136,7 +126,7 @@ void add_window_scores(Table& table, std::span<const MemberRecord> members, cons
             [&](const MemberRecord& m) { return ratio(of(m), of(m).enstrophy, reference.enstrophy); });
   table.add({"rate_ratio", period, "Rate of change R / truth", "", Better::near_one},
             [&](const MemberRecord& m) { return ratio(of(m), of(m).rate, reference.rate); });
-  table.add({"w1", period, "W1 of the vorticity PDF", "std"}, [&](const MemberRecord& m) {
+  table.add({"w1", period, "W1 of the pixel PDF", "std"}, [&](const MemberRecord& m) {
     return of(m).whole() ? wasserstein1(m.*pixels, reference.pixels) : kInfinite;
   });
 }
@@ -148,7 +138,7 @@ void add_long_term(Table& table, const TruthReference& reference) {
     return m.first_nonfinite < 0 ? autocorrelation_error(m.autocorrelation, reference.autocorrelation)
                                  : kInfinite;
   });
-  table.add({"w1", "all", "W1 of the vorticity PDF", "std"}, [&](const MemberRecord& m) {
+  table.add({"w1", "all", "W1 of the pixel PDF", "std"}, [&](const MemberRecord& m) {
     return m.first_nonfinite < 0 ? wasserstein1(m.all, reference.pixels) : kInfinite;
   });
 }
@@ -259,13 +249,42 @@ WindowError window_error(std::span<const MemberRecord> members, std::size_t wind
   return error;
 }
 
+std::vector<Score> stability(std::span<const std::span<const MemberRecord>> fields,
+                             const Bootstrap& bootstrap) {
+  const std::span<const MemberRecord> members = fields.front();
+  // Earliest step at which any field fails; -1 where none does.
+  const auto earliest = [&](const MemberRecord& member, std::int64_t MemberRecord::*step) {
+    const auto m = static_cast<std::size_t>(&member - members.data());
+    std::int64_t first = -1;
+    for (const auto& field : fields)
+      if (const std::int64_t at = field[m].*step; at >= 0 && (first < 0 || at < first)) first = at;
+    return first;
+  };
+  Table table(members, bootstrap);
+  table.add(
+      {"stable_fraction", "all", "Members stable to the end", "", Better::higher, Statistic::share_of_members},
+      [&](const MemberRecord& m) { return earliest(m, &MemberRecord::first_unstable) < 0 ? 1.0 : 0.0; });
+  table.add(
+      {"finite_fraction", "all", "Members finite to the end", "", Better::higher, Statistic::share_of_members},
+      [&](const MemberRecord& m) { return earliest(m, &MemberRecord::first_nonfinite) < 0 ? 1.0 : 0.0; });
+  table.add(
+      {"first_unstable", "all", "First unstable step", "steps", Better::higher, Statistic::median_of_members},
+      [&](const MemberRecord& m) {
+        const std::int64_t step = earliest(m, &MemberRecord::first_unstable);
+        return step < 0 ? kInfinite : static_cast<double>(step);
+      });
+  return table.take();
+}
+
 std::vector<Score> score(std::span<const MemberRecord> members, const TruthReference& reference,
-                         const ScoreSettings& settings, const Bootstrap& bootstrap) {
+                         const ScoreSettings& settings, const Bootstrap& bootstrap, const std::string& field) {
   require(static_cast<int>(members.size()) == bootstrap.members(), "{} members, bootstrap over {}",
           members.size(), bootstrap.members());
-  Table table(members, bootstrap);
+  Table table(members, bootstrap, field);
   const Periods periods = Periods::of(members[0].windows.size());
-  add_stability(table, reference, settings);
+  table.add(
+      {"frozen_fraction", "all", "Members that froze", "", Better::lower, Statistic::share_of_members},
+      [&](const MemberRecord& m) { return frozen(m, settings.frozen_factor * reference.rate) ? 1.0 : 0.0; });
   add_window_scores(table, members, "early", periods.early, &MemberRecord::early, reference, bootstrap);
   add_window_scores(table, members, "mid", periods.mid, &MemberRecord::mid, reference, bootstrap);
   add_window_scores(table, members, "late", periods.late, &MemberRecord::late, reference, bootstrap);

@@ -25,7 +25,8 @@ struct MetricInfo {
   std::string unit;    ///< "" = dimensionless
   Better better = Better::lower;
   Statistic statistic = Statistic::median_of_members;
-  std::string id() const { return key + "/" + period; }
+  std::string field = {};  ///< where there are several: the one it is of; empty = of all together
+  std::string id() const { return key + "/" + period + (field.empty() ? "" : "/" + field); }
 };
 
 /// One metric of one method.
@@ -56,10 +57,13 @@ struct ScoreSettings {
   double frozen_factor = 0.1;
   std::vector<double> correlation_thresholds;
 };
-/// All scores of one method. Those of the short term are left out where the records hold none. `members` and
-/// `reference` must outlive the result.
+/// Which members stay finite and stable in all fields (one record per member in each), and for how long.
+std::vector<Score> stability(std::span<const std::span<const MemberRecord>> fields, const Bootstrap& bootstrap);
+/// All other scores of one field of one method; `field` names it where there are several. Those of the short
+/// term are left out where the records hold none. `members` and `reference` must outlive the result.
 std::vector<Score> score(std::span<const MemberRecord> members, const TruthReference& reference,
-                         const ScoreSettings& settings, const Bootstrap& bootstrap);
+                         const ScoreSettings& settings, const Bootstrap& bootstrap,
+                         const std::string& field = {});
 
 /// Spectrum error of one window: of each member (infinite unless all its frames are finite), and of the mean
 /// spectrum of the members with a finite frame.

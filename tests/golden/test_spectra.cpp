@@ -21,7 +21,8 @@ TEST_CASE("the paper's kinetic-energy spectrum") {
              expected = file.dataset("kolmogorov/E").read<double>();
   const std::size_t samples = omega.shape()[0], pixels = 64 * 64;
   for (const double scale : {1.0, 2.5}) {
-    metrics::FrameDiagnostics diagnostics(64, 2 * std::numbers::pi, metrics::SpectrumKind::paper, scale);
+    metrics::FrameDiagnostics diagnostics({.points = 64, .length = 2 * std::numbers::pi},
+                                          metrics::SpectrumKind::paper, {scale});
     REQUIRE(diagnostics.wavenumbers().size() == k.size());
     std::vector<double> spectrum(k.size());
     for (std::size_t s = 0; s < samples; ++s) {

@@ -25,7 +25,8 @@ int write(const std::filesystem::path& folder, bool draw) {
                   "{\"step\": 1, \"loss\": 1.5}\n{\"step\": 2, \"loss\": 0.5}\n{\"step\": 2, \"validation\": "
                   "{\"loss\": 0.7}}\n");
   if (!draw) return 0;
-  sns::ReportInputs report{.run = folder, .title = "Example <run>", .models = {}, .stages = {}, .notes = {}};
+  sns::ReportInputs report{
+      .run = folder, .title = "Example <run>", .models = {}, .stages = {}, .band = "spread", .notes = {}};
   report.models.push_back({"plain", "gaussian", false, "", ""});
   report.models.push_back(
       {"refiner", "sns", true, "/weights/refiner", "sns reproduce example.yaml retrain=true"});

@@ -104,13 +104,14 @@ TEST_CASE_FIXTURE(Fixture, "curves.h5 holds what the figures draw") {
   const auto file = h5::File::open_read(inputs.output / "curves.h5");
   CHECK(file.attribute<std::vector<std::string>>("methods") ==
         std::vector<std::string>{"diverging", "copy", "other"});
-  const auto snapshots = file.dataset("method/copy/snapshots");
+  const auto snapshots = file.dataset("field/vorticity/method/copy/snapshots");
   CHECK(snapshots.shape() == h5::Shape{4, Example::kPoints, Example::kPoints});
-  CHECK(file.dataset("method/copy/snapshot_frames").read<std::int64_t>() ==
+  CHECK(file.dataset("field/vorticity/method/copy/snapshot_frames").read<std::int64_t>() ==
         std::vector<std::int64_t>{0, 30, 60, 90});
-  CHECK(snapshots.read<float>() == file.dataset("truth/snapshots").read<float>());
-  CHECK(file.dataset("method/other/window_spectra").shape() == h5::Shape{Example::kMembers, 3, 8});
-  CHECK(file.dataset("floor/autocorrelation").shape() == h5::Shape{Example::kFloor, 21});
+  CHECK(snapshots.read<float>() == file.dataset("field/vorticity/truth/snapshots").read<float>());
+  CHECK(file.dataset("field/vorticity/method/other/window_spectra").shape() ==
+        h5::Shape{Example::kMembers, 3, 8});
+  CHECK(file.dataset("field/vorticity/floor/autocorrelation").shape() == h5::Shape{Example::kFloor, 21});
 }
 
 TEST_CASE("what cannot be evaluated is refused with one clear line") {

@@ -1,7 +1,9 @@
+#include "core/error.hpp"
 #include "core/random.hpp"
 #include "experiments/metrics/autocorrelation.hpp"
 #include "experiments/metrics/distribution.hpp"
 #include "experiments/metrics/member_record.hpp"
+#include "experiments/metrics/scores.hpp"
 #include "experiments/metrics/spectrum_error.hpp"
 #include "experiments/metrics/statistics.hpp"
 
@@ -205,9 +207,9 @@ TEST_CASE("spectrum error, bias and mask") {
 TEST_CASE("energy, enstrophy and shells of a single wave") {
   const int n = 32, kx = -3, ky = 4;
   const double amplitude = 1.7, length = 4.0, unit = 2 * std::numbers::pi / length, wavenumber = 5 * unit;
-  FrameDiagnostics diagnostics(n, length, SpectrumKind::shells, 1);
+  FrameDiagnostics diagnostics({.points = n, .length = length}, SpectrumKind::shells, {1.0});
   std::vector<double> spectrum(diagnostics.wavenumbers().size());
-  const auto values = diagnostics.measure(wave(n, kx, ky, amplitude), spectrum);
+  const auto values = diagnostics.measure(wave(n, kx, ky, amplitude), spectrum).front();
   CHECK(values.enstrophy == Approx(amplitude * amplitude / 4).epsilon(1e-6));
   CHECK(values.energy == Approx(amplitude * amplitude / (4 * wavenumber * wavenumber)).epsilon(1e-6));
   CHECK(diagnostics.wavenumbers()[4] == Approx(wavenumber));
@@ -248,15 +250,16 @@ constexpr int kPoints = 16;
 MemberRecord run(const std::vector<double>& amplitudes, std::int64_t nan_from = 1'000'000,
                  bool paired = false) {
   const auto frames = static_cast<std::int64_t>(amplitudes.size());
-  MemberRecorder recorder(settings_for(frames),
-                          FrameDiagnostics(kPoints, 2 * std::numbers::pi, SpectrumKind::shells, 1));
+  MemberRecorder recorder(
+      {settings_for(frames)},
+      FrameDiagnostics({.points = kPoints, .length = 2 * std::numbers::pi}, SpectrumKind::shells, {1.0}));
   for (std::int64_t t = 0; t < frames; ++t) {
     auto frame = wave(kPoints, 1, 0, amplitudes[static_cast<std::size_t>(t)]);
     const auto truth = wave(kPoints, 1, 0, 0.9);
     if (t >= nan_from) frame[3] = kNan;
     recorder.add(frame, paired ? std::span<const float>(truth) : std::span<const float>());
   }
-  return recorder.finish();
+  return recorder.finish().front();
 }
 
 }  // namespace
@@ -301,4 +304,59 @@ TEST_CASE("rate of change, nRMSE and correlation time against the paired truth")
   CHECK(record.paired_correlation[10] == Approx(1));
   CHECK(record.correlation_time[0] == 15 * 0.5);  // NaN is no correlation
   CHECK(run(amplitudes, 1000, true).correlation_time[0] == kInfinite);
+}
+
+TEST_CASE("kinetic energy of each layer comes from inverting both potential vorticities") {
+  const Flow flow{.points = 32,
+                  .length = 1e6,
+                  .fields = {"q_upper", "q_lower"},
+                  .units = {"s^-1", "s^-1"},
+                  .axes = {"y", "x"},
+                  .layers = Layers{.deformation_radius = 15000, .depth_ratio = 0.25}};
+  // psi1 = a cos(k x), psi2 = b cos(k x): q1 = -(k^2 + F1) psi1 + F1 psi2, q2 = F2 psi1 - (k^2 + F2) psi2.
+  const double unit = 2 * std::numbers::pi / flow.length, k = 3 * unit, a = 2000, b = -700;
+  const double f1 = 1 / (15000.0 * 15000.0) / 1.25, f2 = 0.25 * f1;
+  const double q1 = -(k * k + f1) * a + f1 * b, q2 = f2 * a - (k * k + f2) * b;
+  std::vector<float> frame = wave(32, 0, 3, q1);
+  const auto lower = wave(32, 0, 3, q2);
+  frame.insert(frame.end(), lower.begin(), lower.end());
+  for (const auto kind : {SpectrumKind::shells, SpectrumKind::pv, SpectrumKind::paper_qg_pv}) {
+    FrameDiagnostics diagnostics(flow, kind, {2e-6, 3e-7});
+    const std::size_t bins = diagnostics.wavenumbers().size();
+    std::vector<double> spectra(2 * bins);
+    const auto values = diagnostics.measure(frame, spectra);
+    REQUIRE(values.size() == 2);
+    const double energy[] = {k * k * a * a / 4, k * k * b * b / 4}, enstrophy[] = {q1 * q1 / 4, q2 * q2 / 4};
+    const double scales[] = {2e-6, 3e-7};
+    for (std::size_t layer = 0; layer < 2; ++layer) {
+      CHECK(values[layer].energy == Approx(energy[layer]).epsilon(1e-5));
+      CHECK(values[layer].enstrophy == Approx(enstrophy[layer]).epsilon(1e-5));
+      const std::vector<double> spectrum(spectra.begin() + static_cast<std::ptrdiff_t>(layer * bins),
+                                         spectra.begin() + static_cast<std::ptrdiff_t>((layer + 1) * bins));
+      const double expected = kind == SpectrumKind::shells ? energy[layer]
+                              : kind == SpectrumKind::pv
+                                  ? enstrophy[layer]
+                                  : 9 * enstrophy[layer] / (scales[layer] * scales[layer]);
+      CHECK(sum(spectrum) == Approx(expected).epsilon(1e-5));
+      if (kind != SpectrumKind::paper_qg_pv) CHECK(spectrum[2] == Approx(expected).epsilon(1e-5));
+    }
+  }
+  CHECK(spectrum_kind("paper", flow) == SpectrumKind::paper_qg_pv);
+  CHECK(spectrum_kind("paper", Flow{}) == SpectrumKind::paper);
+  CHECK_THROWS_AS(spectrum_kind("paper_qg_pv", Flow{}), ConfigError);
+}
+
+TEST_CASE("a member is stable while all its fields are") {
+  std::vector<MemberRecord> upper{run(std::vector<double>(21, 0.9)), run(std::vector<double>(21, 0.9))},
+      lower = upper;
+  upper[0].first_unstable = 12;
+  lower[0].first_unstable = 7;
+  lower[1].first_nonfinite = lower[1].first_unstable = 5;
+  const std::vector<std::span<const MemberRecord>> fields{upper, lower};
+  const auto scores = stability(fields, Bootstrap(1, 2, 100, 0.95));
+  REQUIRE(scores.size() == 3);
+  CHECK(scores[0].estimate.value == 0);    // stable
+  CHECK(scores[1].estimate.value == 0.5);  // finite
+  CHECK(scores[2].members == std::vector<double>{7, 5});
+  CHECK(scores[2].info.id() == "first_unstable/all");
 }
