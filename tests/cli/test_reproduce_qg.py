@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Two-layer flow from solver to report at smoke scale: test_reproduce_qg.py <sns> <source folder>."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+SNS, SOURCE = Path(sys.argv.pop(1)).resolve(), Path(sys.argv.pop(1)).resolve()
+QUICKSTART = SOURCE / "yaml" / "qg2layer" / "quickstart.yaml"
+FIELDS = ["q_upper", "q_lower"]
+
+
+def sns(*arguments):
+    environment = {**os.environ, "SNS_PYTHON": sys.executable}
+    return subprocess.run([str(SNS), *map(str, arguments)], capture_output=True, text=True, env=environment)
+
+
+class ReproduceLayers(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory()
+        cls.run_folder = Path(cls.temporary.name) / "run"
+        cls.result = sns("reproduce", QUICKSTART, "--scale", "smoke", f"run.output={cls.run_folder}")
+        assert cls.result.returncode == 0, cls.result.stderr
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.temporary.cleanup()
+
+    def test_models_know_each_field_s_standard_deviation(self):
+        stats = (self.run_folder / "dataset" / "stats.yaml").read_text()
+        for name in ("gaussian", "sns"):
+            config = (self.run_folder / "models" / name / "config.yaml").read_text()
+            self.assertIn("field_channels: 2", config)
+            line = next(l for l in config.splitlines() if l.startswith("field_std"))
+            stds = [float(v) for v in line.split("[")[1].rstrip("]").split(",")]
+            self.assertEqual(len(stds), 2)
+            self.assertGreater(stds[0], stds[1])  # the thin upper layer is the livelier one
+        self.assertIn("q_lower", stats)
+
+    def test_rollouts_hold_both_fields_and_start_from_the_truth(self):
+        truth = sorted((self.run_folder / "truth/data/test").glob("*.h5"))[0]
+        for method in ("gaussian", "sns"):
+            with h5py.File(truth) as t, h5py.File(self.run_folder / "rollouts" / f"{method}.h5") as r:
+                self.assertTrue(r.attrs["complete"])
+                for name in FIELDS:
+                    self.assertEqual(r[name].shape, (2, 41, 16, 16))
+                    self.assertEqual(r[name].attrs["units"], "s^-1")
+                    np.testing.assert_allclose(r[name][0, 0], t[name][0, 0], rtol=1e-5, atol=1e-12)
+                    # Eddy PV: the zonal mean was taken out.
+                    self.assertLess(abs(t[name][0, 0].mean(axis=1)).max(), 1e-5 * t[name][0, 0].std())
+                np.testing.assert_allclose(r["time"][:3], [0, 36000, 72000])
+
+    def test_every_field_is_judged(self):
+        metrics = json.loads((self.run_folder / "evaluation" / "metrics.json").read_text())
+        self.assertEqual([f["name"] for f in metrics["truth"]["fields"]], FIELDS)
+        results = metrics["methods"][0]["results"]
+        for name in FIELDS:
+            for key in ("spectrum_error_ensemble/late", "energy_ratio/early", "w1/all", "correlation_time_0.8/all"):
+                self.assertIn(f"{key}/{name}", results)
+        self.assertIn("stable_fraction/all", results)
+        self.assertNotIn("stable_fraction/all/q_upper", results)
+        with h5py.File(self.run_folder / "evaluation" / "curves.h5") as file:
+            self.assertEqual(list(file.attrs["fields"]), FIELDS)
+            for name in FIELDS:
+                self.assertEqual(file[f"field/{name}/method/sns/snapshots"].shape, (4, 16, 16))
+        rows = (self.run_folder / "evaluation" / "metrics.csv").read_text().splitlines()
+        self.assertEqual(rows[0].split(",")[:4], ["method", "metric", "field", "period"])
+        self.assertTrue(any(r.startswith("sns,spectrum_error,q_lower,late,") for r in rows))
+
+    def test_figures_show_both_layers(self):
+        for name in ("figure1", "dynamics_q_upper", "dynamics_q_lower", "stability"):
+            self.assertTrue((self.run_folder / "figures" / f"{name}.png").is_file(), name)
+        report = (self.run_folder / "report.html").read_text()
+        self.assertIn("Potential vorticity of both layers", report)
+        self.assertIn("days", report)
+
+    def test_weights_of_another_number_of_fields_are_refused(self):
+        weights = f"models.gaussian.weights={SOURCE / 'weights/kolmogorov-quickstart/gaussian'}"
+        result = sns("reproduce", QUICKSTART, "--dry-run", weights, "models.gaussian.network.hidden=4",
+                     f"run.output={self.temporary.name}/none")
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertIn("of 1 fields; here they have 2", result.stderr)
+
+    def test_every_scale_is_valid(self):
+        for scale in ([], ["--scale", "smoke"], ["--scale", "paper"]):
+            result = sns("reproduce", QUICKSTART, *scale, "--dry-run", f"run.output={self.temporary.name}/none")
+            self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_predict_takes_and_gives_both_fields(self):
+        states = Path(self.temporary.name) / "states.h5"
+        with h5py.File(self.run_folder / "rollouts/gaussian.h5") as r, h5py.File(states, "w") as file:
+            frames = np.stack([r[name][0, :8] for name in FIELDS], axis=1)
+            file["states"], file["pair"], file["long"] = frames, frames[6:8], frames[2]
+        models = self.run_folder / "models"
+        result = sns("predict", "--weights", models / "gaussian", "--input", f"{states}:/states", "-o", f"{states}.out")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(f"{states}.out") as file:
+            self.assertEqual(file["next"].shape, (8, 2, 16, 16))
+            step = np.abs(file["next"][:7] - frames[1:8]).max(axis=(0, 2, 3)) / frames.std(axis=(0, 2, 3))
+            self.assertLess(step.max(), 0.02)  # the rollout's own step, but for its noise of 1e-4
+        arguments = ["predict", "--weights", models / "sns", "--input", f"{states}:/pair", "-o", f"{states}.refined"]
+        result = sns(*arguments)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("--lag 1 to 7", result.stderr)
+        result = sns(*arguments, "--long", f"{states}:/long", "--lag", "5")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(f"{states}.refined") as file:
+            self.assertEqual(file["refined"].shape, (1, 2, 2, 16, 16))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
