@@ -31,6 +31,7 @@ using Rule = std::function<std::string(const T&)>;
 
 std::string positive(double v);
 std::string non_negative(double v);
+std::string at_least_one(double v);
 /// lo <= v <= hi
 std::function<std::string(double)> between(double lo, double hi);
 /// v in {a, b, c}; the error lists them and the nearest one.
@@ -66,7 +67,8 @@ class Section {
   /// Reads `key` if it is present; `value` holds the default otherwise. T: bool, int, std::int64_t,
   /// std::uint64_t, double, std::string, std::vector<int|double|std::string>, or std::optional of these
   /// (YAML null = nullopt; absence keeps the default). Types are exact: an integer is not taken from "1.5",
-  /// a flag only from true or false; a double also takes integers. The rule sees values from the file only.
+  /// a flag only from true or false; a double also takes integers, and neither an infinity nor NaN. The rule
+  /// sees values from the file only.
   template <class T>
   void maybe(std::string_view key, T& value, const RuleOf<T>& rule = {});
   /// As maybe, but absence is an error.
@@ -106,6 +108,9 @@ class Config {
   /// Throws ConfigError if any key was never read: "solver.viscosty is unknown (did you mean viscosity?)".
   /// `ignore` lists top-level blocks that the present verb has no use for.
   void finish(const std::vector<std::string>& ignore = {}) const;
+  /// The same for keys that overrides brought in, wherever they are; what the file itself holds may stay
+  /// unread.
+  void finish_overrides(const std::vector<std::string>& ignore = {}) const;
   std::string resolved_yaml() const;
   const std::filesystem::path& file() const;
 

@@ -10,7 +10,6 @@
 namespace sns::detail {
 namespace {
 
-constexpr const char* kCommandLine = "from the command line";
 constexpr int kMaxDepth = 64;           // also ends recursion through an anchor inside itself
 constexpr std::size_t kMaxNodes = 1e6;  // and the exponential growth of nested aliases
 

@@ -9,6 +9,9 @@ namespace sns::detail {
 
 struct Value;
 
+/// `where` of entries that overrides brought in.
+inline constexpr const char* kCommandLine = "from the command line";
+
 /// One `key: value` of a map, or one item of a list (empty key).
 struct Entry {
   std::string key;

@@ -58,15 +58,12 @@ std::string read_value(const Value& value, double& out) {
   const bool negative = text[0] == '-';
   if (negative || text[0] == '+') text.remove_prefix(1);
   double number = 0;
-  if (text == ".inf") {
-    number = std::numeric_limits<double>::infinity();
-  } else {
-    // from_chars also knows "inf", "nan" and a second sign
-    if (text.empty() || (text[0] != '.' && (text[0] < '0' || text[0] > '9'))) return expected;
-    const auto [stop, status] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (stop != text.data() + text.size() || status == std::errc::invalid_argument) return expected;
-    if (status == std::errc::result_out_of_range) return "a number that a double can hold";
-  }
+  if (text == ".inf" || text == ".nan") return "a finite number";
+  // from_chars also knows "inf", "nan" and a second sign
+  if (text.empty() || (text[0] != '.' && (text[0] < '0' || text[0] > '9'))) return expected;
+  const auto [stop, status] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (stop != text.data() + text.size() || status == std::errc::invalid_argument) return expected;
+  if (status == std::errc::result_out_of_range) return "a number that a double can hold";
   out = negative ? -number : number;
   return {};
 }

@@ -228,11 +228,11 @@ std::uint64_t fnv1a(std::string_view bytes, std::uint64_t seed) {
   return seed;
 }
 
-FolderLock::FolderLock(const fs::path& folder) {
+FolderLock::FolderLock(const fs::path& folder, Kind kind) {
   const fs::path file = folder / ".lock";
   Descriptor lock(file, O_RDWR | O_CREAT);
   require(static_cast<bool>(lock), "cannot write to folder {}: {}", folder.string(), reason(errno));
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+  if (::flock(lock.get(), (kind == Kind::shared ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) {
       const std::string holder = read_text(file);
       fail<FolderBusy>("folder {} is in use by another process{}; wait for it to end or choose another folder",
@@ -240,7 +240,7 @@ FolderLock::FolderLock(const fs::path& folder) {
     }
     log::warn("folder {} cannot be locked ({}); make sure that no other process writes to it", folder.string(),
               reason(errno));
-  } else if (::ftruncate(lock.get(), 0) == 0) {
+  } else if (kind == Kind::exclusive && ::ftruncate(lock.get(), 0) == 0) {
     // only told to whoever meets the lock, so a failure changes nothing
     write_all(lock.get(), fmt::format("process {} on host {}", getpid(), hostname_hash()));
   }

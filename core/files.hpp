@@ -39,10 +39,12 @@ class FolderBusy : public Error {
 };
 
 /// Held while a process writes to a folder: a second writer gets FolderBusy. Released by the kernel when
-/// the process ends, however it ends.
+/// the process ends, however it ends. Shared locks are for processes that write to a folder together and keep
+/// off one that wants it alone.
 class FolderLock {
  public:
-  explicit FolderLock(const std::filesystem::path& folder);
+  enum class Kind { exclusive, shared };
+  explicit FolderLock(const std::filesystem::path& folder, Kind kind = Kind::exclusive);
   ~FolderLock();
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;

@@ -16,16 +16,15 @@ double seconds_between(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
-/// "42 s", "3:07", "1:02:33", "2 d 01:02:33"
-std::string duration(double seconds) {
+}  // namespace
+
+std::string duration_text(double seconds) {
   const auto s = static_cast<std::int64_t>(std::min(seconds, 1e9) + 0.5);
   if (s < 60) return fmt::format("{} s", s);
   if (s < 3600) return fmt::format("{}:{:02}", s / 60, s % 60);
   if (s < 86400) return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
   return fmt::format("{} d {:02}:{:02}:{:02}", s / 86400, s / 3600 % 24, s / 60 % 60, s % 60);
 }
-
-}  // namespace
 
 Progress::Progress(std::string what, std::int64_t total, std::string unit, std::int64_t done)
     : what_(std::move(what)),
@@ -50,9 +49,9 @@ std::string Progress::line(Clock::time_point now, std::string_view note) const {
   if (fresh > 0 && elapsed > 0) {
     const double rate = static_cast<double>(fresh) / elapsed;
     text += fmt::format(", {:.3g} {}/s", rate, unit_);
-    if (finished_) text += fmt::format(", took {}", duration(elapsed));
+    if (finished_) text += fmt::format(", took {}", duration_text(elapsed));
     if (!finished_ && total_ > done_)
-      text += fmt::format(", {} left", duration(static_cast<double>(total_ - done_) / rate));
+      text += fmt::format(", {} left", duration_text(static_cast<double>(total_ - done_) / rate));
   }
   if (!note.empty()) text += fmt::format(", {}", note);
   return text;

@@ -8,6 +8,9 @@
 
 namespace sns {
 
+/// "42 s", "3:07", "1:02:33", "2 d 01:02:33"
+std::string duration_text(double seconds);
+
 class Progress {
  public:
   /// `what` names the work ("datagen"), `unit` what is counted ("frames"); `done` > 0 when resuming.

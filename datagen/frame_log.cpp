@@ -1,6 +1,7 @@
 #include "datagen/frame_log.hpp"
 
 #include "core/error.hpp"
+#include "core/memory.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -83,16 +84,6 @@ void require_space(const std::filesystem::path& folder, std::uint64_t bytes) {
   if (code) return;
   require(space.available >= bytes, "not enough disk space in {}: {} are needed, {} are free", folder.string(),
           human_bytes(static_cast<double>(bytes)), human_bytes(static_cast<double>(space.available)));
-}
-
-std::string human_bytes(double bytes) {
-  constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB", "PB"};
-  std::size_t unit = 0;
-  while (bytes >= 1000 && unit + 1 < std::size(kUnits)) {
-    bytes /= 1000;
-    ++unit;
-  }
-  return unit == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.3g} {}", bytes, kUnits[unit]);
 }
 
 }  // namespace sns

@@ -1,6 +1,8 @@
 #pragma once
 // An append-only file of equal records: where frames wait until their run is complete. Unlike an HDF5 file it
 // survives a kill at any moment: a checkpoint says how many records count, and the rest is cut off.
+#include "core/memory.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -37,7 +39,5 @@ class FrameLog {
 
 /// Error unless the file system of `folder` has room for `bytes` more, with the numbers.
 void require_space(const std::filesystem::path& folder, std::uint64_t bytes);
-/// "3.2 GB"
-std::string human_bytes(double bytes);
 
 }  // namespace sns

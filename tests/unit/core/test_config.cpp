@@ -64,9 +64,9 @@ TEST_CASE("config: doubles take every number, and only numbers") {
   CHECK(accept<double>("v: .5") == 0.5);
   CHECK(accept<double>("v: +2.") == 2.0);
   CHECK(accept<double>("v: 6.283185307179586") == 6.283185307179586);
-  CHECK(accept<double>("v: -.inf") == -std::numeric_limits<double>::infinity());
-  for (const std::string text :
-       {"abc", "1.0f", "nan", ".nan", "inf", "0x10", "--1", "1,5", "true", "'1.0'", "-x"})
+  for (const std::string text : {".inf", "-.inf", ".nan"})
+    CHECK_MESSAGE(contains(refuse<double>("v: " + text), "v must be a finite number, not "), text);
+  for (const std::string text : {"abc", "1.0f", "nan", "inf", "0x10", "--1", "1,5", "true", "'1.0'", "-x"})
     CHECK_MESSAGE(contains(refuse<double>("v: " + text), "v must be a number, not "), text);
   CHECK(contains(refuse<double>("v: 1e999"), "v must be a number that a double can hold, not '1e999'"));
 }
@@ -116,7 +116,6 @@ TEST_CASE("config: rules see given values only and name what is allowed") {
   CHECK(read_v("v: 0", big, positive) == "v is 0 but must be positive  x.yaml:1");
   CHECK(read_v("v: 1.5", dt, between(0, 1)) == "v is 1.5 but must be between 0 and 1  x.yaml:1");
   CHECK(read_v("v: 1", dt, between(0, 1)) == "no exception");
-  CHECK(read_v("v: .inf", dt, between(0, 1)) == "v is .inf but must be between 0 and 1  x.yaml:1");
   CHECK(read_v("v: cn_rk5", name, one_of({"cn_rk4", "euler"})) ==
         "v is cn_rk5 but must be one of cn_rk4, euler (did you mean cn_rk4?)  x.yaml:1");
   CHECK(read_v("v: leapfrog", name, one_of({"cn_rk4", "euler"})) ==
@@ -312,8 +311,7 @@ std::string resolve(const std::string& yaml) {
   Section root = config.root();
   bool flag = true;
   std::int64_t count = 3;
-  double one = 1.0, small = 1e-5, third = 1.0 / 3.0, large = 1e22,
-         endless = std::numeric_limits<double>::infinity();
+  double one = 1.0, small = 1e-5, third = 1.0 / 3.0, large = 1e22, endless = 1e300;
   std::string name = "plain-name", odd = "yes", number = "12", tricky = "a: \"b\"\\ #c\n\x01";
   std::optional<double> nothing, something = 2.0;
   std::vector<int> ints = {1, 2};
@@ -362,7 +360,7 @@ TEST_CASE("config: the resolved configuration holds defaults and reads back the 
         "    third: 0.3333333333333333\n"
         "  hollow: {}\n"
         "large: 1.0e+22\n"
-        "endless: .inf\n"
+        "endless: 1.0e+300\n"
         "name: plain-name\n"
         "odd: \"yes\"\n"
         "number: \"12\"\n"
