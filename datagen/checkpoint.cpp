@@ -18,13 +18,13 @@ Checkpoint take_checkpoint(const Solver& solver, int first, const std::vector<Me
   return checkpoint;
 }
 
-void restore_members(Solver& solver, int first, const Checkpoint& checkpoint, std::uint64_t first_trajectory) {
+void restore_members(Solver& solver, int first, const Checkpoint& checkpoint) {
   for (std::size_t i = 0; i < checkpoint.states.size(); ++i) {
     const int member = first + static_cast<int>(i);
     if (checkpoint.status[i].alive) {
       solver.restore(member, checkpoint.states[i]);
     } else {
-      solver.initialise(member, first_trajectory + i);
+      solver.retire(member, checkpoint.status[i]);
     }
   }
 }
@@ -64,6 +64,14 @@ Checkpoint read_checkpoint(const h5::Group& group) {
   const auto reasons = group.dataset("failed_reason").read_strings();
   const std::string hash = sha256({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   require(hash == group.attribute<std::string>("sha256"), "{}: the checkpoint is damaged", group.label());
+  std::size_t total = 0;
+  for (const std::int64_t size : sizes) {
+    require(size >= 0 && static_cast<std::size_t>(size) <= bytes.size() - total,
+            "{}: the checkpoint is damaged", group.label());
+    total += static_cast<std::size_t>(size);
+  }
+  require(total == bytes.size() && failed_steps.size() == sizes.size() && reasons.size() == sizes.size(),
+          "{}: the checkpoint is damaged", group.label());
   std::size_t offset = 0;
   for (std::size_t i = 0; i < sizes.size(); ++i) {
     const auto size = static_cast<std::size_t>(sizes[i]);

@@ -23,8 +23,8 @@ struct Checkpoint {
 
 /// Takes the state of members [first, first + status.size()) of `solver`.
 Checkpoint take_checkpoint(const Solver& solver, int first, const std::vector<MemberStatus>& status);
-/// Gives living members their state back; failed ones get a fresh initial state that nobody looks at.
-void restore_members(Solver& solver, int first, const Checkpoint& checkpoint, std::uint64_t first_trajectory);
+/// Gives living members their state back and takes failed ones out of the run.
+void restore_members(Solver& solver, int first, const Checkpoint& checkpoint);
 
 void write_checkpoint(h5::Group group, const Checkpoint& checkpoint);
 /// Error if it is damaged.

@@ -31,6 +31,14 @@ std::size_t frame_bytes(const DatagenPlan& plan, const SolverInfo& info) {
   return bytes;
 }
 
+/// Bytes of the frames of so many trajectories; no more than a number holds.
+std::uint64_t bytes_of(std::int64_t trajectories, const DatagenPlan& plan, const SolverInfo& info) {
+  constexpr double kMostBytes = 1e19;
+  return static_cast<std::uint64_t>(
+      std::min(kMostBytes, static_cast<double>(trajectories) * static_cast<double>(plan.records()) *
+                               static_cast<double>(frame_bytes(plan, info))));
+}
+
 /// First line in which two texts differ, for the message.
 std::pair<std::string, std::string> first_difference(const std::string& a, const std::string& b) {
   std::size_t i = 0, j = 0;
@@ -85,6 +93,8 @@ class Generator {
   /// Makes sure that whatever the folder holds belongs to this plan.
   void claim_folder() {
     make_writable_folder(folder_);
+    // Shards share the folder; whoever replaces a data set needs it alone.
+    lock_.emplace(folder_, FolderLock::Kind::shared);
     const fs::path config = folder_ / "config.yaml";
     if (fs::exists(config)) {
       const std::string found = read_text(config);
@@ -100,10 +110,16 @@ class Generator {
         fail<ConfigError>("--overwrite would destroy what other shards write; remove {} first",
                           folder_.string());
       }
+      lock_.reset();
+      lock_.emplace(folder_);
       log::warn("replacing the data set in {}", folder_.string());
       for (const char* name : {"MANIFEST.jsonl", "data", "partial", "stats.yaml", "README.md", "config.yaml"}) {
         fs::remove_all(folder_ / name);
       }
+      write_text(config, identity_);
+      lock_.reset();
+      lock_.emplace(folder_, FolderLock::Kind::shared);
+      return;
     } else if (fs::exists(folder_ / "data")) {
       fail<ConfigError>("{} holds a folder 'data' that sns did not make; choose another folder",
                         folder_.string());
@@ -141,7 +157,13 @@ class Generator {
   void find_record(const TrajectoryGroup& group) {
     const fs::path json = record_path(group), file = folder_ / final_path(group);
     if (fs::exists(json)) {
-      keep(file_record_from_json(nlohmann::json::parse(read_text(json))));
+      try {
+        keep(file_record_from_json(nlohmann::json::parse(read_text(json))));
+      } catch (const nlohmann::json::exception&) {
+        log::warn("{} is damaged; its file is looked at again", json.string());
+        fs::remove(json);
+        find_record(group);
+      }
     } else if (fs::exists(file)) {
       try {
         if (DataFile(file).identity() != identity_) fail("{} is of another configuration", file.string());
@@ -171,12 +193,10 @@ class Generator {
     }
     if (pending.empty()) return;
     make_writable_folder(partial_);
-    const auto records = static_cast<std::uint64_t>(plan_.records());
     const int members = batch_members(plan_, info_, options_.threads);
     // Frames of the running batch are on disk twice while their file is written.
     if (!plan_.deflate) {
-      require_space(folder_, (static_cast<std::uint64_t>(trajectories) + static_cast<std::uint64_t>(members)) *
-                                 records * frame_bytes(plan_, info_));
+      require_space(folder_, bytes_of(trajectories + members, plan_, info_));
     }
     Progress progress("datagen", trajectories * steps_per_trajectory(), "steps");
     progress_ = &progress;
@@ -292,8 +312,12 @@ class Generator {
     fs::remove_all(partial_);
     report_.complete = true;
     for (const auto& [split, count] : samples) {
-      require(count > 0, "all trajectories of the split '{}' failed; see the warnings above and 'failed' in {}",
-              split, (folder_ / "MANIFEST.jsonl").string());
+      if (count > 0) continue;
+      const auto record = std::find_if(records.begin(), records.end(), [&](const FileRecord& r) {
+        return r.group.split == split && !r.failed.empty();
+      });
+      fail("all trajectories of the split '{}' failed, the first at step {}: {}; see 'failed' in {}", split,
+           record->failed.front().step, record->failed.front().reason, (folder_ / "MANIFEST.jsonl").string());
     }
   }
 
@@ -331,6 +355,7 @@ class Generator {
   const SolverInfo& info_;
   fs::path folder_, partial_;
   const GenerateOptions& options_;
+  std::optional<FolderLock> lock_;  // while this object lives
   std::string identity_, identity_hash_;
   std::vector<TrajectoryGroup> groups_;
   SpinupCache cache_;
@@ -349,7 +374,7 @@ GenerateReport generate_dataset(const DatagenPlan& plan, const SolverSource& sou
 }
 
 std::uint64_t dataset_bytes(const DatagenPlan& plan, const SolverInfo& info) {
-  return static_cast<std::uint64_t>(plan.trajectories() * plan.records()) * frame_bytes(plan, info);
+  return bytes_of(plan.trajectories(), plan, info);
 }
 
 int batch_members(const DatagenPlan& plan, const SolverInfo& info, int threads) {

@@ -59,6 +59,11 @@ class BatchRun {
       } else {
         take_frames(std::min({chunk_, plan_.frames - in_window, affordable}));
       }
+      if (record_ == plan_.records()) {
+        // The solver looks now and then; the last frames may lie after its last look.
+        solver_.check_members();
+        note_failures();
+      }
       poll();
     }
   }
@@ -88,6 +93,7 @@ class BatchRun {
           member, plan_.coarsen,
           std::span(recorded_).subspan(static_cast<std::size_t>(member) * frame_values_, frame_values_));
     }
+    note_failures();
     append(1);
   }
 
@@ -121,6 +127,11 @@ class BatchRun {
   void moved(std::int64_t steps, Clock::time_point start) {
     step_ += steps;
     pacer_.took(steps, seconds_since(start));
+    note_failures();
+    progress_(steps * members_);
+  }
+
+  void note_failures() {
     int member = 0;
     for (auto& job : jobs_) {
       for (std::size_t i = 0; i < job->status().size(); ++i, ++member) {
@@ -128,14 +139,13 @@ class BatchRun {
         if (!known.alive) continue;
         known = solver_.status(member);
         if (!known.alive) {
-          log::warn("trajectory {} failed at step {} (time {:g} {}): {}; it is left out",
-                    job->group().first + i, known.failed_step,
-                    static_cast<double>(known.failed_step) * solver_.info().dt, solver_.info().time_units,
+          log::warn("trajectory {} failed at step {} (time {}): {}; it is left out", job->group().first + i,
+                    known.failed_step,
+                    time_text(static_cast<double>(known.failed_step) * solver_.info().dt, solver_.info()),
                     known.reason);
         }
       }
     }
-    progress_(steps * members_);
   }
 
   bool any_alive() const {
@@ -198,11 +208,19 @@ GroupJob::GroupJob(const DatagenPlan& plan, const TrajectoryGroup& group, const 
 
 void GroupJob::load(Solver& solver, int first) {
   if (checkpoint_) {
-    restore_members(solver, first, *checkpoint_, group_.first);
+    restore_members(solver, first, *checkpoint_);
     return;
   }
   for (std::int64_t i = 0; i < group_.count; ++i) {
-    solver.initialise(first + static_cast<int>(i), group_.first + static_cast<std::uint64_t>(i));
+    const int member = first + static_cast<int>(i);
+    try {
+      solver.initialise(member, group_.first + static_cast<std::uint64_t>(i));
+    } catch (const InitialStateError& error) {
+      MemberStatus& status = status_[static_cast<std::size_t>(i)];
+      status = {false, 0, error.what()};
+      solver.retire(member, status);
+      log::warn("trajectory {} is left out: {}", group_.first + static_cast<std::uint64_t>(i), error.what());
+    }
   }
 }
 

@@ -150,6 +150,31 @@ FileRecord describe_file(const std::filesystem::path& path, const std::string& r
   return record;
 }
 
+namespace {
+
+/// What the manifest's data_hash is made of.
+std::string hash_of_data(const std::vector<FileRecord>& records) {
+  std::string hashes;
+  for (const FileRecord& record : records) hashes += record.data_hash + "\n";
+  return sha256(hashes);
+}
+
+/// The checksum of the lines above it covers all lines but the last: that one must be, byte for byte, what
+/// follows from the others.
+bool follows(const std::string& last_line, const nlohmann::json& last, const Manifest& manifest) {
+  const std::string name = last.at("dataset").get<std::string>();
+  const bool named = std::all_of(manifest.files.begin(), manifest.files.end(), [&](const FileRecord& r) {
+    return r.path.empty() ||
+           std::filesystem::path(r.path).stem() == fmt::format("{}_{:06}", name, r.group.first);
+  });
+  const auto config = std::find_if(manifest.plain.begin(), manifest.plain.end(),
+                                   [](const PlainFile& file) { return file.path == "config.yaml"; });
+  return named && config != manifest.plain.end() && config->sha256 == manifest.config_hash &&
+         hash_of_data(manifest.files) == manifest.data_hash && last_line == last.dump() + "\n";
+}
+
+}  // namespace
+
 Manifest read_manifest(const std::filesystem::path& folder) {
   const auto path = folder / "MANIFEST.jsonl";
   require(std::filesystem::exists(path), "{} has no MANIFEST.jsonl: it is not a finished data set",
@@ -167,6 +192,8 @@ Manifest read_manifest(const std::filesystem::path& folder) {
                 "{} does not fit its own checksum: it was altered", path.string());
         json.at("config_hash").get_to(manifest.config_hash);
         json.at("data_hash").get_to(manifest.data_hash);
+        require(follows(text.substr(start), json, manifest),
+                "{}: its last line does not fit the others: it was altered", path.string());
         closed = true;
       } else if (json.contains("trajectories")) {
         manifest.files.push_back(file_record_from_json(json));
@@ -198,12 +225,11 @@ void write_manifest(const std::filesystem::path& folder, const DatagenPlan& plan
   const auto [statistics, over] = training_statistics(records);
   write_text(folder / "stats.yaml", stats_yaml(statistics, fmt::format("{}: over the {}", plan.name, over)));
   write_text(folder / "README.md", card(plan, info, records, identity));
-  std::string lines, hashes;
+  std::string lines;
   for (const FileRecord& record : records) {
     nlohmann::json json = to_json(record);
     json["seed"] = plan.seed;
     lines += json.dump() + "\n";
-    hashes += record.data_hash + "\n";
   }
   for (const char* name : {"config.yaml", "stats.yaml", "README.md"}) {
     const nlohmann::json json{{"path", name},
@@ -213,7 +239,7 @@ void write_manifest(const std::filesystem::path& folder, const DatagenPlan& plan
   }
   const nlohmann::json last{{"dataset", plan.name},
                             {"config_hash", sha256(identity)},
-                            {"data_hash", sha256(hashes)},
+                            {"data_hash", hash_of_data(records)},
                             {"lines_sha256", sha256(lines)}};
   write_text(folder / "MANIFEST.jsonl", lines + last.dump() + "\n");
 }

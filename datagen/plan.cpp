@@ -9,6 +9,9 @@
 namespace sns {
 namespace {
 
+/// Beyond these a number is a slip of the pen; products of them stay within 64 bits.
+constexpr double kMostTrajectories = 1e7, kMostSamples = 1e5, kMostFrames = 1e8, kMostSteps = 1e15;
+
 constexpr const char* kSplitNames[] = {"train", "valid", "test"};
 
 std::string indented(const std::string& text) {
@@ -20,10 +23,6 @@ std::string indented(const std::string& text) {
     start = end + 1;
   }
   return result;
-}
-
-std::string at_least_one(double v) {
-  return v >= 1 ? "" : "must be at least 1";
 }
 
 }  // namespace
@@ -127,9 +126,9 @@ DatagenPlan read_datagen_plan(Section datagen, const std::string& name, std::uin
   plan.frames = 100;
   datagen.maybe("spinup_steps", plan.spinup_steps, non_negative);
   datagen.maybe("steps_per_frame", plan.steps_per_frame, at_least_one);
-  datagen.maybe("frames", plan.frames, at_least_one);
-  datagen.maybe("trajectories", trajectories, at_least_one);
-  datagen.maybe("samples_per_trajectory", plan.samples_per_trajectory, at_least_one);
+  datagen.maybe("frames", plan.frames, between(1, kMostFrames));
+  datagen.maybe("trajectories", trajectories, between(1, kMostTrajectories));
+  datagen.maybe("samples_per_trajectory", plan.samples_per_trajectory, between(1, kMostSamples));
   datagen.maybe("decorrelation_steps", plan.decorrelation_steps, non_negative);
   plan.coarsen = read_coarsen(datagen.child("coarsen"));
   Section split = datagen.child("split");
@@ -142,6 +141,13 @@ DatagenPlan read_datagen_plan(Section datagen, const std::string& name, std::uin
   datagen.maybe("spinup_cache", plan.spinup_cache);
   plan.deflate = compression == "deflate";
   plan.splits = split_trajectories(trajectories, fractions);
+  const double window = static_cast<double>(plan.frames) * static_cast<double>(plan.steps_per_frame) +
+                        static_cast<double>(plan.decorrelation_steps);
+  const double steps =
+      static_cast<double>(plan.spinup_steps) + static_cast<double>(plan.samples_per_trajectory) * window;
+  if (steps > kMostSteps)
+    datagen.reject(
+        "", fmt::format("a trajectory has {:.3g} steps; at most {:.0e} are possible", steps, kMostSteps));
   return plan;
 }
 

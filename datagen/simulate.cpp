@@ -4,6 +4,7 @@
 #include "core/files.hpp"
 #include "core/hdf5.hpp"
 #include "core/log.hpp"
+#include "core/memory.hpp"
 #include "core/progress.hpp"
 #include "core/stop.hpp"
 #include "datagen/group_run.hpp"
@@ -18,8 +19,12 @@
 namespace sns {
 namespace {
 
+constexpr double kMostSteps = 1e15;  ///< so that products of steps stay within 64 bits
+
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
+
+constexpr double kMostBytes = 4e18;  ///< more than any disk holds, and twice as much still is a number
 
 std::string shape_text(const h5::Shape& shape) {
   return fmt::format("({})", fmt::join(shape, ", "));
@@ -53,8 +58,14 @@ class Simulation {
     make_writable_folder(parent);
     require(!fs::is_directory(options_.output), "{} is a folder; -o names a file", options_.output.string());
     if (!claim_output()) return;
+    require_memory(static_cast<double>(plan_.members) *
+                       static_cast<double>(simulate_frame_values(plan_, info_)) *
+                       (writes_float64(plan_, info_) ? sizeof(double) : sizeof(float)),
+                   fmt::format("one frame of {} members", plan_.members));
+    solver_ = source_.make(plan_.members);  // before anything is written: it may not fit into memory
     make_writable_folder(work_);
     const FolderLock lock(work_);
+    if (options_.overwrite) discard_work();
     FrameLog frames(work_ / "frames", static_cast<std::size_t>(plan_.members) *
                                           simulate_frame_values(plan_, info_) *
                                           (writes_float64(plan_, info_) ? sizeof(double) : sizeof(float)));
@@ -75,10 +86,7 @@ class Simulation {
  private:
   /// False if the output is there already, complete.
   bool claim_output() {
-    if (options_.overwrite) {
-      fs::remove_all(work_);  // the output itself is replaced when the new one is complete
-      return true;
-    }
+    if (options_.overwrite) return true;  // the output itself is replaced when the new one is complete
     const bool finished = fs::exists(options_.output), begun = fs::exists(work_ / "checkpoint.h5");
     if (!options_.resume) {
       if (finished) {
@@ -108,9 +116,13 @@ class Simulation {
     return false;
   }
 
+  /// Forgets an interrupted run; its folder is locked, so that nobody works there.
+  void discard_work() const {
+    for (const char* name : {"checkpoint.h5", "frames", "diagnostics"}) fs::remove(work_ / name);
+  }
+
   /// Puts the solver and the logs where the run begins or goes on.
   void start() {
-    solver_ = source_.make(plan_.members);
     const fs::path file = work_ / "checkpoint.h5";
     std::optional<Checkpoint> checkpoint = load_checkpoint(file, identity_);
     if (!checkpoint && fs::exists(file)) {
@@ -136,7 +148,7 @@ class Simulation {
       diagnostics_->truncate(checkpoint->extra_records);
       status_ = checkpoint->status;
       step_ = checkpoint->step;
-      restore_members(*solver_, 0, *checkpoint, 0);
+      restore_members(*solver_, 0, *checkpoint);
       log::info("resuming at step {}", step_);
       return;
     }
@@ -157,9 +169,18 @@ class Simulation {
   void loop() {
     Progress progress("simulate", plan_.steps, "steps", step_);
     while (true) {
-      if (frames_->records() * plan_.every == step_) record_frame();
-      if (diagnostics_->records() * plan_.diagnostics_every == step_) record_diagnostics();
-      if (step_ >= plan_.steps || !any_alive()) break;
+      const bool frame = frames_->records() * plan_.every == step_;
+      const bool diagnostics = diagnostics_->records() * plan_.diagnostics_every == step_;
+      const bool last = step_ >= plan_.steps;
+      if (frame || diagnostics || last) {
+        // Nothing is recorded, and no run ends, with a member that the solver has not looked at.
+        solver_->check_members();
+        note_failures();
+      }
+      if (frame) record_frame();
+      note_failures();  // of members whose frame was not finite
+      if (diagnostics) record_diagnostics();
+      if (last || !any_alive()) break;
       poll();
       const std::int64_t next =
           std::min({plan_.steps, frames_->records() * plan_.every,
@@ -222,8 +243,8 @@ class Simulation {
 
   std::string describe_failure(int member) const {
     const MemberStatus& status = status_[static_cast<std::size_t>(member)];
-    return fmt::format("member {} failed at step {} (time {:g} {}): {}", member, status.failed_step,
-                       static_cast<double>(status.failed_step) * info_.dt, info_.time_units, status.reason);
+    return fmt::format("member {} failed at step {} (time {}): {}", member, status.failed_step,
+                       time_text(static_cast<double>(status.failed_step) * info_.dt, info_), status.reason);
   }
 
   bool any_alive() const {
@@ -326,12 +347,11 @@ InitialStates read_initial_states(const std::string& address, const SolverInfo& 
 SimulatePlan read_simulate_plan(Section section, std::uint64_t seed) {
   SimulatePlan plan;
   plan.seed = seed;
-  const auto at_least_one = [](double v) { return v >= 1 ? std::string() : std::string("must be at least 1"); };
-  section.maybe("members", plan.members, +at_least_one);
-  section.maybe("steps", plan.steps, non_negative);
-  section.maybe("every", plan.every, +at_least_one);
+  section.maybe("members", plan.members, at_least_one);
+  section.maybe("steps", plan.steps, between(0, kMostSteps));
+  section.maybe("every", plan.every, at_least_one);
   plan.diagnostics_every = plan.every;
-  section.maybe("diagnostics_every", plan.diagnostics_every, +at_least_one);
+  section.maybe("diagnostics_every", plan.diagnostics_every, at_least_one);
   plan.coarsen = read_coarsen(section.child("coarsen"));
   return plan;
 }
@@ -358,8 +378,9 @@ std::size_t simulate_frame_values(const SimulatePlan& plan, const SolverInfo& in
 
 std::uint64_t simulate_bytes(const SimulatePlan& plan, const SolverInfo& info) {
   const std::size_t value = writes_float64(plan, info) ? sizeof(double) : sizeof(float);
-  return static_cast<std::uint64_t>(plan.members) * static_cast<std::uint64_t>(plan.steps / plan.every + 1) *
-         simulate_frame_values(plan, info) * value;
+  const double bytes = static_cast<double>(plan.members) * static_cast<double>(plan.steps / plan.every + 1) *
+                       static_cast<double>(simulate_frame_values(plan, info) * value);
+  return static_cast<std::uint64_t>(std::min(bytes, kMostBytes));
 }
 
 }  // namespace sns

@@ -24,6 +24,7 @@ std::filesystem::path own_folder() {
 
 struct Module {
   SnsCudaDeviceCount device_count = nullptr;
+  SnsCudaDeviceName device_name = nullptr;
   SnsCudaMakeKolmogorov make_kolmogorov = nullptr;
   SnsCudaMakeQg2Layer make_qg2layer = nullptr;
   std::string why = "this build has no CUDA backend (nvcc was not found at configuration)";
@@ -43,11 +44,12 @@ Module load() {
   }
   if (handle == nullptr) return module;
   module.device_count = reinterpret_cast<SnsCudaDeviceCount>(dlsym(handle, "sns_cuda_device_count"));
+  module.device_name = reinterpret_cast<SnsCudaDeviceName>(dlsym(handle, "sns_cuda_device_name"));
   module.make_kolmogorov = reinterpret_cast<SnsCudaMakeKolmogorov>(dlsym(handle, "sns_cuda_make_kolmogorov"));
   module.make_qg2layer = reinterpret_cast<SnsCudaMakeQg2Layer>(dlsym(handle, "sns_cuda_make_qg2layer"));
-  require(
-      module.device_count != nullptr && module.make_kolmogorov != nullptr && module.make_qg2layer != nullptr,
-      "{} is of another version", kModuleName);
+  require(module.device_count != nullptr && module.device_name != nullptr &&
+              module.make_kolmogorov != nullptr && module.make_qg2layer != nullptr,
+          "{} is of another version", kModuleName);
   return module;
 }
 
@@ -91,6 +93,19 @@ bool cuda_usable(std::string& why) {
   if (module.device_count(message.data(), message.size()) > 0) return true;
   why = message[0] != '\0' ? message.data() : "no CUDA device answers";
   return false;
+}
+
+std::string cuda_device_text() {
+  std::string why;
+  require(cuda_usable(why), "{}", why);
+  std::array<char, 256> text{};
+  const int count = cuda_module().device_count(text.data(), text.size());
+  std::string names;
+  for (int device = 0; device < count; ++device) {
+    const bool told = cuda_module().device_name(device, text.data(), text.size()) != 0;
+    names += fmt::format("{}{}", device == 0 ? "" : ", ", told ? text.data() : "unknown");
+  }
+  return fmt::format("{} device{}: {}", count, count == 1 ? "" : "s", names);
 }
 
 std::unique_ptr<spectral::Engine> kolmogorov::make_cuda_engine(const Params& params, int members,

@@ -12,6 +12,8 @@ namespace sns {
 
 /// True if the module loads and a CUDA device answers; otherwise `why` says what is missing.
 bool cuda_usable(std::string& why);
+/// "1 device: NVIDIA H100"; error as cuda_usable says where there is none.
+std::string cuda_device_text();
 
 namespace kolmogorov {
 /// All members as one batch on "cuda" or "cuda:N". Error if the module or the device is not there.

@@ -1,11 +1,18 @@
 #include "solvers/solver.hpp"
 
 #include "core/log.hpp"
+#include "core/memory.hpp"
 #include "solvers/cuda_plugin.hpp"
 #include "solvers/kolmogorov/kolmogorov.hpp"
 #include "solvers/qg2layer/qg2layer.hpp"
 
+#include <algorithm>
+
 namespace sns {
+
+std::string time_text(double time, const SolverInfo& info) {
+  return info.time_units == "time" ? fmt::format("{:g}", time) : fmt::format("{:g} {}", time, info.time_units);
+}
 
 std::size_t Solver::state_size() const {
   return frame_size(1);
@@ -32,6 +39,17 @@ std::string resolve_device(std::string_view device) {
   return std::string(device);
 }
 
+/// Refuses what cannot fit, before it is allocated. Counts what every scheme needs at least: a member's
+/// spectra, and for each thread stages, a velocity pair and its transforms.
+void require_room(const spectral::Grid& grid, int fields, bool single, int members, int threads,
+                  const std::string& device) {
+  if (device != "cpu") return;  // the device says so itself
+  constexpr double kWorkArrays = 6;
+  const double array = static_cast<double>(grid.points()) * fields * (single ? 4 : 8);
+  require_memory(array * (members + kWorkArrays * std::min(members, threads)),
+                 fmt::format("{0} members of a {1} x {1} grid", members, grid.n));
+}
+
 }  // namespace
 
 std::unique_ptr<Solver> make_solver(Section& solver, std::uint64_t seed, int members, int threads,
@@ -40,10 +58,15 @@ std::unique_ptr<Solver> make_solver(Section& solver, std::uint64_t seed, int mem
   if (threads < 1) fail<ConfigError>("{} threads: at least 1 is needed", threads);
   std::string system;
   solver.need("system", system, one_of({"kolmogorov", "qg2layer"}));
-  if (system == "qg2layer")
-    return qg2layer::make_qg2layer(qg2layer::read_config(solver), seed, members, threads, resolve_device(device));
-  return kolmogorov::make_kolmogorov(kolmogorov::read_config(solver), seed, members, threads,
-                                     resolve_device(device));
+  const std::string where = resolve_device(device);
+  if (system == "qg2layer") {
+    const qg2layer::Qg2LayerConfig config = qg2layer::read_config(solver);
+    require_room(config.params.grid, 2, config.params.single_precision, members, threads, where);
+    return qg2layer::make_qg2layer(config, seed, members, threads, where);
+  }
+  const kolmogorov::KolmogorovConfig config = kolmogorov::read_config(solver);
+  require_room(config.params.grid, 1, config.params.single_precision, members, threads, where);
+  return kolmogorov::make_kolmogorov(config, seed, members, threads, where);
 }
 
 }  // namespace sns

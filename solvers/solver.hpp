@@ -52,6 +52,9 @@ struct SolverInfo {
   std::vector<std::string> diagnostics;  ///< names, in the order of Solver::diagnostics
 };
 
+/// "2.4 s", and "2.4" where time has no unit of its own.
+std::string time_text(double time, const SolverInfo& info);
+
 struct FrameRequest {
   std::int64_t frames = 1;           ///< frames to record
   std::int64_t steps_per_frame = 1;  ///< each frame is taken after this many further steps
@@ -63,6 +66,12 @@ struct MemberStatus {
   bool alive = true;
   std::int64_t failed_step = -1;  ///< step at which it was found non-finite or beyond its CFL limit
   std::string reason;
+};
+
+/// An initial state that cannot be advanced: not finite, beyond the precision, or beyond the CFL limit.
+class InitialStateError : public Error {
+ public:
+  using Error::Error;
 };
 
 class Solver {
@@ -80,9 +89,11 @@ class Solver {
   virtual std::int64_t step(int member) const = 0;
   double time(int member) const { return static_cast<double>(step(member)) * info().dt; }
 
-  /// Random or analytic initial state, as the configuration says, of this trajectory id.
+  /// Random or analytic initial state, as the configuration says, of this trajectory id. InitialStateError if
+  /// it cannot be advanced.
   virtual void initialise(int member, std::uint64_t trajectory) = 0;
-  /// Takes a physical state [field][axis0][axis1]; Error if it holds a non-finite value. Resets step to 0.
+  /// Takes a physical state [field][axis0][axis1]; InitialStateError if it holds a non-finite value or cannot
+  /// be advanced. Resets step to 0.
   virtual void set_state(int member, std::span<const double> state) = 0;
   /// Physical state [field][axis0][axis1] at the solver's resolution.
   virtual void state(int member, std::span<double> out) const = 0;
@@ -92,9 +103,15 @@ class Solver {
   /// Advances and records: out[member][frame][field][axis0][axis1], float32. Frames of a failed member are
   /// NaN from the failure on; the others go on. CPU members run all their frames on one core.
   virtual void record(const FrameRequest& request, std::span<float> out) = 0;
-  /// The present state, coarsened, of one member: [field][axis0][axis1].
-  virtual void frame(int member, const CoarsenConfig& coarsen, std::span<float> out) const = 0;
+  /// The present state, coarsened, of one member: [field][axis0][axis1]. As in record, a member whose frame is
+  /// not finite fails, and frames of failed members are NaN.
+  virtual void frame(int member, const CoarsenConfig& coarsen, std::span<float> out) = 0;
   virtual MemberStatus status(int member) const = 0;
+  /// Looks at all living members now, besides the looks that advance takes: those that are not finite or beyond
+  /// their CFL limit fail.
+  virtual void check_members() = 0;
+  /// Takes a member out of the run: from now on it has this status, and its state counts for nothing.
+  virtual void retire(int member, MemberStatus status) = 0;
 
   /// One value per info().diagnostics.
   virtual std::vector<double> diagnostics(int member) const = 0;

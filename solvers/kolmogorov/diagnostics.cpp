@@ -40,7 +40,7 @@ Integrals FieldDiagnostics::integrals(std::span<const double> vorticity, int for
       result.enstrophy += 0.5 * vorticity[at] * vorticity[at] / points;
       result.injection += forcing_amplitude * std::sin(phase) * u[at] / points;
       result.enstrophy_injection -= forcing_amplitude * k_f * std::cos(phase) * vorticity[at] / points;
-      result.max_speed = std::max(result.max_speed, std::sqrt(speed2));
+      result.max_speed = spectral::larger(result.max_speed, std::sqrt(speed2));
     }
   const auto spectrum = transform_.forward(vorticity);
   at = 0;

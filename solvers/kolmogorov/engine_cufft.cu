@@ -35,6 +35,13 @@ extern "C" int sns_cuda_device_count(char* message, std::size_t size) {
   return 0;
 }
 
+extern "C" int sns_cuda_device_name(int device, char* name, std::size_t size) {
+  cudaDeviceProp properties{};
+  const cudaError_t status = cudaGetDeviceProperties(&properties, device);
+  std::snprintf(name, size, "%s", status == cudaSuccess ? properties.name : cudaGetErrorString(status));
+  return status == cudaSuccess ? 1 : 0;
+}
+
 extern "C" sns::spectral::Engine* sns_cuda_make_kolmogorov(const sns::kolmogorov::Params* params, int members,
                                                            int device, char* message, std::size_t size) {
   try {

@@ -14,10 +14,6 @@ using spectral::Dealiasing;
 using spectral::FftPlanning;
 using spectral::StepperName;
 
-std::string at_least_one(double v) {
-  return v >= 1 ? "" : "must be at least 1";
-}
-
 void read_initial(Section section, const Params& params, InitialConfig& c) {
   section.maybe("kind", c.kind, one_of({"filtered_velocity", "rest", "laminar", "taylor_green", "file"}));
   section.maybe("max_velocity", c.max_velocity, positive);
@@ -90,7 +86,7 @@ KolmogorovConfig read_config(Section& solver) {
 
   Section forcing = solver.child("forcing");
   forcing.maybe("wavenumber", p.forcing_wavenumber, at_least_one);
-  forcing.maybe("amplitude", p.forcing_amplitude);
+  forcing.maybe("amplitude", p.forcing_amplitude, non_negative);
   const int columns = kept_modes(p.grid.n, p.dealiasing).columns;
   if (p.forcing_wavenumber >= columns)
     forcing.reject("wavenumber", fmt::format("{} is not resolved: {} points keep wavenumbers up to {}",

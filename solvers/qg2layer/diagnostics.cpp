@@ -243,7 +243,8 @@ Integrals FieldDiagnostics::integrals(std::span<const double> state) {
   for (int z = 0; z < 2; ++z) {
     const auto of_u = layer_of(std::span<const double>(u), z), of_v = layer_of(std::span<const double>(v), z);
     for (std::size_t p = 0; p < of_u.size(); ++p)
-      result.max_speed = std::max(result.max_speed, std::hypot(of_u[p] + params_.mean_flow[z], of_v[p]));
+      result.max_speed =
+          spectral::larger(result.max_speed, std::hypot(of_u[p] + params_.mean_flow[z], of_v[p]));
   }
   return result;
 }

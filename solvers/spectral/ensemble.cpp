@@ -19,6 +19,10 @@ struct SavedHead {
   std::uint64_t alive, reason_size;
 };
 
+bool all_finite(std::span<const float> values) {
+  return std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+}
+
 }  // namespace
 
 EnsembleSolver::EnsembleSolver(EnsembleSetup setup)
@@ -41,8 +45,9 @@ void EnsembleSolver::set_state(int member, std::span<const double> state) {
   member_(member);
   require(state.size() == state_size(), "a state holds {} values, not {}", state_size(), state.size());
   const auto bad = std::find_if_not(state.begin(), state.end(), [](double x) { return std::isfinite(x); });
-  require(bad == state.end(), "the initial state of member {} holds a non-finite value ({}) at flat index {}",
-          member, bad == state.end() ? 0 : *bad, bad - state.begin());
+  if (bad != state.end())
+    fail<InitialStateError>("the initial state of member {} holds a non-finite value ({}) at flat index {}",
+                            member, *bad, bad - state.begin());
   setup_.engine->set_state(member, state.data());
   member_states_[static_cast<std::size_t>(member)] = {};
 
@@ -50,14 +55,15 @@ void EnsembleSolver::set_state(int member, std::span<const double> state) {
   std::vector<double> speed(static_cast<std::size_t>(size));
   setup_.engine->max_speed(member / size, 0, speed.data());
   const double fastest = speed[static_cast<std::size_t>(member % size)];
-  require(std::isfinite(fastest), "the initial state of member {} overflows {}", member, info().precision);
+  if (!std::isfinite(fastest))
+    fail<InitialStateError>("the initial state of member {} overflows {}", member, info().precision);
   const double courant = fastest * info().dt / setup_.spacing;
-  require(courant <= setup_.max_courant,
-          "stepper.dt = {} breaks the CFL limit before the first step: the initial state of member {} has "
-          "speed {:.4g}, "
-          "Courant number {:.3g} > max_courant {}; use dt <= {:.3g}",
-          info().dt, member, fastest, courant, setup_.max_courant,
-          setup_.max_courant * setup_.spacing / fastest);
+  if (courant > setup_.max_courant)
+    fail<InitialStateError>(
+        "stepper.dt = {} breaks the CFL limit before the first step: the initial state of member {} has "
+        "speed {:.4g}, "
+        "Courant number {:.3g} > max_courant {}; use dt <= {:.3g}",
+        info().dt, member, fastest, courant, setup_.max_courant, setup_.max_courant * setup_.spacing / fastest);
 }
 
 void EnsembleSolver::state(int member, std::span<double> out) const {
@@ -94,6 +100,18 @@ void EnsembleSolver::guard(int group, int worker) {
                   fmt::format("Courant number {:.3g} exceeds max_courant {} (speed {:.4g}); use a smaller dt",
                               courant, setup_.max_courant, fastest));
   }
+}
+
+void EnsembleSolver::check_members() {
+  pool_.for_each(setup_.engine->groups(), [this](std::int64_t group, int worker) {
+    if (alive(static_cast<int>(group))) guard(static_cast<int>(group), worker);
+  });
+}
+
+void EnsembleSolver::retire(int member, MemberStatus status) {
+  member_(member);
+  status.alive = false;
+  member_states_[static_cast<std::size_t>(member)].status = std::move(status);
 }
 
 void EnsembleSolver::advance_group(int group, int worker, std::int64_t steps) {
@@ -170,8 +188,7 @@ void EnsembleSolver::record_group(int group, int worker, const FrameRequest& req
                         static_cast<std::size_t>(f)) *
                            values;
       Member& state = member_states_[static_cast<std::size_t>(member)];
-      if (state.status.alive && !std::all_of(source, source + values, [](float x) { return std::isfinite(x); }))
-        fail_member(member, "the state is not finite");
+      if (state.status.alive && !all_finite({source, values})) fail_member(member, "the state is not finite");
       if (state.status.alive)
         std::copy_n(source, values, target);
       else
@@ -180,7 +197,7 @@ void EnsembleSolver::record_group(int group, int worker, const FrameRequest& req
   }
 }
 
-void EnsembleSolver::frame(int member, const CoarsenConfig& coarsen, std::span<float> out) const {
+void EnsembleSolver::frame(int member, const CoarsenConfig& coarsen, std::span<float> out) {
   const Member& state = member_(member);
   check_coarsening(coarsen);
   const std::size_t values = frame_size(coarsen.factor);
@@ -193,6 +210,9 @@ void EnsembleSolver::frame(int member, const CoarsenConfig& coarsen, std::span<f
   std::vector<float> frames(values * static_cast<std::size_t>(size));
   setup_.engine->frame(member / size, 0, coarsen, zonal_axis(), frames.data());
   std::copy_n(frames.data() + static_cast<std::size_t>(member % size) * values, values, out.data());
+  if (all_finite(out)) return;
+  fail_member(member, "the state is not finite");
+  std::fill(out.begin(), out.end(), kNan);
 }
 
 std::vector<double> EnsembleSolver::diagnostics(int member) const {

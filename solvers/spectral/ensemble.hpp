@@ -34,14 +34,15 @@ class EnsembleSolver final : public Solver {
   const SolverInfo& info() const override { return setup_.info; }
   int members() const override { return setup_.members; }
   std::int64_t step(int member) const override { return member_(member).step; }
-  /// Error if the state's Courant number already exceeds max_courant.
   void initialise(int member, std::uint64_t trajectory) override;
   void set_state(int member, std::span<const double> state) override;
   void state(int member, std::span<double> out) const override;
   void advance(std::int64_t steps) override;
   void record(const FrameRequest& request, std::span<float> out) override;
-  void frame(int member, const CoarsenConfig& coarsen, std::span<float> out) const override;
+  void frame(int member, const CoarsenConfig& coarsen, std::span<float> out) override;
   MemberStatus status(int member) const override { return member_(member).status; }
+  void check_members() override;
+  void retire(int member, MemberStatus status) override;
   std::vector<double> diagnostics(int member) const override;
   std::vector<std::byte> save(int member) const override;
   void restore(int member, std::span<const std::byte> bytes) override;

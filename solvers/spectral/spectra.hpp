@@ -1,9 +1,15 @@
 #pragma once
 // Isotropic spectra of half-plane densities, in the two conventions of the field.
+#include <cmath>
 #include <span>
 #include <vector>
 
 namespace sns::spectral {
+
+/// The larger of two values, and NaN where either is NaN (std::max drops some of them).
+inline double larger(double a, double b) {
+  return std::isnan(a) || a > b ? a : b;
+}
 
 /// A spectrum: value against wavenumber [2 pi / length of the domain, in radians per unit length].
 struct Spectrum {
@@ -23,8 +29,8 @@ struct RingOptions {
 
 /// pyqg's calc_ispec (pyqg/diagnostic_tools.py), which the SNS paper's figures use: rings of width dk sqrt(2),
 /// value = mean density in the ring times ring area pi, doubled for the half plane, with first and last column
-/// halved. Ring means are biased at low wavenumbers; use shells for budgets. Neither averaged nor truncated, the
-/// values times the width add up to the sum over the whole plane.
+/// halved. Ring means are biased at low wavenumbers; use shells for budgets. Neither averaged nor truncated,
+/// the values times the width add up to the sum over the whole plane.
 Spectrum ring_spectrum(std::span<const double> density, int n, double unit, const RingOptions& options = {});
 
 }  // namespace sns::spectral

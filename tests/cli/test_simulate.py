@@ -123,16 +123,48 @@ class Failures(SnsCase):
     def test_a_time_step_that_breaks_cfl(self):
         for verb in ("simulate", "datagen"):
             _, err = self.sns(verb, self.config, "-o", "a.h5", "solver.stepper.dt=0.5", code=1)
-            self.assert_one_line(err, "stepper.dt = 0.5", "CFL", "dt <= 0.05")
+            self.assert_one_line(err, "stepper.dt = 0.5", "CFL", "dt <= 0.0")
             self.assertFalse((self.folder / "a.h5").is_file())
 
     def test_cfl_is_broken_on_the_way(self):
         _, err = self.sns("simulate", self.config, "-o", "a.h5", *self.STORM, "--members", 1, "--every", 5, code=1)
-        self.assert_one_line(err, "member 0 failed at step", "time", "a.h5")
+        self.assert_one_line(err, "member 0 failed at step", "(time 0.", "a.h5")
+        self.assertNotRegex(err, r"time \S+ time")
         with h5py.File(self.folder / "a.h5") as file:
             step = file["provenance/failed_step"][0]
             self.assertTrue(10 < step < 200)
             self.assertTrue(np.isfinite(file["vorticity"][0, : (step - 1) // 5]).all())
+
+    def test_no_run_ends_with_a_member_that_is_not_finite(self):
+        # it overflows before the solver's first look at step 20
+        burst = ("solver.stepper.dt=0.08", "solver.stepper.name=imex_euler", "solver.forcing.amplitude=3000",
+                 "solver.initial.max_velocity=1")
+        _, err = self.sns("simulate", self.config, "-o", "a.h5", *burst, "--steps", 19, "--every", 1, code=1)
+        self.assert_one_line(err, "all members failed", "a.h5")
+        with h5py.File(self.folder / "a.h5") as file:
+            for member, failed in enumerate(file["provenance/failed_step"][:]):
+                self.assertTrue(0 < failed < 19)
+                self.assertTrue(np.isfinite(file["vorticity"][member, :failed]).all())
+                self.assertTrue(np.isnan(file["vorticity"][member, failed:]).all())
+        self.sns("simulate", self.config, "-o", "b.h5", *burst, "--steps", 19, "--every", 19, code=1)
+        # frames that the guard has not seen do not spoil a data set
+        _, err = self.sns("datagen", self.config, "-o", "set", *burst, "datagen.spinup_steps=19", "datagen.frames=1",
+                          "datagen.samples_per_trajectory=1", code=1)
+        self.assert_one_line(err, "all trajectories", "failed")
+
+    def test_a_run_with_a_failed_member_is_lengthened(self):
+        # The configured initial state breaks the CFL limit; the run starts from given ones.
+        y = np.arange(32) * 2 * np.pi / 32
+        with h5py.File(self.folder / "in.h5", "w") as file:
+            file["w"] = np.stack([np.tile(-4 * speed * np.cos(4 * y), (32, 1)) for speed in (1, 15)])
+        run = ("simulate", self.config, "-o", "a.h5", "--initial", "in.h5:/w", *self.STORM, "--every", 5,
+               "solver.initial.max_velocity=400")
+        self.sns(*run, "--steps", 30)
+        self.sns(*run, "--steps", 40, "--resume")
+        with h5py.File(self.folder / "a.h5") as file:
+            self.assertTrue(np.isfinite(file["vorticity"][0]).all())
+            self.assertEqual(file["vorticity"].shape[1], 9)
+            self.assertGreaterEqual(file["provenance/failed_step"][1], 0)
 
     def test_the_other_members_go_on(self):
         # Shear flows that the forcing accelerates; the second is close to the limit from the start.
@@ -181,6 +213,19 @@ class Resume(SnsCase):
         _, err = self.sns("simulate", self.config, "-o", "b.h5", *long, "solver.viscosity=0.02", "--resume", code=2)
         self.assertIn("another", err)
         self.assertTrue((self.folder / "b.h5.partial" / "checkpoint.h5").exists())
+
+    def test_overwrite_leaves_a_running_process_alone(self):
+        long = ("--steps", 10_000_000, "--every", 100_000, "--checkpoint-seconds", 0)
+        running = self.start("simulate", self.config, "-o", "a.h5", *long)
+        while running.poll() is None and not self.checkpoint.exists():
+            time.sleep(0.01)
+        _, err = self.sns("simulate", self.config, "-o", "a.h5", *long, "--overwrite", code=1)
+        self.assert_one_line(err, "in use")
+        self.assertTrue(self.checkpoint.exists())
+        running.send_signal(signal.SIGTERM)
+        self.assertIn("--resume", running.communicate(timeout=60)[1])
+        self.sns("simulate", self.config, "-o", "a.h5", "--overwrite", "--steps", 20)
+        self.assertFalse(self.checkpoint.parent.exists())
 
     def test_lengthening(self):
         self.sns("simulate", self.config, "-o", "a.h5", "--steps", 3010, "--every", 50)

@@ -93,6 +93,11 @@ TEST_CASE("the datagen block is read strictly") {
   CHECK_THROWS_AS(plan_from("datagen: {coarsen: {factor: 2}}"), ConfigError);
   CHECK_THROWS_AS(plan_from("datagen: {coarsen: {factor: 2, kind: cubic}}"), ConfigError);
   CHECK_THROWS_AS(plan_from("datagen: {compression: lzf}"), ConfigError);
+  CHECK_THROWS_WITH_AS(plan_from("datagen: {trajectories: 100000000000}"), doctest::Contains("10000000"),
+                       ConfigError);
+  CHECK_THROWS_AS(plan_from("datagen: {frames: 1000000000000}"), ConfigError);
+  CHECK_THROWS_WITH_AS(plan_from("datagen: {steps_per_frame: 9000000000000000000}"), doctest::Contains("steps"),
+                       ConfigError);
 }
 
 TEST_CASE("everything that decides the data is part of the identity") {

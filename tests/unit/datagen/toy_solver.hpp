@@ -10,6 +10,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <set>
 
 namespace sns {
 
@@ -19,6 +20,8 @@ struct ToySettings {
   int fields = 1;
   bool stacked = false;                         ///< fields as one array "all" with an axis "level"
   std::map<std::uint64_t, std::int64_t> fails;  ///< trajectory id -> step at which it fails
+  bool silent = false;                          ///< failures are only seen by frame() and check_members()
+  std::set<std::uint64_t> impossible;           ///< trajectory ids whose initial states cannot be advanced
   std::function<void()> on_advance;             ///< called before every advance or record
   int largest_batch = 0;                        ///< members of the largest solver made so far
 };
@@ -45,6 +48,7 @@ class ToySolver : public Solver {
     info_.dt = 0.25;
     info_.time_units = "1";
     info_.diagnostics = {"mean", "largest"};
+    for (Member& m : members_) m.values.resize(state_size());
   }
 
   const SolverInfo& info() const override { return info_; }
@@ -52,6 +56,7 @@ class ToySolver : public Solver {
   std::int64_t step(int member) const override { return at(member).step; }
 
   void initialise(int member, std::uint64_t trajectory) override {
+    if (settings_.impossible.contains(trajectory)) throw InitialStateError("told to be impossible");
     Member& m = at(member);
     m = {};
     m.trajectory = trajectory;
@@ -84,7 +89,8 @@ class ToySolver : public Solver {
       }
     }
   }
-  void frame(int member, const CoarsenConfig& coarsen, std::span<float> out) const override {
+  void frame(int member, const CoarsenConfig& coarsen, std::span<float> out) override {
+    check(at(member));
     const auto n = static_cast<std::size_t>(settings_.points), step = static_cast<std::size_t>(coarsen.factor);
     std::size_t next = 0;
     for (std::size_t f = 0; f < info_.fields.size(); ++f) {
@@ -95,6 +101,10 @@ class ToySolver : public Solver {
     }
   }
   MemberStatus status(int member) const override { return at(member).status; }
+  void check_members() override {
+    for (Member& m : members_) check(m);
+  }
+  void retire(int member, MemberStatus status) override { at(member).status = std::move(status); }
   std::vector<double> diagnostics(int member) const override {
     double sum = 0, largest = 0;
     for (const double v : at(member).values) {
@@ -131,11 +141,15 @@ class ToySolver : public Solver {
   Member& at(int member) { return members_[static_cast<std::size_t>(member)]; }
   const Member& at(int member) const { return members_[static_cast<std::size_t>(member)]; }
 
+  static void check(Member& m) {
+    if (m.status.alive && std::isnan(m.values.front())) m.status = {false, m.step, "seen to be NaN"};
+  }
+
   void advance(Member& m, std::int64_t steps) const {
     const auto failure = settings_.fails.find(m.trajectory);
     for (std::int64_t i = 0; i < steps; ++i, ++m.step) {
       if (failure != settings_.fails.end() && m.step == failure->second) {
-        m.status = {false, m.step, "told to fail"};
+        if (!settings_.silent) m.status = {false, m.step, "told to fail"};
         std::fill(m.values.begin(), m.values.end(), std::numeric_limits<double>::quiet_NaN());
       }
       for (std::size_t j = 0; j < m.values.size(); ++j) {

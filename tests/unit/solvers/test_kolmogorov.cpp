@@ -206,6 +206,45 @@ TEST_CASE("an unstable member is caught while the others go on") {
   CHECK(same_bits({frames.begin() + static_cast<std::ptrdiff_t>(expected.size()), frames.end()}, expected));
 }
 
+TEST_CASE("between two looks of the guard, frames and check_members find what is not finite") {
+  const auto burst = [] {
+    auto solver = make_case(small(), {{"max_courant", "1e9"}, {"stepper.name", "imex_euler"}});
+    solver->initialise(0, 0);
+    std::vector<double> state = state_of(*solver, 0);
+    for (double& w : state) w *= 1e6;
+    solver->set_state(0, state);
+    solver->advance(spectral::kGuardInterval - 1);
+    CHECK(solver->status(0).alive);
+    return solver;
+  };
+  auto framed = burst();
+  for (const double value : framed->diagnostics(0)) CHECK(std::isnan(value));  // max_speed and courant as well
+  std::vector<float> frame(framed->frame_size(1));
+  framed->frame(0, {1, Coarsening::none}, frame);
+  CHECK_FALSE(framed->status(0).alive);
+  CHECK(framed->status(0).failed_step == spectral::kGuardInterval - 1);
+  auto checked = burst();
+  checked->check_members();
+  CHECK_FALSE(checked->status(0).alive);
+  CHECK(checked->status(0).reason.find("not finite") != std::string::npos);
+}
+
+TEST_CASE("a retired member is left alone") {
+  auto solver = make_case(small(), {}, 2);
+  solver->initialise(0, 0);
+  solver->initialise(1, 1);
+  solver->retire(1, {false, 7, "told to"});
+  solver->advance(5);
+  CHECK(solver->step(0) == 5);
+  CHECK(solver->step(1) == 0);
+  CHECK(solver->status(1).reason == "told to");
+  std::vector<float> frame(solver->frame_size(1));
+  solver->frame(1, {1, Coarsening::none}, frame);
+  CHECK(std::isnan(frame[0]));
+  solver->initialise(1, 1);
+  CHECK(solver->status(1).alive);
+}
+
 TEST_CASE("states and requests of the wrong kind are refused") {
   auto solver = make_case(small(), {});
   std::vector<double> state(32 * 32, 0.0);
