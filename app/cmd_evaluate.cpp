@@ -7,7 +7,7 @@
 namespace sns {
 namespace {
 
-void run_evaluate(const ExperimentArguments& arguments) {
+void run_evaluate(const ConfigArguments& arguments) {
   const Config config = arguments.load();
   const Experiment experiment(config, arguments.command("evaluate"));
   StageGraph graph;
@@ -23,7 +23,7 @@ void run_evaluate(const ExperimentArguments& arguments) {
 void add_evaluate(CLI::App& app) {
   auto* verb =
       app.add_subcommand("evaluate", "compare rollouts with the solver: metrics with confidence intervals");
-  const auto arguments = std::make_shared<ExperimentArguments>();
+  const auto arguments = std::make_shared<ConfigArguments>();
   arguments->add_to(*verb);
   add_time_budget(*verb);
   verb->footer(

@@ -6,6 +6,7 @@
 #include "core/parallel.hpp"
 #include "datagen/frame_log.hpp"
 #include "datagen/manifest.hpp"
+#include "solvers/cuda_plugin.hpp"
 
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -42,6 +43,9 @@ void print_program() {
   fmt::print("flags            {}\n", build.flags);
   fmt::print("HDF5             {}\n", h5::version());
   fmt::print("solver backends  fftw{}\n", SNS_HAVE_CUDA ? ", cufft" : " (cufft: built without CUDA)");
+  std::string why;
+  const bool cuda = cuda_usable(why);
+  fmt::print("cufft backend    {}\n", cuda ? "loads, " + cuda_device_text() : "not usable: " + why);
   fmt::print("emulators        {}\n", SNS_TORCH_TEXT);
   fmt::print("GPU              {}\n", gpu_description());
   fmt::print("threads          {}\n", default_threads());

@@ -9,7 +9,7 @@ namespace sns {
 namespace {
 
 struct ReproduceArguments {
-  ExperimentArguments experiment;
+  ConfigArguments experiment;
   std::string until = "report";
   bool dry_run = false;
 };

@@ -8,7 +8,7 @@ namespace sns {
 namespace {
 
 struct RolloutArguments {
-  ExperimentArguments experiment;
+  ConfigArguments experiment;
   std::vector<std::string> methods;
 };
 

@@ -71,9 +71,9 @@ void add_simulate(CLI::App& app) {
           "initial states on the solver's grid: float32 or float64, (x, y), for two-layer flow (layer, y, x), "
           "with or without a member axis in front")
       ->type_name("FILE.h5:/PATH");
-  verb->add_option("--members", arguments->members, "independent members")->check(CLI::PositiveNumber);
-  verb->add_option("--steps", arguments->steps, "time steps")->check(CLI::NonNegativeNumber);
-  verb->add_option("--every", arguments->every, "steps between frames")->check(CLI::PositiveNumber);
+  verb->add_option("--members", arguments->members, "independent members")->check(at_least(1));
+  verb->add_option("--steps", arguments->steps, "time steps")->check(at_least(0));
+  verb->add_option("--every", arguments->every, "steps between frames")->check(at_least(1));
   verb->add_flag("--full", arguments->full, "frames on the solver's grid, in its precision");
   CLI::Option* resume = verb->add_flag("--resume", arguments->options.resume,
                                        "go on with an interrupted run, or lengthen a finished one");

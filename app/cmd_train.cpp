@@ -17,8 +17,7 @@ struct TrainArguments {
 };
 
 std::string command_line(const TrainArguments& arguments) {
-  std::string text = "sns train " + arguments.config.file.string();
-  for (const auto& item : arguments.config.overrides) text += " " + item;
+  std::string text = arguments.config.command("train");
   for (const auto& name : arguments.models) text += " --model " + name;
   if (!arguments.dataset.empty()) text += " --dataset " + arguments.dataset.string();
   return text;
@@ -36,7 +35,7 @@ void run_train(const TrainArguments& arguments) {
   const Config config = arguments.config.load();
   const RunConfig run = read_run(config);
   const auto specs = read_models(config);
-  config.finish({"solver", "simulate", "datagen", "rollout", "evaluate", "figure", "retrain"});
+  config.finish(other_blocks({"run", "models"}));
   std::vector<ModelSpec> chosen;
   for (const auto& name : arguments.models) chosen.push_back(find_model(specs, name));
   if (chosen.empty()) chosen = specs;

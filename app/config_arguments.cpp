@@ -1,9 +1,12 @@
 #include "app/config_arguments.hpp"
 
+#include "app/override_check.hpp"
 #include "core/error.hpp"
 #include "core/stop.hpp"
+#include "experiments/overlay.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 namespace sns {
 
@@ -11,6 +14,11 @@ void ConfigArguments::add_to(CLI::App& verb) {
   verb.add_option("FILE.yaml", file, "configuration")->required();
   verb.add_option("key.path=value", overrides,
                   "values that replace the file's, for example solver.viscosity=1e-3");
+  verb.add_option(
+          "--scale", scale,
+          "size of the experiment: a file of yaml/scales (smoke, cpu, paper) whose values replace those of "
+          "FILE.yaml; results go to <run.output>-<scale>")
+      ->type_name("NAME");
 }
 
 Config ConfigArguments::load() const {
@@ -19,7 +27,33 @@ Config ConfigArguments::load() const {
       fail<ConfigError>("'{}' is not of the form key.path=value", text);
     }
   }
-  return Config::load(file, overrides);
+  std::vector<std::string> all = overrides;
+  if (!scale.empty() && std::filesystem::is_regular_file(file)) {
+    all = scale_overrides(file, find_scale(file, scale));
+    all.insert(all.end(), overrides.begin(), overrides.end());
+  }
+  if (!all.empty()) check_overrides(Config::load(file, all));
+  return Config::load(file, all);
+}
+
+std::string ConfigArguments::command(const std::string& verb) const {
+  std::string text = "sns " + verb + " " + file.string();
+  if (!scale.empty()) text += " --scale " + scale;
+  for (const std::string& item : overrides) text += " " + item;
+  return text;
+}
+
+CLI::Validator at_least(std::int64_t least) {
+  return {[least](const std::string& text) {
+            std::int64_t number = 0;
+            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+            const bool whole = error == std::errc{} && end == text.data() + text.size();
+            return whole && number >= least
+                       ? std::string()
+                       : fmt::format("'{}' is not allowed: a whole number of at least {} is needed", text,
+                                     least);
+          },
+          fmt::format(">= {}", least)};
 }
 
 std::vector<std::string> other_blocks(const std::vector<std::string>& used) {

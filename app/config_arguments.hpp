@@ -2,22 +2,30 @@
 #include "core/config.hpp"
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 namespace sns {
 
-/// `FILE.yaml [key.path=value ...]`, common to all verbs that read a configuration.
+/// `FILE.yaml [key.path=value ...] [--scale NAME]`, common to all verbs that read a configuration.
 struct ConfigArguments {
   std::filesystem::path file;
   std::vector<std::string> overrides;
+  std::string scale;
 
-  /// Adds the positional arguments. This object must outlive the parse.
+  /// Adds the arguments. This object must outlive the parse.
   void add_to(CLI::App& verb);
-  /// The file with the overrides applied; ConfigError if the file is missing or a value is malformed.
+  /// The file, then the scale's values, then the overrides; ConfigError if the file is missing, a value is
+  /// malformed, or an override is of no block's keys.
   Config load() const;
+  /// "sns <verb> FILE --scale NAME key=value": as typed, for reports and messages.
+  std::string command(const std::string& verb) const;
 };
+
+/// For options that take numbers from `least` on.
+CLI::Validator at_least(std::int64_t least);
 
 /// The top-level blocks of a configuration file apart from `used`: those that a verb lets pass unread.
 std::vector<std::string> other_blocks(const std::vector<std::string>& used);

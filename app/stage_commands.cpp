@@ -3,38 +3,12 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/log.hpp"
-#include "experiments/overlay.hpp"
 
 #include <algorithm>
 
 namespace sns {
 
 namespace fs = std::filesystem;
-
-void ExperimentArguments::add_to(CLI::App& verb) {
-  config.add_to(verb);
-  verb.add_option(
-          "--scale", scale,
-          "size of the experiment: a file of yaml/scales (smoke, cpu, paper) whose values replace those of "
-          "FILE.yaml; results go to <run.output>-<scale>")
-      ->type_name("NAME");
-}
-
-Config ExperimentArguments::load() const {
-  if (scale.empty()) return config.load();
-  if (!fs::is_regular_file(config.file)) return config.load();  // for its message
-  ConfigArguments merged = config;
-  merged.overrides = scale_overrides(config.file, find_scale(config.file, scale));
-  merged.overrides.insert(merged.overrides.end(), config.overrides.begin(), config.overrides.end());
-  return merged.load();
-}
-
-std::string ExperimentArguments::command(const std::string& verb) const {
-  std::string text = "sns " + verb + " " + config.file.string();
-  if (!scale.empty()) text += " --scale " + scale;
-  for (const std::string& item : config.overrides) text += " " + item;
-  return text;
-}
 
 void print_plan(const std::vector<StageStatus>& plan) {
   std::size_t width = 5;
@@ -80,7 +54,7 @@ void run_stages(const Experiment& experiment, const Config& config, StageGraph& 
 }
 
 void require_trained(const Experiment& experiment, const StageGraph& graph,
-                     const std::vector<std::string>& targets, const ExperimentArguments& arguments) {
+                     const std::vector<std::string>& targets, const ConfigArguments& arguments) {
   for (const StageStatus& stage : graph.plan(targets)) {
     if (stage.name.rfind("train/", 0) != 0 || stage.state == StageState::finished) continue;
     const std::string model = stage.name.substr(6);

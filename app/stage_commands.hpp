@@ -8,18 +8,6 @@
 
 namespace sns {
 
-/// `FILE.yaml [key.path=value ...] [--scale NAME]`
-struct ExperimentArguments {
-  ConfigArguments config;
-  std::string scale;
-
-  void add_to(CLI::App& verb);
-  /// The file, then the scale's values, then the command line's.
-  Config load() const;
-  /// "sns <verb> FILE --scale NAME key=value": as typed, for reports and messages.
-  std::string command(const std::string& verb) const;
-};
-
 /// One line per stage: name, state, what will happen and why. To stdout.
 void print_plan(const std::vector<StageStatus>& plan);
 
@@ -31,6 +19,6 @@ void run_stages(const Experiment& experiment, const Config& config, StageGraph& 
 /// ConfigError where running `targets` would train a model from nothing or anew: verbs that come after
 /// training say so instead.
 void require_trained(const Experiment& experiment, const StageGraph& graph,
-                     const std::vector<std::string>& targets, const ExperimentArguments& arguments);
+                     const std::vector<std::string>& targets, const ConfigArguments& arguments);
 
 }  // namespace sns
