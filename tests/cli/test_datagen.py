@@ -132,6 +132,7 @@ class Readers(SnsCase):
         result = check_readers(self.folder / "a")
         print(result.stdout, file=sys.stderr)
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        self.assertIn("netCDF4: good", result.stdout)
         # The checks do notice a file that lacks an attribute.
         path = self.folder / "a" / "data" / "valid" / "tiny_000003.h5"
         with h5py.File(path, "a") as file:
@@ -144,6 +145,19 @@ class Readers(SnsCase):
         self.sns("datagen", self.config, "-o", "plain")
         self.sns("datagen", self.config, "-o", "packed", "datagen.compression=deflate")
         self.assertEqual(dataset_arrays(self.folder / "packed"), dataset_arrays(self.folder / "plain"))
+
+
+class WellLoader(SnsCase):
+    """The Well's own loader, where it is installed."""
+
+    def test_the_wells_loader(self):
+        self.sns("datagen", self.config, "-o", "a")
+        result = check_readers(self.folder / "a")
+        print(result.stdout, file=sys.stderr)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        if "WellDataset: skipped" in result.stdout:
+            self.skipTest("The Well's loader is not installed")
+        self.assertIn("WellDataset: good", result.stdout)
 
 
 if __name__ == "__main__":
