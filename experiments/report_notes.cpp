@@ -5,10 +5,11 @@
 namespace sns {
 namespace {
 
-// The paper's Kolmogorov set-up (arXiv 2603.17750 and its code).
+// The paper's set-ups (arXiv 2603.17750 and its code): Kolmogorov flow, and two layers.
 constexpr double kPaperViscosity = 1e-4;
-constexpr int kPaperPoints = 512;
-constexpr int kPaperHidden = 64;
+constexpr int kPaperPoints = 512, kPaperLayerPoints = 256;
+constexpr int kPaperHidden = 64, kPaperLayerSnsHidden = 128;
+constexpr int kPaperLayerThreshold = 5;
 constexpr int kPaperBlocks = 2;
 constexpr int kPaperLevels = 1000;
 
@@ -18,9 +19,21 @@ T value_or(Section section, const char* key, T fallback) {
   return fallback;
 }
 
+bool has_layers(Section root) {
+  return value_or<std::string>(root.child("solver"), "system", "kolmogorov") == "qg2layer";
+}
+
 void note_flow(Section root, std::vector<std::string>& notes) {
   Section solver = root.child("solver");
-  if (value_or<std::string>(solver, "system", "kolmogorov") != "kolmogorov") return;
+  if (has_layers(root)) {
+    const auto points = value_or(solver.child("grid"), "points", kPaperLayerPoints);
+    if (points != kPaperLayerPoints)
+      notes.push_back(fmt::format(
+          "The flow is smaller than the paper's: {} x {} solver points (paper: {} x {}). Energies and "
+          "spectra depend on the resolution.",
+          points, points, kPaperLayerPoints, kPaperLayerPoints));
+    return;
+  }
   const auto viscosity = value_or(solver, "viscosity", kPaperViscosity);
   const auto points = value_or(solver.child("grid"), "points", kPaperPoints);
   if (viscosity == kPaperViscosity && points == kPaperPoints) return;
@@ -30,19 +43,21 @@ void note_flow(Section root, std::vector<std::string>& notes) {
       viscosity, points, points, kPaperViscosity, kPaperPoints, kPaperPoints));
 }
 
-void note_model(const std::string& name, Section model, std::vector<std::string>& notes) {
+void note_model(const std::string& name, Section model, bool layers, std::vector<std::string>& notes) {
   Section network = model.child("network");
+  const int paper_hidden =
+      layers && value_or<std::string>(model, "kind", "gaussian") == "sns" ? kPaperLayerSnsHidden : kPaperHidden;
   const auto hidden = value_or(network, "hidden", kPaperHidden);
   const auto blocks = value_or(network, "blocks", kPaperBlocks);
   const auto kind = value_or<std::string>(model, "kind", "gaussian");
   Section training = model.child("training");
   const auto steps = value_or(training, "steps", 0);
-  if (hidden < kPaperHidden || blocks < kPaperBlocks) {
+  if (hidden < paper_hidden || blocks < kPaperBlocks) {
     notes.push_back(fmt::format(
         "{} is deliberately small: {} hidden channels and {} residual blocks per level (paper: {} and {}), {} "
         "training "
         "steps.{}",
-        name, hidden, blocks, kPaperHidden, kPaperBlocks, steps,
+        name, hidden, blocks, paper_hidden, kPaperBlocks, steps,
         kind == "gaussian"
             ? " Its instability comes from its size and short training; trained longer, a surrogate can "
               "be stable on this flow without refinement."
@@ -62,7 +77,7 @@ void note_model(const std::string& name, Section model, std::vector<std::string>
                     value_or(sampling, "max_level", 0)));
 }
 
-void note_method(const std::string& name, Section method, std::vector<std::string>& notes) {
+void note_method(const std::string& name, Section method, bool layers, std::vector<std::string>& notes) {
   if (!method.has("refiner") || !value_or(method, "refiner", std::optional<std::string>())) return;
   if (const auto floor = value_or(method, "level_floor", 0); floor > 0)
     notes.push_back(
@@ -70,7 +85,14 @@ void note_method(const std::string& name, Section method, std::vector<std::strin
                     "{}). The paper has no "
                     "floor; without it refinement acts only where a head sees noise.",
                     name, floor, floor));
-  if (const auto threshold = value_or(method, "threshold", -1); threshold >= 0)
+  const auto threshold = value_or(method, "threshold", -1);
+  if (layers && threshold != kPaperLayerThreshold)
+    notes.push_back(fmt::format("{} refines {} (paper: states with a predicted level above {}).", name,
+                                threshold < 0
+                                    ? std::string("every state")
+                                    : fmt::format("states with a predicted level above {}", threshold),
+                                kPaperLayerThreshold));
+  if (!layers && threshold >= 0)
     notes.push_back(
         fmt::format("{} refines only states with a predicted level above {} (threshold).", name, threshold));
   if (value_or<std::string>(method, "rule", "inclusive") == "inclusive")
@@ -90,9 +112,9 @@ std::vector<std::string> deviations_from_paper(const std::filesystem::path& conf
   Section root = config.root();
   note_flow(root, notes);
   Section models = root.child("models");
-  for (const auto& name : models.keys()) note_model(name, models.child(name), notes);
+  for (const auto& name : models.keys()) note_model(name, models.child(name), has_layers(root), notes);
   Section methods = root.child("rollout").child("methods");
-  for (const auto& name : methods.keys()) note_method(name, methods.child(name), notes);
+  for (const auto& name : methods.keys()) note_method(name, methods.child(name), has_layers(root), notes);
   return notes;
 }
 

@@ -101,7 +101,8 @@ def draw_error(axes, evaluation):
         shift = (i - (len(evaluation.methods) - 1) / 2) * 0.012 * middle[-1]
         finite = np.isfinite(errors[:, 0])
         high = np.where(np.isfinite(errors[:, 2]), errors[:, 2], 1e3)
-        bars = np.clip(np.stack([errors[:, 0] - errors[:, 1], high - errors[:, 0]]), 0, None)
+        with np.errstate(invalid="ignore"):  # lost windows, which are not drawn
+            bars = np.clip(np.stack([errors[:, 0] - errors[:, 1], high - errors[:, 0]]), 0, None)
         axes.errorbar((middle + shift)[finite], errors[finite, 0], yerr=bars[:, finite], color=curves.color,
                       marker="o", ms=4, capsize=2, lw=1.3, label=curves.label)
         if finite.any():

@@ -76,11 +76,11 @@ def draw_spectra(axes, evaluation, period, first, last, band):
     axes.minorticks_off()
     axes.tick_params(axis="y", which="minor", left=False)
     start, end = evaluation.methods[0]["window_frames"][evaluation.methods[0].period(period)]
-    title = f"{period}: steps {start} to {end}"
-    axes.set_title(f"{evaluation.title}; {title}" if evaluation.several else title)
+    axes.set_title(f"{period}: steps {start} to {end}")
     axes.legend(loc="lower left", handlelength=1.6, title="method: spectrum error", alignment="left")
     if first:
-        axes.set_ylabel(QUANTITY[evaluation.metrics["config"]["spectrum"]])
+        quantity = QUANTITY[evaluation.metrics["config"]["spectrum"]]
+        axes.set_ylabel(f"{evaluation.title.split(', ')[-1]}\n{quantity}" if evaluation.several else quantity)
     else:
         axes.tick_params(labelleft=False)
 
