@@ -40,6 +40,7 @@ void add_predict(CLI::App& app) {
       ->type_name("FILE.h5:/PATH");
   verb->add_option("-o,--output", options->output, "file to write (default: <input>_predicted.h5)")
       ->type_name("OUT.h5");
+  verb->add_flag("--overwrite", options->overwrite, "replace OUT.h5");
   verb->add_option("--long", options->long_input,
                    "SNS: clean frames (B,x,y) or one frame (x,y); default: each pair's first frame")
       ->type_name("FILE.h5:/PATH");

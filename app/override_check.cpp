@@ -37,8 +37,7 @@ void read_all_blocks(const Config& config) {
   FigureConfig figure;
   Section figure_section = root.child("figure");
   read(figure_section, figure);
-  if (!root.has("models") && !root.has("rollout")) return;
-  const std::vector<ModelSpec> models = read_models(config);
+  const std::vector<ModelSpec> models = root.has("models") ? read_models(config) : std::vector<ModelSpec>();
   if (root.has("rollout")) read_rollout(root.child("rollout"), models);
 #endif
 }

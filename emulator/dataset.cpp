@@ -5,6 +5,8 @@
 #include "core/files.hpp"
 #include "core/random.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -42,9 +44,21 @@ h5::Shape field_shape(const h5::Dataset& field) {
   return shape;
 }
 
-std::string dataset_hash(const std::filesystem::path& folder) {
+/// The manifest's hash of all frames: files of the same data made at another time or place have the same one. A
+/// data set without a manifest is known by the hashes of its files.
+std::string hash_of_frames(const std::filesystem::path& folder) {
   const auto manifest = folder / "MANIFEST.jsonl";
-  if (std::filesystem::exists(manifest)) return sha256_file(manifest);
+  if (std::filesystem::exists(manifest)) {
+    const std::string text = read_text(manifest);
+    const std::size_t end = text.find_last_not_of('\n'), start = text.rfind('\n', end);
+    const auto last = nlohmann::json::parse(
+        text.substr(start == std::string::npos ? 0 : start + 1, end == std::string::npos ? 0 : end - start),
+        nullptr, false);
+    require(last.is_object() && last.contains("data_hash") && last["data_hash"].is_string(),
+            "{} is damaged or not finished: its last line has no data_hash; run 'sns datagen' again",
+            manifest.string());
+    return last["data_hash"].get<std::string>();
+  }
   std::string summary;
   for (const char* split : {"train", "valid", "test"}) {
     if (!std::filesystem::is_directory(folder / "data" / split)) continue;
@@ -115,7 +129,7 @@ DatasetInfo describe_dataset(const std::filesystem::path& folder, const std::vec
       info.residual_std.push_back(value / info.field_std[c]);
     }
   }
-  info.hash = dataset_hash(folder);
+  info.hash = hash_of_frames(folder);
   return info;
 }
 

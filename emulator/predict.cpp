@@ -4,6 +4,7 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/hdf5.hpp"
+#include "core/stop.hpp"
 #include "emulator/device.hpp"
 #include "emulator/models/gaussian.hpp"
 #include "emulator/models/sns.hpp"
@@ -109,6 +110,8 @@ void predict_next(GaussianEmulator& model, const PredictOptions& options, h5::Fi
   summary.samples = input.count();
   auto next = out.create<float>("next", rows_of(input.count(), frame));
   for (std::int64_t first = 0; first < input.count(); first += options.batch) {
+    if (stop_requested())
+      fail<Stopped>("predict stopped after {} of {} items; nothing was written", first, input.count());
     const auto count = std::min(options.batch, input.count() - first);
     const auto x = normalised(model, input.read(first, count), 1);
     write_rows(next, first, rows_of(count, frame), model.step(x) * model.scale());
@@ -142,6 +145,8 @@ void predict_refined(Sns& model, const PredictOptions& options, h5::File& out, P
   auto used_levels = out.create<std::int32_t>("used_levels", {b, 2});
   auto evaluations = out.create<std::int64_t>("evaluations", {b});
   for (std::int64_t first = 0; first < input.count(); first += options.batch) {
+    if (stop_requested())
+      fail<Stopped>("predict stopped after {} of {} items; nothing was written", first, input.count());
     const auto count = std::min(options.batch, input.count() - first);
     const auto pairs = normalised(model, input.read(first, count), 2);
     auto clean_frames = pairs.narrow(1, 0, channels);
@@ -172,6 +177,8 @@ void predict_refined(Sns& model, const PredictOptions& options, h5::File& out, P
 PredictSummary predict(const PredictOptions& options) {
   prepare_torch(options.threads);
   if (options.batch < 1) fail<ConfigError>("batch {} must be at least 1", options.batch);
+  if (!options.overwrite && std::filesystem::exists(options.output))
+    fail<ConfigError>("{} exists; give --overwrite to replace it or another -o", options.output.string());
   const auto which = parse_weights(options.which);
   const auto model = load_model(options.weights, which, pick_device(options.device));
   const torch::NoGradGuard no_grad;

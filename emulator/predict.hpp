@@ -12,7 +12,8 @@ struct PredictOptions {
   std::string input;              ///< FILE.h5:/path of the array, float32 or float64
   std::string long_input;  ///< SNS: FILE.h5:/path of clean frames [B, x, y] or [x, y]; empty: the past frame
   int lag = 0;             ///< lagged SNS: steps from the long frame to the present one; 0 for other models
-  std::filesystem::path output;    ///< HDF5 file, replaced
+  std::filesystem::path output;    ///< HDF5 file
+  bool overwrite = false;          ///< replace a file that is there
   std::string path = "A";          ///< SNS: route of the refinement
   std::string rule = "inclusive";  ///< SNS: where a sweep starts
   int level_floor = 0;             ///< SNS: predicted levels below are raised to it
@@ -35,6 +36,7 @@ struct PredictSummary {
 /// predicted for (past, present), /used_levels i32 [B, 2] (-1: left alone), /evaluations i64 [B]. Root
 /// attributes name the weights (SHA-256), seed, command and software. Row b's noise depends on b and the seed
 /// alone. Error: weights or input missing, damaged, of another shape, or not finite.
+/// ConfigError: the output exists and overwrite is not set.
 PredictSummary predict(const PredictOptions& options);
 
 }  // namespace sns

@@ -46,8 +46,8 @@ void write_model_card(const std::filesystem::path& folder, const ModelSpec& spec
       fmt::format("{} of batch {}", result.steps, spec.training.batch * spec.training.accumulate));
   row("training time", fmt::format("{:.0f} s", result.wall_seconds));
   if (result.best_step >= 0) {
-    row("lowest validation loss",
-        fmt::format("{:.6g} at step {} (weights in best/)", result.best_loss, result.best_step));
+    row("lowest validation loss", fmt::format("{:.6g} at step {} (weights in best-{}/)", result.best_loss,
+                                              result.best_step, result.best_step));
   }
   if (result.rollbacks > 0) row("restarts after non-finite steps", fmt::format("{}", result.rollbacks));
   row("selected weights", spec.training.select);

@@ -156,7 +156,7 @@ class Trainer {
       if (state_.step < config_.steps) log::info("{}: resuming at step {}", spec_.name, state_.step);
     } else {
       fs::remove(log_file());
-      fs::remove_all(folder_ / "best");
+      remove_best_but(-1);
       save();
     }
   }
@@ -268,9 +268,20 @@ class Trainer {
     if (full_length && std::isfinite(loss) && loss < state_.best_loss) {
       state_.best_loss = loss;
       state_.best_step = state_.step;
-      write_weights(folder_ / "best");
+      write_weights(best_folder(state_.best_step));
     }
     return metrics;
+  }
+
+  /// Named by step: after a return to a checkpoint, the best weights of that time are still there.
+  fs::path best_folder(std::int64_t step) const { return folder_ / fmt::format("best-{}", step); }
+
+  void remove_best_but(std::int64_t step) const {
+    std::vector<fs::path> old;
+    for (const auto& entry : fs::directory_iterator(folder_))
+      if (entry.path().filename().string().starts_with("best-") && entry.path() != best_folder(step))
+        old.push_back(entry.path());
+    for (const fs::path& folder : old) fs::remove_all(folder);
   }
 
   void save() {
@@ -278,6 +289,7 @@ class Trainer {
     state_.wall_seconds = wall();
     checkpoints_.save(state_, *parameters_, *ema_, *optimizer_);
     saved_step_ = state_.step;
+    remove_best_but(state_.best_step);  // no checkpoint that a run returns to wants an earlier one
   }
 
   [[noreturn]] void stop() {
@@ -313,7 +325,7 @@ class Trainer {
     if (config_.select == "best" && state_.best_step >= 0) {
       for (const auto* file : {file_name(Weights::raw), file_name(Weights::ema), "config.yaml"}) {
         write_atomically(folder_ / file, [&](const fs::path& temporary) {
-          fs::copy_file(folder_ / "best" / file, temporary, fs::copy_options::overwrite_existing);
+          fs::copy_file(best_folder(state_.best_step) / file, temporary, fs::copy_options::overwrite_existing);
         });
       }
     } else {

@@ -119,7 +119,9 @@ class Train(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("resuming at step", done.stderr)
         whole, parts = self.trained / "models/gaussian", output / "models/gaussian"
-        for name in ("model.safetensors", "ema.safetensors", "best/ema.safetensors", "config.yaml"):
+        best = [f"{folder.name}/ema.safetensors" for folder in whole.glob("best-*")]
+        self.assertEqual(len(best), 1)
+        for name in ("model.safetensors", "ema.safetensors", "config.yaml", *best):
             self.assertEqual(digest(whole / name), digest(parts / name), name)
         self.assertEqual(curve(whole), curve(parts))
 
@@ -184,6 +186,9 @@ class Train(unittest.TestCase):
         with h5py.File(self.root / "input.h5", "w") as file:
             file["x"] = array
         arguments = ("predict", "--weights", model, "--input", "input.h5:/x", "-o", "out.h5", *more)
+        if (self.root / "out.h5").exists():
+            self.fails(2, ["out.h5 exists", "--overwrite"], *arguments)
+            arguments += ("--overwrite",)
         if code:
             return self.fails(code, words, *arguments)
         done = self.sns(*arguments)

@@ -2,13 +2,12 @@
 #include "emulator/models/gaussian.hpp"
 #include "emulator/models/sns.hpp"
 #include "emulator/training/ema.hpp"
+#include "emulator/training/optimizer.hpp"
 #include "tests/golden/golden_models.hpp"
 #include "tests/support/emulator_tolerances.hpp"
 #include "tests/support/golden_network.hpp"
 #include "tests/support/torch_doctest.hpp"
 
-#include <torch/nn/utils/clip_grad.h>
-#include <torch/optim/adamw.h>
 #include <torch/utils.h>
 
 #include <cmath>
@@ -85,15 +84,16 @@ TEST_CASE("SNS: loss, gradients, clipping, one AdamW step and one EMA step") {
   torch::nn::Module& network = sns.network();
   test::load_golden_weights(network, file);
   auto parameters = network.named_parameters();
+  const FlatParameters flat(network);
   Ema ema(network, 0.999);
-  torch::optim::AdamW optimiser(network.parameters(), torch::optim::AdamWOptions(5e-5).weight_decay(0.05));
+  AdamW optimiser(flat, 0.05);
 
   check_loss_and_gradients(sns, file);
 
   std::map<std::string, torch::Tensor> before;
   for (const auto& item : parameters) before[item.key()] = item.value().detach().clone();
-  torch::nn::utils::clip_grad_norm_(network.parameters(), golden_scalar(file, "train/clip_norm"));
-  optimiser.step();
+  optimiser.clip(golden_scalar(file, "train/clip_norm"), std::nullopt);
+  optimiser.step(5e-5);
   ema.update();
   std::map<std::string, torch::Tensor> shadow(ema.shadow().begin(), ema.shadow().end());
   for (const auto& name : file.group("train/after_one_adamw_step").names()) {

@@ -1,3 +1,4 @@
+#include "core/files.hpp"
 #include "emulator/dataset.hpp"
 #include "tests/support/scratch.hpp"
 #include "tests/support/synthetic_dataset.hpp"
@@ -23,6 +24,26 @@ TEST_CASE("a data set is described by its first file and stats.yaml") {
   CHECK(info.nx == 8);
   CHECK(info.frame_interval == doctest::Approx(0.25));
   CHECK(info.hash.size() == 64);
+}
+
+TEST_CASE(
+    "the hash of a data set with a manifest is that of its frames, whenever and wherever they were made") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch.path());
+  const auto manifest = [&](const std::string& made, const std::string& last) {
+    write_text(scratch / "MANIFEST.jsonl",
+               "{\"path\":\"data/train/waves_000000.h5\",\"made\":\"" + made + "\"}\n" + last);
+  };
+  manifest("yesterday", "{\"dataset\":\"waves\",\"data_hash\":\"abc\"}\n");
+  CHECK(describe_dataset(scratch.path()).hash == "abc");
+  manifest("today", "{\"dataset\":\"waves\",\"data_hash\":\"abc\"}\n");
+  CHECK(describe_dataset(scratch.path()).hash == "abc");
+  manifest("today", "{\"dataset\":\"waves\",\"data_hash\":\"abd\"}\n");
+  CHECK(describe_dataset(scratch.path()).hash == "abd");
+  for (const std::string last : {"", "{\"dataset\":\"waves\"}\n", "{\"dataset\":\"wav"}) {
+    manifest("today", last);
+    CHECK_THROWS_WITH_AS(describe_dataset(scratch.path()), doctest::Contains("no data_hash"), Error);
+  }
 }
 
 TEST_CASE("frames are the file's values divided by field_std, in memory and from disk alike") {

@@ -302,7 +302,7 @@ TEST_CASE("training lowers the loss and leaves a loadable weights folder") {
     CHECK(model->config().frame_interval == doctest::Approx(0.25));
     CHECK(model->config().data_hash.size() == 64);
     CHECK_FALSE(torch::equal(model->network().parameters()[0], averaged->network().parameters()[0]));
-    CHECK(std::filesystem::exists(folder / "best" / "ema.safetensors"));
+    CHECK(std::filesystem::exists(folder / fmt::format("best-{}", result.best_step) / "ema.safetensors"));
     const auto card = read_text(folder / "model_card.md");
     CHECK(contains(card, model->config().data_hash));
     CHECK(contains(card, fmt::format("| parameters | {} |", result.parameters)));
