@@ -29,6 +29,12 @@ struct NetworkCost {
   double seconds = 0;  ///< one evaluation of one frame on the CPU
 };
 
+/// A network as it comes from its constructor is uninitialised memory, whose denormals would be timed.
+void fill(torch::nn::Module& net) {
+  const torch::NoGradGuard guard;
+  for (torch::Tensor& parameter : net.parameters()) parameter.fill_(0.01F);
+}
+
 template <class Evaluate>
 double best_of_two(const Evaluate& evaluate) {
   const c10::InferenceMode guard;
@@ -45,10 +51,12 @@ NetworkCost measure(const ModelConfig& config) {
   const std::int64_t points = config.image, channels = config.field_channels;
   if (config.kind == "gaussian") {
     UNetImpl net(gaussian_network(config));
+    fill(net);
     const torch::Tensor x = torch::zeros({1, channels, points, points});
     return {parameter_count(net), best_of_two([&] { net.forward(x); })};
   }
   SnsNetImpl net(sns_network(config));
+  fill(net);
   const torch::Tensor x = torch::zeros({1, 3 * channels, points, points});
   const torch::Tensor lags = config.network.lag ? torch::ones({1}, torch::kInt64) : torch::Tensor();
   return {parameter_count(net), best_of_two([&] { net.forward(x, lags); })};

@@ -5,6 +5,7 @@
 #include "core/log.hpp"
 #include "core/parallel.hpp"
 #include "core/progress.hpp"
+#include "core/stop.hpp"
 #include "experiments/evaluation.hpp"
 #include "experiments/metrics/frames.hpp"
 
@@ -104,6 +105,7 @@ std::vector<JudgedField> record(const FrameSource& source, const std::vector<int
     std::vector<MemberRecorder> recorders;
     for (std::size_t i = 0; i < count; ++i) recorders.emplace_back(settings, recording.diagnostics);
     for (std::int64_t first = 0; first < source.frames(); first += kChunk) {
+      if (stop_requested()) fail<Stopped>("evaluation stopped; run the same command to begin it again");
       const std::int64_t length = std::min(kChunk, source.frames() - first);
       const std::int64_t with_truth = std::clamp<std::int64_t>(recording.truth.frames() - first, 0, length);
       for (std::size_t i = 0; i < count; ++i) {

@@ -49,7 +49,10 @@ DatagenPlan Experiment::truth_plan() const {
 }
 
 std::string Experiment::data_text(DatagenPlan plan) const {
-  plan.name = "any";
+  // How the frames are labelled, packed and cut into files changes none of them.
+  plan.name = plan.licence = "any";
+  plan.deflate = DatagenPlan{}.deflate;
+  plan.trajectories_per_file = DatagenPlan{}.trajectories_per_file;
   SolverInfo info = solver_.info();
   info.backend = "any";
   return identity_yaml(plan, info, solver_.yaml());
@@ -84,7 +87,7 @@ void Experiment::add_stages(StageGraph& graph) const {
 }
 
 void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
-  const fs::path at = folder().model(model.name);
+  const fs::path at = weights_folder(model);
   Stage stage;
   stage.name = "train/" + model.name;
   stage.record = at / "stage.json";
@@ -217,6 +220,7 @@ StageFacts Experiment::evaluate() const {
   inputs.config = evaluate_;
   inputs.figure = figure_;
   inputs.seed = run_.seed;
+  inputs.threads = run_.threads;
   Section solver = config_.root().child("solver");
   inputs.solver_cost =
       measure_solver_cost(solver, data_plan_.steps_per_frame, rollout_.members, run_.threads, run_.device);

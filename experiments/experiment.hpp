@@ -59,6 +59,9 @@ class Experiment {
   std::filesystem::path shipped_folder(const ModelSpec& model) const;
   /// ConfigError unless the shipped weights are of this architecture, grid and frame interval.
   void check_shipped(const ModelSpec& model) const;
+  /// Where the run keeps the weights it uses: what is trained here and what is taken from elsewhere never share
+  /// a folder, so that neither overwrites the other.
+  std::filesystem::path weights_folder(const ModelSpec& model) const;
   bool trains() const;
 
   void add_model(StageGraph& graph, const ModelSpec& model) const;

@@ -8,6 +8,7 @@
 #include "emulator/models/model.hpp"
 #include "emulator/models/sns.hpp"
 #include "emulator/runtime.hpp"
+#include "emulator/training/trainer.hpp"
 #include "experiments/experiment.hpp"
 #include "experiments/surrogate_stepper.hpp"
 
@@ -100,8 +101,12 @@ void Experiment::check_shipped(const ModelSpec& model) const {
         model.name, from.string(), stored.image, stored.frame_interval, points, interval);
 }
 
+fs::path Experiment::weights_folder(const ModelSpec& model) const {
+  return shipped(model) ? folder().model(model.name) / "shipped" : folder().model(model.name);
+}
+
 StageFacts Experiment::take_shipped_weights(const ModelSpec& model) const {
-  const fs::path from = shipped_folder(model), to = folder().model(model.name);
+  const fs::path from = shipped_folder(model), to = weights_folder(model);
   verify_checksums(from);
   for (const Weights which : {Weights::raw, Weights::ema})
     load_model(from, which, torch::kCPU);  // Error unless they fit the network
@@ -127,9 +132,8 @@ StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& i
   options.start = method.start;
   options.noise = method.noise;
   options.seed = run_.seed;
-  const auto hash = [&](const std::string& name) {
-    return sha256_file(folder().model(name) / file_name(weights));
-  };
+  const auto folder_of = [&](const std::string& name) { return weights_folder(find_model(models_, name)); };
+  const auto hash = [&](const std::string& name) { return sha256_file(folder_of(name) / file_name(weights)); };
 
   RolloutJob job;
   job.attributes = {{"method", method.name},
@@ -138,10 +142,10 @@ StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& i
                     {"device", device.str()},
                     {"weights", method.weights},
                     {"weights_emulator_sha256", hash(method.emulator)}};
-  auto emulator = load_model_as<GaussianEmulator>(folder().model(method.emulator), weights, device);
+  auto emulator = load_model_as<GaussianEmulator>(folder_of(method.emulator), weights, device);
   std::unique_ptr<Sns> refiner;
   if (method.refiner) {
-    refiner = load_model_as<Sns>(folder().model(*method.refiner), weights, device);
+    refiner = load_model_as<Sns>(folder_of(*method.refiner), weights, device);
     job.attributes.emplace_back("weights_refiner_sha256", hash(*method.refiner));
   }
   SurrogateStepper stepper(std::move(emulator), std::move(refiner), options);

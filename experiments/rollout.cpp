@@ -5,6 +5,7 @@
 #include "core/log.hpp"
 #include "core/progress.hpp"
 #include "core/stop.hpp"
+#include "datagen/frame_log.hpp"
 #include "experiments/rollout_file.hpp"
 
 #include <c10/core/InferenceMode.h>
@@ -148,7 +149,10 @@ class Rollout {
       }
     }
     fs::remove(checkpoint_);
-    make_writable_folder(job_.output.has_parent_path() ? job_.output.parent_path() : fs::path("."));
+    const fs::path folder = job_.output.has_parent_path() ? job_.output.parent_path() : fs::path(".");
+    make_writable_folder(folder);
+    fs::remove(partial_);
+    require_space(folder, static_cast<std::uint64_t>(job_.steps + 1) * values_ * sizeof(float));
     RolloutFile file = RolloutFile::create(partial_, job_);
     at_.failed_step.assign(static_cast<std::size_t>(members_), -1);
     at_.state = download(initial);

@@ -63,6 +63,43 @@ std::string explain_change(const json& record, const Stage& stage,
   return "its inputs changed";
 }
 
+/// Results of another configuration, moved out of the way while new ones are made: nothing finished is lost
+/// to a run that turns out to be impossible (no disk space, a failing solver).
+class SetAside {
+ public:
+  /// Moves all that is there. Where an earlier run left something aside already, that is the finished result
+  /// and what stands in its place is an unfinished one, which goes.
+  void move(const std::vector<fs::path>& paths, const fs::path& record) {
+    if (fs::exists(record)) record_text_ = read_text(record);
+    record_ = record;
+    for (const fs::path& path : paths) {
+      if (fs::exists(aside(path)))
+        fs::remove_all(path);
+      else if (fs::exists(path))
+        fs::rename(path, aside(path));
+    }
+  }
+  static void discard(const std::vector<fs::path>& paths) {
+    for (const fs::path& path : paths) fs::remove_all(aside(path));
+  }
+  /// Puts everything back, with its record; does nothing if nothing was moved by this object.
+  void restore(const std::vector<fs::path>& paths) const {
+    if (record_.empty()) return;
+    for (const fs::path& path : paths) {
+      if (!fs::exists(aside(path))) continue;
+      fs::remove_all(path);
+      fs::rename(aside(path), path);
+    }
+    if (!record_text_.empty()) write_text(record_, record_text_);
+  }
+
+ private:
+  static fs::path aside(const fs::path& path) { return path.string() + ".previous"; }
+
+  fs::path record_;
+  std::string record_text_;
+};
+
 }  // namespace
 
 const char* name(StageState state) {
@@ -176,8 +213,8 @@ void StageGraph::run(const std::vector<std::string>& targets,
 }
 
 void StageGraph::run_one(const Stage& stage, const StageStatus& status) {
-  if (status.state == StageState::changed)
-    for (const fs::path& leftover : stage.leftovers) fs::remove_all(leftover);
+  SetAside previous;
+  if (status.state == StageState::changed) previous.move(stage.leftovers, stage.record);
   make_writable_folder(stage.record.parent_path());
 
   json record = {{"stage", stage.name},      {"version", stage.version},
@@ -204,10 +241,14 @@ void StageGraph::run_one(const Stage& stage, const StageStatus& status) {
     record["seconds"] = seconds();
     write_text(stage.record, record.dump(2) + "\n");
     throw;
+  } catch (const std::exception&) {
+    previous.restore(stage.leftovers);
+    throw;
   }
   if (record["state"] == "finished")
     for (const fs::path& output : stage.outputs)
       require(fs::exists(output), "stage {} did not make {}", stage.name, output.string());
+  SetAside::discard(stage.leftovers);
   record["seconds"] = seconds();
   record["finished"] = utc_now();
   write_text(stage.record, record.dump(2) + "\n");

@@ -20,7 +20,8 @@ struct Stage {
   int version = 1;                             ///< raised when the code behind it changes what comes out
   std::filesystem::path record;                ///< its stage.json
   std::vector<std::filesystem::path> outputs;  ///< all must exist, or the stage runs again
-  /// Removed before a run whose hash differs from the record's; a run with the same hash resumes from them.
+  /// A run whose hash differs from the record's starts without them; they are kept beside as NAME.previous
+  /// until it has finished, and put back if it fails. A run with the same hash resumes from them.
   std::vector<std::filesystem::path> leftovers;
   std::vector<std::pair<std::string, std::string>> inputs;  ///< name and resolved text
   std::vector<std::string> built_from;                      ///< stages whose hashes enter this one's

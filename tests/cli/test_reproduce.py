@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,8 +18,8 @@ import numpy as np
 
 SNS, SOURCE = Path(sys.argv.pop(1)).resolve(), Path(sys.argv.pop(1)).resolve()
 QUICKSTART = SOURCE / "yaml" / "kolmogorov" / "quickstart.yaml"
-STAGES = ["dataset", "truth", "train/gaussian", "train/sns", "rollout/gaussian", "rollout/sns", "evaluate", "figure",
-          "report"]
+STAGES = ["dataset", "truth", "train/gaussian", "train/sns", "rollout/gaussian", "rollout/sns",
+          "rollout/sns_floor2", "evaluate", "figure", "report"]
 
 
 def sns(*arguments, **options):
@@ -87,12 +88,13 @@ class Reproduce(unittest.TestCase):
 
     def test_finished_stages_are_skipped(self):
         self.assertEqual(self.due(), [])
-        self.assertIn("all 9 stages were finished", self.reproduce().stdout)
+        self.assertIn("all 10 stages were finished", self.reproduce().stdout)
 
     def test_a_changed_key_reruns_what_depends_on_it(self):
         tail = ["figure", "report"]
         judged = ["evaluate", *tail]
-        rolled = ["rollout/gaussian", "rollout/sns", *judged]
+        refined = ["rollout/sns", "rollout/sns_floor2", *judged]
+        rolled = ["rollout/gaussian", *refined]
         for override, stages in {
             "figure.dpi=90": tail,
             "figure.columns=5": judged,
@@ -100,11 +102,14 @@ class Reproduce(unittest.TestCase):
             "rollout.methods.sns.level_floor=1": ["rollout/sns", *judged],
             "rollout.floor_members=3": ["truth", *judged],
             "rollout.steps=30": ["truth", *rolled],
-            "models.sns.training.steps=13": ["train/sns", "rollout/sns", *judged],
+            "models.sns.training.steps=13": ["train/sns", *refined],
             "models.gaussian.training.learning_rate=2e-3": ["train/gaussian", *rolled],
             "datagen.trajectories=9": ["dataset", "train/gaussian", "train/sns", *rolled],
             "solver.viscosity=2e-2": STAGES,
             "run.seed=1": STAGES,
+            "datagen.licence=MIT": [],
+            "datagen.trajectories_per_file=2": [],
+            "datagen.compression=deflate": [],
             "run.threads=2": [],
             "run.device=cpu": [],
             "models.sns.training.log_every=2": [],
@@ -170,7 +175,7 @@ class Reproduce(unittest.TestCase):
         result = self.reproduce(*weights, folder=folder)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertFalse((folder / "dataset").exists())
-        record = json.loads((folder / "models/sns/stage.json").read_text())
+        record = json.loads((folder / "models/sns/shipped/stage.json").read_text())
         self.assertEqual(record["facts"]["weights"], "shipped")
         self.assertIn("retrain=true", (folder / "report.html").read_text())
         table = planned(self.reproduce("--dry-run", "retrain=true", *weights, folder=folder).stdout)
@@ -181,6 +186,25 @@ class Reproduce(unittest.TestCase):
         result = self.reproduce(*weights, "datagen.steps_per_frame=4", folder=folder)
         self.assertEqual(result.returncode, 2)
         self.assertIn("0.04 time units apart", result.stderr)
+
+    def test_shipped_weights_leave_trained_ones_alone(self):
+        folder = Path(self.temporary.name) / "both"
+        shutil.copytree(self.run_folder / "dataset", folder / "dataset")
+        weights = [f"models.{name}.weights={self.run_folder / 'models' / name}" for name in ("gaussian", "sns")]
+        trained = folder / "models/gaussian/model.safetensors"
+        train = self.reproduce(*weights, "models.gaussian.training.seed=5", verb="train", folder=folder)
+        self.assertEqual(train.returncode, 0, train.stderr)
+        before = trained.read_bytes()
+        self.assertEqual(self.reproduce(*weights, verb="rollout", folder=folder).returncode, 0)
+        self.assertEqual(trained.read_bytes(), before)
+        with h5py.File(folder / "rollouts/gaussian.h5") as own, h5py.File(self.run_folder / "rollouts/gaussian.h5") as other:
+            self.assertEqual(own.attrs["weights_emulator_sha256"], other.attrs["weights_emulator_sha256"])
+        # With retrain=true the trained ones are used as they are.
+        done = self.reproduce(*weights, "models.gaussian.training.seed=5", "retrain=true", verb="rollout", folder=folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(trained.read_bytes(), before)
+        with h5py.File(folder / "rollouts/gaussian.h5") as own, h5py.File(self.run_folder / "rollouts/gaussian.h5") as other:
+            self.assertNotEqual(own.attrs["weights_emulator_sha256"], other.attrs["weights_emulator_sha256"])
 
     def test_every_scale_of_every_experiment_is_valid(self):
         for experiment in sorted((SOURCE / "yaml" / "kolmogorov").glob("*.yaml")):

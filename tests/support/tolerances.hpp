@@ -38,18 +38,19 @@ inline constexpr double kOrder = 0.15;
 inline constexpr double kRounding = 1e-13;
 /// Growth rate and frequency of an eigenmode over 200 days with dt = 3600 s: pyqg's own are off by 1e-9.
 inline constexpr double kGrowth = 1e-7;
-/// Energy of an inviscid quasi-geostrophic flow over ten days with dt = 3600 s and an Euler start; pyqg: 1.9e-5.
+/// Energy of an inviscid quasi-geostrophic flow over ten days with dt = 3600 s and an Euler start;
+/// pyqg: 1.9e-5.
 inline constexpr double kEnergyDrift = 1e-4;
-/// Energy budget of a developed state over 50 days, relative to the generation: measured 4e-6, from sampling every
-/// six hours and from taking the filter's share of an Euler step.
+/// Energy budget of a developed state over 50 days, relative to the generation: measured 4e-6, from sampling
+/// every six hours and from taking the filter's share of an Euler step.
 inline constexpr double kBudget = 1e-4;
 /// Statistics of the jet case, whose number of jets depends on the seed. pyqg's four seeds have standard
 /// deviations of 2.3 % (energy), 1 % (PV) and 1 to 4 % (bins from 4.9 * 2 pi/L on).
 inline constexpr double kJetEnergy = 0.08;
 inline constexpr double kJetDeviation = 0.04;
 inline constexpr double kJetSpectrum = 0.1;
-/// Eddy statistics in block errors of pyqg's run. They come from ten blocks: what leaves out 0.3 % are three errors
-/// of a normal law, but 4.1 of Student's with nine degrees of freedom.
+/// Eddy statistics in block errors of pyqg's run. They come from ten blocks: what leaves out 0.3 % are three
+/// errors of a normal law, but 4.1 of Student's with nine degrees of freedom.
 inline constexpr double kBlockErrors = 4;
 /// Statistics of independent runs: standard errors that they may lie apart.
 inline constexpr double kStandardErrors = 3;

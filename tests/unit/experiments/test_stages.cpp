@@ -16,7 +16,7 @@ namespace {
 struct Pipeline {
   std::string viscosity = "viscosity: 0.01", steps = "steps: 100", floor = "floor: 8";
   std::vector<std::string> ran;
-  bool fail_training = false;
+  bool fail_training = false, break_training = false;
   std::string skipped;  ///< a stage that cannot be made here
 
   sns::StageGraph graph(const fs::path& root) {
@@ -36,7 +36,8 @@ struct Pipeline {
                    ran.push_back(name);
                    sns::write_text(folder / "partial", "half");
                    if (name == "train" && fail_training) throw sns::Stopped("stopped");
-                   sns::write_text(folder / "result", "done");
+                   if (name == "train" && break_training) sns::fail("no space left");
+                   sns::write_text(folder / "result", "done with " + steps);
                    return sns::StageFacts{{"made", name}};
                  }});
     };
@@ -127,6 +128,31 @@ TEST_CASE("an interrupted stage keeps its files and continues; a changed one sta
     pipeline.steps = "steps: 200";
     pipeline.run(folder.path());
     CHECK_FALSE(fs::exists(folder.path() / "train" / "checkpoint"));
+  }
+}
+
+TEST_CASE("a run with other inputs that fails leaves the finished results as they were") {
+  const sns::test::ScratchFolder folder;
+  const fs::path result = folder.path() / "train" / "result";
+  Pipeline pipeline;
+  pipeline.run(folder.path());
+  pipeline.steps = "steps: 200";
+  pipeline.break_training = true;
+  CHECK_THROWS_AS(pipeline.run(folder.path()), sns::Error);
+  CHECK(sns::read_text(result) == "done with steps: 100");
+  SUBCASE("which are still finished for the inputs that made them") {
+    pipeline.steps = "steps: 100";
+    CHECK(pipeline.run(folder.path()).empty());
+  }
+  SUBCASE("also if a stopped run came between") {
+    pipeline.break_training = false;
+    pipeline.fail_training = true;
+    CHECK_THROWS_AS(pipeline.run(folder.path()), sns::Stopped);
+    CHECK(sns::read_text(folder.path() / "train.previous" / "result") == "done with steps: 100");
+    pipeline.fail_training = false;
+    pipeline.run(folder.path());
+    CHECK(sns::read_text(result) == "done with steps: 200");
+    CHECK_FALSE(fs::exists(folder.path() / "train.previous"));
   }
 }
 
