@@ -64,8 +64,15 @@ InitialConfig read_initial(Section section, const Params& params) {
   section.maybe("amplitude", config.amplitude, positive);
   section.maybe("wavenumber", config.wavenumber);
   section.maybe("path", config.path);
-  if (config.kind == "file" && config.path.empty())
-    section.reject("path", "is needed by kind: file, as FILE.h5:/dataset");
+  check_initial_path(section, config.kind, config.path, config.kind == "file" || config.kind == "perturbed");
+  const auto check_use = [&](const char* key, bool given, bool used) {
+    if (given && !used)
+      section.reject(key,
+                     fmt::format("means nothing to kind: {}; leave it out, or set it to null", config.kind));
+  };
+  check_use("amplitude", config.amplitude.has_value(),
+            config.kind == "perturbed" || config.kind == "eigenmode");
+  check_use("wavenumber", config.wavenumber.has_value(), config.kind == "eigenmode");
   if (config.wavenumber) {
     const int half = params.grid.n / 2;
     const std::vector<int>& k = *config.wavenumber;

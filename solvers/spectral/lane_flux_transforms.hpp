@@ -4,6 +4,7 @@
 #include "solvers/spectral/flux_transforms.hpp"
 #include "solvers/spectral/host_buffer.hpp"
 #include "solvers/spectral/lane_fft.hpp"
+#include "solvers/spectral/pair_block.hpp"
 
 #include <algorithm>
 #include <array>
@@ -250,59 +251,43 @@ class LaneFluxTransforms {
         });
   }
 
-  /// z(k) = a(k) + i b(k) for |k| < n/2, with a(-k) = conj a(k), b likewise; only real parts count at k = 0, as
-  /// in any complex-to-real transform.
+  /// A pair's columns below n/2 to whole lines a + i b.
   void pack(int b, int first, int pair, Z* z) {
     for (int s = 0; s < strips_; ++s) {
       const int j = s * kLanes;
       const Z *a_column = column(b, s, 2 * pair), *b_column = column(b, s, 2 * pair + 1);
-      V a_re[kLanes], a_im[kLanes], b_re[kLanes], b_im[kLanes];
+      PairBlock<Real> block;
       for (int l = 0; l < kLanes; ++l) {
         const int row = std::min(first + l, n_ - 1);
-        a_re[l] = a_column[row].re;
-        a_im[l] = a_column[row].im;
-        b_re[l] = b_column[row].re;
-        b_im[l] = b_column[row].im;
+        block.a_re[l] = a_column[row].re;
+        block.a_im[l] = a_column[row].im;
+        block.b_re[l] = b_column[row].re;
+        block.b_im[l] = b_column[row].im;
       }
-      L::transpose(a_re);
-      L::transpose(b_re);
-      L::transpose(a_im);
-      L::transpose(b_im);
-      if (j == 0) z[0] = {a_re[0], b_re[0]};
+      block.transpose();
+      if (j == 0) block.pack_mean(0, z[0]);
       const int count = std::min(kLanes, half_ - j);
-      for (int l = j == 0 ? 1 : 0; l < count; ++l) {
-        z[j + l] = {a_re[l] - b_im[l], a_im[l] + b_re[l]};
-        z[n_ - j - l] = {a_re[l] + b_im[l], b_re[l] - a_im[l]};
-      }
+      for (int l = j == 0 ? 1 : 0; l < count; ++l) block.pack(l, z[j + l], z[n_ - j - l]);
     }
   }
 
   /// The inverse of pack.
   void unpack(const Z* z, int b, int first, int pair) {
-    const Real half = Real(0.5);
     for (int s = 0; s < strips_; ++s) {
       const int j = s * kLanes, count = std::min(kLanes, half_ - j);
-      V a_re[kLanes], a_im[kLanes], b_re[kLanes], b_im[kLanes];
+      PairBlock<Real> block;
       for (int l = 0; l < kLanes; ++l) {
-        if (l >= count) {
-          a_re[l] = b_re[l] = a_im[l] = b_im[l] = V{};
-          continue;
-        }
         const int k = j + l;
-        const Z p = z[k], q = z[k == 0 ? 0 : n_ - k];
-        a_re[l] = half * (p.re + q.re);
-        b_re[l] = half * (p.im + q.im);
-        a_im[l] = half * (p.im - q.im);
-        b_im[l] = half * (q.re - p.re);
+        if (l < count)
+          block.unpack(l, z[k], z[k == 0 ? 0 : n_ - k]);
+        else
+          block.clear(l);
       }
-      L::transpose(a_re);
-      L::transpose(b_re);
-      L::transpose(a_im);
-      L::transpose(b_im);
+      block.transpose();
       Z *a_column = column(b, s, 2 * pair), *b_column = column(b, s, 2 * pair + 1);
       for (int l = 0; l < std::min(kLanes, n_ - first); ++l) {
-        a_column[first + l] = {a_re[l], a_im[l]};
-        b_column[first + l] = {b_re[l], b_im[l]};
+        a_column[first + l] = {block.a_re[l], block.a_im[l]};
+        b_column[first + l] = {block.b_re[l], block.b_im[l]};
       }
     }
   }

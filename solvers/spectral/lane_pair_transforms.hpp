@@ -3,6 +3,7 @@
 #include "solvers/spectral/grid.hpp"
 #include "solvers/spectral/host_buffer.hpp"
 #include "solvers/spectral/lane_fft.hpp"
+#include "solvers/spectral/pair_block.hpp"
 #include "solvers/spectral/pair_spectra.hpp"
 
 #include <algorithm>
@@ -85,29 +86,22 @@ class LanePairTransforms {
     unpack(line, member, first);
   }
 
-  /// line(k) = a(k) + i b(k) with a(-k) = conj a(k), b likewise; only real parts count at k = 0, as in any
-  /// complex-to-real transform.
+  /// A pair's kept columns to whole lines a + i b.
   void pack(Real* member, int first, Z* line) const {
     const int m = kept_.columns;
     for (int j = 0; j < m; j += kLanes) {
-      V a_re[kLanes], a_im[kLanes], b_re[kLanes], b_im[kLanes];
+      PairBlock<Real> block;
       for (int l = 0; l < kLanes; ++l) {
         const Real* row = at(member, std::min(first + l, n_ - 1)) + j;
-        a_re[l] = L::load(row);
-        b_re[l] = L::load(row + m);
-        a_im[l] = L::load(row + width_);
-        b_im[l] = L::load(row + width_ + m);
+        block.a_re[l] = L::load(row);
+        block.b_re[l] = L::load(row + m);
+        block.a_im[l] = L::load(row + width_);
+        block.b_im[l] = L::load(row + width_ + m);
       }
-      L::transpose(a_re);
-      L::transpose(b_re);
-      L::transpose(a_im);
-      L::transpose(b_im);
+      block.transpose();
       const int count = std::min(kLanes, m - j);
-      for (int l = j == 0 ? 1 : 0; l < count; ++l) {
-        line[j + l] = {a_re[l] - b_im[l], a_im[l] + b_re[l]};
-        line[n_ - j - l] = {a_re[l] + b_im[l], b_re[l] - a_im[l]};
-      }
-      if (j == 0) line[0] = {a_re[0], b_re[0]};
+      for (int l = j == 0 ? 1 : 0; l < count; ++l) block.pack(l, line[j + l], line[n_ - j - l]);
+      if (j == 0) block.pack_mean(0, line[0]);
     }
     for (int k = m; k <= n_ - m; ++k) line[k] = {V{}, V{}};
   }
@@ -115,31 +109,22 @@ class LanePairTransforms {
   /// The inverse of pack. Chunks go from the last to the first, because a's last one may reach into b's.
   void unpack(const Z* line, Real* member, int first) const {
     const int m = kept_.columns;
-    const Real half = Real(0.5);
     for (int j = (m - 1) / kLanes * kLanes; j >= 0; j -= kLanes) {
-      V a_re[kLanes], a_im[kLanes], b_re[kLanes], b_im[kLanes];
+      PairBlock<Real> block;
       for (int l = 0; l < kLanes; ++l) {
         const int k = j + l;
-        if (k >= m) {
-          a_re[l] = b_re[l] = a_im[l] = b_im[l] = V{};
-          continue;
-        }
-        const Z p = line[k], q = line[k == 0 ? 0 : n_ - k];
-        a_re[l] = half * (p.re + q.re);
-        b_re[l] = half * (p.im + q.im);
-        a_im[l] = half * (p.im - q.im);
-        b_im[l] = half * (q.re - p.re);
+        if (k < m)
+          block.unpack(l, line[k], line[k == 0 ? 0 : n_ - k]);
+        else
+          block.clear(l);
       }
-      L::transpose(a_re);
-      L::transpose(b_re);
-      L::transpose(a_im);
-      L::transpose(b_im);
+      block.transpose();
       for (int l = 0; l < std::min(kLanes, n_ - first); ++l) {
         Real* row = at(member, first + l) + j;
-        L::store(row, a_re[l]);
-        L::store(row + m, b_re[l]);
-        L::store(row + width_, a_im[l]);
-        L::store(row + width_ + m, b_im[l]);
+        L::store(row, block.a_re[l]);
+        L::store(row + m, block.b_re[l]);
+        L::store(row + width_, block.a_im[l]);
+        L::store(row + width_ + m, block.b_im[l]);
       }
     }
   }
