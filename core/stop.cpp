@@ -1,5 +1,7 @@
 #include "core/stop.hpp"
 
+#include "core/error.hpp"
+
 #include <signal.h>
 #include <unistd.h>
 
@@ -14,7 +16,9 @@ namespace {
 constexpr std::int64_t kNoDeadline = INT64_MAX;
 std::atomic<bool> requested{false};
 std::atomic<std::int64_t> deadline{kNoDeadline};
-static_assert(std::atomic<bool>::is_always_lock_free, "the signal handler may only touch lock-free atomics");
+std::atomic<int> nothing_to_save{0};  // living EndAtOnce objects
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free,
+              "the signal handler may only touch lock-free atomics");
 
 std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -22,15 +26,22 @@ std::int64_t now_ns() {
       .count();
 }
 
+void say(std::string_view text) {
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+}
+
 extern "C" void on_stop_signal(int) {
   requested.store(true);
+  if (nothing_to_save.load() > 0) {
+    say("\nsns: stopped: on request; nothing was under way that could be lost, run the same command again\n");
+    _exit(kExitStopped);
+  }
   // The next signal of either kind takes the default action.
   struct sigaction standard {};
   standard.sa_handler = SIG_DFL;
   sigaction(SIGINT, &standard, nullptr);
   sigaction(SIGTERM, &standard, nullptr);
-  constexpr std::string_view kText = "\nsns: stopping at the next safe point; signal again to end at once\n";
-  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText.data(), kText.size());
+  say("\nsns: stopping at the next safe point; signal again to end at once\n");
 }
 
 }  // namespace
@@ -52,6 +63,21 @@ bool stop_requested() noexcept {
   if (requested.load(std::memory_order_relaxed)) return true;
   const std::int64_t limit = deadline.load(std::memory_order_relaxed);
   return limit != kNoDeadline && now_ns() >= limit;
+}
+
+void throw_if_stopped(std::string_view during) {
+  if (stop_requested()) fail<Stopped>("on request {}; run the same command again to go on", during);
+}
+
+// The count goes up before the look at the request: a signal in between is seen by one or the other.
+EndAtOnce::EndAtOnce() {
+  ++nothing_to_save;
+  if (!stop_requested()) return;
+  --nothing_to_save;
+  throw_if_stopped("before anything was begun");
+}
+EndAtOnce::~EndAtOnce() {
+  --nothing_to_save;
 }
 
 void request_stop() noexcept {

@@ -1,11 +1,28 @@
 #pragma once
-// Cooperative stop. Long loops poll stop_requested() at points where their state can be saved.
+// Cooperative stop. Long loops poll stop_requested() at points where their state can be saved; stretches that
+// cannot poll and have nothing to save declare that (EndAtOnce).
+#include <string_view>
+
 namespace sns {
 
 /// Installs handlers for SIGINT and SIGTERM that only set a flag; a second signal ends the program at once.
 void install_stop_handlers();
 /// True once a stop was asked for by a signal, by request_stop() or by an expired time budget.
 bool stop_requested() noexcept;
+/// Throws Stopped if a stop was asked for. during: "while reading states.h5".
+void throw_if_stopped(std::string_view during);
+
+/// While one lives, there is nothing to save: the first SIGINT or SIGTERM ends the program there and then, with
+/// exit code 75. For what cannot poll: planning of transforms, allocation, calls of other libraries.
+class EndAtOnce {
+ public:
+  /// Stopped if a stop was asked for before.
+  EndAtOnce();
+  ~EndAtOnce();
+  EndAtOnce(const EndAtOnce&) = delete;
+  EndAtOnce& operator=(const EndAtOnce&) = delete;
+};
+
 /// Asks for a stop from inside the program (used by tests).
 void request_stop() noexcept;
 /// Stop after this many seconds from now (`--time-budget`); 0 removes the budget.

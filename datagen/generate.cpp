@@ -5,6 +5,8 @@
 #include "core/log.hpp"
 #include "core/progress.hpp"
 #include "core/stop.hpp"
+#include "core/text.hpp"
+#include "datagen/card.hpp"
 #include "datagen/group_run.hpp"
 #include "datagen/manifest.hpp"
 #include "datagen/reader.hpp"
@@ -37,26 +39,6 @@ std::uint64_t bytes_of(std::int64_t trajectories, const DatagenPlan& plan, const
   return static_cast<std::uint64_t>(
       std::min(kMostBytes, static_cast<double>(trajectories) * static_cast<double>(plan.records()) *
                                static_cast<double>(frame_bytes(plan, info))));
-}
-
-/// First line in which two texts differ, for the message.
-std::pair<std::string, std::string> first_difference(const std::string& a, const std::string& b) {
-  std::size_t i = 0, j = 0;
-  while (i < a.size() || j < b.size()) {
-    const std::size_t end_a = std::min(a.find('\n', i), a.size()), end_b = std::min(b.find('\n', j), b.size());
-    const std::string line_a = i < a.size() ? a.substr(i, end_a - i) : "",
-                      line_b = j < b.size() ? b.substr(j, end_b - j) : "";
-    if (line_a != line_b) {
-      const auto trimmed = [](const std::string& s) {
-        const std::size_t start = s.find_first_not_of(' ');
-        return start == std::string::npos ? std::string("nothing") : s.substr(start);
-      };
-      return {trimmed(line_a), trimmed(line_b)};
-    }
-    i = end_a + 1;
-    j = end_b + 1;
-  }
-  return {};
 }
 
 class Generator {
@@ -113,7 +95,10 @@ class Generator {
       lock_.reset();
       lock_.emplace(folder_);
       log::warn("replacing the data set in {}", folder_.string());
-      for (const char* name : {"MANIFEST.jsonl", "data", "partial", "stats.yaml", "README.md", "config.yaml"}) {
+      for (const std::string& name :
+           {std::string("MANIFEST.jsonl"), std::string("data"), std::string("partial"),
+            std::string("stats.yaml"), metadata_file(name_in_identity(found)), std::string("README.md"),
+            std::string("config.yaml")}) {
         fs::remove_all(folder_ / name);
       }
       write_text(config, identity_);
@@ -168,6 +153,8 @@ class Generator {
       try {
         if (DataFile(file).identity() != identity_) fail("{} is of another configuration", file.string());
         keep(save_record(describe_file(file, final_path(group).string(), group)));
+      } catch (const Stopped&) {
+        throw;  // says nothing about the file
       } catch (const Error& error) {
         log::warn("{}; making it again", error.what());
         fs::remove(file);
@@ -258,14 +245,31 @@ class Generator {
     }
     advance_progress(jobs.front()->step() * members);
     const auto start = std::chrono::steady_clock::now();
-    run_groups(plan_, *solver_, jobs, options_.checkpoint_seconds,
-               [this](std::int64_t steps) { advance_progress(steps); });
+    const BatchEnd end = run_groups(plan_, *solver_, jobs, options_.checkpoint_seconds,
+                                    [this](std::int64_t steps) { advance_progress(steps); });
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
+    int first = 0;
     for (auto& job : jobs) {
-      finish_group(*job, wall.count() * static_cast<double>(job->group().count) / members);
+      const int count = static_cast<int>(job->group().count);
+      try {
+        finish_group(*job, wall.count() * count / members);
+      } catch (const Stopped&) {
+        save_unfinished(jobs, first, end);
+        throw;
+      }
+      first += count;
       const fs::path work = job->work();
       job.reset();
       fs::remove_all(work);
+    }
+  }
+
+  /// Checkpoints of the jobs that are still there, whose first solver member is `first`.
+  void save_unfinished(std::vector<std::unique_ptr<GroupJob>>& jobs, int first, const BatchEnd& end) {
+    for (auto& job : jobs) {
+      if (!job) continue;
+      job->save(*solver_, first, end.step, end.records);
+      first += static_cast<int>(job->group().count);
     }
   }
 

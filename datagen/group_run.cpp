@@ -48,7 +48,7 @@ class BatchRun {
     ordered_.resize(recorded_.size());
   }
 
-  void run() {
+  BatchEnd run() {
     while (record_ < plan_.records() && any_alive()) {
       const std::int64_t in_window = record_ % plan_.frames;
       const std::int64_t affordable = pacer_.steps() / plan_.steps_per_frame;
@@ -66,6 +66,7 @@ class BatchRun {
       }
       poll();
     }
+    return {step_, record_};
   }
 
  private:
@@ -211,6 +212,7 @@ void GroupJob::load(Solver& solver, int first) {
     restore_members(solver, first, *checkpoint_);
     return;
   }
+  const EndAtOnce nothing_done;
   for (std::int64_t i = 0; i < group_.count; ++i) {
     const int member = first + static_cast<int>(i);
     try {
@@ -237,9 +239,9 @@ void GroupJob::save(const Solver& solver, int first, std::int64_t step, std::int
   save_checkpoint(work_ / "checkpoint.h5", checkpoint);
 }
 
-void run_groups(const DatagenPlan& plan, Solver& solver, std::vector<std::unique_ptr<GroupJob>>& jobs,
-                double checkpoint_seconds, const std::function<void(std::int64_t steps)>& progress) {
-  BatchRun(plan, solver, jobs, checkpoint_seconds, progress).run();
+BatchEnd run_groups(const DatagenPlan& plan, Solver& solver, std::vector<std::unique_ptr<GroupJob>>& jobs,
+                    double checkpoint_seconds, const std::function<void(std::int64_t steps)>& progress) {
+  return BatchRun(plan, solver, jobs, checkpoint_seconds, progress).run();
 }
 
 std::int64_t StepPacer::steps() const {

@@ -47,11 +47,16 @@ class GroupJob {
   std::vector<MemberStatus> status_;
 };
 
+/// Where run_groups left its jobs.
+struct BatchEnd {
+  std::int64_t step = 0, records = 0;
+};
+
 /// Advances jobs that stand at the same step, all in one solver, until their logs are complete or all their
 /// trajectories have failed. Throws Stopped, with checkpoints written, when a stop is requested.
 /// `progress` gets the steps just done (per trajectory).
-void run_groups(const DatagenPlan& plan, Solver& solver, std::vector<std::unique_ptr<GroupJob>>& jobs,
-                double checkpoint_seconds, const std::function<void(std::int64_t steps)>& progress);
+BatchEnd run_groups(const DatagenPlan& plan, Solver& solver, std::vector<std::unique_ptr<GroupJob>>& jobs,
+                    double checkpoint_seconds, const std::function<void(std::int64_t steps)>& progress);
 
 /// Steps that take about a quarter of a second, so that stops are noticed soon; learns from what it is told.
 class StepPacer {

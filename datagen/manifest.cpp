@@ -1,8 +1,9 @@
 #include "datagen/manifest.hpp"
 
-#include "core/build_info.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "core/stop.hpp"
+#include "datagen/card.hpp"
 #include "datagen/reader.hpp"
 
 #include <nlohmann/json.hpp>
@@ -13,56 +14,6 @@
 #include <set>
 
 namespace sns {
-namespace {
-
-std::string card(const DatagenPlan& plan, const SolverInfo& info, const std::vector<FileRecord>& records,
-                 const std::string& identity) {
-  std::int64_t samples = 0;
-  std::uint64_t bytes = 0;
-  std::map<std::string, std::pair<std::int64_t, std::int64_t>> splits;  // samples, files
-  for (const FileRecord& r : records) {
-    samples += r.samples;
-    bytes += r.bytes;
-    splits[r.group.split].first += r.samples;
-    splits[r.group.split].second += r.path.empty() ? 0 : 1;
-  }
-  const char* size = samples < 1000 ? "n<1K" : samples < 10000 ? "1K<n<10K" : "10K<n<100K";
-  std::string licence = plan.licence;
-  std::transform(licence.begin(), licence.end(), licence.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
-  std::string text = fmt::format(
-      "---\nlicense: {}\npretty_name: {}\ntags:\n- physics\n- fluid-dynamics\n- chaos\n- "
-      "{}\nsize_categories:\n- {}\n"
-      "task_categories:\n- time-series-forecasting\n---\n\n# {}\n\n{}\n\n    {}\n\n",
-      licence, plan.name, info.system, size, plan.name, info.title, info.pde);
-  std::string grid;
-  for (const Axis& axis : coarse_axes(info, plan.coarsen)) {
-    grid += fmt::format("{}{} ({})", grid.empty() ? "" : " x ", axis.coordinates.size(), axis.name);
-  }
-  std::string fields;
-  for (const FieldInfo& f : info.fields)
-    fields += fmt::format("{}`{}` [{}]", fields.empty() ? "" : ", ", f.name, f.units);
-  text += fmt::format("- fields: {}, float32, dimensions (sample, time, {}, {})\n- grid: {}\n", fields,
-                      info.axes.front().name, info.axes.back().name, grid);
-  text += fmt::format("- {} frames per sample, {:g} {} apart; {} in all\n", plan.frames,
-                      info.dt * static_cast<double>(plan.steps_per_frame), info.time_units,
-                      human_bytes(static_cast<double>(bytes)));
-  for (const auto& [split, counts] : splits) {
-    text += fmt::format("- {}: {} samples in {} files\n", split, counts.first, counts.second);
-  }
-  text += fmt::format(
-      "\nSplits are by trajectory. The layout is a superset of The Well's: files open in h5py, "
-      "`xarray.open_dataset` and\nThe Well's `WellDataset(path=..., well_split_name=\"{}\")`. `stats.yaml` "
-      "holds mean, "
-      "std and rms of every field and of\nits frame-to-frame differences; `MANIFEST.jsonl` a checksum of every "
-      "file "
-      "(`sns verify` checks them).\n\nMade by sns {} (commit {}) from\n\n```yaml\n{}```\n",
-      plan.splits.front().name, build_info().version, build_info().git_commit, identity);
-  return text;
-}
-
-}  // namespace
-
 nlohmann::json to_json(const FileRecord& record) {
   nlohmann::json failed = nlohmann::json::array();
   for (const auto& f : record.failed) {
@@ -133,6 +84,7 @@ FileRecord describe_file(const std::filesystem::path& path, const std::string& r
     FieldStatistics& statistics = record.statistics[field];
     for (std::int64_t sample = 0; sample < file.samples(); ++sample) {
       for (std::int64_t first = 0; first < file.frames(); first += chunk) {
+        throw_if_stopped("while a finished file was read back");
         const std::int64_t count = std::min(chunk, file.frames() - first);
         const std::size_t values = static_cast<std::size_t>(count) * points;
         const std::span<float> frames = std::span(buffer).subspan(points, values);
@@ -225,13 +177,16 @@ void write_manifest(const std::filesystem::path& folder, const DatagenPlan& plan
   const auto [statistics, over] = training_statistics(records);
   write_text(folder / "stats.yaml", stats_yaml(statistics, fmt::format("{}: over the {}", plan.name, over)));
   write_text(folder / "README.md", card(plan, info, records, identity));
+  const std::string metadata = metadata_file(plan.name);
+  write_text(folder / metadata, metadata_yaml(plan, info, records));
   std::string lines;
   for (const FileRecord& record : records) {
     nlohmann::json json = to_json(record);
     json["seed"] = plan.seed;
     lines += json.dump() + "\n";
   }
-  for (const char* name : {"config.yaml", "stats.yaml", "README.md"}) {
+  for (const std::string& name :
+       {std::string("config.yaml"), std::string("stats.yaml"), metadata, std::string("README.md")}) {
     const nlohmann::json json{{"path", name},
                               {"bytes", std::filesystem::file_size(folder / name)},
                               {"sha256", sha256_file(folder / name)}};

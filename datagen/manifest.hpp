@@ -1,5 +1,5 @@
 #pragma once
-// MANIFEST.jsonl, stats.yaml and the card: what a finished data set says about itself.
+// MANIFEST.jsonl and the files that it names: what a finished data set says about itself.
 #include "datagen/plan.hpp"
 #include "datagen/statistics.hpp"
 #include "datagen/well_file.hpp"
@@ -33,7 +33,7 @@ FileRecord file_record_from_json(const nlohmann::json& json);
 FileRecord describe_file(const std::filesystem::path& file, const std::string& relative_path,
                          const TrajectoryGroup& group);
 
-/// A file of the data set that holds no frames: config.yaml, stats.yaml, README.md.
+/// A file of the data set that holds no frames: config.yaml, stats.yaml, <name>.yaml, README.md.
 struct PlainFile {
   std::string path;
   std::uint64_t bytes = 0;
@@ -50,7 +50,7 @@ struct Manifest {
 /// Error if it is missing, unreadable, or does not fit its own checksum.
 Manifest read_manifest(const std::filesystem::path& folder);
 
-/// Writes stats.yaml, README.md and, last, MANIFEST.jsonl; config.yaml must be there.
+/// Writes stats.yaml, <name>.yaml, README.md and, last, MANIFEST.jsonl; config.yaml must be there.
 void write_manifest(const std::filesystem::path& folder, const DatagenPlan& plan, const SolverInfo& info,
                     const std::string& identity, const std::vector<FileRecord>& records);
 

@@ -119,6 +119,9 @@ std::vector<Split> split_trajectories(std::int64_t trajectories, const std::vect
 
 DatagenPlan read_datagen_plan(Section datagen, const std::string& name, std::uint64_t seed) {
   DatagenPlan plan;
+  if (name == "config" || name == "stats")
+    fail<ConfigError>("run.name = {}: a data set keeps another file as {}.yaml; choose another name", name,
+                      name);
   plan.name = name;
   plan.seed = seed;
   std::int64_t trajectories = 10;
@@ -168,6 +171,12 @@ std::string identity_yaml(const DatagenPlan& plan, const SolverInfo& info, const
   text += fmt::format("  trajectories_per_file: {}\n  compression: {}\n  licence: {}\n",
                       plan.trajectories_per_file, plan.deflate ? "deflate" : "none", plan.licence);
   return text;
+}
+
+std::string name_in_identity(const std::string& identity) {
+  constexpr std::string_view kKey = "name: ";
+  const std::size_t end = std::min(identity.find('\n'), identity.size());
+  return identity.starts_with(kKey) ? identity.substr(kKey.size(), end - kKey.size()) : std::string();
 }
 
 void require_divisible(const SolverInfo& info, const CoarsenConfig& coarsen) {

@@ -69,6 +69,9 @@ std::vector<Split> split_trajectories(std::int64_t trajectories, const std::vect
 /// data and in every file.
 std::string identity_yaml(const DatagenPlan& plan, const SolverInfo& info, const std::string& solver_yaml);
 
+/// The data set's name in such a text.
+std::string name_in_identity(const std::string& identity);
+
 /// ConfigError unless every axis can be divided by the coarsening factor into an even number of points.
 void require_divisible(const SolverInfo& info, const CoarsenConfig& coarsen);
 /// Long name of a field in coarsened frames, which says what was removed.

@@ -124,8 +124,4 @@ Statistics dataset_statistics(const std::filesystem::path& folder) {
   return training_statistics(read_manifest(folder).files).first;
 }
 
-std::string dataset_hash(const std::filesystem::path& folder) {
-  return read_manifest(folder).data_hash;
-}
-
 }  // namespace sns

@@ -74,7 +74,5 @@ std::vector<std::string> dataset_splits(const std::filesystem::path& folder);
 /// Statistics by field of the train split (of the whole set where there is no train split), from
 /// MANIFEST.jsonl.
 Statistics dataset_statistics(const std::filesystem::path& folder);
-/// Hash of all frames of the data set, from MANIFEST.jsonl: what results made from it record.
-std::string dataset_hash(const std::filesystem::path& folder);
 
 }  // namespace sns

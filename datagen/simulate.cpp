@@ -7,6 +7,7 @@
 #include "core/memory.hpp"
 #include "core/progress.hpp"
 #include "core/stop.hpp"
+#include "core/text.hpp"
 #include "datagen/group_run.hpp"
 #include "datagen/simulate_file.hpp"
 
@@ -25,10 +26,6 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr double kMostBytes = 4e18;  ///< more than any disk holds, and twice as much still is a number
-
-std::string shape_text(const h5::Shape& shape) {
-  return fmt::format("({})", fmt::join(shape, ", "));
-}
 
 std::string identity_of(const SimulatePlan& plan, const SolverSource& source) {
   return sha256(fmt::format(
@@ -78,7 +75,12 @@ class Simulation {
     require_space(work_,
                   2 * simulate_bytes(plan_, info_) - std::min(frames.bytes(), simulate_bytes(plan_, info_)));
     loop();
-    write_simulation(options_.output, plan_, info_, config_yaml_, state(), frames, diagnostics);
+    try {
+      write_simulation(options_.output, plan_, info_, config_yaml_, state(), frames, diagnostics);
+    } catch (const Stopped&) {
+      poll();  // says where to go on
+      throw;
+    }
     fs::remove_all(work_);
     require_survivors();
   }
@@ -155,6 +157,7 @@ class Simulation {
     frames_->truncate(0);
     diagnostics_->truncate(0);
     status_.assign(static_cast<std::size_t>(plan_.members), {});
+    const EndAtOnce nothing_done;
     const std::size_t size = solver_->state_size();
     for (int member = 0; member < plan_.members; ++member) {
       if (plan_.initial) {
@@ -301,6 +304,7 @@ class Simulation {
 }  // namespace
 
 InitialStates read_initial_states(const std::string& address, const SolverInfo& info) {
+  const EndAtOnce reading;
   const auto [path, object] = h5::split_address(address);
   const h5::File file = h5::File::open_read(path);
   require(file.exists(object), "{} has no dataset {}", path.string(), object);

@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "core/stop.hpp"
 #include "datagen/provenance.hpp"
 #include "datagen/well_file.hpp"
 
@@ -100,6 +101,7 @@ void write_frames(h5::Group& file, const SimulatePlan& plan, const SolverInfo& i
   std::vector<T> records(static_cast<std::size_t>(pass) * slabs.record_values());
   std::vector<T> slab(static_cast<std::size_t>(pass) * slabs.points());
   for (std::int64_t first = 0; first < frames; first += pass) {
+    throw_if_stopped("while frames were written");
     const std::int64_t count = std::min(pass, frames - first);
     log.read(first, count, std::as_writable_bytes(std::span(records)));
     for (std::size_t member = 0; member < slabs.members(); ++member) {
@@ -121,6 +123,7 @@ void read_frames(const h5::File& file, const SimulatePlan& plan, const SolverInf
   std::vector<T> records(static_cast<std::size_t>(pass) * slabs.record_values());
   std::vector<T> slab(static_cast<std::size_t>(pass) * slabs.points());
   for (std::int64_t first = 0; first < frames; first += pass) {
+    throw_if_stopped("while frames were read");
     const std::int64_t count = std::min(pass, frames - first);
     for (std::size_t field = 0; field < slabs.fields(); ++field) {
       const h5::Dataset dataset = file.dataset(dataset_name(plan, info, field));

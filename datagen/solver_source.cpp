@@ -1,11 +1,14 @@
 #include "datagen/solver_source.hpp"
 
+#include "core/stop.hpp"
+
 #include <utility>
 
 namespace sns {
 
 SolverSource::SolverSource(const Config& config, const RunConfig& run) {
   make_ = [config, run](int members) {
+    const EndAtOnce planning;  // of transforms, and allocation
     Section section = config.root().child("solver");
     return make_solver(section, run.seed, members, run.threads, run.device);
   };

@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/progress.hpp"
+#include "core/stop.hpp"
 #include "datagen/manifest.hpp"
 #include "datagen/reader.hpp"
 
@@ -68,6 +69,8 @@ class Verifier {
       }
       if (sha256(file.identity()) != manifest_.config_hash) problem(record.path, "is of another configuration");
       check_frames(file, record.path);
+    } catch (const Stopped&) {
+      throw;
     } catch (const Error& error) {
       // A damaged file may well be unreadable; that is one problem, not two.
       if (intact) problem(record.path, error.what());
@@ -82,6 +85,7 @@ class Verifier {
         frames(static_cast<std::size_t>(chunk) * values);
     for (std::int64_t sample = 0; sample < file.samples(); ++sample) {
       for (std::int64_t first = 0; first < file.frames(); first += chunk) {
+        throw_if_stopped("before all was checked");
         const std::int64_t count = std::min(chunk, file.frames() - first);
         for (std::size_t f = 0; f < file.fields().size(); ++f) {
           file.read(file.fields()[f], sample, first, count, slab);

@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/hdf5.hpp"
+#include "core/stop.hpp"
 #include "datagen/provenance.hpp"
 
 #include <algorithm>
@@ -36,21 +37,6 @@ void mark_varying(h5::Object& object, bool sample, bool time) {
   object.set_attribute("time_varying", time);
 }
 
-/// Physical and numerical constants, and how the frames were taken.
-std::vector<std::pair<std::string, double>> parameters_of(const WellFileInput& input) {
-  auto parameters = input.info.parameters;
-  const auto add = [&](const std::string& name, double value) {
-    const bool known =
-        std::any_of(parameters.begin(), parameters.end(), [&](const auto& p) { return p.first == name; });
-    if (!known) parameters.emplace_back(name, value);
-  };
-  add("dt", input.info.dt);
-  add("save_interval", input.info.dt * static_cast<double>(input.plan.steps_per_frame));
-  add("nx_solver", static_cast<double>(input.info.axes.back().coordinates.size()));
-  add("downsample", input.plan.coarsen.factor);
-  return parameters;
-}
-
 void write_root_attributes(h5::File& file, const WellFileInput& input, std::int64_t samples) {
   file.set_attribute("dataset_name", input.plan.name);
   file.set_attribute("grid_type", "cartesian");
@@ -63,18 +49,19 @@ void write_root_attributes(h5::File& file, const WellFileInput& input, std::int6
   file.set_attribute("sns_schema", "1.0");
 }
 
+/// Scalars as The Well has them; the solver's other constants are root attributes only.
 void write_parameters(h5::File& file, const WellFileInput& input) {
-  const auto parameters = parameters_of(input);
+  for (const auto& [name, value] : input.info.parameters) file.set_attribute(name, value);
   std::vector<std::string> names;
-  h5::Group scalars = file.make_group("scalars");
-  for (const auto& [name, value] : parameters) {
+  h5::Group group = file.make_group("scalars");
+  for (const auto& [name, value] : scalars_of(input.plan, input.info)) {
     names.push_back(name);
     file.set_attribute(name, value);
     const float stored = static_cast<float>(value);
-    h5::Dataset scalar = scalars.write<float>(name, {}, std::span(&stored, 1));
+    h5::Dataset scalar = group.write<float>(name, {}, std::span(&stored, 1));
     mark_varying(scalar, false, false);
   }
-  scalars.set_attribute("field_names", names);
+  group.set_attribute("field_names", names);
   file.set_attribute("simulation_parameters", names);
 }
 
@@ -181,6 +168,7 @@ std::vector<std::uint64_t> copy_frames(const WellFileInput& input, const FrameLo
   std::vector<std::uint64_t> hashes(samples.size() * static_cast<std::size_t>(frames));
   for (std::int64_t window = 0; window < input.plan.samples_per_trajectory; ++window) {
     for (std::int64_t first = 0; first < frames; first += chunk) {
+      throw_if_stopped("while frames were written");
       const std::int64_t count = std::min(chunk, frames - first);
       log.read(window * frames + first, count, std::as_writable_bytes(std::span(records)));
       for (std::size_t s = 0; s < samples.size(); ++s) {
@@ -253,6 +241,15 @@ void write_sample_provenance(h5::Group& group, const WellFileInput& input, const
 }
 
 }  // namespace
+
+std::vector<std::pair<std::string, double>> scalars_of(const DatagenPlan& plan, const SolverInfo& info) {
+  auto scalars = info.scalars;
+  scalars.insert(scalars.end(), {{"dt", info.dt},
+                                 {"save_interval", info.dt * static_cast<double>(plan.steps_per_frame)},
+                                 {"nx_solver", static_cast<double>(info.axes.back().coordinates.size())},
+                                 {"downsample", static_cast<double>(plan.coarsen.factor)}});
+  return scalars;
+}
 
 std::int64_t chunk_frames(std::int64_t frames, std::size_t frame_values) {
   constexpr std::int64_t kFrames = 16, kBytes = 4 << 20;

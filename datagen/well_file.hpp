@@ -26,6 +26,9 @@ struct WellFileInput {
   double wall_seconds = 0;
 };
 
+/// The members of /scalars: what tells this data set from others, and how its frames were taken.
+std::vector<std::pair<std::string, double>> scalars_of(const DatagenPlan& plan, const SolverInfo& info);
+
 /// Frames per HDF5 chunk and per pass of the writer: 16, fewer where frames are large.
 std::int64_t chunk_frames(std::int64_t frames, std::size_t frame_values);
 

@@ -93,6 +93,22 @@ def check_scalars(file):
         need(group[name].ndim == sum(flags(group[name], f"scalars/{name}")), f"scalars/{name}: wrong rank")
 
 
+def check_metadata(folder, names):
+    """<name>.yaml beside the data says what the files hold."""
+    for path in names:
+        with h5py.File(path) as file:
+            name = file.attrs["dataset_name"]
+            scalars = list(file["scalars"].attrs["field_names"])
+            fields = list(file["t0_fields"].attrs["field_names"])
+            need(set(file["scalars"]) == set(scalars), "scalars holds more than its field_names")
+        metadata = folder / f"{name}.yaml"
+        need(metadata.exists(), f"there is no {metadata.name} beside the data")
+        text = metadata.read_text()
+        for line in (f"constant_scalar_names: [{', '.join(scalars)}]", f"  0: [{', '.join(fields)}]",
+                     f"n_files: {len(names)}"):
+            need(f"{line}\n" in text, f"{metadata.name} lacks the line '{line}'")
+
+
 def check_boundaries(file, axes):
     for name, boundary in file["boundary_conditions"].items():
         what = f"boundary_conditions/{name}"
@@ -197,6 +213,7 @@ def main():
             dimensions, fields = check_h5py(path)
             check_xarray(path, dimensions, fields)
             splits[path.parent.name] = (dimensions, fields)
+        check_metadata(arguments.folder, paths)
         if well:
             for split, (dimensions, fields) in splits.items():
                 path = arguments.folder / "data" / split

@@ -47,7 +47,10 @@ struct SolverInfo {
   std::optional<StackedFields> stacked;  ///< how full output writes the fields; none = one by one
   std::vector<Axis> axes;                ///< storage order (Kolmogorov: x, y)
   std::vector<std::pair<std::string, double>> parameters;  ///< physical and numerical constants
-  double dt = 0;                                           ///< time step, in `time_units`
+  /// What tells one data set of the system from another, by the short names that the literature uses: the
+  /// scalars of a data set, all of which loaders feed to models. Neither duplicates nor derived quantities.
+  std::vector<std::pair<std::string, double>> scalars;
+  double dt = 0;  ///< time step, in `time_units`
   std::string time_units;
   std::vector<std::string> diagnostics;  ///< names, in the order of Solver::diagnostics
 };

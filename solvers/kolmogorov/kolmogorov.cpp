@@ -64,6 +64,12 @@ SolverInfo describe(const Params& p, const std::string& backend) {
                      {"dealias_symmetric", p.dealiasing == Dealiasing::symmetric ? 1.0 : 0.0},
                      {"advection_basdevant", p.advection == Advection::basdevant ? 1.0 : 0.0},
                      {"largest_linear_rate", p.viscosity * k2_max + p.drag}};
+  info.scalars = {{"viscosity", p.viscosity}};
+  // The reference's Reynolds number is 1 / viscosity, whatever the forcing; inviscid flow has none.
+  if (p.viscosity > 0) info.scalars.emplace_back("reynolds", 1 / p.viscosity);
+  info.scalars.insert(info.scalars.end(), {{"forcing_wavenumber", static_cast<double>(p.forcing_wavenumber)},
+                                           {"forcing_amplitude", p.forcing_amplitude},
+                                           {"drag", p.drag}});
   info.dt = p.dt;
   info.time_units = "time";
   info.diagnostics = {"energy",    "enstrophy", "palinstrophy", "injection", "enstrophy_injection",

@@ -50,6 +50,9 @@ SolverInfo describe(const Params& p, const std::string& backend) {
                      {"F2", p.stretching(1)},
                      {"Q1", p.pv_gradient(0)},
                      {"Q2", p.pv_gradient(1)}};
+  info.scalars = {
+      {"beta", p.beta},       {"rek", p.bottom_drag}, {"delta", p.depth_ratio}, {"rd", p.deformation_radius},
+      {"U1", p.mean_flow[0]}, {"U2", p.mean_flow[1]}, {"L", p.grid.length}};
   info.dt = p.dt;
   info.time_units = "s";
   info.diagnostics = diagnostic_names();

@@ -47,6 +47,23 @@ class Dataset(SnsCase):
         out, _ = self.sns("info", folder)
         self.assertIn("train", out)
 
+    def test_scalars(self):
+        self.sns("datagen", self.config, "-o", "a")
+        expected = {"viscosity": 0.01, "reynolds": 100, "forcing_wavenumber": 4, "forcing_amplitude": 1, "drag": 0.1,
+                    "dt": 0.01, "save_interval": 0.03, "nx_solver": 32, "downsample": 2}
+        with h5py.File(self.folder / "a/data/train/tiny_000000.h5") as file:
+            self.assertEqual(list(file.attrs["simulation_parameters"]), list(expected))
+            self.assertEqual(set(file["scalars"]), set(expected))
+            for name, value in expected.items():
+                self.assertAlmostEqual(file.attrs[name], value)
+                self.assertEqual(file["scalars"][name].dtype, np.float32)
+                self.assertEqual(file["scalars"][name][()], np.float32(file.attrs[name]))
+        _, err = self.sns("datagen", self.config, "-o", "b", "run.name=stats", code=2)
+        self.assert_one_line(err, "run.name = stats", "stats.yaml")
+        self.sns("datagen", self.config, "-o", "inviscid", "solver.viscosity=0", "datagen.frames=2")
+        with h5py.File(self.folder / "inviscid/data/train/tiny_000000.h5") as file:
+            self.assertNotIn("reynolds", file["scalars"])
+
     def test_threads_shards_and_reruns_change_nothing(self):
         self.sns("datagen", self.config, "-o", "one", "run.threads=1")
         expected = dataset_arrays(self.folder / "one")

@@ -185,6 +185,41 @@ TEST_CASE("stop: the first signal only asks, the second ends the program") {
     }
 }
 
+TEST_CASE("stop: where there is nothing to save, the first signal ends the program") {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const test::ChildResult child = test::in_child([&] {
+      install_stop_handlers();
+      { const EndAtOnce earlier; }
+      const EndAtOnce outer;
+      { const EndAtOnce inner; }
+      ::raise(signal);
+      return 0;
+    });
+    CHECK(child.exit_code == kExitStopped);
+    CHECK(contains(child.err, "sns: stopped: on request; nothing was under way"));
+  }
+}
+
+TEST_CASE("stop: a request is not forgotten by what cannot be stopped") {
+  const test::ChildResult child = test::in_child([] {
+    install_stop_handlers();
+    { const EndAtOnce over; }
+    ::raise(SIGTERM);  // asks, as there may be something to save again
+    try {
+      const EndAtOnce planning;
+    } catch (const Stopped&) {
+      return 1;
+    }
+    return 0;
+  });
+  CHECK(child.exit_code == 1);
+  request_stop();
+  CHECK_THROWS_WITH_AS(throw_if_stopped("while reading"), doctest::Contains("on request while reading;"),
+                       Stopped);
+  reset_stop();
+  CHECK_NOTHROW(throw_if_stopped("while reading"));
+}
+
 TEST_CASE("stop: a signal that was ignored stays ignored") {
   const test::ChildResult child = test::in_child([] {
     ::signal(SIGINT, SIG_IGN);

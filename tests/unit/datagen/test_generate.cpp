@@ -95,7 +95,7 @@ TEST_CASE("a finished data set is left alone, and a lost file is made again") {
   const DatagenPlan plan = toy_plan();
   generate(scratch.path, settings, plan);
   const auto before = all_frames(scratch.path);
-  const std::string hash = dataset_hash(scratch.path);
+  const std::string hash = read_manifest(scratch.path).data_hash;
   const auto time = fs::last_write_time(scratch.path / "MANIFEST.jsonl");
   CHECK(generate(scratch.path, settings, plan).kept == 4);
   CHECK(fs::last_write_time(scratch.path / "MANIFEST.jsonl") == time);
@@ -104,7 +104,7 @@ TEST_CASE("a finished data set is left alone, and a lost file is made again") {
   const auto report = generate(scratch.path, settings, plan);
   CHECK(report.written == 1);
   CHECK(all_frames(scratch.path) == before);
-  CHECK(dataset_hash(scratch.path) == hash);
+  CHECK(read_manifest(scratch.path).data_hash == hash);
   CHECK(verify_dataset(scratch.path).problems.empty());
 }
 
@@ -239,6 +239,42 @@ TEST_CASE("another configuration is refused, unless it is to be replaced") {
   options.overwrite = true;
   CHECK(generate(scratch.path, settings, plan, options).written == 4);
   CHECK(all_frames(scratch.path) == expected_frames(settings, plan));
+  plan.name = "other";
+  CHECK(generate(scratch.path, settings, plan, options).written == 4);
+  CHECK(fs::exists(scratch.path / "other.yaml"));
+  CHECK(!fs::exists(scratch.path / "toy.yaml"));
+  CHECK(verify_dataset(scratch.path).problems.empty());
+}
+
+TEST_CASE("scalars are what tells data sets apart, the solver's other constants are attributes") {
+  ScratchFolder scratch;
+  ToySettings settings;
+  generate(scratch.path, settings, toy_plan());
+  const h5::File file = h5::File::open_read(scratch.path / "data/train/toy_000000.h5");
+  const std::vector<std::string> expected{"rate", "dt", "save_interval", "nx_solver", "downsample"};
+  CHECK(file.attribute<std::vector<std::string>>("simulation_parameters") == expected);
+  const h5::Group scalars = file.group("scalars");
+  CHECK(scalars.attribute<std::vector<std::string>>("field_names") == expected);
+  CHECK(scalars.names().size() == expected.size());
+  for (const std::string& name : expected)
+    CHECK(scalars.dataset(name).read<float>().at(0) == static_cast<float>(file.attribute<double>(name)));
+  CHECK(file.attribute<double>("points") == settings.points);
+}
+
+TEST_CASE("metadata describe the files") {
+  ScratchFolder scratch;
+  ToySettings settings;
+  settings.fields = 2;
+  generate(scratch.path, settings, toy_plan());
+  const std::string text = read_text(scratch.path / "toy.yaml");
+  for (const char* line :
+       {"dataset_name: toy\n", "n_spatial_dims: 2\n", "spatial_resolution: [4, 4]\n",
+        "constant_scalar_names: [rate, dt, save_interval, nx_solver, downsample]\n",
+        "  0: [field_0, field_1]\n", "n_files: 4\n", "n_trajectories_per_file: [4, 4, 2, 4]\n",
+        "n_steps_per_trajectory: [21, 21, 21, 21]\n"}) {
+    CAPTURE(line);
+    CHECK(text.find(line) != std::string::npos);
+  }
 }
 
 TEST_CASE("a data set that another process works on is not replaced") {
@@ -305,8 +341,8 @@ TEST_CASE("verify finds a flipped byte wherever it is") {
     const auto problems = verify_dataset(scratch.path).problems;
     return problems.empty() ? std::string() : problems.front().file;
   };
-  for (const char* name :
-       {"data/train/toy_000000.h5", "data/test/toy_000005.h5", "stats.yaml", "README.md", "config.yaml"}) {
+  for (const char* name : {"data/train/toy_000000.h5", "data/test/toy_000005.h5", "stats.yaml", "toy.yaml",
+                           "README.md", "config.yaml"}) {
     const fs::path file = scratch.path / name;
     const auto size = static_cast<std::streamoff>(fs::file_size(file));
     for (const std::streamoff position : {std::streamoff{3}, size / 2, size - 2}) {

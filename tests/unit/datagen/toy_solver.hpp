@@ -44,7 +44,8 @@ class ToySolver : public Solver {
       for (int i = 0; i < settings.points; ++i) axis.coordinates.push_back(0.5 * i);
       info_.axes.push_back(axis);
     }
-    info_.parameters = {{"rate", 3.9}};
+    info_.parameters = {{"rate", 3.9}, {"points", static_cast<double>(settings.points)}};
+    info_.scalars = {{"rate", 3.9}};
     info_.dt = 0.25;
     info_.time_units = "1";
     info_.diagnostics = {"mean", "largest"};

@@ -1,0 +1,17 @@
+#pragma once
+// Pieces of messages.
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sns {
+
+/// "(2, 64, 64)", as numpy writes shapes.
+std::string shape_text(const std::vector<std::uint64_t>& shape);
+
+/// First pair of lines in which two texts differ, without indentation; "nothing" for a line that one of them
+/// lacks. Empty lines do not count. Both are "nothing" if the texts are equal.
+std::pair<std::string, std::string> first_difference(const std::string& a, const std::string& b);
+
+}  // namespace sns

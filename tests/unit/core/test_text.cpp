@@ -1,0 +1,19 @@
+#include "core/text.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace sns;
+using Lines = std::pair<std::string, std::string>;
+
+TEST_CASE("text: the first lines in which two texts differ") {
+  CHECK(first_difference("a: 1\n  b: 2\n", "a: 1\n  b: 3\n") == Lines{"b: 2", "b: 3"});
+  CHECK(first_difference("a: 1\n\nb: 2", "a: 1\n  b: 2\n") == Lines{"nothing", "nothing"});
+  CHECK(first_difference("a: 1\nb: 2\n", "a: 1\n") == Lines{"b: 2", "nothing"});
+  CHECK(first_difference("", "a") == Lines{"nothing", "a"});
+}
+
+TEST_CASE("text: shapes") {
+  CHECK(shape_text({}) == "()");
+  CHECK(shape_text({5}) == "(5)");
+  CHECK(shape_text({2, 64, 64}) == "(2, 64, 64)");
+}
