@@ -63,6 +63,7 @@ std::vector<metrics::Yardstick> survey(const FrameSource& truth, FrameDiagnostic
                 "truth trajectory {} is not finite at frame {}: make the truth set again", truth.id(m), t);
         sum_of_squares[f] += squares;
       }
+      throw_if_stopped("while the truth was measured");
       const auto values = diagnostics.measure(frame, spectra);
       for (std::size_t f = 0; f < fields; ++f) {
         yardsticks[f].energy.include(values[f].energy);
@@ -105,7 +106,7 @@ std::vector<JudgedField> record(const FrameSource& source, const std::vector<int
     std::vector<MemberRecorder> recorders;
     for (std::size_t i = 0; i < count; ++i) recorders.emplace_back(settings, recording.diagnostics);
     for (std::int64_t first = 0; first < source.frames(); first += kChunk) {
-      if (stop_requested()) fail<Stopped>("evaluation stopped; run the same command to begin it again");
+      throw_if_stopped("while rollouts were measured");
       const std::int64_t length = std::min(kChunk, source.frames() - first);
       const std::int64_t with_truth = std::clamp<std::int64_t>(recording.truth.frames() - first, 0, length);
       for (std::size_t i = 0; i < count; ++i) {

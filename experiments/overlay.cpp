@@ -2,6 +2,7 @@
 
 #include "core/config.hpp"
 #include "core/config_tree.hpp"
+#include "core/config_values.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
 
@@ -18,12 +19,8 @@ std::string flow_text(const Value& value) {
   switch (value.type) {
     case Value::Type::null:
       return "null";
-    case Value::Type::scalar: {
-      if (!value.quoted) return value.text;
-      std::string out = "\"";
-      for (const char c : value.text) out += (c == '"' || c == '\\') ? std::string{'\\', c} : std::string{c};
-      return out + "\"";
-    }
+    case Value::Type::scalar:
+      return value.quoted ? detail::to_yaml(value.text) : value.text;
     case Value::Type::list:
     case Value::Type::map:
       break;

@@ -107,16 +107,16 @@ class Rollout {
     start_ = last_checkpoint_ = Clock::now();
     earlier_seconds_ = at_.wall_seconds;
     torch::Tensor x = upload(at_.state);
-    for (std::int64_t step = at_.step + 1; step <= job_.steps; ++step) {
-      x = advance(file, initial, x, step);
-      progress.update(step, failures_note());
-      const bool stop = stop_requested() && step < job_.steps;
+    for (std::int64_t step = at_.step; step < job_.steps;) {
+      const bool stop = stop_requested();
       const bool due =
           file.pending() >= job_.chunk && seconds_since(last_checkpoint_) >= job_.checkpoint_seconds;
       if (stop || due) write_checkpoint(file, x, step);
       if (stop)
         fail<Stopped>("rollout {} stopped after step {} of {}; run the same command to continue",
                       job_.output.stem().string(), step, job_.steps);
+      x = advance(file, initial, x, ++step);
+      progress.update(step, failures_note());
     }
     RolloutSummary summary{job_.steps, wall_seconds(), 0, at_.failed_step};
     summary.steps_per_second = static_cast<double>(job_.steps) / std::max(summary.wall_seconds, 1e-9);

@@ -4,13 +4,13 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/stop.hpp"
+#include "core/text.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <chrono>
 #include <set>
-#include <sstream>
 
 namespace sns {
 
@@ -27,35 +27,16 @@ std::optional<json> read_record(const fs::path& file) {
   return record;
 }
 
-std::vector<std::string> lines(const std::string& text) {
-  std::vector<std::string> out;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) {
-    const auto first = line.find_first_not_of(' ');
-    if (first != std::string::npos) out.push_back(line.substr(first));
-  }
-  return out;
-}
-
-/// "viscosity: 0.01 -> viscosity: 0.02": the first line in which two texts differ.
-std::string first_difference(const std::string& before, const std::string& after) {
-  const auto a = lines(before), b = lines(after);
-  const auto line = [](const std::vector<std::string>& text, std::size_t i) {
-    return i < text.size() ? text[i] : std::string("nothing");
-  };
-  std::size_t i = 0;
-  while (i < a.size() && i < b.size() && a[i] == b[i]) ++i;
-  return fmt::format("{} -> {}", line(a, i), line(b, i));
-}
-
 /// Which of the recorded inputs differs from the present one.
 std::string explain_change(const json& record, const Stage& stage,
                            const std::vector<std::pair<std::string, std::string>>& upstream) {
   const json inputs = record.value("inputs", json::object()), from = record.value("built_from", json::object());
   for (const auto& [key, text] : stage.inputs) {
     if (!inputs.contains(key)) return key + " is new";
-    if (inputs[key] != text)
-      return fmt::format("{}: {}", key, first_difference(inputs[key].get<std::string>(), text));
+    if (inputs[key] != text) {
+      const auto [before, now] = first_difference(inputs[key].get<std::string>(), text);
+      return fmt::format("{}: {} -> {}", key, before, now);
+    }
   }
   for (const auto& [key, hash] : upstream)
     if (from.value(key, std::string()) != hash) return key + " changed";

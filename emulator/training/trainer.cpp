@@ -362,7 +362,10 @@ TrainResult train_model(const ModelSpec& spec, const fs::path& dataset, const fs
   prepare_torch(run.threads);
   make_writable_folder(folder);
   const FolderLock lock(folder);
-  return Trainer(spec, dataset, folder, run, options).run();
+  std::optional<EndAtOnce> reading(std::in_place);  // the data set, perhaps all of it into memory
+  Trainer trainer(spec, dataset, folder, run, options);
+  reading.reset();
+  return trainer.run();
 }
 
 }  // namespace sns
