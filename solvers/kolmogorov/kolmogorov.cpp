@@ -2,8 +2,9 @@
 
 #include "solvers/configuration.hpp"
 #include "solvers/cuda_plugin.hpp"
+#include "solvers/ensemble_setup.hpp"
+#include "solvers/initial_file.hpp"
 #include "solvers/kolmogorov/diagnostics.hpp"
-#include "solvers/spectral/ensemble.hpp"
 
 #include <cmath>
 
@@ -21,8 +22,7 @@ void read_initial(Section section, const Params& params, InitialConfig& c) {
   section.maybe("iterations", c.iterations, at_least_one);
   section.maybe("wavenumber", c.wavenumber, at_least_one);
   section.maybe("path", c.path);
-  if (c.kind == "file" && c.path.empty())
-    section.reject("path", "is needed by kind: file, as FILE.h5:/dataset");
+  check_initial_path(section, c.kind, c.path, c.kind == "file");
   if (c.kind == "laminar" && params.viscosity == 0 && params.drag == 0)
     section.reject("kind", "laminar: there is no steady laminar flow with neither viscosity nor drag");
   if (c.wavenumber >= params.grid.n / 2) section.reject("wavenumber", "must be below half the grid points");
@@ -119,16 +119,8 @@ KolmogorovConfig read_config(Section& solver) {
 std::unique_ptr<Solver> make_kolmogorov(const KolmogorovConfig& config, std::uint64_t seed, int members,
                                         int threads, const std::string& device) {
   const Params& p = config.params;
-  spectral::EnsembleSetup setup;
-  if (device == "cpu")
-    setup.engine = make_fftw_engine(p, members, std::min(threads, members));
-  else
-    setup.engine = make_cuda_engine(p, members, device);
-  setup.info = describe(p, setup.engine->backend());
-  setup.members = members;
-  setup.threads = threads;
-  setup.spacing = p.grid.spacing();
-  setup.max_courant = config.max_courant;
+  spectral::EnsembleSetup setup =
+      ensemble_setup(p, {members, threads, device}, config.max_courant, describe, stepper_name(p.stepper));
   setup.initial = [p, initial = config.initial, seed](std::uint64_t trajectory, std::span<double> out) {
     std::vector<double> field(out.size(), 0.0);
     if (initial.kind == "filtered_velocity")
@@ -151,10 +143,6 @@ std::unique_ptr<Solver> make_kolmogorov(const KolmogorovConfig& config, std::uin
                                s.max_speed,
                                s.max_speed * p.dt / p.grid.spacing()};
   };
-  setup.identity = fmt::format("{} {} {} {} dt={:a}", setup.info.system, setup.info.precision,
-                               setup.info.backend, stepper_name(p.stepper), p.dt);
-  for (const auto& [name, value] : setup.info.parameters)
-    setup.identity += fmt::format(" {}={:a}", name, value);
   return std::make_unique<spectral::EnsembleSolver>(std::move(setup));
 }
 

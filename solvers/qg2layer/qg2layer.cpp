@@ -2,9 +2,9 @@
 
 #include "solvers/configuration.hpp"
 #include "solvers/cuda_plugin.hpp"
+#include "solvers/ensemble_setup.hpp"
 #include "solvers/qg2layer/courant.hpp"
 #include "solvers/qg2layer/diagnostics.hpp"
-#include "solvers/spectral/ensemble.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -101,26 +101,14 @@ Qg2LayerConfig read_config(Section& solver) {
 std::unique_ptr<Solver> make_qg2layer(const Qg2LayerConfig& config, std::uint64_t seed, int members,
                                       int threads, const std::string& device) {
   const Params& p = config.params;
-  spectral::EnsembleSetup setup;
-  if (device == "cpu")
-    setup.engine = make_fftw_engine(p, members, std::min(threads, members));
-  else
-    setup.engine = make_cuda_engine(p, members, device);
-  setup.info = describe(p, setup.engine->backend());
-  setup.members = members;
-  setup.threads = threads;
-  setup.spacing = p.grid.spacing();
-  setup.max_courant = config.max_courant;
+  spectral::EnsembleSetup setup =
+      ensemble_setup(p, {members, threads, device}, config.max_courant, describe, stepper_text(p));
   setup.initial = [p, initial = config.initial, seed](std::uint64_t trajectory, std::span<double> out) {
     initial_state(p, initial, seed, trajectory, out);
   };
   setup.diagnostics = [fields = std::make_shared<FieldDiagnostics>(p)](std::span<const double> state) {
     return diagnostic_values(*fields, state);
   };
-  setup.identity = fmt::format("{} {} {} {} dt={:a}", setup.info.system, setup.info.precision,
-                               setup.info.backend, stepper_text(p), p.dt);
-  for (const auto& [name, value] : setup.info.parameters)
-    setup.identity += fmt::format(" {}={:a}", name, value);
   return std::make_unique<spectral::EnsembleSolver>(std::move(setup));
 }
 
