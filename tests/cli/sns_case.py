@@ -61,6 +61,15 @@ class SnsCase(unittest.TestCase):
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.folder,
             env={**os.environ, **environment})
 
+    def wait_until_it_handles(self, process, number):
+        """Returns when the program has installed its handler of a signal."""
+        status = pathlib.Path(f"/proc/{process.pid}/status")
+        while process.poll() is None:
+            caught = [line for line in status.read_text().splitlines() if line.startswith("SigCgt")]
+            if caught and int(caught[0].split()[1], 16) >> (number - 1) & 1:
+                return
+            time.sleep(0.002)
+
     def sns(self, verb, *arguments, code=0, **environment):
         """Runs to the end and checks the exit code; returns (stdout, stderr)."""
         process = self.start(verb, *arguments, **environment)

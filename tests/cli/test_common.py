@@ -2,7 +2,7 @@
 
 import unittest
 
-from sns_case import SnsCase
+from sns_case import SOURCE, SnsCase
 
 VERBS = ("check", "simulate", "datagen", "verify", "train", "predict", "rollout", "evaluate", "reproduce", "info")
 
@@ -86,6 +86,15 @@ class BadConfiguration(SnsCase):
             self.sns(*rollout)
         else:
             self.assert_one_line(self.sns(*rollout, code=2)[1], "stpes", "steps")
+        quickstart = SOURCE / "yaml" / "kolmogorov" / "quickstart.yaml"
+        for verb in ("train", "rollout", "evaluate", "reproduce"):
+            if "not in this build" in self.sns(verb, "--help")[0]:
+                continue
+            for override, hint in (("simulate.evry=5", "every"), ("datagen.fraems=5", "frames")):
+                with self.subTest(verb, override=override):
+                    _, err = self.sns(verb, quickstart, f"run.output={self.folder / 'none'}", override, code=2)
+                    self.assert_one_line(err, hint, "command line")
+                    self.assertFalse((self.folder / "none").exists())
         # keys of other verbs that are known, and faults of the file in blocks that are not read, are let pass
         self.config.write_text(self.config.read_text().replace("every: 20", "every: 20, evry: 3"))
         self.sns("datagen", self.config, "datagen.frames=3", "-o", "set")

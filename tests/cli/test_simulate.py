@@ -204,6 +204,24 @@ class Resume(SnsCase):
         self.assertGreater(kills, 0)
         self.assertEqual(arrays(self.folder / "a.h5"), self.expected)
 
+    def test_a_stop_during_start_up(self):
+        """Seconds of planning and allocation that cannot look for a request end with it, and leave nothing."""
+        large = ("solver.grid.points=2048", "solver.fft_planning=measure", "solver.stepper.dt=1e-5",
+                 "solver.viscosity=1e-6")
+        before = sorted(self.folder.iterdir())
+        for verb in ("simulate", "datagen"):
+            for number in (signal.SIGTERM, signal.SIGINT):
+                for delay in (0, 0.5):
+                    with self.subTest(verb, number=number, delay=delay):
+                        process = self.start(verb, self.config, "-o", "large", *large)
+                        self.wait_until_it_handles(process, number)
+                        time.sleep(delay)
+                        process.send_signal(number)
+                        _, err = process.communicate(timeout=60)
+                        self.assertEqual(process.returncode, 75, err)
+                        self.assertRegex(err, "nothing was under way|before anything was begun")
+                        self.assertEqual(sorted(self.folder.iterdir()), before)
+
     def test_time_budget_and_refusals(self):
         long = ("--steps", 10_000_000, "--every", 100_000)
         _, err = self.sns("simulate", self.config, "-o", "b.h5", *long, "--time-budget", 0.3, code=75)
