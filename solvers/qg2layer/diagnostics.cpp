@@ -323,7 +323,12 @@ spectral::Spectrum paper_qg_pv(std::span<const double> pv, int n, double length,
   for (int i = 0; i < n; ++i)
     for (int j = 0; j <= n / 2; ++j, ++at) {
       const double cycles = std::hypot(spectral::row_wavenumber(i, n), j);
-      const auto bin = std::min(static_cast<std::size_t>(cycles / width), result.value.size() - 1);
+      // Diagonal modes lie on edges: the rounding of the quotient is settled by the edges themselves. The
+      // corner, on the last edge, is in no bin.
+      auto bin = static_cast<std::size_t>(cycles / width);
+      if (cycles >= static_cast<double>(bin + 1) * width) ++bin;
+      if (cycles < static_cast<double>(bin) * width) --bin;
+      if (bin >= result.value.size()) continue;
       const double weight = j == 0 || j == n / 2 ? 1 : 2;
       result.value[bin] += weight * 0.5 * cycles * cycles * std::norm(spectrum[at]) / norm;
     }

@@ -100,7 +100,8 @@ class FieldDiagnostics {
 /// The quantity that the SNS paper's figures call the kinetic-energy spectrum of a layer: the normalised eddy
 /// PV (any n x n frame, divided by field_std) is treated as if it were a streamfunction,
 ///   sum over the bin of K^2 |q_hat|^2 / (2 n^4),  K in cycles per domain, K > 0,
-/// in `bins` equal bins on [0, max K]. It weighs small scales much more than a kinetic-energy spectrum.
+/// in `bins` equal bins on [0, max K), left edges included, as numpy's digitize sorts them. It weighs small
+/// scales much more than a kinetic-energy spectrum.
 /// k of the result is the centre of the bin in radians per metre for a domain of `length`.
 spectral::Spectrum paper_qg_pv(std::span<const double> pv, int n, double length, double field_std = 1,
                                int bins = 64);

@@ -174,6 +174,22 @@ TEST_CASE("the paper's spectrum weighs PV with K^2 in equal bins") {
   CHECK(spectrum.k[bin] * 1e6 / (2 * 3.141592653589793) == doctest::Approx(5).epsilon(0.05));
 }
 
+TEST_CASE("frames of data sets are block means of the eddy field") {
+  for (const char* name : kCases) {
+    CAPTURE(name);
+    Case c(name);
+    auto solver = make_case(c.params, {});
+    solver->set_state(0, c.state);
+    std::vector<float> frame(solver->frame_size(4));
+    solver->frame(0, {.factor = 4, .kind = Coarsening::block_mean, .remove = Removal::zonal_mean}, frame);
+    const auto expected = c.values("q_eddy_block4");
+    for (std::size_t z = 0; z < 2; ++z) {
+      const auto layer = [z](const auto& both) { return std::span(both).subspan(z * 256, 256); };
+      CHECK(relative_error(layer(frame), layer(expected)) < tolerance::kStoredSingle);
+    }
+  }
+}
+
 TEST_CASE("zonal-mean jets") {
   for (const char* name : kCases) {
     CAPTURE(name);

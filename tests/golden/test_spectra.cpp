@@ -37,3 +37,31 @@ TEST_CASE("the paper's kinetic-energy spectrum") {
     }
   }
 }
+
+TEST_CASE("the paper's spectrum of potential vorticity") {
+  const auto file = h5::File::open_read(std::filesystem::path(SNS_SOURCE_DIR) / "tests/golden/data/spectra.h5");
+  const auto q = file.dataset("qg_figure/q").read<float>();  // both layers of one state
+  const auto k = file.dataset("qg_figure/k").read<double>(),
+             expected = file.dataset("qg_figure/E").read<double>();
+  const metrics::Flow flow{.points = 64,
+                           .length = 1e6,
+                           .fields = {"q_upper", "q_lower"},
+                           .units = {"s^-1", "s^-1"},
+                           .axes = {"y", "x"},
+                           .layers = metrics::Layers{.deformation_radius = 15000, .depth_ratio = 0.25}};
+  for (const double scale : {1.0, 2.5}) {
+    metrics::FrameDiagnostics diagnostics(flow, metrics::SpectrumKind::paper_qg_pv, {scale, scale});
+    REQUIRE(diagnostics.wavenumbers().size() == k.size());
+    std::vector<double> spectra(2 * k.size());
+    REQUIRE(spectra.size() == expected.size());
+    diagnostics.measure(q, spectra);
+    const double largest = *std::max_element(expected.begin(), expected.end());
+    for (std::size_t i = 0; i < spectra.size(); ++i) {
+      CAPTURE(i);
+      // The reference counts in cycles per domain.
+      const double cycles = diagnostics.wavenumbers()[i % k.size()] * flow.length / (2 * std::numbers::pi);
+      CHECK(cycles == doctest::Approx(k[i % k.size()]).epsilon(1e-12));
+      CHECK(std::abs(spectra[i] * scale * scale - expected[i]) < 1e-12 * largest);
+    }
+  }
+}

@@ -1,31 +1,34 @@
 #pragma once
 // Two-layer quasi-geostrophic solvers for tests.
-#include "core/config.hpp"
 #include "core/hdf5.hpp"
 #include "solvers/qg2layer/params.hpp"
 #include "tests/support/solver_cases.hpp"
 
 namespace sns::test {
 
+/// The eddy case on n x n points, with the time step of its 64 x 64 runs.
+inline qg2layer::Params eddy_case(int n) {
+  qg2layer::Params p;
+  p.grid.n = n;
+  p.beta = 1.5e-11;
+  p.bottom_drag = 5.787e-7;
+  p.depth_ratio = 0.25;
+  return p;
+}
+
 /// Solver of the given physics at rest; `overrides` are keys of the solver block ("stepper.startup",
 /// "runge_kutta").
 inline std::unique_ptr<Solver> make_case(const qg2layer::Params& p, const Overrides& overrides, int members = 1,
                                          int threads = 1, std::uint64_t seed = 1) {
-  std::vector<std::string> keys;
-  for (const auto& [key, value] : overrides) keys.push_back("solver." + key + "=" + value);
-  const Config config = Config::parse(
+  return solver_of(
       fmt::format(
-          "solver: {{system: qg2layer, grid: {{points: {}, length: {:.17g}}}, beta: {:.17g}, "
+          "{{system: qg2layer, grid: {{points: {}, length: {:.17g}}}, beta: {:.17g}, "
           "bottom_drag: {:.17g}, deformation_radius: {:.17g}, depth_ratio: {:.17g}, upper_depth: {:.17g}, "
           "mean_flow: [{:.17g}, {:.17g}], filter: {{cutoff: {:.17g}, strength: {:.17g}}}, "
           "stepper: {{name: ab3, dt: {:.17g}}}}}",
           p.grid.n, p.grid.length, p.beta, p.bottom_drag, p.deformation_radius, p.depth_ratio, p.upper_depth,
           p.mean_flow[0], p.mean_flow[1], p.filter.cutoff, p.filter.strength, p.dt),
-      keys);
-  Section section = config.root().child("solver");
-  auto solver = make_solver(section, seed, members, threads);
-  config.finish();
-  return solver;
+      overrides, members, threads, seed);
 }
 
 /// Physics of a recorded pyqg run.

@@ -1,5 +1,6 @@
 #pragma once
 // What tests of all solvers share: overrides of their configuration, states, and distances between fields.
+#include "core/config.hpp"
 #include "solvers/solver.hpp"
 #include "tests/support/tolerances.hpp"
 
@@ -14,6 +15,19 @@ namespace sns::test {
 
 /// Keys of the solver block and their values ("stepper.name", "cn_rk2").
 using Overrides = std::vector<std::pair<std::string, std::string>>;
+
+/// The solver of a block with overrides.
+inline std::unique_ptr<Solver> solver_of(const std::string& block, const Overrides& overrides, int members = 1,
+                                         int threads = 1, std::uint64_t seed = 1,
+                                         std::string_view device = "cpu") {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : overrides) keys.push_back("solver." + key + "=" + value);
+  const Config config = Config::parse("solver: " + block, keys, "test.yaml");
+  Section section = config.root().child("solver");
+  auto solver = make_solver(section, seed, members, threads, device);
+  config.finish();
+  return solver;
+}
 
 inline std::vector<double> state_of(const Solver& solver, int member = 0) {
   std::vector<double> state(solver.state_size());

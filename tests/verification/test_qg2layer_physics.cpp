@@ -31,11 +31,8 @@ std::vector<double> tabulate(const spectral::Grid& grid, F f) {
 
 /// Without shear and drag; 32^2 holds the waves used here.
 Params quiet() {
-  Params p;
-  p.grid.n = 32;
-  p.beta = 1.5e-11;
+  Params p = eddy_case(32);
   p.bottom_drag = 0;
-  p.depth_ratio = 0.25;
   p.mean_flow[0] = p.mean_flow[1] = 0;
   return p;
 }
@@ -138,10 +135,7 @@ TEST_CASE("plane waves do not advect themselves") {
 TEST_CASE("an eigenmode grows and turns as the stability analysis says") {
   Params jet;
   jet.grid.n = 32;
-  Params eddy = jet;
-  eddy.beta = 1.5e-11;
-  eddy.bottom_drag = 5.787e-7;
-  eddy.depth_ratio = 0.25;
+  const Params eddy = eddy_case(32);
   for (const Params& p : {eddy, jet}) {
     auto solver = make_case(p, {{"initial", "{kind: eigenmode, amplitude: 1.0e-14}"}});
     solver->initialise(0, 0);
@@ -243,12 +237,8 @@ TEST_CASE("the energy budget closes in a developed state") {
 
 TEST_CASE("pyqg's reference run at 32^2") {
   // pyqg/tests/test_qg_reference_solution.py: three years, averages from the end of the first.
-  Params p;
-  p.grid.n = 32;
-  p.beta = 1.5e-11;
-  p.bottom_drag = 5.787e-7;
+  Params p = eddy_case(32);
   p.deformation_radius = 30000;
-  p.depth_ratio = 0.25;
   p.mean_flow[0] = 0.05;
   p.filter.strength = 18.4;
   p.dt = 12800;
