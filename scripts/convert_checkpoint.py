@@ -1,0 +1,227 @@
+#!/usr/bin/env python3
+"""Turns a PyTorch checkpoint into a folder of weights that `sns` loads.
+
+    scripts/convert_checkpoint.py checkpoint_last.p -o weights/paper --field-std 4.44
+    scripts/convert_checkpoint.py checkpoint.pt --ema checkpoint_ema.pt -o weights/mine --field-std 7.6382e-6,3.0120e-7
+    scripts/convert_checkpoint.py sns.safetensors -o weights/back        what `sns export` wrote: nothing else is needed
+
+Reads state dicts as they are, dictionaries that hold one ({epoch, state_dict, ...}, {model_state_dict, ...}), whole
+modules' prefixes (module., _orig_mod., model.) and safetensors files. Kind of model, widths, blocks, attention, diffusion
+levels and image size follow from the names and shapes; what does not must be given: --field-std always (the numbers by
+which physical fields are divided, one per field or one for all), and --image, --levels, --lag-window where the network's
+shapes do not tell. The result is checked by loading it into the same network in plain PyTorch (python/sns_networks.py).
+
+Use it as:  models: {mine: {kind: ..., weights: weights/mine}}  in an experiment, or  sns predict --weights weights/mine
+"""
+import argparse
+import hashlib
+import json
+import math
+import pathlib
+import re
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "python"))
+
+STATE_KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
+ANCHOR = "image_proj.weight"  # every network of the family has it
+
+
+class CheckpointError(Exception):
+    pass
+
+
+def read(path, trust):
+    """(flat dictionary of tensors, configuration or None)"""
+    import torch
+
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, "pt") as tensors:
+                config = (tensors.metadata() or {}).get("sns_config")
+                return {n: tensors.get_tensor(n) for n in tensors.keys()}, config and json.loads(config)
+        except SafetensorError as error:
+            raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=not trust)
+    except Exception as error:  # pickle, zip and torch raise many kinds
+        hint = "" if trust else "; if it holds more than tensors and you trust its origin, add --trust-pickle"
+        raise CheckpointError(f"{path}: cannot be read ({str(error).splitlines()[0]}){hint}") from None
+    return state_of(path, content), None
+
+
+def state_of(path, content):
+    if hasattr(content, "state_dict") and callable(content.state_dict):
+        content = content.state_dict()
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a state dict")
+    if any(str(key).endswith(ANCHOR) for key in content):
+        return {str(key): value for key, value in content.items()}
+    for key in STATE_KEYS:
+        if isinstance(content.get(key), dict) or hasattr(content.get(key), "state_dict"):
+            return state_of(path, content[key])
+    raise CheckpointError(f"{path}: no tensor is called ...{ANCHOR}; it holds {', '.join(map(str, list(content)[:8]))}")
+
+
+def strip(path, state):
+    """Tensors of the network under their own names; what lies outside it (schedules, optimiser) is left."""
+    import torch
+
+    prefixes = sorted({key[: -len(ANCHOR)] for key in state if key.endswith(ANCHOR)}, key=len)
+    if len(prefixes) > 1:
+        raise CheckpointError(f"{path}: holds {len(prefixes)} networks ({', '.join(p or '(top)' for p in prefixes)})")
+    inside = {k[len(prefixes[0]):]: v for k, v in state.items() if k.startswith(prefixes[0]) and torch.is_tensor(v)}
+    return {k: v.detach().to(torch.float32).contiguous() for k, v in inside.items() if v.is_floating_point()}
+
+
+def infer(state, arguments):
+    """The configuration that a network with these tensors has."""
+
+    def shape(name):
+        return tuple(state[name].shape)
+
+    def given(name, why):
+        value = getattr(arguments, name)
+        if value is None:
+            raise CheckpointError(f"give --{name.replace('_', '-')}: {why}")
+        return value
+
+    heads = [h for h in ("regressor_block", "regressor_block_1", "regressor_block_2") if f"{h}.conv1.weight" in state]
+    kind = {0: "acdm" if "third_mlp1.weight" in state else "gaussian", 1: "thermalizer", 2: "sns"}[len(heads)]
+    hidden, channels_in = shape("image_proj.weight")[:2]
+    multipliers, blocks, attended, width = [], 0, [], hidden
+    numbers = sorted({int(m[1]) for m in (re.match(r"down\.(\d+)\.", name) for name in state) if m})
+    fresh = True
+    for n in numbers:
+        if f"down.{n}.conv.weight" in state:
+            fresh = True
+            continue
+        out = shape(f"down.{n}.res.conv1.weight")[0]
+        if fresh:
+            multipliers.append(out // width)
+        blocks += len(multipliers) == 1
+        if f"down.{n}.attn.projection.weight" in state and len(multipliers) - 1 not in attended:
+            attended.append(len(multipliers) - 1)
+        width, fresh = out, False
+    network = {"hidden": hidden, "multipliers": multipliers, "blocks": blocks}
+    shrink = 2 ** (len(multipliers) - 1)
+    image, levels = arguments.image, arguments.levels
+    if heads:
+        levels = shape(f"{heads[0]}.linear2.weight")[0]
+        points = shape(f"{heads[0]}.linear1.weight")[1] / shape(f"{heads[0]}.conv2.weight")[0]
+        image = math.isqrt(round(points)) * shrink
+    elif image is None:
+        image = given("image", "the points along one side of a frame do not follow from this network's shapes")
+    frames = {"gaussian": 1, "thermalizer": 1, "acdm": 2, "sns": 3}[kind]
+    if channels_in % frames:
+        raise CheckpointError(f"{kind} takes {frames} frames; {channels_in} input channels are not a multiple of it")
+    if kind == "sns":
+        network["embedding"] = shape("first_mlp2.weight")[0]
+        if "third_mlp1.weight" in state:
+            network["lag"] = {"window": given("lag_window", "frames that the lag was drawn from (the paper: 100)"),
+                              "embedding": shape("third_mlp1.weight")[0]}
+    if kind == "acdm":
+        network["embedding"] = shape("third_mlp1.weight")[0]
+        levels = given("levels", "diffusion levels do not follow from this network's shapes (the paper: 200)")
+    network["attention"] = {"middle": "middle.attn.projection.weight" in state, "levels": attended}
+    if network["attention"]["middle"] or attended:
+        network["attention"]["softmax"] = arguments.softmax
+    config = {"kind": kind, "network": network}
+    if kind != "gaussian":
+        schedule = arguments.schedule or ("linear" if kind == "acdm" else "cosine")
+        config["diffusion"] = {"levels": levels, "schedule": schedule, "prediction": arguments.prediction}
+    config |= {"field_std": given("field_std", "physical fields are divided by it (the paper: 4.44 for Kolmogorov flow)"),
+               "field_channels": channels_in // frames, "image": image, "frame_interval": arguments.frame_interval,
+               "data_hash": ""}
+    return config
+
+
+def check(config, state):
+    from sns_networks import Network
+
+    outputs = state["final.weight"].shape[0]
+    network = Network({**config, "channels_out": outputs})
+    missing, unexpected = network.load_state_dict(state, strict=False)
+    wrong = [f"missing {name}" for name in missing] + [f"unexpected {name}" for name in unexpected]
+    if wrong:
+        raise CheckpointError("not a network of this family: " + ", ".join(wrong[:4]) + (" ..." if wrong[4:] else ""))
+    return sum(p.numel() for p in network.parameters())
+
+
+def to_yaml(value):
+    """One value in YAML's flow style, which JSON is but for the wish for short lines."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k}: {to_yaml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(to_yaml, value)) + "]"
+    return json.dumps(value) if not isinstance(value, str) or not value.isidentifier() else value
+
+
+def write(folder, config, raw, ema, sources):
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(raw, folder / "model.safetensors")
+    save_file(ema if ema is not None else raw, folder / "ema.safetensors")
+    (folder / "config.yaml").write_text("".join(f"{key}: {to_yaml(value)}\n" for key, value in config.items()))
+    lines = [f"# Converted weights: {config['kind']}", ""]
+    lines += [f"- {what}: `{path.name}`, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}" for what, path in sources]
+    if ema is None:
+        lines.append("- No moving average was given: `ema.safetensors` repeats `model.safetensors`.")
+    (folder / "model_card.md").write_text("\n".join(lines) + "\n")
+
+
+def numbers(text):
+    values = [float(v) for v in text.split(",")]
+    if not all(v > 0 and math.isfinite(v) for v in values):
+        raise argparse.ArgumentTypeError("must be positive numbers")
+    return values if len(values) > 1 else values[0]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=pathlib.Path)
+    parser.add_argument("-o", "--output", type=pathlib.Path, required=True, help="folder to make")
+    parser.add_argument("--ema", type=pathlib.Path, help="checkpoint of the moving average")
+    parser.add_argument("--field-std", type=numbers, help="one number, or one per field: 7.6e-6,3.0e-7")
+    parser.add_argument("--image", type=int, help="points along one side of a frame")
+    parser.add_argument("--levels", type=int, help="diffusion levels")
+    parser.add_argument("--lag-window", type=int, help="frames from which a lagged SNS draws its lag")
+    parser.add_argument("--schedule", choices=("cosine", "linear"), help="default: linear for acdm, cosine otherwise")
+    parser.add_argument("--prediction", choices=("eps", "scaled_eps"), default="eps")
+    parser.add_argument("--softmax", choices=("queries", "keys"), default="queries",
+                        help="axis of the attention's softmax; queries is the reference implementation's")
+    parser.add_argument("--frame-interval", type=float, default=0.0, help="time between frames (0: unknown)")
+    parser.add_argument("--trust-pickle", action="store_true", help="run the code that a pickle may contain")
+    parser.add_argument("--overwrite", action="store_true")
+    arguments = parser.parse_args()
+    try:
+        if arguments.output.exists() and not arguments.overwrite:
+            raise CheckpointError(f"{arguments.output}: exists; give --overwrite to replace it")
+        state, config = read(arguments.checkpoint, arguments.trust_pickle)
+        raw = strip(arguments.checkpoint, state)
+        config = config or infer(raw, arguments)
+        parameters = check(config, raw)
+        sources, ema = [("checkpoint", arguments.checkpoint)], None
+        if arguments.ema:
+            ema = strip(arguments.ema, read(arguments.ema, arguments.trust_pickle)[0])
+            check(config, ema)
+            sources.append(("moving average", arguments.ema))
+        write(arguments.output, config, raw, ema, sources)
+    except ImportError as error:
+        print(f"convert_checkpoint: needs PyTorch and safetensors in this Python ({error})", file=sys.stderr)
+        return 1
+    except (CheckpointError, OSError) as error:
+        print(f"convert_checkpoint: {error}", file=sys.stderr)
+        return 1
+    print(f"{config['kind']}: {parameters} parameters, {config['image']} x {config['image']} points, "
+          f"{config['field_channels']} field(s); written to {arguments.output}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
