@@ -14,6 +14,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <typeinfo>
 #include <vector>
 
 namespace sns {
@@ -173,6 +174,13 @@ void write_atomically(const fs::path& target, const std::function<void(const fs:
     sync_to_disk(temporary);
     const bool renamed = ::rename(temporary.c_str(), target.c_str()) == 0;
     require(renamed, "cannot write {}: {}", target.string(), reason(errno));
+  } catch (const Error& error) {
+    ::unlink(temporary.c_str());
+    const std::string text = error.what();
+    const std::size_t name = text.find(temporary.string());
+    if (name == std::string::npos || typeid(error) != typeid(Error)) throw;
+    // The user knows the target, and nothing of the temporary name.
+    fail("{}{}{}", text.substr(0, name), target.string(), text.substr(name + temporary.string().size()));
   } catch (...) {
     ::unlink(temporary.c_str());
     throw;
