@@ -320,7 +320,8 @@ class Trainer {
       result.images_per_second =
           static_cast<double>((state_.step - first) * images_per_step()) / seconds_since(session_start_);
     }
-    const bool present = fs::exists(folder_ / file_name(Weights::raw)) && fs::exists(folder_ / "model_card.md");
+    const bool present = fs::exists(folder_ / file_name(Weights::raw)) &&
+                         fs::exists(folder_ / file_name(Weights::ema)) && fs::exists(folder_ / "model_card.md");
     if (state_.step == first && present) return result;
     if (config_.select == "best" && state_.best_step >= 0) {
       for (const auto* file : {file_name(Weights::raw), file_name(Weights::ema), "config.yaml"}) {

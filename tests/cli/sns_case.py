@@ -61,15 +61,6 @@ class SnsCase(unittest.TestCase):
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.folder,
             env={**os.environ, **environment})
 
-    def wait_until_it_handles(self, process, number):
-        """Returns when the program has installed its handler of a signal."""
-        status = pathlib.Path(f"/proc/{process.pid}/status")
-        while process.poll() is None:
-            caught = [line for line in status.read_text().splitlines() if line.startswith("SigCgt")]
-            if caught and int(caught[0].split()[1], 16) >> (number - 1) & 1:
-                return
-            time.sleep(0.002)
-
     def sns(self, verb, *arguments, code=0, **environment):
         """Runs to the end and checks the exit code; returns (stdout, stderr)."""
         process = self.start(verb, *arguments, **environment)
@@ -109,6 +100,16 @@ class SnsCase(unittest.TestCase):
             kills += 1
             delay *= 1.3
             self.assertLess(kills, 60, "the run makes no progress")
+
+
+def wait_until_it_handles(process, number):
+    """Returns when the program has installed its handler of a signal."""
+    status = pathlib.Path(f"/proc/{process.pid}/status")
+    while process.poll() is None:
+        caught = [line for line in status.read_text().splitlines() if line.startswith("SigCgt")]
+        if caught and int(caught[0].split()[1], 16) >> (number - 1) & 1:
+            return
+        time.sleep(0.002)
 
 
 def check_readers(folder):

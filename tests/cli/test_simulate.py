@@ -8,7 +8,7 @@ import unittest
 import h5py
 import numpy as np
 import xarray
-from sns_case import SnsCase, arrays
+from sns_case import SnsCase, arrays, wait_until_it_handles
 
 
 class Output(SnsCase):
@@ -214,7 +214,7 @@ class Resume(SnsCase):
                 for delay in (0, 0.5):
                     with self.subTest(verb, number=number, delay=delay):
                         process = self.start(verb, self.config, "-o", "large", *large)
-                        self.wait_until_it_handles(process, number)
+                        wait_until_it_handles(process, number)
                         time.sleep(delay)
                         process.send_signal(number)
                         _, err = process.communicate(timeout=60)

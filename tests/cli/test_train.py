@@ -16,6 +16,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from sns_case import wait_until_it_handles
 
 SNS = ""
 POINTS, FRAMES = 16, 40
@@ -232,6 +233,19 @@ class Train(unittest.TestCase):
         self.predict(gaussian, bad, code=1, words=["not finite"])
         self.predict(self.root / "nowhere", frames[:, 3], code=1, words=["nowhere"])
         self.assertFalse(list(self.root.glob("out.h5?*")), "a temporary file was left behind")
+
+    def test_predict_stops_on_request_and_writes_nothing(self):
+        with h5py.File(self.root / "many.h5", "w") as file:
+            file["x"] = np.repeat(self.frames()[:1, 3], 40_000, axis=0)
+        process = subprocess.Popen(
+            self.arguments("predict", "--weights", self.trained / "models/gaussian", "--input", "many.h5:/x", "-o",
+                           "many_out.h5"), cwd=self.root, stderr=subprocess.PIPE, text=True)
+        wait_until_it_handles(process, signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
+        errors = process.communicate(timeout=60)[1]
+        self.assertEqual(process.returncode, 75, errors)
+        self.assertIn("nothing was written", errors)
+        self.assertEqual([path.name for path in self.root.glob("*many*")], ["many.h5"])
 
     def test_predict_refuses_bad_weights(self):
         frames = self.frames()
