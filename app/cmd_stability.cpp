@@ -17,7 +17,18 @@ namespace {
 struct StabilityArguments {
   ConfigArguments config;
   std::filesystem::path output;
+  bool overwrite = false;
 };
+
+/// Refuses, before anything is computed, an output that exists or cannot be written.
+void check_output(const StabilityArguments& arguments) {
+  const std::filesystem::path& output = arguments.output;
+  if (output.empty()) return;
+  require(!std::filesystem::is_directory(output), "{} is a folder; -o names a file", output.string());
+  if (std::filesystem::exists(output) && !arguments.overwrite)
+    fail<ConfigError>("{} exists; give --overwrite to replace it", output.string());
+  make_writable_folder(output.has_parent_path() ? output.parent_path() : std::filesystem::path("."));
+}
 
 /// Maps over l in increasing order and k, the order in which they are drawn.
 void write_maps(const std::filesystem::path& output, const qg2layer::Params& params, const SolverInfo& info,
@@ -66,6 +77,7 @@ void run_stability(const StabilityArguments& arguments) {
   const qg2layer::Params params = qg2layer::read_config(solver).params;
   const SolverSource source(config, run);
   config.finish(other_blocks({"run", "solver"}));
+  check_output(arguments);
   fmt::print("{}\n", source.info().title);
   for (const bool drag : {true, false})
     fmt::print("{:<13} {}\n", drag ? "with drag" : "without drag",
@@ -83,6 +95,7 @@ void add_stability(CLI::App& app) {
   auto arguments = std::make_shared<StabilityArguments>();
   arguments->config.add_to(*verb);
   verb->add_option("-o,--output", arguments->output, "write the maps over wavenumbers")->type_name("OUT.h5");
+  verb->add_flag("--overwrite", arguments->overwrite, "replace OUT.h5");
   verb->footer(
       "Prints the fastest growing mode with and without bottom drag. OUT.h5 holds /growth and /frequency (l, "
       "k)\n"

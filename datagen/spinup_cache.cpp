@@ -71,7 +71,8 @@ void SpinupCache::keep(const Solver& solver, int first, const TrajectoryGroup& g
   make_writable_folder(folder_);
   for (std::size_t i = 0; i < status.size(); ++i) {
     const fs::path target = file(group.first + i, step);
-    if (!status[i].alive || fs::exists(target)) continue;
+    // One that is damaged is replaced: it would be spun up again for every data set to come.
+    if (!status[i].alive || load_checkpoint(target, hash_)) continue;
     Checkpoint one = take_checkpoint(solver, first + static_cast<int>(i), {status[i]});
     one.identity = hash_;
     one.step = step;

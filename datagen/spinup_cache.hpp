@@ -23,7 +23,7 @@ class SpinupCache {
   /// checkpoint without records; nullopt if there is none.
   std::optional<Checkpoint> find(const TrajectoryGroup& group, std::int64_t spinup_steps) const;
   /// Keeps the living members of a solver, `first` on, as the group's trajectories; those that are there
-  /// already are left alone.
+  /// already, undamaged, are left alone.
   void keep(const Solver& solver, int first, const TrajectoryGroup& group,
             const std::vector<MemberStatus>& status, std::int64_t step) const;
 

@@ -18,8 +18,7 @@ import h5py
 PROGRAM = os.environ.get("SNS_PROGRAM", "build/release/bin/sns")
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
-CONFIG = """
-run: {name: tiny, seed: 5, output: OUTPUT, device: cpu, threads: 2}
+SOLVER = """
 solver:
   system: kolmogorov
   grid: {points: 32, length: 6.283185307179586}
@@ -32,18 +31,27 @@ solver:
   precision: float32
   max_courant: 1.0
   initial: {kind: filtered_velocity, max_velocity: 4.0, peak_wavenumber: 4}
-simulate: {members: 2, steps: 200, every: 20}
+"""
+
+
+def configuration(name, solver, *datagen):
+    """A small configuration of a solver block; `datagen`: further lines of that block."""
+    return f"""
+run: {{name: {name}, seed: 5, output: OUTPUT, device: cpu, threads: 2}}
+{solver.strip()}
+simulate: {{members: 2, steps: 200, every: 20}}
 datagen:
   spinup_steps: 40
   steps_per_frame: 3
   frames: 40
   trajectories: 6
-  samples_per_trajectory: 2
-  decorrelation_steps: 10
   trajectories_per_file: 2
-  coarsen: {factor: 2, kind: spectral}
-  split: {train: 0.5, valid: 0.2, test: 0.3}
-"""
+  split: {{train: 0.5, valid: 0.2, test: 0.3}}
+""" + "".join(f"  {line}\n" for line in datagen)
+
+
+CONFIG = configuration("tiny", SOLVER, "samples_per_trajectory: 2", "decorrelation_steps: 10",
+                       "coarsen: {factor: 2, kind: spectral}")
 
 
 class SnsCase(unittest.TestCase):

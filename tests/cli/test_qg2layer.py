@@ -6,10 +6,9 @@ import unittest
 import h5py
 import numpy as np
 import xarray
-from sns_case import SnsCase, check_readers, dataset_arrays
+from sns_case import SnsCase, check_readers, configuration, dataset_arrays
 
-CONFIG = """
-run: {name: eddies, seed: 5, output: OUTPUT, device: cpu, threads: 2}
+SOLVER = """
 solver:
   system: qg2layer
   grid: {points: 32, length: 1.0e6}
@@ -20,16 +19,9 @@ solver:
   mean_flow: [0.025, 0.0]
   stepper: {name: ab3, dt: 3600.0}
   initial: {kind: perturbed, amplitude: 1.0e-6}
-simulate: {members: 2, steps: 200, every: 20}
-datagen:
-  spinup_steps: 40
-  steps_per_frame: 3
-  frames: 40
-  trajectories: 6
-  trajectories_per_file: 2
-  coarsen: {factor: 2, kind: block_mean, remove: zonal_mean}
-  split: {train: 0.5, valid: 0.2, test: 0.3}
 """
+
+CONFIG = configuration("eddies", SOLVER, "coarsen: {factor: 2, kind: block_mean, remove: zonal_mean}")
 
 # Long enough to be interrupted.
 LONG = ("datagen.frames=1500", "datagen.spinup_steps=3000", "--checkpoint-seconds", 0)
@@ -148,6 +140,13 @@ class TwoLayer(SnsCase):
             np.testing.assert_allclose([float(peak["k"].item()), float(peak["l"].item())], [7 * 2e-6 * np.pi, 0],
                                        rtol=1e-12)
             np.testing.assert_allclose(data["growth_without_drag"].max() * 86400, 0.014515273494, rtol=1e-9)
+        self.assert_one_line(self.sns("stability", self.config, "-o", "maps.h5", code=2)[1], "maps.h5 exists",
+                             "--overwrite")
+        self.sns("stability", self.config, "-o", "maps.h5", "--overwrite", "solver.mean_flow=[0.0, 0.0]")
+        with h5py.File(self.folder / "maps.h5") as file:
+            self.assertEqual(file.attrs["mean_flow_upper"], 0)
+        (self.folder / "file").write_text("")
+        self.assert_one_line(self.sns("stability", self.config, "-o", "file/maps.h5", code=1)[1], "file")
         out, _ = self.sns("check", self.config)
         self.assertIn("grows by 0.0067349156 /day", out)
         kolmogorov = self.folder / "k.yaml"
@@ -157,6 +156,8 @@ class TwoLayer(SnsCase):
     def test_bad_input(self):
         cases = {
             "an unknown removal": (("datagen.coarsen.remove=mean",), ("remove", "zonal_mean")),
+            "a state of whole numbers": (("solver.initial={kind: file, path: 'x.h5:/whole'}",), ("x.h5", "int64", "float32")),
+            "a file that nothing reads": (("solver.initial={kind: rest, path: 'x.h5:/q'}",), ("path", "kind: rest")),
             "a state of another shape": (("solver.initial={kind: file, path: 'x.h5:/q'}",), ("x.h5", "(2, 32, 32)")),
             "no such wavenumber": (("solver.initial={kind: eigenmode, wavenumber: [16, 0]}",), ("wavenumber",)),
             "nothing grows": (("solver.initial={kind: eigenmode}", "solver.mean_flow=[0, 0]", "solver.bottom_drag=0"),
@@ -164,6 +165,7 @@ class TwoLayer(SnsCase):
         }
         with h5py.File(self.folder / "x.h5", "w") as file:
             file["q"] = np.zeros((2, 16, 16))
+            file["whole"] = np.zeros((2, 32, 32), int)
         for name, (arguments, parts) in cases.items():
             with self.subTest(name):
                 verb = "simulate" if "state" in name else "datagen"

@@ -441,4 +441,9 @@ TEST_CASE("spun-up states are kept, reused and change nothing") {
     if (file.is_regular_file()) flip_byte(file.path(), static_cast<std::streamoff>(file.file_size() / 2));
   generate(cached.path / "d", settings, longer);
   CHECK(all_frames(cached.path / "d") == expected);
+  // The damaged ones have been replaced.
+  for (const TrajectoryGroup& group : longer.groups()) {
+    REQUIRE(cache.find(group, 17));
+    CHECK(cache.find(group, 17)->step == 17);
+  }
 }
