@@ -1,6 +1,6 @@
 """Kolmogorov flow: our step against jax-cfd's, on one core, in one run; prints ratios.
 
-usage: bench/peers/run [--rounds R] [--sizes 64 128 256 512] [--program build/release/bin/bench_solvers]
+usage: bench/peers/run [--rounds R] [--sizes 64 128 256 512] [--program build/bench/bin/bench_solvers]
 
 Both sides are pinned to one core and take turns; the figure is the minimum of the CPU time per step over the
 rounds. The transform floor is the fastest FFTW form of the transforms that our step needs (bench/fft_floor.hpp).
@@ -34,7 +34,7 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256, 512])
     parser.add_argument("--core", type=int, default=0)
     root = pathlib.Path(__file__).resolve().parents[2]
-    parser.add_argument("--program", default=str(root / "build/release/bin/bench_solvers"))
+    parser.add_argument("--program", default=str(root / "build/bench/bin/bench_solvers"))
     parser.add_argument("--json", help="also write the figures to this file")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {arguments.core})

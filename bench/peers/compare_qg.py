@@ -23,7 +23,7 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+", default=sorted(STEPS))
     parser.add_argument("--core", type=int, default=0)
     root = pathlib.Path(__file__).resolve().parents[2]
-    parser.add_argument("--program", default=str(root / "build/release/bin/bench_solvers"))
+    parser.add_argument("--program", default=str(root / "build/bench/bin/bench_solvers"))
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {arguments.core})
 
