@@ -1,6 +1,7 @@
 #include "datagen/reader.hpp"
 
 #include "core/error.hpp"
+#include "core/hdf5_frames.hpp"
 #include "datagen/manifest.hpp"
 
 #include <algorithm>
@@ -56,13 +57,14 @@ void DataFile::read(const std::string& field, std::int64_t sample, std::int64_t 
   require(sample >= 0 && sample < samples_ && first >= 0 && count >= 0 && first + count <= frames_,
           "{}: sample {} frames {}..{} lie outside {} samples x {} frames", path_.string(), sample, first,
           first + count, samples_, frames_);
-  h5::Shape offset{static_cast<std::uint64_t>(sample), static_cast<std::uint64_t>(first)};
-  h5::Shape extent{1, static_cast<std::uint64_t>(count)};
-  for (const std::uint64_t points : grid_) {
-    offset.push_back(0);
-    extent.push_back(points);
-  }
-  found->second.read_slab<float>(offset, extent, out.first(static_cast<std::size_t>(count) * points()));
+  h5::read_frames(std::span(&found->second, 1), static_cast<std::uint64_t>(sample), first, count, out);
+}
+
+void DataFile::read_all(std::int64_t sample, std::int64_t first, std::int64_t count,
+                        std::span<float> out) const {
+  std::vector<h5::Dataset> fields;
+  for (const std::string& field : fields_) fields.push_back(datasets_.at(field));
+  h5::read_frames(fields, static_cast<std::uint64_t>(sample), first, count, out);
 }
 
 DatasetReader::DatasetReader(const std::filesystem::path& folder, const std::string& split) {

@@ -34,6 +34,8 @@ class DataFile {
   /// out[frame][axis0][axis1] of frames [first, first + count) of one sample.
   void read(const std::string& field, std::int64_t sample, std::int64_t first, std::int64_t count,
             std::span<float> out) const;
+  /// The same of all fields, [frame][field][points].
+  void read_all(std::int64_t sample, std::int64_t first, std::int64_t count, std::span<float> out) const;
   const h5::File& file() const { return file_; }
 
  private:

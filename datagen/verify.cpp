@@ -81,18 +81,12 @@ class Verifier {
     const auto hashes = file.frame_hashes();
     const std::size_t points = file.points(), values = points * file.fields().size();
     const std::int64_t chunk = chunk_frames(file.frames(), points);
-    std::vector<float> slab(static_cast<std::size_t>(chunk) * points),
-        frames(static_cast<std::size_t>(chunk) * values);
+    std::vector<float> frames(static_cast<std::size_t>(chunk) * values);
     for (std::int64_t sample = 0; sample < file.samples(); ++sample) {
       for (std::int64_t first = 0; first < file.frames(); first += chunk) {
         throw_if_stopped("before all was checked");
         const std::int64_t count = std::min(chunk, file.frames() - first);
-        for (std::size_t f = 0; f < file.fields().size(); ++f) {
-          file.read(file.fields()[f], sample, first, count, slab);
-          for (std::size_t j = 0; j < static_cast<std::size_t>(count); ++j) {
-            std::copy_n(&slab[j * points], points, &frames[j * values + f * points]);
-          }
-        }
+        file.read_all(sample, first, count, frames);
         for (std::size_t j = 0; j < static_cast<std::size_t>(count); ++j) {
           const std::span<const float> frame(&frames[j * values], values);
           const std::int64_t number = first + static_cast<std::int64_t>(j);

@@ -3,6 +3,7 @@
 #include "core/config.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "core/hdf5_frames.hpp"
 #include "core/random.hpp"
 
 #include <nlohmann/json.hpp>
@@ -237,23 +238,10 @@ void DataSplit::read_from_file(const Trajectory& trajectory, std::int64_t first,
                                std::span<float> out) const {
   const auto& fields = open(trajectory.file);
   const auto plane = static_cast<std::size_t>(nx_ * ny_);
-  const h5::Shape offset{trajectory.sample, static_cast<std::uint64_t>(first), 0, 0};
-  const h5::Shape extent{1, static_cast<std::uint64_t>(count), static_cast<std::uint64_t>(nx_),
-                         static_cast<std::uint64_t>(ny_)};
-  std::vector<float> buffer;
-  for (std::size_t c = 0; c < fields.size(); ++c) {
-    const auto scale = static_cast<float>(1.0 / field_std_[c]);
-    if (fields.size() == 1) {
-      fields[c].read_slab<float>(offset, extent, out);
-      for (auto& value : out) value *= scale;
-      continue;
-    }
-    buffer.resize(static_cast<std::size_t>(count) * plane);
-    fields[c].read_slab<float>(offset, extent, std::span<float>(buffer));
-    for (std::size_t t = 0; t < static_cast<std::size_t>(count); ++t) {
-      float* target = out.data() + (t * fields.size() + c) * plane;
-      for (std::size_t i = 0; i < plane; ++i) target[i] = buffer[t * plane + i] * scale;
-    }
+  h5::read_frames(fields, trajectory.sample, first, count, out);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(count) * fields.size(); ++i) {
+    const auto scale = static_cast<float>(1.0 / field_std_[i % fields.size()]);
+    for (auto& value : out.subspan(i * plane, plane)) value *= scale;
   }
   require_finite(out, fmt::format("{}, sample {}, frames {}..{}", files_[trajectory.file].string(),
                                   trajectory.sample, first, first + count - 1));

@@ -1,6 +1,7 @@
 #include "experiments/metrics/frames.hpp"
 
 #include "core/error.hpp"
+#include "core/hdf5_frames.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -86,22 +87,7 @@ FrameSource FrameSource::rollout(const std::filesystem::path& path, const std::v
 
 void FrameSource::read(int member, std::int64_t first, std::int64_t count, std::span<float> out) const {
   const Place& place = places_[static_cast<std::size_t>(member)];
-  const auto n = static_cast<std::uint64_t>(points_);
-  const h5::Shape offset{place.index, static_cast<std::uint64_t>(first), 0, 0},
-      extent{1, static_cast<std::uint64_t>(count), n, n};
-  const auto& fields = files_[place.file];
-  const auto frames = static_cast<std::size_t>(count);
-  if (fields.size() == 1) {
-    fields[0].read_slab<float>(offset, extent, out.first(frames * pixels()));
-    return;
-  }
-  std::vector<float> one(frames * pixels());
-  for (std::size_t f = 0; f < fields.size(); ++f) {
-    fields[f].read_slab<float>(offset, extent, one);
-    for (std::size_t t = 0; t < frames; ++t)
-      std::copy_n(one.begin() + static_cast<std::ptrdiff_t>(t * pixels()), pixels(),
-                  out.begin() + static_cast<std::ptrdiff_t>(t * frame_size() + f * pixels()));
-  }
+  h5::read_frames(files_[place.file], place.index, first, count, out);
 }
 
 Flow read_flow(const std::filesystem::path& folder) {

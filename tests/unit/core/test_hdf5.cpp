@@ -1,4 +1,5 @@
 #include "core/hdf5.hpp"
+#include "core/hdf5_frames.hpp"
 #include "tests/support/scratch.hpp"
 
 #include <doctest/doctest.h>
@@ -325,4 +326,27 @@ TEST_CASE("hdf5: addresses") {
   CHECK(h5::version().rfind("1.", 0) == 0);
   CHECK(h5::element_count({}) == 1);
   CHECK(h5::element_count({2, 3, 4}) == 24);
+}
+
+TEST_CASE("hdf5: frames of several fields come side by side") {
+  const test::ScratchFolder folder;
+  h5::File file = h5::File::create(folder / "fields.h5");
+  std::vector<h5::Dataset> fields;
+  for (int f = 0; f < 2; ++f) {
+    std::vector<float> values(3 * 4 * 6);  // 3 samples, 4 frames, 2 x 3 points
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i] = static_cast<float>(i) + 1000.0F * static_cast<float>(f);
+    fields.push_back(file.write<float>("f" + std::to_string(f), {3, 4, 2, 3}, values));
+  }
+  std::vector<float> out(2 * 2 * 6);
+  h5::read_frames(fields, 1, 2, 2, out);  // of sample 1, frames 2 and 3
+  for (int t = 0; t < 2; ++t)
+    for (int f = 0; f < 2; ++f)
+      for (int i = 0; i < 6; ++i)
+        CHECK(out[static_cast<std::size_t>((t * 2 + f) * 6 + i)] == 1000 * f + (4 + 2 + t) * 6 + i);
+  std::vector<float> one(6);
+  h5::read_frames(std::span(fields).first(1), 2, 0, 1, one);
+  CHECK(one == std::vector<float>{48, 49, 50, 51, 52, 53});
+  CHECK_THROWS_WITH_AS(h5::read_frames(fields, 1, 2, 2, one), doctest::Contains("too small"), Error);
+  CHECK_THROWS_AS(h5::read_frames(fields, 1, 3, 2, out), Error);  // there is no frame 4
 }
