@@ -20,7 +20,10 @@ void run_predict(PredictOptions options) {
   if (options.threads < 1) options.threads = default_threads();
   const auto summary = predict(options);
   fmt::print("{}: {} {} written to {}\n", summary.kind, summary.samples,
-             summary.kind == "gaussian" ? "next states" : "refined pairs", options.output.string());
+             summary.kind == "sns"           ? "refined pairs"
+             : summary.kind == "thermalizer" ? "refined states"
+                                             : "next states",
+             options.output.string());
 }
 
 }  // namespace
@@ -32,10 +35,9 @@ void add_predict(CLI::App& app) {
   verb->add_option("--weights", options->weights, "folder with config.yaml and model.safetensors")
       ->required()
       ->type_name("DIR");
-  verb->add_option(
-          "--input", options->input,
-          "array in physical units: states (B,x,y) for an emulator, pairs (B,2,x,y) = (x_{t-1}, x_t) for SNS; "
-          "(C,x,y) instead of (x,y) for models of C fields")
+  verb->add_option("--input", options->input,
+                   "array in physical units: states (B,x,y), or pairs (B,2,x,y) = (x_{t-1}, x_t) for SNS; "
+                   "(C,x,y) instead of (x,y) for models of C fields")
       ->required()
       ->type_name("FILE.h5:/PATH");
   verb->add_option("-o,--output", options->output, "file to write (default: <input>_predicted.h5)")
@@ -49,15 +51,23 @@ void add_predict(CLI::App& app) {
   verb->add_option("--use", options->which, "which weights")
       ->check(CLI::IsMember({"raw", "ema"}))
       ->capture_default_str();
-  verb->add_option("--path", options->path, "SNS: A, B, C or fixed_past")->capture_default_str();
-  verb->add_option("--rule", options->rule, "SNS: inclusive or reference")->capture_default_str();
+  verb->add_option("--path", options->path, "SNS: A, B, C, fixed_past or clean_past")->capture_default_str();
+  verb->add_option("--rule", options->rule, "SNS, thermalizer: inclusive or reference")->capture_default_str();
   verb->add_option("--level-floor", options->level_floor, "SNS: predicted levels below are raised to it")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   verb->add_option("--threshold", options->threshold,
                    "SNS: pairs with no predicted level above it are left alone")
       ->capture_default_str();
-  verb->add_option("--seed", options->seed, "SNS: of the refinement's noise")->capture_default_str();
+  verb->add_option("--start-level", options->start_level, "thermalizer: states above it are denoised")
+      ->capture_default_str();
+  verb->add_option("--stop-level", options->stop_level, "thermalizer: ... down to the step above this level")
+      ->capture_default_str();
+  verb->add_option("--start", options->start, "ACDM: noised_past or pure_noise")->capture_default_str();
+  verb->add_option("--conditioning", options->conditioning, "ACDM: per_step or single")->capture_default_str();
+  verb->add_option("--reverse-std", options->reverse_std, "all but emulators: posterior or sqrt_beta")
+      ->capture_default_str();
+  verb->add_option("--seed", options->seed, "of the noise")->capture_default_str();
   verb->add_option("--batch", options->batch, "samples per network evaluation")->capture_default_str();
   verb->add_option("--device", options->device, "auto, cpu, cuda or cuda:N")->capture_default_str();
   verb->add_option("--threads", options->threads, "threads (default: all available)");
@@ -66,7 +76,8 @@ void add_predict(CLI::App& app) {
       "  sns predict --weights runs/q/models/gaussian --input states.h5:/vorticity -o next.h5\n"
       "  sns predict --weights runs/q/models/sns --input pairs.h5:/pairs --long ic.h5:/vorticity --level-floor "
       "2\n"
-      "Writes /next (emulator), or /refined, /levels, /used_levels and /evaluations (SNS).");
+      "Writes /next (emulator), /next and /evaluations (ACDM), or /refined, /levels, /used_levels and "
+      "/evaluations (SNS, thermalizer).");
   verb->callback([options] { run_predict(*options); });
 }
 

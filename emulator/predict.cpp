@@ -6,8 +6,10 @@
 #include "core/hdf5.hpp"
 #include "core/stop.hpp"
 #include "emulator/device.hpp"
+#include "emulator/models/acdm.hpp"
 #include "emulator/models/gaussian.hpp"
 #include "emulator/models/sns.hpp"
+#include "emulator/models/thermalizer.hpp"
 #include "emulator/runtime.hpp"
 
 #include <algorithm>
@@ -103,19 +105,101 @@ torch::Tensor normalised(const Model& model, const torch::Tensor& items, std::in
   return items.view({items.size(0), frames * c, n, n}).to(model.device()) / model.scale(frames);
 }
 
+/// Calls item(first, count) for one batch after the other.
+template <class Item>
+void for_batches(const PredictOptions& options, std::int64_t items, const Item& item) {
+  for (std::int64_t first = 0; first < items; first += options.batch) {
+    if (stop_requested())
+      fail<Stopped>("predict stopped after {} of {} items; nothing was written", first, items);
+    item(first, std::min(options.batch, items - first));
+  }
+}
+
+/// Noise of rows first..first+count-1.
+PhiloxNoise noise_of(const PredictOptions& options, std::int64_t first, std::int64_t count) {
+  std::vector<std::uint64_t> rows(static_cast<std::size_t>(count));
+  std::iota(rows.begin(), rows.end(), static_cast<std::uint64_t>(first));
+  return PhiloxNoise(options.seed, rows, 0);
+}
+
+/// What a refinement says of each item beside the refined frames.
+class RefinementArrays {
+ public:
+  RefinementArrays(h5::File& out, std::int64_t items)
+      : levels_(out.create<std::int32_t>("levels", {static_cast<std::uint64_t>(items), 2})),
+        used_(out.create<std::int32_t>("used_levels", {static_cast<std::uint64_t>(items), 2})),
+        evaluations_(out.create<std::int64_t>("evaluations", {static_cast<std::uint64_t>(items)})) {}
+  void write(std::int64_t first, const std::vector<Levels>& predicted, const Refined& refined) {
+    write_levels(levels_, first, predicted);
+    write_levels(used_, first, refined.used);
+    write_rows<std::int64_t>(evaluations_, first, {refined.evaluations.size()}, refined.evaluations);
+  }
+
+ private:
+  static void write_levels(h5::Dataset& array, std::int64_t first, const std::vector<Levels>& pairs) {
+    std::vector<std::int32_t> flat;
+    for (const Levels& one : pairs) flat.insert(flat.end(), {one.past, one.present});
+    write_rows<std::int32_t>(array, first, {pairs.size(), 2}, flat);
+  }
+  h5::Dataset levels_, used_, evaluations_;
+};
+
+RefineOptions refine_options(const PredictOptions& options) {
+  RefineOptions refine;
+  refine.path = parse_path(options.path);
+  refine.rule = parse_rule(options.rule);
+  refine.level_floor = options.level_floor;
+  refine.threshold = options.threshold;
+  refine.reverse_std = parse_reverse_std(options.reverse_std);
+  return refine;
+}
+
 void predict_next(GaussianEmulator& model, const PredictOptions& options, h5::File& out,
                   PredictSummary& summary) {
   const h5::Shape frame = frame_shape(model);
   const InputArray input(options.input, frame, "states");
   summary.samples = input.count();
   auto next = out.create<float>("next", rows_of(input.count(), frame));
-  for (std::int64_t first = 0; first < input.count(); first += options.batch) {
-    if (stop_requested())
-      fail<Stopped>("predict stopped after {} of {} items; nothing was written", first, input.count());
-    const auto count = std::min(options.batch, input.count() - first);
+  for_batches(options, input.count(), [&](std::int64_t first, std::int64_t count) {
     const auto x = normalised(model, input.read(first, count), 1);
     write_rows(next, first, rows_of(count, frame), model.step(x) * model.scale());
-  }
+  });
+}
+
+void predict_generated(Acdm& model, const PredictOptions& options, h5::File& out, PredictSummary& summary) {
+  const h5::Shape frame = frame_shape(model);
+  const InputArray input(options.input, frame, "states");
+  const AcdmOptions how{parse_start(options.start), parse_conditioning(options.conditioning),
+                        parse_reverse_std(options.reverse_std)};
+  summary.samples = input.count();
+  auto next = out.create<float>("next", rows_of(input.count(), frame));
+  auto evaluations = out.create<std::int64_t>("evaluations", {static_cast<std::uint64_t>(input.count())});
+  for_batches(options, input.count(), [&](std::int64_t first, std::int64_t count) {
+    PhiloxNoise noise = noise_of(options, first, count);
+    const Sampled made = model.next(normalised(model, input.read(first, count), 1), how, noise);
+    write_rows(next, first, rows_of(count, frame), made.x * model.scale());
+    write_rows<std::int64_t>(evaluations, first, {made.evaluations.size()}, made.evaluations);
+  });
+}
+
+void predict_thermalized(Thermalizer& model, const PredictOptions& options, h5::File& out,
+                         PredictSummary& summary) {
+  const h5::Shape frame = frame_shape(model);
+  const InputArray input(options.input, frame, "states");
+  RefineOptions how = refine_options(options);
+  how.threshold = options.start_level;
+  how.stop_level = options.stop_level;
+  summary.samples = input.count();
+  auto refined = out.create<float>("refined", rows_of(input.count(), frame));
+  RefinementArrays record(out, input.count());
+  for_batches(options, input.count(), [&](std::int64_t first, std::int64_t count) {
+    const auto x = normalised(model, input.read(first, count), 1);
+    const auto predicted = model.levels(x);
+    PhiloxNoise noise = noise_of(options, first, count);
+    const Refined result = model.refine(x, predicted, how, noise);
+    write_rows(refined, first, rows_of(count, frame), result.x * model.scale());
+    record.write(first, predicted, result);
+  });
 }
 
 void predict_refined(Sns& model, const PredictOptions& options, h5::File& out, PredictSummary& summary) {
@@ -133,43 +217,24 @@ void predict_refined(Sns& model, const PredictOptions& options, h5::File& out, P
           "{} has {} frames for {} pairs; give one for all, or one for each", options.long_input,
           clean ? clean->count() : 0, input.count());
   summary.samples = input.count();
-  RefineOptions refine;
-  refine.path = parse_path(options.path);
-  refine.rule = parse_rule(options.rule);
-  refine.level_floor = options.level_floor;
-  refine.threshold = options.threshold;
-
-  const auto b = static_cast<std::uint64_t>(input.count());
+  const std::vector<int> lags(options.lag > 0 ? 1 : 0, options.lag);
+  const RefineOptions how = refine_options(options);
   auto refined = out.create<float>("refined", rows_of(input.count(), pair));
-  auto levels = out.create<std::int32_t>("levels", {b, 2});
-  auto used_levels = out.create<std::int32_t>("used_levels", {b, 2});
-  auto evaluations = out.create<std::int64_t>("evaluations", {b});
-  for (std::int64_t first = 0; first < input.count(); first += options.batch) {
-    if (stop_requested())
-      fail<Stopped>("predict stopped after {} of {} items; nothing was written", first, input.count());
-    const auto count = std::min(options.batch, input.count() - first);
+  RefinementArrays record(out, input.count());
+  for_batches(options, input.count(), [&](std::int64_t first, std::int64_t count) {
     const auto pairs = normalised(model, input.read(first, count), 2);
     auto clean_frames = pairs.narrow(1, 0, channels);
     if (clean && clean->count() == 1)
       clean_frames = normalised(model, clean->read(0, 1), 1).expand_as(clean_frames);
     if (clean && clean->count() > 1) clean_frames = normalised(model, clean->read(first, count), 1);
     const auto x = torch::cat({clean_frames, pairs}, 1);
-    const auto predicted = model.levels(x, options.lag);
-    std::vector<std::uint64_t> rows(static_cast<std::size_t>(count));
-    std::iota(rows.begin(), rows.end(), static_cast<std::uint64_t>(first));
-    PhiloxNoise noise(options.seed, rows, 0);
-    const auto result = model.refine(x, predicted, refine, noise, options.lag);
+    const auto predicted = model.levels(x, lags);
+    PhiloxNoise noise = noise_of(options, first, count);
+    const Refined result = model.refine(x, predicted, how, noise, lags);
     write_rows(refined, first, rows_of(count, pair),
                result.x.narrow(1, channels, 2 * channels) * model.scale(2));
-    const auto write_levels = [&](h5::Dataset& array, const std::vector<Levels>& pairs_of_levels) {
-      std::vector<std::int32_t> flat;
-      for (const Levels& one : pairs_of_levels) flat.insert(flat.end(), {one.past, one.present});
-      write_rows<std::int32_t>(array, first, {static_cast<std::uint64_t>(count), 2}, flat);
-    };
-    write_levels(levels, predicted);
-    write_levels(used_levels, result.used);
-    write_rows<std::int64_t>(evaluations, first, {static_cast<std::uint64_t>(count)}, result.evaluations);
-  }
+    record.write(first, predicted, result);
+  });
 }
 
 }  // namespace
@@ -189,6 +254,9 @@ PredictSummary predict(const PredictOptions& options) {
     if (auto* gaussian = dynamic_cast<GaussianEmulator*>(model.get()))
       predict_next(*gaussian, options, out, summary);
     if (auto* sns = dynamic_cast<Sns*>(model.get())) predict_refined(*sns, options, out, summary);
+    if (auto* thermalizer = dynamic_cast<Thermalizer*>(model.get()))
+      predict_thermalized(*thermalizer, options, out, summary);
+    if (auto* acdm = dynamic_cast<Acdm*>(model.get())) predict_generated(*acdm, options, out, summary);
     out.set_attribute("kind", summary.kind);
     out.set_attribute("weights", options.weights.string());
     out.set_attribute("weights_sha256", sha256_file(options.weights / file_name(which)));

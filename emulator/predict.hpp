@@ -12,14 +12,19 @@ struct PredictOptions {
   std::string input;              ///< FILE.h5:/path of the array, float32 or float64
   std::string long_input;  ///< SNS: FILE.h5:/path of clean frames [B, x, y] or [x, y]; empty: the past frame
   int lag = 0;             ///< lagged SNS: steps from the long frame to the present one; 0 for other models
-  std::filesystem::path output;    ///< HDF5 file
-  bool overwrite = false;          ///< replace a file that is there
-  std::string path = "A";          ///< SNS: route of the refinement
-  std::string rule = "inclusive";  ///< SNS: where a sweep starts
-  int level_floor = 0;             ///< SNS: predicted levels below are raised to it
-  int threshold = -1;              ///< SNS: samples with no predicted level above are left alone
-  std::uint64_t seed = 0;          ///< SNS: of the refinement's noise
-  std::int64_t batch = 16;         ///< samples of one network evaluation
+  std::filesystem::path output;           ///< HDF5 file
+  bool overwrite = false;                 ///< replace a file that is there
+  std::string path = "A";                 ///< SNS: route of the refinement
+  std::string rule = "inclusive";         ///< SNS: where a sweep starts
+  int level_floor = 0;                    ///< SNS: predicted levels below are raised to it
+  int threshold = -1;                     ///< SNS: samples with no predicted level above are left alone
+  int start_level = 6;                    ///< thermalizer: states above it are denoised
+  int stop_level = 4;                     ///< thermalizer: down to the step above it
+  std::string start = "noised_past";      ///< ACDM: what a state begins as
+  std::string conditioning = "per_step";  ///< ACDM: noise of the condition
+  std::string reverse_std = "posterior";  ///< all but the emulator: spread of the noise of a reverse step
+  std::uint64_t seed = 0;                 ///< of the noise
+  std::int64_t batch = 16;                ///< samples of one network evaluation
   std::string device = "auto";
   int threads = 1;
   std::string command;  ///< recorded in the file
@@ -33,10 +38,11 @@ struct PredictSummary {
 /// Models of C > 1 fields take and give frames [C, x, y] where [x, y] stands below, fields in the model's
 /// order. gaussian: states [B, x, y] (or one state [x, y]) -> /next [B, x, y], one frame interval later. sns:
 /// pairs [B, 2, x, y] = (x_{t-1}, x_t) (or one pair [2, x, y]) -> /refined [B, 2, x, y]; /levels i32 [B, 2]
-/// predicted for (past, present), /used_levels i32 [B, 2] (-1: left alone), /evaluations i64 [B]. Root
-/// attributes name the weights (SHA-256), seed, command and software. Row b's noise depends on b and the seed
-/// alone. Error: weights or input missing, damaged, of another shape, or not finite.
-/// ConfigError: the output exists and overwrite is not set.
+/// predicted for (past, present), /used_levels i32 [B, 2] (-1: left alone), /evaluations i64 [B]. thermalizer:
+/// states -> /refined [B, x, y] and the same three arrays (past: -1). acdm: states -> /next and /evaluations.
+/// Root attributes name the weights (SHA-256), seed, command and software. Row b's noise depends on b and the
+/// seed alone. Error: weights or input missing, damaged, of another shape, or not finite. ConfigError: the
+/// output exists and overwrite is not set.
 PredictSummary predict(const PredictOptions& options);
 
 }  // namespace sns

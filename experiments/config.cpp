@@ -1,7 +1,10 @@
 #include "experiments/config.hpp"
 
+#include "emulator/models/acdm.hpp"
+
 #include <algorithm>
 #include <cctype>
+#include <functional>
 
 namespace sns {
 
@@ -21,39 +24,94 @@ void check_name(const Section& parent, const std::string& name) {
   if (!good) parent.reject(name, "a name may hold letters, digits, '_' and '-' only");
 }
 
+/// The model that `key` names, which must be of one of the kinds.
+const ModelConfig& model_of(const Section& section, const char* key, const std::string& name,
+                            const std::vector<std::string>& kinds, const std::vector<ModelSpec>& models) {
+  std::vector<std::string> known;
+  for (const ModelSpec& entry : models) {
+    if (std::find(kinds.begin(), kinds.end(), entry.model.kind) == kinds.end()) continue;
+    if (entry.name == name) return entry.model;
+    known.push_back(entry.name);
+  }
+  std::string allowed;
+  for (const std::string& kind : kinds) allowed += (allowed.empty() ? "" : " or ") + kind;
+  section.reject(key, fmt::format("'{}' is not a model of kind {} (have: {})", name, allowed, listed(known)));
+}
+
+std::function<std::string(const int&)> level(int lowest, int levels) {
+  return [lowest, levels](const int& v) {
+    return v >= lowest && v < levels ? "" : fmt::format("must be in {}..{}", lowest, levels - 1);
+  };
+}
+
+void read_sns_refiner(Section& section, SamplingConfig& sampling, int levels) {
+  section.maybe("path", sampling.path, one_of(path_names()));
+  section.maybe("rule", sampling.rule, one_of(rule_names()));
+  section.maybe("level_floor", sampling.level_floor, non_negative);
+  if (sampling.level_floor >= levels)
+    section.reject("level_floor",
+                   fmt::format("{} must be below the refiner's {} levels", sampling.level_floor, levels));
+  section.maybe<int>("threshold", sampling.threshold, level(-1, levels));
+  section.maybe("gate", sampling.gate, one_of(gate_names()));
+}
+
+void read_thermalizer(Section& section, SamplingConfig& sampling, int levels) {
+  section.maybe("rule", sampling.rule, one_of(rule_names()));
+  section.maybe<int>("start_level", sampling.start_level, level(-1, levels));
+  section.maybe<int>("stop_level", sampling.stop_level, level(-1, levels));
+  if (sampling.stop_level > sampling.start_level)
+    section.reject("stop_level", fmt::format("{} must not lie above start_level, {}", sampling.stop_level,
+                                             sampling.start_level));
+  section.maybe("noise_limit", sampling.noise_limit, positive);
+  if (sampling.noise_limit <= sampling.start_level)
+    section.reject("noise_limit", fmt::format("{} must lie above start_level, {}: no frame would be denoised",
+                                              sampling.noise_limit, sampling.start_level));
+}
+
+void read_sns_generator(Section& section, SamplingConfig& sampling) {
+  sampling.path = "fixed_past";
+  sampling.start = "pure_noise";
+  section.maybe("path", sampling.path, one_of(path_names()));
+  section.maybe("start", sampling.start, one_of(start_names()));
+}
+
+void read_acdm(Section& section, SamplingConfig& sampling) {
+  section.maybe("start", sampling.start, one_of(start_names()));
+  section.maybe("conditioning", sampling.conditioning, one_of(conditioning_names()));
+}
+
 MethodConfig read_method(Section section, const std::string& name, const std::vector<ModelSpec>& models) {
   MethodConfig method;
   method.name = name;
-  std::string path = "A", rule = "inclusive";
-  const auto model_of_kind = [&](const char* key, const std::string& wanted, const std::string& kind) {
-    std::vector<std::string> known;
-    for (const ModelSpec& entry : models) {
-      if (entry.name == wanted && entry.model.kind == kind) return;
-      if (entry.model.kind == kind) known.push_back(entry.name);
-    }
-    section.reject(key, fmt::format("'{}' is not a model of kind {} (have: {})", wanted, kind, listed(known)));
-  };
-  section.need("emulator", method.emulator);
-  model_of_kind("emulator", method.emulator, "gaussian");
-  section.maybe("refiner", method.refiner);
-  if (method.refiner) {
-    model_of_kind("refiner", *method.refiner, "sns");
-    const int levels = find_model(models, *method.refiner).model.diffusion.levels;
-    section.maybe("path", path, one_of(path_names()));
-    section.maybe("rule", rule, one_of(rule_names()));
-    section.maybe("level_floor", method.level_floor, non_negative);
-    if (method.level_floor >= levels)
-      section.reject("level_floor",
-                     fmt::format("{} must be below the refiner's {} levels", method.level_floor, levels));
-    section.maybe<int>("threshold", method.threshold, [levels](const int& v) {
-      return v >= -1 && v < levels ? "" : fmt::format("must be in -1..{}", levels - 1);
-    });
+  SamplingConfig& sampling = method.sampling;
+  section.maybe("generator", method.generator);
+  if (method.generator) {
+    for (const char* key : {"emulator", "refiner", "noise"})
+      if (section.has(key))
+        section.reject(key, "a generator makes its frames alone: take this key out, or the generator");
+    const ModelConfig& model = model_of(section, "generator", *method.generator, {"acdm", "sns"}, models);
+    if (model.kind == "acdm")
+      read_acdm(section, sampling);
+    else
+      read_sns_generator(section, sampling);
+  } else {
+    std::string emulator;
+    section.need("emulator", emulator);
+    model_of(section, "emulator", emulator, {"gaussian"}, models);
+    method.emulator = emulator;
+    section.maybe("refiner", method.refiner);
+    section.maybe("noise", method.noise, non_negative);
   }
-  if (method.refiner) section.maybe("start", method.start, positive);
+  if (method.refiner) {
+    const ModelConfig& model = model_of(section, "refiner", *method.refiner, {"sns", "thermalizer"}, models);
+    if (model.kind == "sns")
+      read_sns_refiner(section, sampling, model.diffusion.levels);
+    else
+      read_thermalizer(section, sampling, model.diffusion.levels);
+    section.maybe("start", method.start, positive);
+  }
+  if (method.diffusion_model()) section.maybe("reverse_std", sampling.reverse_std, one_of(reverse_std_names()));
   section.maybe("weights", method.weights, one_of({"ema", "raw"}));
-  section.maybe("noise", method.noise, non_negative);
-  method.path = parse_path(path);
-  method.rule = parse_rule(rule);
   method.text = section.resolved_yaml();
   return method;
 }

@@ -1,7 +1,6 @@
 #pragma once
 // The `rollout` block: which models are rolled out, how, and for how long.
 #include "core/config.hpp"
-#include "emulator/diffusion/traversal.hpp"
 #include "emulator/training/trainer.hpp"
 
 #include <cstdint>
@@ -11,19 +10,36 @@
 
 namespace sns {
 
-/// One entry of `rollout.methods`: a surrogate, alone or refined.
+/// Keys of a method that say how its refiner or generator samples; names as in emulator/diffusion and
+/// emulator/models. Each kind of model has its own.
+struct SamplingConfig {
+  std::string path = "A";                 ///< sns: route through the plane of levels
+  std::string rule = "inclusive";         ///< refiners: where a sweep starts
+  int level_floor = 0;                    ///< sns refiner: predicted levels below are raised to it
+  int threshold = -1;                     ///< sns refiner: what the gate compares levels with
+  std::string gate = "either";            ///< sns refiner: which trajectories are refined
+  int start_level = 6;                    ///< thermalizer: frames above it are denoised
+  int stop_level = 4;                     ///< thermalizer: down to the step above it
+  int noise_limit = 100;                  ///< thermalizer: frames above it stop their trajectory
+  std::string start = "noised_past";      ///< generators: what a frame begins as (sns: pure_noise)
+  std::string conditioning = "per_step";  ///< acdm: noise of the condition
+  std::string reverse_std = "posterior";  ///< spread of the noise that a reverse step adds
+};
+
+/// One entry of `rollout.methods`: a surrogate, alone or refined, or a generator in its place.
 struct MethodConfig {
   std::string name;
-  std::string emulator;                ///< name of a model of kind gaussian
-  std::optional<std::string> refiner;  ///< name of a model of kind sns
-  Path path = Path::A;
-  SweepRule rule = SweepRule::inclusive;
-  int level_floor = 0;          ///< predicted levels below are raised to it
-  int threshold = -1;           ///< trajectories with neither level above it are not refined
+  std::optional<std::string> emulator;   ///< name of a model of kind gaussian
+  std::optional<std::string> refiner;    ///< name of a model of kind sns or thermalizer
+  std::optional<std::string> generator;  ///< name of a model of kind acdm or sns; instead of the other two
+  SamplingConfig sampling;
   std::string weights = "ema";  ///< ema | raw
   std::int64_t start = 1;       ///< first step that is refined
   double noise = 0;             ///< std of white noise added to the surrogate's step, normalised units
   std::string text;             ///< resolved block
+
+  /// The refiner or generator, if there is one.
+  const std::optional<std::string>& diffusion_model() const { return generator ? generator : refiner; }
 };
 
 /// The `rollout` block.

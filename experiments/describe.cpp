@@ -49,6 +49,18 @@ double best_of_two(const Evaluate& evaluate) {
 
 NetworkCost measure(const ModelConfig& config) {
   const std::int64_t points = config.image, channels = config.field_channels;
+  if (config.kind == "thermalizer") {
+    ThermalizerNetImpl net(thermalizer_network(config));
+    fill(net);
+    const torch::Tensor x = torch::zeros({1, channels, points, points});
+    return {parameter_count(net), best_of_two([&] { net.forward(x); })};
+  }
+  if (config.kind == "acdm") {
+    AcdmNetImpl net(acdm_network(config));
+    fill(net);
+    const torch::Tensor x = torch::zeros({1, 2 * channels, points, points});
+    return {parameter_count(net), best_of_two([&] { net.forward(x, torch::zeros({1}, torch::kInt64)); })};
+  }
   if (config.kind == "gaussian") {
     UNetImpl net(gaussian_network(config));
     fill(net);
@@ -95,6 +107,31 @@ void describe_model(const ModelSpec& model, const NetworkCost& cost, Lines& line
                                  model.weights ? " if retrain=true; finished weights are given" : ""));
 }
 
+/// What one member costs per step: network evaluations in words, and seconds.
+std::pair<std::string, double> cost_of(const MethodConfig& method, const std::vector<ModelSpec>& models,
+                                       const std::map<std::string, NetworkCost>& costs) {
+  constexpr double kClassification = 0.5;  // of a whole evaluation
+  if (method.generator) {
+    const ModelConfig& model = find_model(models, *method.generator).model;
+    const bool classifies = model.kind == "sns" && method.sampling.path != "clean_past";
+    const int denoiser = model.diffusion.levels;
+    return {fmt::format("{}{} denoiser evaluations", classifies ? "1 classification, at least " : "", denoiser),
+            (denoiser + (classifies ? kClassification : 0)) * costs.at(*method.generator).seconds};
+  }
+  const double surrogate = costs.at(*method.emulator).seconds;
+  const std::string once = "1 surrogate evaluation";
+  if (!method.refiner) return {once, surrogate};
+  const double diffusion = costs.at(*method.refiner).seconds;
+  if (find_model(models, *method.refiner).model.kind == "thermalizer")
+    return {once + ", 1 classification, denoiser evaluations where a frame looks noisy",
+            surrogate + kClassification * diffusion};
+  // At least one reverse step of both frames, or those that the floor asks for.
+  const bool both = method.sampling.path == "A" || method.sampling.path == "B";
+  const int denoiser = (both ? 2 : 1) * (method.sampling.level_floor + 1);
+  return {once + fmt::format(", 1 classification, {} or more denoiser evaluations", denoiser),
+          surrogate + (kClassification + denoiser) * diffusion};
+}
+
 }  // namespace
 
 Lines describe_experiment(const Config& config, const RunConfig& run, const FrameSize& frames) {
@@ -122,15 +159,7 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Fram
   if (!root.has("rollout")) return lines;
   const RolloutConfig rollout = read_rollout(root.child("rollout"), models);
   for (const MethodConfig& method : rollout.methods) {
-    double seconds = costs[method.emulator].seconds;
-    std::string evaluations = "1 surrogate evaluation";
-    if (method.refiner) {
-      // At least one reverse step of both frames, or those that the floor asks for; a classifier pass is
-      // about half an evaluation.
-      const int denoiser = 2 * (std::max(method.level_floor, 0) + 1);
-      seconds += (0.5 + denoiser) * costs[*method.refiner].seconds;
-      evaluations += fmt::format(", 1 classification, {} or more denoiser evaluations", denoiser);
-    }
+    const auto [evaluations, seconds] = cost_of(method, models, costs);
     const double samples = static_cast<double>(rollout.steps) * rollout.members;
     lines.emplace_back(
         "rollout." + method.name,

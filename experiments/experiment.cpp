@@ -128,8 +128,8 @@ void Experiment::add_rollout(StageGraph& graph, const MethodConfig& method) cons
   stage.inputs = {{"initial conditions", data_text(initial)},
                   {"method", method.text},
                   {"rollout", fmt::format("steps: {}\nlimit: {:.17g}", rollout_.steps, rollout_.limit)}};
-  stage.built_from = {"train/" + method.emulator};
-  if (method.refiner) stage.built_from.push_back("train/" + *method.refiner);
+  for (const auto* model : {&method.emulator, &method.diffusion_model()})
+    if (*model) stage.built_from.push_back("train/" + **model);
   stage.after = {"truth"};
   stage.run = [this, &method, &graph, name = stage.name] { return roll_out(method, graph.hash(name)); };
   graph.add(std::move(stage));

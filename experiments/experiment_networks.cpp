@@ -6,7 +6,6 @@
 #include "emulator/device.hpp"
 #include "emulator/models/gaussian.hpp"
 #include "emulator/models/model.hpp"
-#include "emulator/models/sns.hpp"
 #include "emulator/runtime.hpp"
 #include "emulator/training/trainer.hpp"
 #include "experiments/experiment.hpp"
@@ -123,12 +122,49 @@ StageFacts Experiment::take_shipped_weights(const ModelSpec& model) const {
           {"data_hash", load_model_config(to / "config.yaml").data_hash}};
 }
 
+namespace {
+
+RefineOptions refine_options(const SamplingConfig& sampling) {
+  RefineOptions options;
+  options.path = parse_path(sampling.path);
+  options.rule = parse_rule(sampling.rule);
+  options.level_floor = sampling.level_floor;
+  options.threshold = sampling.threshold;
+  options.gate = parse_gate(sampling.gate);
+  options.reverse_std = parse_reverse_std(sampling.reverse_std);
+  return options;
+}
+
+/// What the method's refiner or generator, with weights in `folder`, does in each step.
+std::unique_ptr<DiffusionStage> load_stage(const MethodConfig& method, const std::string& kind,
+                                           const fs::path& folder, torch::Device device, std::uint64_t seed) {
+  const Weights weights = parse_weights(method.weights);
+  const SamplingConfig& sampling = method.sampling;
+  const ReverseStd reverse_std = parse_reverse_std(sampling.reverse_std);
+  if (kind == "acdm")
+    return make_acdm_generator(
+        load_model_as<Acdm>(folder, weights, device),
+        {parse_start(sampling.start), parse_conditioning(sampling.conditioning), reverse_std}, seed);
+  RefineOptions options = refine_options(sampling);
+  if (kind == "thermalizer") {
+    options.threshold = sampling.start_level;
+    options.stop_level = sampling.stop_level;
+    return make_thermalizer_refiner(load_model_as<Thermalizer>(folder, weights, device), options,
+                                    sampling.noise_limit, seed);
+  }
+  auto model = load_model_as<Sns>(folder, weights, device);
+  if (method.generator)
+    return make_sns_generator(std::move(model), {options.path, parse_start(sampling.start), reverse_std}, seed);
+  return make_sns_refiner(std::move(model), options, seed);
+}
+
+}  // namespace
+
 StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& identity) const {
   prepare_torch(run_.threads);
   const torch::Device device = pick_device(run_.device);
   const Weights weights = parse_weights(method.weights);
   SurrogateOptions options;
-  options.refine = {method.path, method.rule, method.level_floor, method.threshold};
   options.start = method.start;
   options.noise = method.noise;
   options.seed = run_.seed;
@@ -140,15 +176,19 @@ StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& i
                     {"method_yaml", method.text},
                     {"config_yaml", config_.resolved_yaml()},
                     {"device", device.str()},
-                    {"weights", method.weights},
-                    {"weights_emulator_sha256", hash(method.emulator)}};
-  auto emulator = load_model_as<GaussianEmulator>(folder_of(method.emulator), weights, device);
-  std::unique_ptr<Sns> refiner;
-  if (method.refiner) {
-    refiner = load_model_as<Sns>(folder_of(*method.refiner), weights, device);
-    job.attributes.emplace_back("weights_refiner_sha256", hash(*method.refiner));
+                    {"weights", method.weights}};
+  std::unique_ptr<GaussianEmulator> emulator;
+  if (method.emulator) {
+    emulator = load_model_as<GaussianEmulator>(folder_of(*method.emulator), weights, device);
+    job.attributes.emplace_back("weights_emulator_sha256", hash(*method.emulator));
   }
-  SurrogateStepper stepper(std::move(emulator), std::move(refiner), options);
+  std::unique_ptr<DiffusionStage> stage;
+  if (const auto& name = method.diffusion_model()) {
+    stage = load_stage(method, find_model(models_, *name).model.kind, folder_of(*name), device, run_.seed);
+    job.attributes.emplace_back(method.generator ? "weights_generator_sha256" : "weights_refiner_sha256",
+                                hash(*name));
+  }
+  SurrogateStepper stepper(std::move(emulator), std::move(stage), options);
 
   const DatasetReader truth(folder().truth(), "test");
   const SolverInfo& info = solver_.info();

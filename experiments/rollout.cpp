@@ -18,6 +18,7 @@
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <map>
 #include <optional>
 
 namespace sns {
@@ -185,7 +186,7 @@ class Rollout {
       next.index_copy_(0, index, outcome.next);
       if (outcome.previous.defined() && step > 1)
         file.rewrite(step - 1, physical(x.clone().index_copy_(0, index, outcome.previous)));
-      bury(next, alive, step);
+      bury(next, alive, outcome.stopped, step);
     }
     file.append(step, physical(next), levels, evaluations);
     return next;
@@ -208,17 +209,26 @@ class Rollout {
     }
   }
 
-  /// Marks members that have become non-finite or too large, and blanks their frame.
-  void bury(torch::Tensor& next, const std::vector<std::int64_t>& alive, std::int64_t step) {
+  void fail_member(torch::Tensor& next, std::int64_t member, std::int64_t step, const std::string& why) {
+    at_.failed_step[static_cast<std::size_t>(member)] = step;
+    next.select(0, member).fill_(std::numeric_limits<float>::quiet_NaN());
+    ++failures_;
+    log::warn("rollout {}: trajectory {} failed at step {} ({})", job_.output.stem().string(),
+              job_.trajectories[static_cast<std::size_t>(member)], step, why);
+  }
+
+  /// Marks members that have become non-finite or too large, or were stopped, and blanks their frame.
+  void bury(torch::Tensor& next, const std::vector<std::int64_t>& alive,
+            const std::vector<StoppedMember>& stopped, std::int64_t step) {
+    std::map<std::int64_t, std::string> reasons;
+    for (const StoppedMember& one : stopped) reasons[alive.at(static_cast<std::size_t>(one.row))] = one.why;
     // NaN compares false, so "not within the limit" covers it.
     const torch::Tensor good = next.abs().amax({1, 2, 3}).le(job_.limit).to(torch::kCPU).contiguous();
     for (const std::int64_t m : alive) {
-      if (good.const_data_ptr<bool>()[m]) continue;
-      at_.failed_step[static_cast<std::size_t>(m)] = step;
-      next.select(0, m).fill_(std::numeric_limits<float>::quiet_NaN());
-      ++failures_;
-      log::warn("rollout {}: trajectory {} failed at step {} (not finite or beyond {} standard deviations)",
-                job_.output.stem().string(), job_.trajectories[static_cast<std::size_t>(m)], step, job_.limit);
+      if (const auto given_up = reasons.find(m); given_up != reasons.end())
+        fail_member(next, m, step, given_up->second);
+      else if (!good.const_data_ptr<bool>()[m])
+        fail_member(next, m, step, fmt::format("not finite or beyond {} standard deviations", job_.limit));
     }
   }
 

@@ -13,12 +13,19 @@
 
 namespace sns {
 
+/// A member that its method gave up.
+struct StoppedMember {
+  std::int64_t row;  ///< in the batch of living members
+  std::string why;
+};
+
 /// What one step made of the members that are still alive. B = their number, C = channels.
 struct StepOutcome {
   torch::Tensor next;      ///< frame a, float32 [B,C,X,Y], normalised
   torch::Tensor previous;  ///< frame a-1 as the refiner rewrote it (path C); undefined where it is left alone
   torch::Tensor levels;    ///< predicted levels of (a-1, a), int64 [B,2]; undefined without a classifier
-  torch::Tensor evaluations;  ///< surrogate, classifier and denoiser evaluations, int64 [B,3]
+  torch::Tensor evaluations;           ///< surrogate, classifier and denoiser evaluations, int64 [B,3]
+  std::vector<StoppedMember> stopped;  ///< their frame a and all later ones are lost
 };
 
 /// Takes members from one frame to the next.
@@ -71,10 +78,10 @@ struct RolloutSummary {
 ///   /levels i32 [member,time,2] (frames a-1 and a; -1 where none was predicted),
 ///   /evaluations i64 [member,time,3] (surrogate, classifier, denoiser), /failed_step i64 [member],
 ///   root attributes steps_per_second, wall_seconds, complete and those of the job.
-/// A member that becomes non-finite or passes `limit` is NaN from that frame on and is not evaluated any
-/// more; the others go on. Where a checkpoint of the same identity exists the run continues from it, with
-/// the numbers it would have had without the interruption.
-/// Stopped: a stop was asked for; the checkpoint is written. Error: wrong sizes, a full disk.
+/// A member that becomes non-finite, passes `limit` or is given up by its method is NaN from that frame on and
+/// is not evaluated any more; the others go on. Where a checkpoint of the same identity exists the run
+/// continues from it, with the numbers it would have had without the interruption. Stopped: a stop was asked
+/// for; the checkpoint is written. Error: wrong sizes, a full disk.
 RolloutSummary run_rollout(const RolloutJob& job, RolloutStepper& stepper);
 
 /// Bytes that the rollout file will take.

@@ -29,4 +29,11 @@ void PhiloxNoise::reverse(std::int64_t sample, Frame frame, int level, std::span
       .fill_normal(out);
 }
 
+// The forward noise of a frame has level 0 in its address; draws begin at 1.
+void PhiloxNoise::condition(std::int64_t sample, int draw, std::span<float> out) {
+  RandomStream(seed_, Purpose::refine_forward, trajectories_.at(static_cast<std::size_t>(sample)),
+               address(time_step_, Frame::past, draw + 1))
+      .fill_normal(out);
+}
+
 }  // namespace sns

@@ -1,37 +1,58 @@
 #pragma once
-// How a refinement walks from the predicted levels (p_past, p_present) down to clean frames. A traversal is
-// data: a monotone list of reverse steps per sample, which one sampler executes.
+// How sampling walks through the plane of noise levels (s_past, s_present). A traversal is data: where a sample
+// begins, and a monotone list of reverse steps, which one sampler executes.
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace sns {
 
-/// Route through the plane of levels (names of the SNS paper).
+/// Route through the plane of levels (A, B, C: names of the SNS paper).
 enum class Path {
   A,           ///< past frame to clean while the present stays noisy, then the present frame
   B,           ///< present frame first, then the past
   C,           ///< together along the diagonal, the higher level first
-  fixed_past,  ///< present frame only; the past stays noisy
+  fixed_past,  ///< present frame only; the past is noised and stays so
+  clean_past,  ///< present frame only; the past is never noised (clean conditioning)
 };
 
 /// Where a sweep starts.
 enum class SweepRule {
-  /// Every sample from its own level p down to 0, p+1 reverse steps, whatever its batch mates are. A frame at
+  /// Every sample from its own level p down, p+1 reverse steps to clean, whatever its batch mates are. A frame
+  /// at
   /// p = 0 is noised at level 0 and gets one deterministic step; `threshold` is what leaves samples alone.
   inclusive,
-  /// As the reference code: from (batch maximum) - 1 down to 0, sample active at level i if p >= i. The
-  /// samples at the maximum skip step p; frames are noised even where no reverse step follows.
+  /// As the reference code: from (batch maximum) - 1 down, sample active at level i if p >= i. The samples at
+  /// the
+  /// maximum skip step p; frames are noised even where no reverse step follows.
   reference,
 };
 
-/// ConfigError that lists the names otherwise: "A", "B", "C", "fixed_past"; "inclusive", "reference".
+/// ConfigError that lists the names otherwise: "A", "B", "C", "fixed_past", "clean_past"; "inclusive",
+/// "reference".
 Path parse_path(const std::string& name);
 SweepRule parse_rule(const std::string& name);
 const std::vector<std::string>& path_names();
 const std::vector<std::string>& rule_names();
+/// Place of `name` in `names`; ConfigError "<what> is '<name>'; allowed are ..." otherwise.
+std::size_t position_of(const std::string& what, const std::string& name,
+                        const std::vector<std::string>& names);
 
+/// What the generation of a frame starts from.
+enum class Start {
+  noised_past,  ///< the past frame, noised to the last level, as the SNS paper's code does for ACDM
+  pure_noise,   ///< nothing of it, as the original ACDM (tum-pbs/autoreg-pde-diffusion)
+};
+/// ConfigError that lists the names otherwise: "noised_past", "pure_noise".
+Start parse_start(const std::string& name);
+const std::vector<std::string>& start_names();
+/// S - 1 or, for pure noise, S.
+int start_level(Start start, int levels_in_all);
+
+/// Noise levels of the two frames. Beside 0..S-1, a frame may be clean or, at level S, pure noise.
 struct Levels {
+  static constexpr int kClean = -1;
   int past = 0, present = 0;
 };
 
@@ -39,10 +60,30 @@ struct Levels {
 struct Move {
   static constexpr int kRest = -1;
   int past = kRest, present = kRest;
+  /// The past frame as a condition only: before the step its clean origin is noised to `level`, with noise
+  /// number `draw`.
+  struct Condition {
+    int level = 0, draw = 0;
+  };
+  std::optional<Condition> condition = {};
 };
-using Walk = std::vector<Move>;
 
-/// The walks of a batch; one per element of `levels`.
-std::vector<Walk> plan_walks(Path path, SweepRule rule, const std::vector<Levels>& levels);
+struct Walk {
+  Levels start{Levels::kClean, Levels::kClean};  ///< levels that the frames are noised to first
+  std::vector<Move> moves;
+  bool stays() const {
+    return moves.empty() && start.past == Levels::kClean && start.present == Levels::kClean;
+  }
+};
+
+/// Walks of a batch along `path` from the levels given; one per element of `levels`. Sweeps end with the step
+/// at `lowest`. A present level equal to the number of levels (pure noise) is generation: its sweep begins one
+/// below.
+std::vector<Walk> plan_walks(Path path, SweepRule rule, const std::vector<Levels>& levels, int levels_in_all,
+                             int lowest = 0);
+
+/// ACDM: the present from `start` down to clean, with the past noised to the same level before each step, by a
+/// new draw each time or always the same one.
+Walk plan_conditioned_walk(int start, int levels_in_all, bool new_draws);
 
 }  // namespace sns

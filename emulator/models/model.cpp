@@ -2,8 +2,10 @@
 
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "emulator/models/acdm.hpp"
 #include "emulator/models/gaussian.hpp"
 #include "emulator/models/sns.hpp"
+#include "emulator/models/thermalizer.hpp"
 #include "emulator/safetensors.hpp"
 
 #include <ATen/Functions.h>
@@ -62,7 +64,9 @@ const char* file_name(Weights weights) {
 std::unique_ptr<Model> make_model(const ModelConfig& config, std::uint64_t seed, torch::Device device) {
   if (config.kind == "gaussian") return std::make_unique<GaussianEmulator>(config, seed, device);
   if (config.kind == "sns") return std::make_unique<Sns>(config, seed, device);
-  fail<ConfigError>("model kind is '{}'; allowed are gaussian, sns", config.kind);
+  if (config.kind == "thermalizer") return std::make_unique<Thermalizer>(config, seed, device);
+  if (config.kind == "acdm") return std::make_unique<Acdm>(config, seed, device);
+  fail<ConfigError>("model kind is '{}'; allowed are gaussian, sns, thermalizer, acdm", config.kind);
 }
 
 std::unique_ptr<Model> load_model(const std::filesystem::path& folder, Weights weights, torch::Device device) {
@@ -87,6 +91,9 @@ std::unique_ptr<T> load_model_as(const std::filesystem::path& folder, Weights we
 template std::unique_ptr<GaussianEmulator> load_model_as<GaussianEmulator>(const std::filesystem::path&,
                                                                            Weights, torch::Device);
 template std::unique_ptr<Sns> load_model_as<Sns>(const std::filesystem::path&, Weights, torch::Device);
+template std::unique_ptr<Thermalizer> load_model_as<Thermalizer>(const std::filesystem::path&, Weights,
+                                                                 torch::Device);
+template std::unique_ptr<Acdm> load_model_as<Acdm>(const std::filesystem::path&, Weights, torch::Device);
 
 void load_weights(torch::nn::Module& module, const std::filesystem::path& file) {
   const SafeTensors tensors(file);

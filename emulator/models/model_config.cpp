@@ -13,11 +13,19 @@ std::string multipliers_rule(const std::vector<int>& multipliers) {
   return multipliers.empty() || multipliers.size() > 8 ? "must hold 1 to 8 factors" : "";
 }
 
-void read(Section section, NetworkConfig& network, bool sns) {
+void read_acdm(Section& section, NetworkConfig& network) {
+  section.maybe("embedding", network.embedding, [](const int& width) {
+    return width >= 4 && width % 2 == 0 ? "" : "must be even and at least 4, or null for 512";
+  });
+  section.maybe("predicts", network.predicts, one_of({"both", "present"}));
+}
+
+void read(Section section, NetworkConfig& network, const std::string& kind) {
   section.maybe("hidden", network.hidden, positive);
   section.maybe("multipliers", network.multipliers, Rule<std::vector<int>>(multipliers_rule));
   section.maybe("blocks", network.blocks, positive);
-  if (sns) {
+  if (kind == "acdm") read_acdm(section, network);
+  if (kind == "sns") {
     section.maybe("embedding", network.embedding);
     if (network.embedding && *network.embedding < 1)
       section.reject("embedding", "must be positive, or null for diffusion.levels");
@@ -94,10 +102,13 @@ UNetConfig backbone(const ModelConfig& config, int frames_in, int frames_out) {
 
 ModelConfig read_model(Section& section) {
   ModelConfig config;
-  section.need("kind", config.kind, one_of({"gaussian", "sns"}));
-  const bool sns = config.kind == "sns";
-  read(section.child("network"), config.network, sns);
-  if (sns) read(section.child("diffusion"), config.diffusion);
+  section.need("kind", config.kind, one_of({"gaussian", "sns", "thermalizer", "acdm"}));
+  if (config.kind == "acdm") {
+    config.diffusion.levels = 200;
+    config.diffusion.schedule = "linear";
+  }
+  read(section.child("network"), config.network, config.kind);
+  if (has_levels(config.kind)) read(section.child("diffusion"), config.diffusion);
   read_field_std(section, config.field_std);
   return config;
 }
@@ -106,14 +117,15 @@ std::string to_yaml(const ModelConfig& config) {
   const NetworkConfig& n = config.network;
   std::string text = fmt::format("kind: {}\nnetwork:\n  hidden: {}\n  multipliers: {}\n  blocks: {}\n",
                                  config.kind, n.hidden, list(n.multipliers), n.blocks);
-  if (config.kind == "sns")
+  if (config.kind == "sns" || config.kind == "acdm")
     text += "  embedding: " + (n.embedding ? std::to_string(*n.embedding) : "null") + "\n";
+  if (config.kind == "acdm") text += "  predicts: " + n.predicts + "\n";
   if (n.lag) text += fmt::format("  lag: {{window: {}, embedding: {}}}\n", n.lag->window, n.lag->embedding);
   // The axis of the softmax says nothing where there is no attention.
   const bool attends = n.attention_middle || !n.attention_levels.empty();
   text += fmt::format("  attention: {{middle: {}, levels: {}{}}}\n", n.attention_middle,
                       list(n.attention_levels), attends ? ", softmax: " + n.attention_softmax : "");
-  if (config.kind == "sns")
+  if (has_levels(config.kind))
     text += fmt::format("diffusion: {{levels: {}, schedule: {}, prediction: {}}}\n", config.diffusion.levels,
                         config.diffusion.schedule, config.diffusion.prediction);
   text += "field_std: ";
@@ -148,8 +160,22 @@ std::vector<double> field_std_per_channel(const ModelConfig& config) {
   return config.field_std;
 }
 
+bool has_levels(const std::string& kind) {
+  return kind != "gaussian";
+}
+
 UNetConfig gaussian_network(const ModelConfig& config) {
   return backbone(config, 1, 1);
+}
+
+ThermalizerNetConfig thermalizer_network(const ModelConfig& config) {
+  return {backbone(config, 1, 1), config.diffusion.levels};
+}
+
+AcdmNetConfig acdm_network(const ModelConfig& config) {
+  constexpr int kReferenceEmbedding = 512;
+  return {backbone(config, 2, config.network.predicts == "both" ? 2 : 1),
+          config.network.embedding.value_or(kReferenceEmbedding)};
 }
 
 SnsNetConfig sns_network(const ModelConfig& config) {

@@ -2,7 +2,9 @@
 // What a model is, apart from its weights: the `kind`, `network`, `diffusion` and `field_std` keys of
 // `models.<name>` in a run's YAML, and what the data set adds. Saved beside the weights as config.yaml.
 #include "core/config.hpp"
+#include "emulator/nets/acdm_net.hpp"
 #include "emulator/nets/sns_net.hpp"
+#include "emulator/nets/thermalizer_net.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -24,7 +26,9 @@ struct NetworkConfig {
   int hidden = 64;
   std::vector<int> multipliers = {2, 2, 2};
   int blocks = 2;
-  std::optional<int> embedding;       ///< SNS: width of the embedding MLPs; none = number of levels
+  /// SNS: width of the embedding MLPs; none = number of levels. ACDM: of the level's embedding; none = 512.
+  std::optional<int> embedding;
+  std::string predicts = "both";      ///< ACDM: both | present, the frames whose noise it estimates
   bool attention_middle = false;      ///< network.attention.middle
   std::vector<int> attention_levels;  ///< network.attention.levels: numbers of resolution levels, 0 = finest
   std::string attention_softmax = "keys";  ///< network.attention.softmax: keys (textbook) | queries (reference)
@@ -38,9 +42,9 @@ struct DiffusionConfig {
 };
 
 struct ModelConfig {
-  std::string kind;  ///< gaussian | sns
+  std::string kind;  ///< gaussian | sns | thermalizer | acdm
   NetworkConfig network;
-  DiffusionConfig diffusion;  ///< kind sns only
+  DiffusionConfig diffusion;  ///< all kinds but gaussian
   // Known once the data set is.
   int field_channels = 1;  ///< physical channels of one frame
   int image = 64;          ///< points along one side
@@ -62,7 +66,12 @@ ModelConfig load_model_config(const std::filesystem::path& file);
 /// field_channels of them.
 std::vector<double> field_std_per_channel(const ModelConfig& config);
 
+/// Whether models of this kind have a noise schedule.
+bool has_levels(const std::string& kind);
+
 UNetConfig gaussian_network(const ModelConfig& config);
+ThermalizerNetConfig thermalizer_network(const ModelConfig& config);
+AcdmNetConfig acdm_network(const ModelConfig& config);
 SnsNetConfig sns_network(const ModelConfig& config);
 
 }  // namespace sns

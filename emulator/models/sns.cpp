@@ -7,29 +7,11 @@
 #include <c10/core/GradMode.h>
 
 namespace sns {
-namespace {
-
-/// levels [B, 2] -> noise std of every channel's frame [B, 2C, 1, 1]
-torch::Tensor spread_of(const torch::Tensor& table, const torch::Tensor& levels, std::int64_t frame_channels) {
-  return table.index_select(0, levels.reshape(-1))
-      .view({-1, 2})
-      .repeat_interleave(frame_channels, 1)
-      .unsqueeze(-1)
-      .unsqueeze(-1);
-}
-
-}  // namespace
 
 Sns::Sns(const ModelConfig& config, std::uint64_t seed, torch::Device device)
-    : Model(config, device),
-      net_(std::make_shared<SnsNetImpl>(sns_network(config))),
-      schedule_(Schedule::make(config.diffusion.schedule, config.diffusion.levels)),
-      scaled_(config.diffusion.prediction == "scaled_eps") {
+    : DiffusionModel(config, device), net_(std::make_shared<SnsNetImpl>(sns_network(config))) {
   initialise(*net_, seed);
   net_->to(device);
-  const torch::Tensor alpha_bar = at::tensor(schedule_.alpha_bar, torch::kFloat64);
-  signal_ = alpha_bar.sqrt().to(torch::kFloat32).to(device);
-  noise_std_ = (1 - alpha_bar).sqrt().to(torch::kFloat32).to(device);
 }
 
 SnsLoss Sns::loss(const torch::Tensor& clean, const torch::Tensor& levels, const torch::Tensor& noise,
@@ -39,12 +21,11 @@ SnsLoss Sns::loss(const torch::Tensor& clean, const torch::Tensor& levels, const
           "the loss takes clean [B, 3C, n, n], levels [B, 2] and noise [B, 2C, n, n], C = {}",
           config_.field_channels);
   const std::int64_t c = config_.field_channels;
-  const torch::Tensor sigma = spread_of(noise_std_, levels, c);
-  const torch::Tensor frames = clean.narrow(1, c, 2 * c) * spread_of(signal_, levels, c) + noise * sigma;
+  const torch::Tensor frames = clean.narrow(1, c, 2 * c) * signal(levels) + noise * noise_std(levels);
   const SnsOutput out = net_->forward(at::cat({clean.narrow(1, 0, c), frames}, 1), lags);
 
   SnsLoss loss;
-  const torch::Tensor mse = at::mse_loss(scaled_ ? out.noise / sigma : out.noise, noise);
+  const torch::Tensor mse = at::mse_loss(as_eps(out.noise, levels), noise);
   const torch::Tensor past = at::cross_entropy_loss(out.logits.past, levels.select(1, 0));
   const torch::Tensor present = at::cross_entropy_loss(out.logits.present, levels.select(1, 1));
   loss.total = mse + cross_entropy_weight * (past + present);
@@ -54,44 +35,85 @@ SnsLoss Sns::loss(const torch::Tensor& clean, const torch::Tensor& levels, const
   return loss;
 }
 
-torch::Tensor Sns::rows_of(const torch::Tensor& x, int lag) const {
+torch::Tensor Sns::rows_of(const torch::Tensor& x, const std::vector<int>& lags) const {
   if (longest_lag() == 0) {
-    require(lag == 0, "the model has no lag embedding; its long frame may be any frame of the flow");
+    require(lags.empty(), "the model has no lag embedding; its long frame may be any frame of the flow");
     return {};
   }
-  require(lag >= 1 && lag <= longest_lag(),
-          "lag {} of the long frame is outside 1..{}, what the model is made for", lag, longest_lag());
-  return at::full({x.size(0)}, lag, at::TensorOptions().dtype(torch::kInt64).device(x.device()));
+  require(!lags.empty(), "the model wants the lag of its long frame");
+  for (const int lag : lags)
+    require(lag >= 1 && lag <= longest_lag(),
+            "lag {} of the long frame is outside 1..{}, what the model is made for", lag, longest_lag());
+  if (lags.size() == 1)
+    return at::full({x.size(0)}, lags[0], at::TensorOptions().dtype(torch::kInt64).device(x.device()));
+  require(static_cast<std::int64_t>(lags.size()) == x.size(0), "{} lags for a batch of {}", lags.size(),
+          x.size(0));
+  return at::tensor(std::vector<std::int64_t>(lags.begin(), lags.end()), torch::kInt64).to(x.device());
 }
 
-std::vector<Levels> Sns::levels(const torch::Tensor& x, int lag) {
+std::vector<Levels> Sns::levels(const torch::Tensor& x, const std::vector<int>& lags) {
   const c10::AutoGradMode no_grad(false);
-  const SnsLogits logits = net_->classify(x, rows_of(x, lag));
-  const torch::Tensor best = at::stack({logits.past.argmax(1), logits.present.argmax(1)}, 1).cpu();
-  const auto rows = best.accessor<std::int64_t, 2>();
+  const SnsLogits logits = net_->classify(x, rows_of(x, lags));
+  const std::vector<int> both = most_probable(at::stack({logits.past, logits.present}, 1).flatten(0, 1));
   std::vector<Levels> levels;
-  for (std::int64_t b = 0; b < rows.size(0); ++b)
-    levels.push_back({static_cast<int>(rows[b][0]), static_cast<int>(rows[b][1])});
+  for (std::size_t b = 0; b < both.size(); b += 2) levels.push_back({both[b], both[b + 1]});
   return levels;
 }
 
 torch::Tensor Sns::noise_estimate(const torch::Tensor& x, const torch::Tensor& levels,
                                   const torch::Tensor& lags) {
-  const torch::Tensor noise = net_->forward(x, lags).noise;
-  return scaled_ ? noise / spread_of(noise_std_, levels, config_.field_channels) : noise;
+  return as_eps(net_->forward(x, lags).noise, levels);
+}
+
+torch::Tensor Sns::clean_estimate(const torch::Tensor& x, const torch::Tensor& levels,
+                                  const std::vector<int>& lags) {
+  const c10::AutoGradMode no_grad(false);
+  const std::int64_t c = config_.field_channels;
+  const auto by_frame = [&](const torch::Tensor& t) { return t.unflatten(1, {2, c}).flatten(0, 1); };
+  return tweedie(schedule(), by_frame(x.narrow(1, c, 2 * c)), levels.reshape(-1),
+                 by_frame(noise_estimate(x, levels, rows_of(x, lags))))
+      .view({x.size(0), 2 * c, x.size(2), x.size(3)});
+}
+
+Denoiser Sns::denoiser(const std::vector<int>& lags) {
+  return [this, lags](const torch::Tensor& active, const Step& step) {
+    std::vector<int> of_active = lags;
+    if (lags.size() > 1) {
+      of_active.clear();
+      for (const std::int64_t row : step.rows) of_active.push_back(lags.at(static_cast<std::size_t>(row)));
+    }
+    return as_eps(net_->forward(active, rows_of(active, of_active)).noise, step.moves, layout(2));
+  };
 }
 
 Refined Sns::refine(const torch::Tensor& x, const std::vector<Levels>& predicted, const RefineOptions& options,
-                    NoiseSource& noise, int lag) {
-  const Denoiser denoiser = [this, lag](const torch::Tensor& active, const std::vector<Move>& moves) {
-    const torch::Tensor lags = rows_of(active, lag);
-    if (!scaled_) return net_->forward(active, lags).noise;
-    std::vector<std::int64_t> at_levels;
-    for (const Move& move : moves)  // a resting frame's estimate is not used; any level will do
-      for (const int s : {move.past, move.present}) at_levels.push_back(std::max(s, 0));
-    return noise_estimate(active, at::tensor(at_levels, torch::kInt64).view({-1, 2}).to(device_), lags);
-  };
-  return sns::refine(schedule_, denoiser, x, predicted, options, noise);
+                    NoiseSource& noise, const std::vector<int>& lags) {
+  return sns::refine(schedule(), layout(2), denoiser(lags), x, predicted, options, noise);
+}
+
+Generated Sns::generate(const torch::Tensor& long_frame, const torch::Tensor& past,
+                        const GenerateOptions& options, NoiseSource& noise, const std::vector<int>& lags) {
+  const int in_all = schedule().levels(), start = start_level(options.start, in_all);
+  const torch::Tensor x = at::cat({long_frame, past, past}, 1);
+  std::vector<Levels> begin(static_cast<std::size_t>(x.size(0)), Levels{Levels::kClean, start});
+  Generated result;
+  if (options.path != Path::clean_past) {
+    // The heads see the past beside the noise that the present starts from.
+    std::vector<Walk> nowhere;
+    for (const Levels& levels : begin) nowhere.push_back({.start = levels, .moves = {}});
+    const Denoiser none;
+    const Sampled noised = follow(schedule(), layout(2), none, x, nowhere, options.reverse_std, noise);
+    result.predicted = levels(noised.x, lags);
+    for (std::size_t b = 0; b < begin.size(); ++b) {
+      begin[b].past = result.predicted[b].past;
+      result.predicted[b].present = -1;
+    }
+  }
+  const std::vector<Walk> walks = plan_walks(options.path, SweepRule::inclusive, begin, in_all);
+  Sampled sampled = follow(schedule(), layout(2), denoiser(lags), x, walks, options.reverse_std, noise);
+  result.x = std::move(sampled.x);
+  result.evaluations = std::move(sampled.evaluations);
+  return result;
 }
 
 }  // namespace sns

@@ -1,7 +1,5 @@
 #pragma once
-#include "emulator/diffusion/refine.hpp"
-#include "emulator/diffusion/schedule.hpp"
-#include "emulator/models/model.hpp"
+#include "emulator/models/diffusion_model.hpp"
 #include "emulator/nets/sns_net.hpp"
 
 namespace sns {
@@ -11,15 +9,30 @@ struct SnsLoss {
   torch::Tensor mse, ce_past, ce_present;  ///< detached scalars
 };
 
+/// How SNS makes a frame without an emulator: a walk from (s2, S), s2 being the level that the head sees in the
+/// past frame.
+struct GenerateOptions {
+  Path path = Path::fixed_past;  ///< fixed_past: Algorithm 2 of the SNS paper; A: its Figure 2, the past first;
+                                 ///< clean_past: clean conditioning, nothing is classified
+  Start start = Start::pure_noise;  ///< of the present frame
+  ReverseStd reverse_std = ReverseStd::posterior;
+};
+
+struct Generated {
+  torch::Tensor x;                        ///< [B, 3C, n, n] = (long, past as the walk left it, new frame)
+  std::vector<Levels> predicted;          ///< (s2, -1); empty for clean_past
+  std::vector<std::int64_t> evaluations;  ///< denoiser evaluations of every sample
+};
+
 /// Self-refining neural surrogate: classifies the noise levels of the past and the present frame and denoises
 /// both. Inputs are X = (long, past, present) [B, 3C, n, n], `long` being a clean frame of the same flow, or,
-/// for a lagged model, the frame `lag` steps before the present one.
-class Sns : public Model {
+/// for a lagged model, the frame `lag` steps before the present one. Lags are given one for each row or one for
+/// all, each 1..longest_lag(), and not at all for models without (Error if not).
+class Sns : public DiffusionModel {
  public:
   Sns(const ModelConfig& config, std::uint64_t seed, torch::Device device);
   torch::nn::Module& network() override { return *net_; }
   SnsNetImpl& net() { return *net_; }
-  const Schedule& schedule() const { return schedule_; }
   /// Largest lag of a lagged model, 0 for one without.
   int longest_lag() const { return config_.network.lag ? config_.network.lag->window - 1 : 0; }
 
@@ -29,24 +42,28 @@ class Sns : public Model {
   SnsLoss loss(const torch::Tensor& clean, const torch::Tensor& levels, const torch::Tensor& noise,
                double cross_entropy_weight, const torch::Tensor& lags = {});
 
-  /// Most probable levels of both frames; one encoder pass; no gradients. lag: 1..longest_lag() for a lagged
-  /// model, 0 otherwise (Error if not).
-  std::vector<Levels> levels(const torch::Tensor& x, int lag = 0);
+  /// Most probable levels of both frames; one encoder pass; no gradients.
+  std::vector<Levels> levels(const torch::Tensor& x, const std::vector<int>& lags = {});
   /// Noise estimate eps [B, 2C, n, n] of frames that stand at the given levels ([B, 2] int64; used by
   /// prediction = scaled_eps only). lags as for the loss.
   torch::Tensor noise_estimate(const torch::Tensor& x, const torch::Tensor& levels,
                                const torch::Tensor& lags = {});
+  /// Tweedie's estimate [B, 2C, n, n] of the clean past and present of frames that stand at levels (s1, s2)
+  /// [B, 2] int64: the oracle of the paper's Figure 3. No gradients.
+  torch::Tensor clean_estimate(const torch::Tensor& x, const torch::Tensor& levels,
+                               const std::vector<int>& lags = {});
   Refined refine(const torch::Tensor& x, const std::vector<Levels>& predicted, const RefineOptions& options,
-                 NoiseSource& noise, int lag = 0);
+                 NoiseSource& noise, const std::vector<int>& lags = {});
+  /// The frame after `past`, from noise; long_frame and past [B, C, n, n]. No gradients.
+  Generated generate(const torch::Tensor& long_frame, const torch::Tensor& past, const GenerateOptions& options,
+                     NoiseSource& noise, const std::vector<int>& lags = {});
 
  private:
-  /// The same lag for each row of x; undefined for a model without.
-  torch::Tensor rows_of(const torch::Tensor& x, int lag) const;
+  /// One lag for each row of x; undefined for a model without.
+  torch::Tensor rows_of(const torch::Tensor& x, const std::vector<int>& lags) const;
+  Denoiser denoiser(const std::vector<int>& lags);
 
   SnsNet net_;
-  Schedule schedule_;
-  torch::Tensor signal_, noise_std_;  // float32 [S] on the device
-  bool scaled_;
 };
 
 }  // namespace sns

@@ -47,6 +47,18 @@ torch::Tensor Linear::forward(const torch::Tensor& x) const {
   return at::linear(x, weight_, bias_);
 }
 
+torch::Tensor two_layers(const std::shared_ptr<Linear> (&layers)[2], const torch::Tensor& x) {
+  return at::gelu(layers[1]->forward(at::gelu(layers[0]->forward(x))));
+}
+
+torch::Tensor sinusoidal_embedding(const torch::Tensor& values, int width) {
+  const int half = width / 2;
+  const auto options = torch::TensorOptions().dtype(torch::kFloat32).device(values.device());
+  const torch::Tensor frequencies = at::exp(at::arange(half, options) * (-std::log(10000.0) / (half - 1)));
+  const torch::Tensor angles = values.to(torch::kFloat32).unsqueeze(1) * frequencies;
+  return at::cat({at::sin(angles), at::cos(angles)}, 1);
+}
+
 ResidualBlock::ResidualBlock(int channels_in, int channels_out, const std::vector<Embedding>& embeddings) {
   conv1_ = register_module("conv1", std::make_shared<PeriodicConvolution>(channels_in, channels_out));
   conv2_ = register_module("conv2", std::make_shared<PeriodicConvolution>(channels_out, channels_out));

@@ -41,6 +41,13 @@ class Linear : public torch::nn::Module {
   torch::Tensor weight_, bias_;
 };
 
+/// gelu(layer_2(gelu(layer_1 x))): the small networks that embeddings go through.
+torch::Tensor two_layers(const std::shared_ptr<Linear> (&layers)[2], const torch::Tensor& x);
+
+/// Sinusoidal embedding of whole numbers: [B] int64 -> [B, width], sin(v f_k) for k = 0..width/2-1, then
+/// cos(v f_k), f_k = 10000^(-k / (width/2 - 1)).
+torch::Tensor sinusoidal_embedding(const torch::Tensor& values, int width);
+
 /// Pre-activation residual block. Without embeddings: conv2(gelu(conv1(gelu(x)))) + shortcut(x). Each embedding
 /// e_k adds D_k e_k, followed by a gelu, after both convolutions (so that two gelus meet before conv2).
 class ResidualBlock : public torch::nn::Module {

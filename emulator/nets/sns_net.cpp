@@ -5,8 +5,6 @@
 
 #include <ATen/Functions.h>
 
-#include <cmath>
-
 namespace sns {
 namespace {
 
@@ -27,19 +25,7 @@ std::vector<Embedding> lag_embeddings(const SnsNetConfig& config) {
   return {{"third", *config.lag_embedding}};
 }
 
-torch::Tensor through(const std::shared_ptr<blocks::Linear> (&mlp)[2], const torch::Tensor& x) {
-  return at::gelu(mlp[1]->forward(at::gelu(mlp[0]->forward(x))));
-}
-
 }  // namespace
-
-torch::Tensor sinusoidal_embedding(const torch::Tensor& values, int width) {
-  const int half = width / 2;
-  const auto options = torch::TensorOptions().dtype(torch::kFloat32).device(values.device());
-  const torch::Tensor frequencies = at::exp(at::arange(half, options) * (-std::log(10000.0) / (half - 1)));
-  const torch::Tensor angles = values.to(torch::kFloat32).unsqueeze(1) * frequencies;
-  return at::cat({at::sin(angles), at::cos(angles)}, 1);
-}
 
 SnsNetImpl::SnsNetImpl(const SnsNetConfig& config)
     : torch::nn::Module("SnsNet"),
@@ -73,7 +59,7 @@ Encoded SnsNetImpl::encode(const torch::Tensor& x, const torch::Tensor& lags) {
   require(lags.defined() == (lag_width_ > 0), "the network has {} lag embedding, the long frame {} lag",
           lag_width_ > 0 ? "a" : "no", lags.defined() ? "a" : "no");
   if (lag_width_ == 0) return body_.encode(x);
-  return body_.encode(x, {through(lag_mlp_, sinusoidal_embedding(lags, lag_width_))});
+  return body_.encode(x, {blocks::two_layers(lag_mlp_, blocks::sinusoidal_embedding(lags, lag_width_))});
 }
 
 SnsLogits SnsNetImpl::heads(const Encoded& encoded) {
@@ -81,8 +67,8 @@ SnsLogits SnsNetImpl::heads(const Encoded& encoded) {
 }
 
 torch::Tensor SnsNetImpl::decode(const Encoded& encoded, const SnsLogits& logits) {
-  return body_.decode(encoded, {through(mlp_[0], at::softmax(logits.past, 1)),
-                                through(mlp_[1], at::softmax(logits.present, 1))});
+  return body_.decode(encoded, {blocks::two_layers(mlp_[0], at::softmax(logits.past, 1)),
+                                blocks::two_layers(mlp_[1], at::softmax(logits.present, 1))});
 }
 
 SnsLogits SnsNetImpl::classify(const torch::Tensor& x, const torch::Tensor& lags) {

@@ -47,10 +47,6 @@ class SnsNetImpl : public torch::nn::Module {
   int lag_width_;
   NoiseHead head_past_, head_present_;
 };
-/// Sinusoidal embedding of whole numbers: [B] int64 -> [B, width], sin(v f_k) for k = 0..width/2-1, then
-/// cos(v f_k), f_k = 10000^(-k / (width/2 - 1)).
-torch::Tensor sinusoidal_embedding(const torch::Tensor& values, int width);
-
 using SnsNet = std::shared_ptr<SnsNetImpl>;
 
 }  // namespace sns

@@ -16,6 +16,18 @@ TrainingConfig reference_training(const std::string& kind) {
     config.clip_norm = 1.0;
     config.ema = 0.999;
   }
+  if (kind == "thermalizer") {
+    config.steps = 350000;
+    config.batch = 64;
+    config.learning_rate = 2.0e-5;
+    config.cross_entropy_weight = 1.0;
+  }
+  if (kind == "acdm") {
+    config.steps = 500000;
+    config.batch = 64;
+    config.learning_rate = 2.0e-4;
+    config.clip_norm = 1.0;
+  }
   return config;
 }
 
@@ -31,7 +43,7 @@ void read_learning_rate(Section section, LearningRateConfig& config) {
 }
 
 void read_levels(Section section, LevelConfig& config, int levels) {
-  section.maybe("sampling", config.sampling, one_of({"uniform", "low"}));
+  section.maybe("sampling", config.sampling, one_of({"uniform", "low", "but_last"}));
   if (config.sampling != "low") return;
   config.max_level = std::min(config.max_level, levels - 1);
   section.maybe("max_level", config.max_level, non_negative);
@@ -70,10 +82,9 @@ void read(Section& section, TrainingConfig& config, const std::string& kind, int
   check_positive(section, "clip_value", config.clip_value);
   section.maybe<double>("ema", config.ema, between(0, 1));
   if (kind == "gaussian") read_rollout(section.child("rollout"), config.rollout);
-  if (kind == "sns") {
+  if (kind == "sns" || kind == "thermalizer")
     section.maybe("cross_entropy_weight", config.cross_entropy_weight, non_negative);
-    read_levels(section.child("levels"), config.levels, levels);
-  }
+  if (levels > 0) read_levels(section.child("levels"), config.levels, levels);
   section.maybe("precision", config.precision, one_of({"float32", "bfloat16"}));
   if (config.precision == "bfloat16")
     section.maybe<double>("bf16_fraction", config.bf16_fraction, between(0, 1));
@@ -108,8 +119,9 @@ int rollout_length(const RolloutTrainingConfig& config, std::int64_t step) {
 }
 
 std::int64_t sample_level(const LevelConfig& config, int levels, RandomStream& stream) {
-  if (config.sampling == "uniform")
-    return static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(levels)));
+  if (config.sampling != "low")
+    return static_cast<std::int64_t>(
+        stream.below(static_cast<std::uint64_t>(config.sampling == "uniform" ? levels : levels - 1)));
   const int count = config.max_level + 1;
   if (stream.uniform() < config.log_fraction) {
     // floor(exp(u log(count + 1))) - 1 for u in [0, 1): every level 0..count-1, with weight log((s+2)/(s+1)).

@@ -18,10 +18,11 @@ struct LearningRateConfig {
   std::int64_t warmup = 0;     ///< optimiser steps of linear rise from zero
 };
 
-/// Diffusion levels that SNS is trained on. `uniform`: 0..S-1, as in the paper. `low`: 0..max_level, a fraction
+/// Diffusion levels that a model is trained on. `uniform`: 0..S-1, as in the paper. `but_last`: 0..S-2, as the
+/// SNS paper's code trains ACDM. `low`: 0..max_level, a fraction
 /// `log_fraction` of the draws log-uniform, the others uniform: refinement in practice visits few low levels.
 struct LevelConfig {
-  std::string sampling = "uniform";  ///< uniform | low
+  std::string sampling = "uniform";  ///< uniform | low | but_last
   int max_level = 50;                ///< low only; inclusive
   double log_fraction = 0.5;         ///< low only
 };
@@ -49,8 +50,8 @@ struct TrainingConfig {
   std::optional<double> clip_value;   ///< largest absolute gradient entry
   double ema = 0.995;                 ///< decay of the averaged weights per optimiser step
   RolloutTrainingConfig rollout;      ///< gaussian
-  double cross_entropy_weight = 0.1;  ///< sns: weight of each head's cross-entropy
-  LevelConfig levels;                 ///< sns
+  double cross_entropy_weight = 0.1;  ///< sns, thermalizer: weight of each head's cross-entropy
+  LevelConfig levels;                 ///< all kinds but gaussian
   std::string precision =
       "float32";               ///< float32 | bfloat16 (autocast of the forward pass; weights stay float32)
   double bf16_fraction = 1.0;  ///< bfloat16: this first part of the run, float32 afterwards
@@ -64,7 +65,7 @@ struct TrainingConfig {
   std::optional<std::uint64_t> seed;  ///< default: the run's
 };
 
-/// The reference's settings for a kind of model ("gaussian" or "sns").
+/// The reference's settings for a kind of model ("gaussian", "sns", "thermalizer", "acdm").
 TrainingConfig reference_training(const std::string& kind);
 
 /// Reads the block; `config` holds the defaults. `levels` is the number of diffusion levels (0: none).

@@ -14,10 +14,16 @@ std::string join(const std::vector<std::string>& words) {
 }
 
 const char* purpose(const std::string& kind) {
-  return kind == "gaussian"
-             ? "pointwise (\"Gaussian\") emulator: predicts the change of a frame over one frame interval"
-             : "self-refining neural surrogate (SNS): estimates the noise levels of two consecutive "
-               "frames and denoises both";
+  if (kind == "gaussian")
+    return "pointwise (\"Gaussian\") emulator: predicts the change of a frame over one frame interval";
+  if (kind == "thermalizer")
+    return "thermalizer: estimates how noisy a frame looks and denoises it from that level";
+  if (kind == "acdm")
+    return "autoregressive conditional diffusion model (ACDM): generates the next frame from noise, "
+           "conditioned "
+           "on the present one";
+  return "self-refining neural surrogate (SNS): estimates the noise levels of two consecutive frames and "
+         "denoises both";
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ std::vector<ModelSpec> read_models(const Config& config) {
     spec.model = read_model(section);
     spec.training = reference_training(spec.model.kind);
     Section training = section.child("training");
-    read(training, spec.training, spec.model.kind, spec.model.kind == "sns" ? spec.model.diffusion.levels : 0);
+    read(training, spec.training, spec.model.kind,
+         has_levels(spec.model.kind) ? spec.model.diffusion.levels : 0);
     std::optional<std::string> weights;
     section.maybe("weights", weights);
     if (weights) spec.weights = *weights;

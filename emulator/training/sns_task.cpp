@@ -15,21 +15,6 @@ constexpr std::uint64_t kLongFrameChoice = 1;
 
 }  // namespace
 
-std::string LevelBand::name() const {
-  if (last == first) return std::to_string(first);
-  return first > 50 ? fmt::format("{}+", first) : fmt::format("{}-{}", first, last);
-}
-
-std::vector<LevelBand> level_bands(int highest) {
-  std::vector<LevelBand> bands;
-  constexpr int kFirst[] = {0, 1, 3, 6, 11, 21, 51};
-  constexpr int kCount = std::size(kFirst);
-  for (int i = 0; i < kCount && kFirst[i] <= highest; ++i) {
-    bands.push_back({kFirst[i], i + 1 < kCount ? std::min(kFirst[i + 1] - 1, highest) : highest});
-  }
-  return bands;
-}
-
 SnsTask::SnsTask(Sns& model, const TrainingConfig& config, const DataSplit& training,
                  const DataSplit* validation, std::uint64_t seed)
     : model_(model),
@@ -133,10 +118,7 @@ Batch SnsTask::validation_batch(std::int64_t first, std::int64_t size,
     // Every pair of bands in turn: past fastest, present next.
     const std::int64_t band[2] = {(first + b) % count, (first + b) / count % count};
     for (int f = 0; f < 2; ++f) {
-      const auto& range = bands[static_cast<std::size_t>(band[f])];
-      batch.levels.data_ptr<std::int64_t>()[2 * b + f] =
-          range.first +
-          static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(range.last - range.first + 1)));
+      batch.levels.data_ptr<std::int64_t>()[2 * b + f] = bands[static_cast<std::size_t>(band[f])].draw(stream);
     }
     stream.fill_normal(
         std::span<float>(batch.noise.data_ptr<float>() + b * 2 * frame, static_cast<std::size_t>(2 * frame)));
@@ -175,10 +157,7 @@ Metrics SnsTask::validate() {
       const auto misses = (scores.argmax(1) - levels).abs().to(torch::kCPU);
       const auto truth = levels.to(torch::kCPU).contiguous();
       for (std::int64_t b = 0; b < size; ++b) {
-        const auto level = truth.data_ptr<std::int64_t>()[b];
-        const auto band = static_cast<std::size_t>(
-            std::find_if(bands.begin(), bands.end(), [&](const LevelBand& r) { return level <= r.last; }) -
-            bands.begin());
+        const auto band = band_of(bands, truth.data_ptr<std::int64_t>()[b]);
         mse[f][band] += squares.data_ptr<double>()[b];
         error[f][band] += static_cast<double>(misses.data_ptr<std::int64_t>()[b]);
         samples[f][band] += 1;

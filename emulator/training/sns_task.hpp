@@ -1,16 +1,9 @@
 #pragma once
 #include "emulator/models/sns.hpp"
+#include "emulator/training/level_bands.hpp"
 #include "emulator/training/task.hpp"
 
 namespace sns {
-
-/// A band of diffusion levels for which errors are reported apart: [first, last], both included.
-struct LevelBand {
-  int first, last;
-  std::string name() const;  ///< "0", "1-2", ..., "51+"
-};
-/// 0, 1-2, 3-5, 6-10, 11-20, 21-50 and what lies above, as far as levels 0..highest go.
-std::vector<LevelBand> level_bands(int highest);
 
 /// SNS on triples (long, past, present): past and present are consecutive frames, `long` is a random frame of
 /// another trajectory of the same split (of the same one where there is no other). For a lagged model, a sample

@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "emulator/training/gaussian_task.hpp"
+#include "emulator/training/one_level_task.hpp"
 #include "emulator/training/sns_task.hpp"
 
 namespace sns {
@@ -23,6 +24,12 @@ std::unique_ptr<TrainingTask> make_task(Model& model, const TrainingConfig& conf
   }
   if (auto* sns = dynamic_cast<Sns*>(&model)) {
     return std::make_unique<SnsTask>(*sns, config, training, validation, seed);
+  }
+  if (auto* thermalizer = dynamic_cast<Thermalizer*>(&model)) {
+    return std::make_unique<ThermalizerTask>(*thermalizer, config, training, validation, seed);
+  }
+  if (auto* acdm = dynamic_cast<Acdm*>(&model)) {
+    return std::make_unique<AcdmTask>(*acdm, config, training, validation, seed);
   }
   fail<ConfigError>("models of kind '{}' cannot be trained", model.config().kind);
 }

@@ -17,9 +17,12 @@ namespace sns {
 
 /// Inputs of one forward pass, on the CPU until to().
 struct Batch {
-  torch::Tensor frames;  ///< gaussian [B, L+1, C, X, Y]; sns [B, 3C, X, Y] = (long, past, present), clean
-  torch::Tensor noise;   ///< gaussian [B, L-1, C, X, Y], scaled (undefined for L = 1); sns [B, 2C, X, Y]
-  torch::Tensor levels;  ///< sns [B, 2] int64 (past, present)
+  /// gaussian [B, L+1, C, X, Y]; clean frames [B, F * C, X, Y] of sns (long, past, present), thermalizer (F =
+  /// 1) and acdm (past, present)
+  torch::Tensor frames;
+  /// gaussian [B, L-1, C, X, Y], scaled (undefined for L = 1); the others: of the frames that are noised
+  torch::Tensor noise;
+  torch::Tensor levels;  ///< sns [B, 2] int64 (past, present); thermalizer and acdm [B]
   torch::Tensor lags;    ///< lagged sns [B] int64, steps from the long frame to the present one
   Batch to(torch::Device device) const;
 };

@@ -28,4 +28,19 @@ inline ModelConfig golden_sns_qg_config() {
   return config;
 }
 
+inline ModelConfig golden_thermalizer_config() {
+  ModelConfig config = golden_sns_config();
+  config.kind = "thermalizer";
+  return config;
+}
+
+inline ModelConfig golden_acdm_config() {
+  ModelConfig config = golden_gaussian_config();
+  config.kind = "acdm";
+  config.network.embedding = 64;
+  config.diffusion.levels = 20;
+  config.diffusion.schedule = "linear";
+  return config;
+}
+
 }  // namespace sns::test

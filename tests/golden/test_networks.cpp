@@ -1,6 +1,8 @@
 // Forward passes of the reference's networks (hidden 8, 64 levels), and the sizes of the paper's.
+#include "emulator/models/acdm.hpp"
 #include "emulator/models/gaussian.hpp"
 #include "emulator/models/sns.hpp"
+#include "emulator/models/thermalizer.hpp"
 #include "emulator/nets/blocks.hpp"
 #include "emulator/nets/initialise.hpp"
 #include "tests/golden/golden_models.hpp"
@@ -28,6 +30,8 @@ TEST_CASE("the paper's networks have the paper's numbers of parameters") {
   ModelConfig config;
   CHECK(parameter_count(UNetImpl(gaussian_network(config))) == 45'820'801);
   CHECK(parameter_count(SnsNetImpl(sns_network(config))) == 73'727'522);
+  CHECK(parameter_count(ThermalizerNetImpl(thermalizer_network(config))) == 53'286'817);
+  CHECK(parameter_count(AcdmNetImpl(acdm_network(config))) == 51'534'722);
   config.network.attention_middle = true;
   config.network.attention_levels = {2};
   CHECK(parameter_count(SnsNetImpl(sns_network(config))) == 79'249'442);
@@ -38,6 +42,9 @@ TEST_CASE("networks of two-layer flow and lagged ones have the reference's numbe
   ModelConfig config;
   config.field_channels = 2;
   CHECK(parameter_count(UNetImpl(gaussian_network(config))) == 45'821'954);
+  CHECK(parameter_count(ThermalizerNetImpl(thermalizer_network(config))) == 53'287'970);
+  config.network.predicts = "present";
+  CHECK(parameter_count(AcdmNetImpl(acdm_network(config))) == 51'535'874);
   config.network.attention_middle = true;
   CHECK(parameter_count(SnsNetImpl(sns_network(config))) == 74'782'052);
   config.network.hidden = 128;
@@ -61,6 +68,12 @@ TEST_CASE("parameter names and their order are the reference's") {
   const auto gaussian_file = h5::File::open_read(test::golden_file("emulator_gaussian.h5"));
   CHECK(parameter_names(UNetImpl(gaussian_network(test::golden_gaussian_config()))) ==
         test::golden_parameter_order(gaussian_file));
+  const auto thermalizer_file = h5::File::open_read(test::golden_file("emulator_thermalizer.h5"));
+  CHECK(parameter_names(ThermalizerNetImpl(thermalizer_network(test::golden_thermalizer_config()))) ==
+        test::golden_parameter_order(thermalizer_file));
+  const auto acdm_file = h5::File::open_read(test::golden_file("emulator_acdm.h5"));
+  CHECK(parameter_names(AcdmNetImpl(acdm_network(test::golden_acdm_config()))) ==
+        test::golden_parameter_order(acdm_file));
 }
 
 TEST_CASE("Gaussian emulator: forward pass and rollout") {
@@ -100,6 +113,32 @@ TEST_CASE("SNS network: noise estimate, logits of both heads, predicted levels")
     CHECK(levels[b].past == best[static_cast<std::int64_t>(b)][0].item<std::int64_t>());
     CHECK(levels[b].present == best[static_cast<std::int64_t>(b)][1].item<std::int64_t>());
   }
+}
+
+TEST_CASE("thermalizer network: noise estimate, logits, predicted levels") {
+  torch::set_num_threads(1);
+  const auto file = h5::File::open_read(test::golden_file("emulator_thermalizer.h5"));
+  Thermalizer thermalizer(test::golden_thermalizer_config(), 0, torch::kCPU);
+  test::load_golden_weights(thermalizer.network(), file);
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor x = golden(file, "forward/x");
+  const ThermalizerOutput out = thermalizer.net().forward(x);
+  CHECK(relative_error(out.noise, golden(file, "forward/eps")) < tolerance::kForward);
+  CHECK(relative_error(out.logits, golden(file, "forward/logits")) < tolerance::kForward);
+  CHECK(torch::equal(thermalizer.net().denoise(x), out.noise));
+  const torch::Tensor best = golden(file, "forward/argmax", true);
+  const auto levels = thermalizer.levels(x);
+  for (std::size_t b = 0; b < levels.size(); ++b) {
+    CHECK(levels[b].past == -1);
+    CHECK(levels[b].present == best[static_cast<std::int64_t>(b)].item<std::int64_t>());
+  }
+}
+
+TEST_CASE("embedding of the diffusion level") {
+  const auto file = h5::File::open_read(test::golden_file("emulator_acdm.h5"));
+  const torch::Tensor sinus = golden(file, "embedding/sinus");
+  CHECK(relative_error(blocks::sinusoidal_embedding(golden(file, "embedding/s", true), 64), sinus) <
+        tolerance::kForward);
 }
 
 TEST_CASE("attention block, both softmax axes") {

@@ -1,5 +1,7 @@
 // Refinement with recorded noise: every path of the reference, step for step.
+#include "emulator/models/acdm.hpp"
 #include "emulator/models/sns.hpp"
+#include "emulator/models/thermalizer.hpp"
 #include "tests/golden/golden_models.hpp"
 #include "tests/support/emulator_tolerances.hpp"
 #include "tests/support/golden_network.hpp"
@@ -10,11 +12,17 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <tuple>
 
 using namespace sns;
 using test::golden;
 
 namespace {
+
+void fill(const torch::Tensor& from, std::span<float> out) {
+  REQUIRE(from.numel() == static_cast<std::int64_t>(out.size()));
+  std::copy_n(from.contiguous().data_ptr<float>(), out.size(), out.begin());
+}
 
 class RecordedNoise : public NoiseSource {
  public:
@@ -27,12 +35,9 @@ class RecordedNoise : public NoiseSource {
   void reverse(std::int64_t sample, Frame frame, int level, std::span<float> out) override {
     fill(reverse_[static_cast<std::size_t>(frame)][level][sample], out);
   }
+  void condition(std::int64_t, int, std::span<float>) override { FAIL("no frame is a condition only"); }
 
  private:
-  static void fill(const torch::Tensor& from, std::span<float> out) {
-    REQUIRE(from.numel() == static_cast<std::int64_t>(out.size()));
-    std::copy_n(from.contiguous().data_ptr<float>(), out.size(), out.begin());
-  }
   std::array<torch::Tensor, 2> forward_, reverse_;
 };
 
@@ -51,8 +56,8 @@ Calls recorded_calls(const h5::File& file, const std::string& path) {
 
 Calls planned_calls(Path path, const std::vector<Levels>& levels) {
   Calls calls;
-  for (const Walk& walk : plan_walks(path, SweepRule::reference, levels))
-    for (const Move& move : walk) {
+  for (const Walk& walk : plan_walks(path, SweepRule::reference, levels, 64))
+    for (const Move& move : walk.moves) {
       const bool past = move.past != Move::kRest, present = move.present != Move::kRest;
       ++calls[{past && present ? kBoth : past ? kPast : kPresent, past ? move.past : move.present}];
     }
@@ -96,7 +101,7 @@ TEST_CASE("every path reproduces the reference with recorded noise") {
 }
 
 // The recorded batch had other members, whose levels set where its sweeps began: a stand-in takes their place.
-TEST_CASE("two fields, path A: a sample of a batch with recorded noise") {
+TEST_CASE("two fields, every path: a sample of a batch with recorded noise") {
   torch::set_num_threads(1);
   const auto file = h5::File::open_read(test::golden_file("emulator_sns_qg.h5"));
   Sns sns(test::golden_sns_qg_config(), 0, torch::kCPU);
@@ -118,11 +123,94 @@ TEST_CASE("two fields, path A: a sample of a batch with recorded noise") {
       if (sample == 0) RecordedNoise::reverse(sample, frame, level, out);
     }
   };
-  WithStandIn noise(file);
+  // The reference's own routine for a fixed past begins at the level itself for two fields.
+  const std::tuple<Path, SweepRule, std::string> cases[] = {
+      {Path::A, SweepRule::reference, "path_A"},
+      {Path::B, SweepRule::reference, "path_B"},
+      {Path::C, SweepRule::reference, "path_C"},
+      {Path::fixed_past, SweepRule::inclusive, "fix_short"}};
+  for (const auto& [path, rule, name] : cases) {
+    CAPTURE(name);
+    WithStandIn noise(file);
+    RefineOptions options;
+    options.path = path;
+    options.rule = rule;
+    const Refined refined = sns.refine(
+        x.repeat({2, 1, 1, 1}), {levels[0], {highest[0].item<int>(), highest[1].item<int>()}}, options, noise);
+    CHECK(test::relative_error(refined.x.narrow(0, 0, 1).narrow(1, 2, 4),
+                               golden(file, "refine/" + name + "/frames")) < tolerance::kRefinement);
+  }
+}
+
+// The record is of four frames; two of them, with the one that sets where the sweep begins, are kept.
+TEST_CASE("thermalizer: denoising with recorded noise, down to the stop level") {
+  torch::set_num_threads(1);
+  const auto file = h5::File::open_read(test::golden_file("emulator_thermalizer.h5"));
+  Thermalizer thermalizer(test::golden_thermalizer_config(), 0, torch::kCPU);
+  test::load_golden_weights(thermalizer.network(), file);
+
+  class Recorded : public NoiseSource {
+   public:
+    explicit Recorded(const h5::File& recorded)
+        : forward_(golden(recorded, "denoise/forward_noise")),
+          reverse_(golden(recorded, "denoise/reverse_noise")),
+          first_(golden(recorded, "denoise/iteration_level", true)[0].item<std::int64_t>()) {}
+    void forward(std::int64_t sample, Frame frame, std::span<float> out) override {
+      CHECK(bool(frame == Frame::present));
+      fill(forward_[sample], out);
+    }
+    void reverse(std::int64_t sample, Frame, int level, std::span<float> out) override {
+      fill(reverse_[first_ - level][sample], out);
+    }
+    void condition(std::int64_t, int, std::span<float>) override { FAIL("there is no past frame"); }
+
+   private:
+    torch::Tensor forward_, reverse_;
+    std::int64_t first_;
+  };
+  Recorded noise(file);
+  const torch::Tensor recorded = golden(file, "denoise/levels", true);
+  const std::vector<Levels> levels = {{-1, recorded[0].item<int>()}, {-1, recorded[1].item<int>()}};
   RefineOptions options;
   options.rule = SweepRule::reference;
-  const Refined refined = sns.refine(
-      x.repeat({2, 1, 1, 1}), {levels[0], {highest[0].item<int>(), highest[1].item<int>()}}, options, noise);
-  CHECK(test::relative_error(refined.x.narrow(0, 0, 1).narrow(1, 2, 4), golden(file, "refine/path_A/frames")) <
-        tolerance::kRefinement);
+  options.stop_level = 4;
+  const torch::Tensor x = golden(file, "forward/x");
+  const Refined refined = thermalizer.refine(torch::stack({x[0], x[2]}), levels, options, noise);
+  CHECK(test::relative_error(refined.x, golden(file, "denoise/out")) < tolerance::kRefinement);
+  const torch::Tensor counts = golden(file, "denoise/counts");
+  for (std::size_t b = 0; b < 2; ++b)
+    CHECK(refined.evaluations[b] == counts[static_cast<std::int64_t>(b)].item<std::int64_t>());
+}
+
+TEST_CASE("ACDM: a frame generated with recorded noise") {
+  torch::set_num_threads(1);
+  const auto file = h5::File::open_read(test::golden_file("emulator_acdm.h5"));
+  Acdm acdm(test::golden_acdm_config(), 0, torch::kCPU);
+  test::load_golden_weights(acdm.network(), file);
+
+  class Recorded : public NoiseSource {  // step k of the record is level 19 - k
+   public:
+    explicit Recorded(const h5::File& recorded)
+        : start_(golden(recorded, "sample/start_noise")),
+          reverse_(golden(recorded, "sample/reverse_noise")),
+          condition_(golden(recorded, "sample/condition_noise")) {}
+    void forward(std::int64_t sample, Frame frame, std::span<float> out) override {
+      CHECK(bool(frame == Frame::present));
+      fill(start_[sample], out);
+    }
+    void reverse(std::int64_t sample, Frame frame, int level, std::span<float> out) override {
+      CHECK(bool(frame == Frame::present));
+      fill(reverse_[19 - level][sample], out);
+    }
+    void condition(std::int64_t sample, int draw, std::span<float> out) override {
+      fill(condition_[19 - draw][sample], out);
+    }
+
+   private:
+    torch::Tensor start_, reverse_, condition_;
+  };
+  Recorded noise(file);
+  const Sampled sampled = acdm.next(golden(file, "sample/previous"), {}, noise);
+  CHECK(test::relative_error(sampled.x, golden(file, "sample/out")) < tolerance::kRefinement);
+  CHECK(sampled.evaluations == std::vector<std::int64_t>{20});
 }

@@ -1,6 +1,8 @@
 // Losses, gradients and one optimiser step against the reference's.
+#include "emulator/models/acdm.hpp"
 #include "emulator/models/gaussian.hpp"
 #include "emulator/models/sns.hpp"
+#include "emulator/models/thermalizer.hpp"
 #include "emulator/training/ema.hpp"
 #include "emulator/training/optimizer.hpp"
 #include "tests/golden/golden_models.hpp"
@@ -75,6 +77,38 @@ TEST_CASE("Gaussian emulator: two-step curriculum loss and its gradient") {
         doctest::Approx(golden_scalar(file, "train/grad_norm")).epsilon(tolerance::kLoss));
   CHECK(relative_error(emulator.network().named_parameters()["final.weight"].grad(),
                        golden(file, "train/grad/final.weight")) < tolerance::kForward);
+}
+
+TEST_CASE("thermalizer: loss and gradient norm") {
+  torch::set_num_threads(1);
+  const auto file = h5::File::open_read(test::golden_file("emulator_thermalizer.h5"));
+  Thermalizer thermalizer(test::golden_thermalizer_config(), 0, torch::kCPU);
+  test::load_golden_weights(thermalizer.network(), file);
+  const ThermalizerLoss loss = thermalizer.loss(golden(file, "forward/x"), golden(file, "train/s", true),
+                                                golden(file, "train/noise"), 1.0);
+  CHECK(loss.mse.item<double>() == doctest::Approx(golden_scalar(file, "train/mse")).epsilon(tolerance::kLoss));
+  CHECK(loss.ce.item<double>() == doctest::Approx(golden_scalar(file, "train/ce")).epsilon(tolerance::kLoss));
+  loss.total.backward();
+  CHECK(gradient_norm(thermalizer.network()) ==
+        doctest::Approx(golden_scalar(file, "train/grad_norm")).epsilon(tolerance::kLoss));
+}
+
+TEST_CASE("ACDM: noise estimate, loss and gradient norm") {
+  torch::set_num_threads(1);
+  const auto file = h5::File::open_read(test::golden_file("emulator_acdm.h5"));
+  Acdm acdm(test::golden_acdm_config(), 0, torch::kCPU);
+  test::load_golden_weights(acdm.network(), file);
+  const torch::Tensor clean = golden(file, "train/x_clean"), levels = golden(file, "train/s", true),
+                      noise = golden(file, "train/noise");
+  const AcdmLoss loss = acdm.loss(clean, levels, noise);
+  CHECK(loss.mse.item<double>() ==
+        doctest::Approx(golden_scalar(file, "train/loss")).epsilon(tolerance::kLoss));
+  loss.total.backward();
+  CHECK(gradient_norm(acdm.network()) ==
+        doctest::Approx(golden_scalar(file, "train/grad_norm")).epsilon(tolerance::kLoss));
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor noised = add_noise(acdm.schedule(), clean, levels, noise);
+  CHECK(relative_error(acdm.noise_estimate(noised, levels), golden(file, "train/eps")) < tolerance::kForward);
 }
 
 TEST_CASE("SNS: loss, gradients, clipping, one AdamW step and one EMA step") {

@@ -179,7 +179,7 @@ TEST_CASE("the lag of the long frame") {
   const torch::NoGradGuard no_grad;
 
   SUBCASE("sines, then cosines, of geometric frequencies from 1 to 1/10000") {
-    const auto e = sinusoidal_embedding(torch::tensor({std::int64_t{0}, std::int64_t{3}}), 8);
+    const auto e = blocks::sinusoidal_embedding(torch::tensor({std::int64_t{0}, std::int64_t{3}}), 8);
     CHECK(torch::equal(e[0], torch::tensor({0.F, 0.F, 0.F, 0.F, 1.F, 1.F, 1.F, 1.F})));
     CHECK(e[1][0].item<double>() == doctest::Approx(std::sin(3.0)));
     CHECK(e[1][1].item<double>() == doctest::Approx(std::sin(3 / std::pow(10000.0, 1.0 / 3))));
@@ -201,10 +201,10 @@ TEST_CASE("the lag of the long frame") {
   SUBCASE("models without refuse one, models with need one in range") {
     CHECK(lagged.longest_lag() == 9);
     CHECK(plain.longest_lag() == 0);
-    CHECK(lagged.levels(x, 9).size() == 2);
-    CHECK(contains(test::message_of([&] { plain.levels(x, 1); }), "no lag embedding"));
-    CHECK(contains(test::message_of([&] { lagged.levels(x); }), "outside 1..9"));
-    CHECK(contains(test::message_of([&] { lagged.levels(x, 10); }), "outside 1..9"));
+    CHECK(lagged.levels(x, {9}).size() == 2);
+    CHECK(contains(test::message_of([&] { plain.levels(x, {1}); }), "no lag embedding"));
+    CHECK(contains(test::message_of([&] { lagged.levels(x); }), "wants the lag"));
+    CHECK(contains(test::message_of([&] { lagged.levels(x, {10}); }), "outside 1..9"));
     CHECK(contains(test::message_of([&] { lagged.net().forward(x); }), "a lag embedding"));
   }
   SUBCASE("its configuration is kept") {

@@ -37,8 +37,8 @@ torch::Tensor waves(std::int64_t batch) {
 std::vector<std::pair<int, int>> steps(Path path, SweepRule rule, std::vector<Levels> levels,
                                        std::size_t sample) {
   std::vector<std::pair<int, int>> out;
-  const Walk walk = plan_walks(path, rule, levels).at(sample);
-  for (const Move& move : walk) out.emplace_back(move.past, move.present);
+  const Walk walk = plan_walks(path, rule, levels, 40).at(sample);
+  for (const Move& move : walk.moves) out.emplace_back(move.past, move.present);
   return out;
 }
 
@@ -64,7 +64,7 @@ TEST_CASE("walks: the reference rule starts at the batch maximum minus one") {
 TEST_CASE("names of paths and rules") {
   CHECK(bool(parse_path("fixed_past") == Path::fixed_past));
   CHECK(bool(parse_rule("reference") == SweepRule::reference));
-  CHECK(contains(test::message_of<ConfigError>([] { parse_path("D"); }), "A, B, C, fixed_past"));
+  CHECK(contains(test::message_of<ConfigError>([] { parse_path("D"); }), "A, B, C, fixed_past, clean_past"));
 }
 
 TEST_CASE("a member is refined alike alone and in a batch") {
@@ -106,13 +106,14 @@ TEST_CASE("threshold leaves samples alone, floor raises levels, long channel sta
 TEST_CASE("only the active subset is evaluated") {
   const Schedule schedule = Schedule::cosine(40);
   std::vector<std::int64_t> sizes;
-  const Denoiser denoiser = [&](const torch::Tensor& active, const std::vector<Move>& moves) {
-    CHECK(active.size(0) == static_cast<std::int64_t>(moves.size()));
+  const Denoiser denoiser = [&](const torch::Tensor& active, const Step& moving) {
+    CHECK(active.size(0) == static_cast<std::int64_t>(moving.moves.size()));
+    CHECK(moving.rows.size() == moving.moves.size());
     sizes.push_back(active.size(0));
     return torch::zeros({active.size(0), 2, 16, 16});
   };
   PhiloxNoise noise(1, {0, 1, 2}, 0);
-  refine(schedule, denoiser, waves(3), {{0, 0}, {2, 0}, {0, 1}}, {}, noise);
+  refine(schedule, {2, 1}, denoiser, waves(3), {{0, 0}, {2, 0}, {0, 1}}, {}, noise);
   CHECK(sizes == std::vector<std::int64_t>{3, 3, 2, 1});
 }
 
@@ -123,12 +124,12 @@ TEST_CASE("a perfect denoiser brings noised frames back") {
   const torch::Tensor x = waves(2);
   std::size_t step = 0;
   const std::vector<Levels> levels = {{6, 3}, {6, 3}};
-  const Denoiser denoiser = [&](const torch::Tensor& active, const std::vector<Move>& moves) {
+  const Denoiser denoiser = [&](const torch::Tensor& active, const Step& moving) {
     torch::Tensor eps = torch::zeros({2, 2, 16, 16});
     ++step;
     for (std::int64_t b = 0; b < 2; ++b)
       for (int frame = 0; frame < 2; ++frame) {
-        const Move& move = moves[static_cast<std::size_t>(b)];
+        const Move& move = moving.moves[static_cast<std::size_t>(b)];
         const int s = frame == 0 ? move.past : move.present;
         if (s >= 0)
           eps[b][frame] = (active[b][1 + frame] - schedule.signal(s) * x[b][1 + frame]) / schedule.noise_std(s);
@@ -139,7 +140,7 @@ TEST_CASE("a perfect denoiser brings noised frames back") {
     PhiloxNoise noise(1, {0, 1}, 0);
     RefineOptions options;
     options.path = path;
-    const Refined refined = refine(schedule, denoiser, x, levels, options, noise);
+    const Refined refined = refine(schedule, {2, 1}, denoiser, x, levels, options, noise);
     CHECK((refined.x - x).abs().max().item<float>() < 1e-4);
   }
   CHECK(step == 11 + 11 + 7);

@@ -9,6 +9,7 @@
 #include "emulator/safetensors.hpp"
 #include "emulator/training/checkpoint.hpp"
 #include "emulator/training/gaussian_task.hpp"
+#include "emulator/training/one_level_task.hpp"
 #include "emulator/training/optimizer.hpp"
 #include "emulator/training/sns_task.hpp"
 #include "emulator/training/trainer.hpp"
@@ -37,6 +38,7 @@ ModelSpec small_spec(const std::string& kind) {
   spec.model.network.blocks = 1;
   spec.model.network.embedding = 4;
   spec.model.diffusion.levels = 20;
+  if (kind == "acdm") spec.model.diffusion.schedule = "linear";
   spec.training = reference_training(kind);
   spec.training.steps = 30;
   spec.training.batch = 4;
@@ -246,13 +248,51 @@ TEST_CASE("a lagged sample holds a frame, and the pair its lag later, of one tra
                  "network.lag.window"));
 }
 
+TEST_CASE("samples of thermalizer and ACDM are consecutive frames, each with noise of its own and one level") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch.path());
+  const auto info = describe_dataset(scratch.path());
+  const DataSplit training(info, "train", info.field_std);
+  auto spec = small_spec("acdm");
+  spec.model.image = 8;
+  spec.training.batch = 16;
+  spec.training.levels.sampling = "but_last";
+  Acdm acdm(spec.model, 1, torch::kCPU);
+  AcdmTask task(acdm, spec.training, training, nullptr, 7), again(acdm, spec.training, training, nullptr, 7);
+  std::int64_t highest = 0;
+  for (std::int64_t pass = 0; pass < 20; ++pass) {
+    const auto batch = task.make_batch(pass, pass, 0);
+    highest = std::max(highest, batch.levels.max().item<std::int64_t>());
+    CHECK(torch::equal(batch.frames, again.make_batch(pass, pass, 0).frames));
+    CHECK_FALSE(torch::equal(batch.noise.select(1, 0), batch.noise.select(1, 1)));
+    CHECK(batch.levels.sizes() == at::IntArrayRef{16});
+  }
+  CHECK(highest == 18);  // of levels 0 to 19, the last is left out
+  std::vector<float> pair(2 * 64);
+  const auto batch = task.make_batch(0, 0, 0);
+  bool found = false;
+  for (std::int64_t w = 0; w < training.windows(2) && !found; ++w) {
+    training.read_window(w, 2, pair);
+    found = std::equal(pair.begin(), pair.end(), batch.frames.data_ptr<float>());
+  }
+  CHECK(found);
+
+  Thermalizer thermalizer(small_spec("thermalizer").model, 1, torch::kCPU);
+  ThermalizerTask single(thermalizer, spec.training, training, nullptr, 7);
+  CHECK(single.make_batch(0, 0, 0).frames.sizes() == at::IntArrayRef({16, 1, 8, 8}));
+  CHECK(single.windows() > task.windows());
+}
+
 TEST_CASE("two fields of different size train, each by its own standard deviation") {
   ScratchFolder scratch;
   write_synthetic_dataset(scratch / "dataset", {.fields = {"q_upper", "q_lower"}});
-  for (const std::string kind : {"gaussian", "sns"}) {
+  const std::map<std::string, std::string> reported{
+      {"gaussian", "rms_penalty"}, {"sns", "ce_past"}, {"thermalizer", "ce"}, {"acdm", "mse"}};
+  for (const auto& [kind, loss] : reported) {
     CAPTURE(kind);
     auto spec = small_spec(kind);
     spec.training.steps = 20;
+    spec.model.network.predicts = "present";
     if (kind == "sns") spec.model.network.lag = LagConfig{.window = 4, .embedding = 4};
     spec.training.rollout = {.max_length = 2, .steps_per_length = 10, .noise = 0.01, .rms_penalty = 1};
     train_model(spec, scratch / "dataset", scratch / kind, cpu_run());
@@ -260,7 +300,7 @@ TEST_CASE("two fields of different size train, each by its own standard deviatio
     CHECK(model->field_std() == std::vector<double>{2.0, 4.0});
     CHECK(model->config().field_channels == 2);
     const auto first = loss_curve(scratch / kind).substr(0, 200);
-    CHECK(contains(first, kind == "gaussian" ? "rms_penalty" : "ce_past"));
+    CHECK(contains(first, "\"" + loss + "\""));
     CHECK(contains(read_text(scratch / kind / "model_card.md"), "divided by 2, 4"));
   }
 }
@@ -277,7 +317,7 @@ TEST_CASE("level bands reach exactly to the highest level") {
 }
 
 TEST_CASE("training lowers the loss and leaves a loadable weights folder") {
-  for (const std::string kind : {"gaussian", "sns"}) {
+  for (const std::string kind : {"gaussian", "sns", "thermalizer", "acdm"}) {
     CAPTURE(kind);
     ScratchFolder scratch;
     write_synthetic_dataset(scratch / "dataset");
@@ -292,6 +332,9 @@ TEST_CASE("training lowers the loss and leaves a loadable weights folder") {
     if (kind == "gaussian") {
       CHECK(metric(result.validation, "ratio") < 0.7);  // persistence has ratio 1; an untrained net about 1.0
       CHECK(metric(result.validation, "residual_rms") > 0.05);
+    } else if (kind != "sns") {
+      CHECK(metric(result.validation, "eps_mse_11-19") < 0.95);
+      if (kind == "thermalizer") CHECK(metric(result.validation, "head_error_0") >= 0);
     } else {
       CHECK(metric(result.validation, "eps_mse_past_11-19") < 0.95);  // 1: no knowledge of the noise
       CHECK(metric(result.validation, "head_error_present_0") >= 0);
@@ -321,7 +364,7 @@ TEST_CASE("training lowers the loss and leaves a loadable weights folder") {
 }
 
 TEST_CASE("a stopped and resumed run is bit-identical to an undisturbed one") {
-  for (const std::string kind : {"gaussian", "sns"}) {
+  for (const std::string kind : {"gaussian", "sns", "thermalizer", "acdm"}) {
     CAPTURE(kind);
     ScratchFolder scratch;
     write_synthetic_dataset(scratch / "dataset");

@@ -189,6 +189,31 @@ TEST_CASE("a stopped rollout continues bit for bit") {
   }
 }
 
+TEST_CASE("a rollout that is stopped before its first step loses nothing") {
+  const sns::test::ScratchFolder folder;
+  NoisyDecay dynamics;
+  const sns::RolloutJob whole = job_for(folder / "whole.h5", 20, {5, 6}),
+                        job = job_for(folder / "a.h5", 20, {5, 6});
+  sns::run_rollout(whole, dynamics);
+  dynamics.calls = 0;
+  sns::request_stop();
+  CHECK_THROWS_AS(sns::run_rollout(job, dynamics), sns::Stopped);
+  sns::reset_stop();
+  CHECK(dynamics.calls == 0);
+  sns::run_rollout(job, dynamics);
+  CHECK(same_bits(frames(whole.output), frames(job.output)));
+}
+
+TEST_CASE("a rollout that does not fit on the disk is not begun") {
+  const sns::test::ScratchFolder folder;
+  NoisyDecay dynamics;
+  dynamics.on_step = [](std::int64_t) { throw sns::Error("it was begun"); };
+  const sns::RolloutJob job = job_for(folder / "a.h5", std::int64_t{1} << 46, {5});
+  CHECK_THROWS_WITH_AS(sns::run_rollout(job, dynamics), doctest::Contains("not enough disk space"), sns::Error);
+  CHECK(dynamics.calls == 0);
+  CHECK(fs::is_empty(folder.path()));
+}
+
 TEST_CASE("a rollout killed at any moment continues bit for bit") {
   const sns::test::ScratchFolder folder;
   const sns::RolloutJob whole = job_for(folder / "whole.h5", 400, {5, 6});
@@ -272,12 +297,15 @@ sns::ModelConfig tiny(const std::string& kind) {
 
 sns::SurrogateStepper tiny_stepper(bool refined, sns::Path path = sns::Path::A) {
   sns::SurrogateOptions options;
-  options.refine.path = path;
-  options.refine.level_floor = 2;
   options.seed = 11;
   options.noise = 0.01;
+  sns::RefineOptions refine;
+  refine.path = path;
+  refine.level_floor = 2;
   return {std::make_unique<sns::GaussianEmulator>(tiny("gaussian"), 1, torch::kCPU),
-          refined ? std::make_unique<sns::Sns>(tiny("sns"), 2, torch::kCPU) : nullptr, options};
+          refined ? sns::make_sns_refiner(std::make_unique<sns::Sns>(tiny("sns"), 2, torch::kCPU), refine, 11)
+                  : nullptr,
+          options};
 }
 
 }  // namespace
@@ -334,19 +362,22 @@ TEST_CASE("evaluations are counted per member and step") {
 namespace {
 
 /// Two fields of different size, a lagged refiner in other units than the emulator's.
-sns::SurrogateStepper lagged_stepper(std::int64_t start = 1, int threshold = -1) {
+sns::SurrogateStepper lagged_stepper(std::int64_t start = 1, int threshold = -1,
+                                     sns::Gate gate = sns::Gate::either) {
   sns::ModelConfig emulator = tiny("gaussian"), refiner = tiny("sns");
   emulator.field_channels = refiner.field_channels = 2;
   emulator.field_std = {2.0, 5.0};
   refiner.field_std = {1.0, 10.0};
   refiner.network.lag = sns::LagConfig{.window = 5, .embedding = 8};
   sns::SurrogateOptions options;
-  options.refine.threshold = threshold;
   options.start = start;
   options.seed = 11;
   options.noise = 1e-3;
+  sns::RefineOptions refine;
+  refine.threshold = threshold;
+  refine.gate = gate;
   return {std::make_unique<sns::GaussianEmulator>(emulator, 1, torch::kCPU),
-          std::make_unique<sns::Sns>(refiner, 2, torch::kCPU), options};
+          sns::make_sns_refiner(std::make_unique<sns::Sns>(refiner, 2, torch::kCPU), refine, 11), options};
 }
 
 sns::RolloutJob two_field_job(const fs::path& output, std::int64_t steps, std::vector<std::int64_t> ids) {
@@ -404,7 +435,7 @@ TEST_CASE("a lagged rollout continues bit for bit, with the frames that it still
   CHECK(first.save().empty());
   for (std::int64_t step = 1; step <= 7; ++step) x = first.advance(initial, x, ids, step).next;
   const auto saved = first.save();
-  CHECK(saved.size() == 1 + 4 + 4 * 1024);  // members, their ids, four frames
+  CHECK(saved.size() == 1 + 4 + 4 + 4 * 1024);  // members, ids, steps that lags count from, four frames
   second.restore(saved, torch::kCPU);
   torch::Tensor y = x, other = x;
   for (std::int64_t step = 8; step <= 12; ++step) {

@@ -1,0 +1,61 @@
+#pragma once
+// One sampler for every walk through the plane of noise levels: refinement by SNS and by the thermalizer,
+// generation by SNS and by ACDM.
+#include "emulator/diffusion/noise_source.hpp"
+#include "emulator/diffusion/schedule.hpp"
+#include "emulator/diffusion/traversal.hpp"
+
+#include <torch/types.h>
+
+#include <functional>
+
+namespace sns {
+
+/// Spread of the noise that a reverse step adds.
+enum class ReverseStd {
+  posterior,  ///< sqrt(beta_s (1 - alpha_bar_{s-1}) / (1 - alpha_bar_s)), none at level 0, as the reference
+              ///< code
+  sqrt_beta,  ///< sqrt(beta_s) at every level, as the SNS paper prints
+};
+/// ConfigError that lists the names otherwise: "posterior", "sqrt_beta".
+ReverseStd parse_reverse_std(const std::string& name);
+const std::vector<std::string>& reverse_std_names();
+
+/// Channels of a batch [B, context + frames * channels, n, n]: what the sampler leaves alone, then the frames.
+/// Two frames are (past, present), one is the present.
+struct Layout {
+  std::int64_t frames = 2;
+  std::int64_t channels = 1;  ///< of one frame
+};
+
+struct Sampled {
+  torch::Tensor x;                        ///< the batch after its walks
+  std::vector<std::int64_t> evaluations;  ///< denoiser evaluations of every sample
+};
+
+/// The samples that are about to move, as rows of the batch, and their moves.
+struct Step {
+  std::vector<std::int64_t> rows;
+  std::vector<Move> moves;
+};
+
+/// x [n, K, h, w] of the moving samples -> noise estimate eps of their frames [n, frames * channels, h, w].
+using Denoiser = std::function<torch::Tensor(const torch::Tensor& x, const Step& step)>;
+
+/// Takes every sample of x along its walk: frames are noised to where the walk begins, then stepped,
+///   x <- (x - beta_s / sqrt(1 - alpha_bar_s) eps) / sqrt(alpha_s) + std_s z.
+/// Samples whose walk is empty and begins clean are left alone. Step k of all walks is one network evaluation
+/// of those that have one. No gradients.
+Sampled follow(const Schedule& schedule, const Layout& layout, const Denoiser& denoiser, const torch::Tensor& x,
+               const std::vector<Walk>& walks, ReverseStd reverse_std, NoiseSource& noise);
+
+/// x_s = sqrt(alpha_bar_s) x + sqrt(1 - alpha_bar_s) noise, row by row. x [B, ...], levels [B] (int64).
+torch::Tensor add_noise(const Schedule& schedule, const torch::Tensor& x, const torch::Tensor& levels,
+                        const torch::Tensor& noise);
+
+/// Tweedie's estimate of the clean frames, (x_s - sqrt(1 - alpha_bar_s) eps) / sqrt(alpha_bar_s): the mean of
+/// all frames that could lie under the noise. x and eps [B, ...], levels [B] (int64).
+torch::Tensor tweedie(const Schedule& schedule, const torch::Tensor& x, const torch::Tensor& levels,
+                      const torch::Tensor& eps);
+
+}  // namespace sns

@@ -1,0 +1,57 @@
+#include "emulator/models/acdm.hpp"
+
+#include "core/error.hpp"
+#include "emulator/nets/initialise.hpp"
+
+#include <ATen/Functions.h>
+#include <c10/core/GradMode.h>
+
+namespace sns {
+
+const std::vector<std::string>& conditioning_names() {
+  static const std::vector<std::string> names = {"per_step", "single"};
+  return names;
+}
+Conditioning parse_conditioning(const std::string& name) {
+  return static_cast<Conditioning>(position_of("conditioning", name, conditioning_names()));
+}
+
+Acdm::Acdm(const ModelConfig& config, std::uint64_t seed, torch::Device device)
+    : DiffusionModel(config, device), net_(std::make_shared<AcdmNetImpl>(acdm_network(config))) {
+  initialise(*net_, seed);
+  net_->to(device);
+}
+
+AcdmLoss Acdm::loss(const torch::Tensor& clean, const torch::Tensor& levels, const torch::Tensor& noise) {
+  require(clean.dim() == 4 && clean.sizes() == noise.sizes() && levels.dim() == 1 &&
+              clean.size(1) == 2 * config_.field_channels,
+          "the loss takes clean frames and noise [B, {}, n, n] and levels [B]", 2 * config_.field_channels);
+  const torch::Tensor at = levels.unsqueeze(1).expand({-1, 2});
+  const torch::Tensor eps = noise_estimate(clean * signal(at) + noise * noise_std(at), levels);
+  const torch::Tensor target = noise.narrow(1, noise.size(1) - eps.size(1), eps.size(1));
+  const torch::Tensor mse = at::mse_loss(eps, target);
+  return {mse, mse.detach()};
+}
+
+torch::Tensor Acdm::noise_estimate(const torch::Tensor& x, const torch::Tensor& levels) {
+  return as_eps(net_->forward(x, levels), levels.unsqueeze(1).expand({-1, predicts_both() ? 2 : 1}));
+}
+
+Sampled Acdm::next(const torch::Tensor& past, const AcdmOptions& options, NoiseSource& noise) {
+  const int levels = schedule().levels();
+  const Denoiser denoiser = [&](const torch::Tensor& active, const Step& step) {
+    std::vector<std::int64_t> at_levels;
+    for (const Move& move : step.moves) at_levels.push_back(move.present);
+    const torch::Tensor eps = noise_estimate(active, at::tensor(at_levels, torch::kInt64).to(device_));
+    return predicts_both() ? eps : at::cat({at::zeros_like(eps), eps}, 1);
+  };
+  const Walk walk = plan_conditioned_walk(start_level(options.start, levels), levels,
+                                          options.conditioning == Conditioning::per_step);
+  const std::vector<Walk> walks(static_cast<std::size_t>(past.size(0)), walk);
+  Sampled sampled =
+      follow(schedule(), layout(2), denoiser, at::cat({past, past}, 1), walks, options.reverse_std, noise);
+  sampled.x = sampled.x.narrow(1, past.size(1), past.size(1));
+  return sampled;
+}
+
+}  // namespace sns

@@ -1,0 +1,45 @@
+#include "emulator/models/diffusion_model.hpp"
+
+#include <ATen/Functions.h>
+
+#include <algorithm>
+
+namespace sns {
+
+DiffusionModel::DiffusionModel(const ModelConfig& config, torch::Device device)
+    : Model(config, device),
+      schedule_(Schedule::make(config.diffusion.schedule, config.diffusion.levels)),
+      scaled_(config.diffusion.prediction == "scaled_eps") {
+  const torch::Tensor alpha_bar = at::tensor(schedule_.alpha_bar, torch::kFloat64);
+  signal_ = alpha_bar.sqrt().to(torch::kFloat32).to(device);
+  noise_std_ = (1 - alpha_bar).sqrt().to(torch::kFloat32).to(device);
+}
+
+torch::Tensor DiffusionModel::per_channel(const torch::Tensor& table, const torch::Tensor& levels) const {
+  return table.index_select(0, levels.reshape(-1))
+      .view({levels.size(0), levels.size(1)})
+      .repeat_interleave(config_.field_channels, 1)
+      .unsqueeze(-1)
+      .unsqueeze(-1);
+}
+
+torch::Tensor DiffusionModel::as_eps(const torch::Tensor& output, const std::vector<Move>& moves,
+                                     const Layout& layout) const {
+  if (!scaled_) return output;
+  std::vector<std::int64_t> at_levels;
+  for (const Move& move : moves) {
+    if (layout.frames == 2) at_levels.push_back(std::max(move.past, 0));
+    at_levels.push_back(std::max(move.present, 0));
+  }
+  return as_eps(output, at::tensor(at_levels, torch::kInt64).view({-1, layout.frames}).to(device_));
+}
+
+std::vector<int> most_probable(const torch::Tensor& logits) {
+  const torch::Tensor best = logits.argmax(1).cpu();
+  const auto rows = best.accessor<std::int64_t, 1>();
+  std::vector<int> classes;
+  for (std::int64_t b = 0; b < rows.size(0); ++b) classes.push_back(static_cast<int>(rows[b]));
+  return classes;
+}
+
+}  // namespace sns

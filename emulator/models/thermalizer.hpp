@@ -1,0 +1,36 @@
+#pragma once
+#include "emulator/models/diffusion_model.hpp"
+#include "emulator/nets/thermalizer_net.hpp"
+
+namespace sns {
+
+struct ThermalizerLoss {
+  torch::Tensor total;    ///< mse + weight * ce; carries the graph
+  torch::Tensor mse, ce;  ///< detached scalars
+};
+
+/// Diffusion model of single frames, which classifies how noisy a frame looks and denoises it from that level
+/// (Chris-Pedersen/thermalizer). Frames are [B, C, n, n].
+class Thermalizer : public DiffusionModel {
+ public:
+  Thermalizer(const ModelConfig& config, std::uint64_t seed, torch::Device device);
+  torch::nn::Module& network() override { return *net_; }
+  ThermalizerNetImpl& net() { return *net_; }
+
+  /// mean (eps_hat - eps)^2 + weight * cross-entropy of the level. clean [B, C, n, n]; levels [B] int64; noise
+  /// [B, C, n, n] standard normal.
+  ThermalizerLoss loss(const torch::Tensor& clean, const torch::Tensor& levels, const torch::Tensor& noise,
+                       double cross_entropy_weight);
+  /// Most probable level of every frame, as the present one; past is -1. No gradients.
+  std::vector<Levels> levels(const torch::Tensor& x);
+  /// Noise estimate of frames that stand at the given levels [B] (used by prediction = scaled_eps only).
+  torch::Tensor noise_estimate(const torch::Tensor& x, const torch::Tensor& levels);
+  /// Frames above options.threshold are noised to their level and denoised down to options.stop_level + 1.
+  Refined refine(const torch::Tensor& x, const std::vector<Levels>& predicted, const RefineOptions& options,
+                 NoiseSource& noise);
+
+ private:
+  ThermalizerNet net_;
+};
+
+}  // namespace sns

@@ -1,0 +1,149 @@
+#include "emulator/training/one_level_task.hpp"
+
+#include "core/error.hpp"
+
+#include <torch/nn/functional/loss.h>
+#include <algorithm>
+
+namespace sns {
+
+OneLevelTask::OneLevelTask(DiffusionModel& model, std::int64_t frames, const TrainingConfig& config,
+                           const DataSplit& training, const DataSplit* validation, std::uint64_t seed)
+    : config_(config),
+      model_(model),
+      frames_(frames),
+      training_(training),
+      validation_(validation),
+      seed_(seed),
+      sampler_(window_count(training), seed) {
+  if (validation_ != nullptr) window_count(*validation_);
+}
+
+std::uint64_t OneLevelTask::window_count(const DataSplit& split) const {
+  const auto count = split.windows(frames_);
+  require(count > 0, "split {} has no {} consecutive frames", split.name(), frames_);
+  return static_cast<std::uint64_t>(count);
+}
+
+int OneLevelTask::highest_level() const {
+  if (config_.levels.sampling == "low") return config_.levels.max_level;
+  return model_.schedule().levels() - (config_.levels.sampling == "but_last" ? 2 : 1);
+}
+
+Batch OneLevelTask::empty_batch(const DataSplit& split, std::int64_t size) const {
+  const std::vector<std::int64_t> shape{size, frames_ * split.channels(), split.nx(), split.ny()};
+  return {torch::empty(shape), torch::empty(shape), torch::empty({size}, torch::kInt64), {}};
+}
+
+Batch OneLevelTask::make_batch(std::int64_t, std::int64_t pass, int attempt) {
+  if (attempt != attempt_) {
+    sampler_ = EpochSampler(sampler_.size(), attempt_seed(seed_, attempt));
+    attempt_ = attempt;
+  }
+  const auto seed = attempt_seed(seed_, attempt);
+  const auto key = static_cast<std::uint64_t>(pass);
+  const auto size = static_cast<std::size_t>(frames_ * training_.frame_size());
+  Batch batch = empty_batch(training_, config_.batch);
+  for (int b = 0; b < config_.batch; ++b) {
+    const auto row = static_cast<std::uint64_t>(b);
+    const auto offset = row * size;
+    const auto window = sampler_(static_cast<std::uint64_t>(pass * config_.batch + b));
+    training_.read_window(static_cast<std::int64_t>(window), frames_,
+                          {batch.frames.data_ptr<float>() + offset, size});
+    RandomStream level(seed, Purpose::diffusion_level, row, key);
+    batch.levels.data_ptr<std::int64_t>()[b] = sample_level(config_.levels, model_.schedule().levels(), level);
+    RandomStream(seed, Purpose::diffusion_noise, row, key)
+        .fill_normal(std::span<float>(batch.noise.data_ptr<float>() + offset, size));
+  }
+  return batch;
+}
+
+Batch OneLevelTask::validation_batch(std::int64_t first, std::int64_t count,
+                                     const std::vector<LevelBand>& bands) const {
+  const auto windows = window_count(*validation_);
+  const Permutation order(windows, /*seed=*/0, /*epoch=*/0);  // the same samples for every run on this data set
+  const auto size = static_cast<std::size_t>(frames_ * validation_->frame_size());
+  Batch batch = empty_batch(*validation_, count);
+  for (std::int64_t b = 0; b < count; ++b) {
+    const auto sample = static_cast<std::uint64_t>(first + b);
+    const auto offset = static_cast<std::size_t>(b) * size;
+    validation_->read_window(static_cast<std::int64_t>(order(sample % windows)), frames_,
+                             {batch.frames.data_ptr<float>() + offset, size});
+    RandomStream stream(/*seed=*/0, Purpose::validation, sample);
+    batch.levels.data_ptr<std::int64_t>()[b] = bands[sample % bands.size()].draw(stream);
+    stream.fill_normal(std::span<float>(batch.noise.data_ptr<float>() + offset, size));
+  }
+  return batch;
+}
+
+Metrics OneLevelTask::validate() {
+  if (validation_ == nullptr) return {};
+  const torch::NoGradGuard no_grad;
+  const auto bands = level_bands(highest_level());
+  std::vector<double> mse(bands.size()), misses(bands.size()), samples(bands.size());
+  double total_mse = 0, cross_entropy = 0;
+  bool classifies = false;
+  const std::int64_t count = config_.validation_samples;
+  for (std::int64_t first = 0; first < count; first += config_.batch) {
+    const auto size = std::min<std::int64_t>(config_.batch, count - first);
+    const auto batch = validation_batch(first, size, bands).to(model_.device());
+    const auto [noise, logits] =
+        estimate(add_noise(model_.schedule(), batch.frames, batch.levels, batch.noise), batch.levels);
+    const auto target = batch.noise.narrow(1, batch.noise.size(1) - noise.size(1), noise.size(1));
+    const auto squares = (noise - target).square().mean({1, 2, 3}).to(torch::kCPU, torch::kFloat64);
+    classifies = logits.defined();
+    torch::Tensor away;
+    if (classifies) {
+      away = (logits.argmax(1) - batch.levels).abs().to(torch::kCPU).contiguous();
+      cross_entropy +=
+          torch::nn::functional::cross_entropy(logits, batch.levels).item<double>() * static_cast<double>(size);
+    }
+    const auto levels = batch.levels.to(torch::kCPU).contiguous();
+    for (std::int64_t b = 0; b < size; ++b) {
+      const auto band = band_of(bands, levels.data_ptr<std::int64_t>()[b]);
+      const double error = squares.data_ptr<double>()[b];
+      total_mse += error;
+      mse[band] += error;
+      if (classifies) misses[band] += static_cast<double>(away.data_ptr<std::int64_t>()[b]);
+      samples[band] += 1;
+    }
+  }
+  const auto n = static_cast<double>(count);
+  Metrics metrics{{"loss", (total_mse + config_.cross_entropy_weight * cross_entropy) / n},
+                  {"mse", total_mse / n}};
+  if (classifies) metrics.emplace_back("ce", cross_entropy / n);
+  for (std::size_t i = 0; i < bands.size(); ++i) {
+    if (samples[i] == 0) continue;
+    metrics.emplace_back("eps_mse_" + bands[i].name(), mse[i] / samples[i]);
+    if (classifies) metrics.emplace_back("head_error_" + bands[i].name(), misses[i] / samples[i]);
+  }
+  return metrics;
+}
+
+ThermalizerTask::ThermalizerTask(Thermalizer& model, const TrainingConfig& config, const DataSplit& training,
+                                 const DataSplit* validation, std::uint64_t seed)
+    : OneLevelTask(model, 1, config, training, validation, seed), thermalizer_(model) {}
+
+BatchLoss ThermalizerTask::loss(const Batch& batch) {
+  const auto loss = thermalizer_.loss(batch.frames, batch.levels, batch.noise, config_.cross_entropy_weight);
+  return {loss.total, {{"mse", loss.mse}, {"ce", loss.ce}}};
+}
+
+OneLevelTask::Estimate ThermalizerTask::estimate(const torch::Tensor& noised, const torch::Tensor& levels) {
+  return {thermalizer_.noise_estimate(noised, levels), thermalizer_.net().classify(noised)};
+}
+
+AcdmTask::AcdmTask(Acdm& model, const TrainingConfig& config, const DataSplit& training,
+                   const DataSplit* validation, std::uint64_t seed)
+    : OneLevelTask(model, 2, config, training, validation, seed), acdm_(model) {}
+
+BatchLoss AcdmTask::loss(const Batch& batch) {
+  const auto loss = acdm_.loss(batch.frames, batch.levels, batch.noise);
+  return {loss.total, {{"mse", loss.mse}}};
+}
+
+OneLevelTask::Estimate AcdmTask::estimate(const torch::Tensor& noised, const torch::Tensor& levels) {
+  return {acdm_.noise_estimate(noised, levels), {}};
+}
+
+}  // namespace sns

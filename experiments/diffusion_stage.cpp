@@ -1,0 +1,193 @@
+#include "experiments/diffusion_stage.hpp"
+
+#include "core/error.hpp"
+
+#include <algorithm>
+
+namespace sns {
+namespace {
+
+enum Column { kSurrogate, kClassifier, kDenoiser };
+
+PhiloxNoise noise_of(std::uint64_t seed, const StepInput& input) {
+  return PhiloxNoise(seed, {input.trajectories.begin(), input.trajectories.end()},
+                     static_cast<std::uint64_t>(input.step));
+}
+
+void record_levels(const std::vector<Levels>& levels, StepOutcome& out) {
+  std::vector<std::int64_t> flat;
+  for (const Levels& one : levels) flat.insert(flat.end(), {one.past, one.present});
+  out.levels = torch::tensor(flat, torch::kInt64).view({-1, 2});
+}
+
+void count(StepOutcome& out, Column column, const std::vector<std::int64_t>& evaluations) {
+  out.evaluations.select(1, column) += torch::tensor(evaluations, torch::kInt64);
+}
+
+/// SNS and the frames it may look back at.
+class SnsStage : public DiffusionStage {
+ public:
+  SnsStage(std::unique_ptr<Sns> model, std::uint64_t seed)
+      : model_(std::move(model)), seed_(seed), past_(model_->longest_lag()) {}
+  Model& model() override { return *model_; }
+  void observe(const StepInput& input) override { past_.remember(input.x, input.trajectories); }
+  std::vector<float> save() const override { return past_.save(); }
+  void restore(std::span<const float> saved, torch::Device device) override {
+    past_.restore(saved, model_->config().field_channels, model_->config().image, device);
+  }
+
+ protected:
+  torch::Tensor long_frame(const StepInput& input, const std::vector<int>& lags) const {
+    return lags.empty() ? input.initial : past_.frames(lags);
+  }
+
+  std::unique_ptr<Sns> model_;
+  std::uint64_t seed_;
+  LongFrames past_;
+};
+
+class SnsRefiner : public SnsStage {
+ public:
+  SnsRefiner(std::unique_ptr<Sns> model, const RefineOptions& options, std::uint64_t seed)
+      : SnsStage(std::move(model), seed), options_(options) {}
+
+  void apply(const StepInput& input, StepOutcome& out) override {
+    const std::int64_t channels = input.x.size(1);
+    const std::vector<int> lags = past_.lags(input.step);
+    const torch::Tensor triple = torch::cat({long_frame(input, lags), input.x, input.proposal}, 1);
+    const std::vector<Levels> predicted = model_->levels(triple, lags);
+    out.evaluations.select(1, kClassifier) += 1;
+    record_levels(predicted, out);
+    PhiloxNoise noise = noise_of(seed_, input);
+    const Refined refined = model_->refine(triple, predicted, options_, noise, lags);
+    count(out, kDenoiser, refined.evaluations);
+    out.next = refined.x.narrow(1, 2 * channels, channels);
+    if (options_.path == Path::C) {
+      out.previous = refined.x.narrow(1, channels, channels);
+      if (!lags.empty()) past_.rewrite(out.previous);
+    }
+    if (options_.gate == Gate::present && !lags.empty()) move_long_frames(input, triple, lags, out);
+  }
+
+ private:
+  /// Classifies again, with the refined frame in its place.
+  void move_long_frames(const StepInput& input, const torch::Tensor& triple, const std::vector<int>& lags,
+                        StepOutcome& out) {
+    const std::int64_t kept = triple.size(1) - out.next.size(1);
+    const auto levels = model_->levels(torch::cat({triple.narrow(1, 0, kept), out.next}, 1), lags);
+    out.evaluations.select(1, kClassifier) += 1;
+    for (std::size_t b = 0; b < levels.size(); ++b)
+      if (levels[b].present <= options_.threshold) past_.move(b, input.step);
+  }
+
+  RefineOptions options_;
+};
+
+class SnsGenerator : public SnsStage {
+ public:
+  SnsGenerator(std::unique_ptr<Sns> model, const GenerateOptions& options, std::uint64_t seed)
+      : SnsStage(std::move(model), seed), options_(options) {}
+
+  void apply(const StepInput& input, StepOutcome& out) override {
+    const std::int64_t channels = input.x.size(1);
+    const std::vector<int> lags = past_.lags(input.step);
+    PhiloxNoise noise = noise_of(seed_, input);
+    const Generated made = model_->generate(long_frame(input, lags), input.x, options_, noise, lags);
+    out.next = made.x.narrow(1, 2 * channels, channels);
+    count(out, kDenoiser, made.evaluations);
+    if (made.predicted.empty()) return;
+    out.evaluations.select(1, kClassifier) += 1;
+    record_levels(made.predicted, out);
+  }
+
+ private:
+  GenerateOptions options_;
+};
+
+class ThermalizerRefiner : public DiffusionStage {
+ public:
+  ThermalizerRefiner(std::unique_ptr<Thermalizer> model, const RefineOptions& options, int noise_limit,
+                     std::uint64_t seed)
+      : model_(std::move(model)), options_(options), noise_limit_(noise_limit), seed_(seed) {}
+  Model& model() override { return *model_; }
+
+  void apply(const StepInput& input, StepOutcome& out) override {
+    std::vector<Levels> levels = model_->levels(input.proposal);
+    out.evaluations.select(1, kClassifier) += 1;
+    record_levels(levels, out);
+    stop(levels, out);
+    for (const StoppedMember& member : out.stopped) levels[static_cast<std::size_t>(member.row)].present = 0;
+    PhiloxNoise noise = noise_of(seed_, input);
+    const Refined refined = model_->refine(input.proposal, levels, options_, noise);
+    count(out, kDenoiser, refined.evaluations);
+    out.next = refined.x;
+  }
+
+ private:
+  void stop(const std::vector<Levels>& levels, StepOutcome& out) const {
+    const auto beyond = [&](const Levels& p) { return p.present > noise_limit_; };
+    const auto first = std::find_if(levels.begin(), levels.end(), beyond);
+    if (first == levels.end()) return;
+    const bool whole_batch = options_.rule == SweepRule::reference;
+    for (std::size_t b = 0; b < levels.size(); ++b) {
+      if (!whole_batch && !beyond(levels[b])) continue;
+      const int level = beyond(levels[b]) ? levels[b].present : first->present;
+      out.stopped.push_back({static_cast<std::int64_t>(b),
+                             fmt::format("noise level {}{} is above noise_limit {}", level,
+                                         beyond(levels[b]) ? "" : " of a batch mate", noise_limit_)});
+    }
+  }
+
+  std::unique_ptr<Thermalizer> model_;
+  RefineOptions options_;
+  int noise_limit_;
+  std::uint64_t seed_;
+};
+
+class AcdmGenerator : public DiffusionStage {
+ public:
+  AcdmGenerator(std::unique_ptr<Acdm> model, const AcdmOptions& options, std::uint64_t seed)
+      : model_(std::move(model)), options_(options), seed_(seed) {}
+  Model& model() override { return *model_; }
+
+  void apply(const StepInput& input, StepOutcome& out) override {
+    PhiloxNoise noise = noise_of(seed_, input);
+    const Sampled made = model_->next(input.x, options_, noise);
+    out.next = made.x;
+    count(out, kDenoiser, made.evaluations);
+  }
+
+ private:
+  std::unique_ptr<Acdm> model_;
+  AcdmOptions options_;
+  std::uint64_t seed_;
+};
+
+}  // namespace
+
+void DiffusionStage::restore(std::span<const float> saved, torch::Device) {
+  require(saved.empty(), "the checkpoint holds {} values that this method does not know", saved.size());
+}
+
+std::unique_ptr<DiffusionStage> make_sns_refiner(std::unique_ptr<Sns> model, const RefineOptions& options,
+                                                 std::uint64_t seed) {
+  return std::make_unique<SnsRefiner>(std::move(model), options, seed);
+}
+
+std::unique_ptr<DiffusionStage> make_sns_generator(std::unique_ptr<Sns> model, const GenerateOptions& options,
+                                                   std::uint64_t seed) {
+  return std::make_unique<SnsGenerator>(std::move(model), options, seed);
+}
+
+std::unique_ptr<DiffusionStage> make_thermalizer_refiner(std::unique_ptr<Thermalizer> model,
+                                                         const RefineOptions& options, int noise_limit,
+                                                         std::uint64_t seed) {
+  return std::make_unique<ThermalizerRefiner>(std::move(model), options, noise_limit, seed);
+}
+
+std::unique_ptr<DiffusionStage> make_acdm_generator(std::unique_ptr<Acdm> model, const AcdmOptions& options,
+                                                    std::uint64_t seed) {
+  return std::make_unique<AcdmGenerator>(std::move(model), options, seed);
+}
+
+}  // namespace sns
