@@ -8,7 +8,7 @@
 #include "solvers/kolmogorov/kolmogorov.hpp"
 #include "solvers/qg2layer/qg2layer.hpp"
 #if SNS_HAVE_EXPERIMENTS
-#include "experiments/experiment.hpp"
+#include "experiments/describe.hpp"
 #endif
 
 namespace sns {
@@ -29,16 +29,7 @@ void read_all_blocks(const Config& config) {
       kolmogorov::read_config(solver);
   }
 #if SNS_HAVE_EXPERIMENTS
-  bool retrain = false;
-  root.maybe("retrain", retrain);
-  EvaluateConfig evaluate;
-  Section evaluate_section = root.child("evaluate");
-  read(evaluate_section, evaluate);
-  FigureConfig figure;
-  Section figure_section = root.child("figure");
-  read(figure_section, figure);
-  const std::vector<ModelSpec> models = root.has("models") ? read_models(config) : std::vector<ModelSpec>();
-  if (root.has("rollout")) read_rollout(root.child("rollout"), models);
+  read_experiment_blocks(config);
 #endif
 }
 

@@ -18,7 +18,7 @@ bool is_plain(const Value& value) {
 
 template <class T>
 std::string read_integer(const Value& value, T& out) {
-  const std::string expected = std::is_unsigned_v<T> ? "a non-negative integer" : "an integer";
+  std::string expected = std::is_unsigned_v<T> ? "a non-negative integer" : "an integer";
   if (!is_plain(value)) return expected;
   const char* begin = value.text.data();
   const char* end = begin + value.text.size();
@@ -52,7 +52,7 @@ std::string read_value(const Value& value, std::uint64_t& out) {
 }
 
 std::string read_value(const Value& value, double& out) {
-  const std::string expected = "a number";
+  std::string expected = "a number";
   if (!is_plain(value) || value.text.empty()) return expected;
   std::string_view text = value.text;
   const bool negative = text[0] == '-';

@@ -20,7 +20,7 @@ using detail::split;
 
 /// Selects a slab of a data set; checks it against the shape first.
 Handle select(const Dataset& dataset, const Shape& offset, const Shape& count, std::size_t given) {
-  const Handle space(check(H5Dget_space(dataset.id()), "cannot use {}", dataset.label()));
+  Handle space(check(H5Dget_space(dataset.id()), "cannot use {}", dataset.label()));
   const Shape shape = detail::shape_of_space(space.id());
   require(offset.size() == shape.size() && count.size() == shape.size(),
           "{} has shape {}: a slab at {} of size {} does not fit it", dataset.label(), shown(shape),
@@ -292,6 +292,7 @@ Dataset Group::write_strings(const std::string& path, const std::vector<std::str
   const Handle type = detail::string_type();
   Dataset dataset(create_dataset(parent.id(), last, label, type.id(), {values.size()}, {}), label);
   std::vector<const char*> pointers;
+  pointers.reserve(values.size());
   for (const std::string& value : values) pointers.push_back(value.c_str());
   if (!pointers.empty())
     check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()), "cannot write {}",

@@ -4,6 +4,7 @@
 #include "core/log.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace sns {
 namespace {
@@ -19,7 +20,7 @@ double seconds_between(Clock::time_point from, Clock::time_point to) {
 }  // namespace
 
 std::string duration_text(double seconds) {
-  const auto s = static_cast<std::int64_t>(std::min(seconds, 1e9) + 0.5);
+  const auto s = std::int64_t{std::lround(std::min(seconds, 1e9))};
   if (s < 60) return fmt::format("{} s", s);
   if (s < 3600) return fmt::format("{}:{:02}", s / 60, s % 60);
   if (s < 86400) return fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);

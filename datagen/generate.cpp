@@ -317,8 +317,8 @@ class Generator {
     report_.complete = true;
     for (const auto& [split, count] : samples) {
       if (count > 0) continue;
-      const auto record = std::find_if(records.begin(), records.end(), [&](const FileRecord& r) {
-        return r.group.split == split && !r.failed.empty();
+      const auto record = std::find_if(records.begin(), records.end(), [&name = split](const FileRecord& r) {
+        return r.group.split == name && !r.failed.empty();
       });
       fail("all trajectories of the split '{}' failed, the first at step {}: {}; see 'failed' in {}", split,
            record->failed.front().step, record->failed.front().reason, (folder_ / "MANIFEST.jsonl").string());

@@ -134,7 +134,7 @@ std::pair<std::string, double> cost_of(const MethodConfig& method, const std::ve
 
 }  // namespace
 
-Lines describe_experiment(const Config& config, const RunConfig& run, const FrameSize& frames) {
+ExperimentBlocks read_experiment_blocks(const Config& config) {
   Section root = config.root();
   bool retrain = false;
   root.maybe("retrain", retrain);
@@ -144,11 +144,18 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Fram
   FigureConfig figure;
   Section figure_section = root.child("figure");
   read(figure_section, figure);
-  if (!root.has("models") && !root.has("rollout")) return {};
+  ExperimentBlocks blocks;
+  if (root.has("models")) blocks.models = read_models(config);
+  if (root.has("rollout")) blocks.rollout = read_rollout(root.child("rollout"), blocks.models);
+  return blocks;
+}
+
+Lines describe_experiment(const Config& config, const RunConfig& run, const FrameSize& frames) {
+  auto [models, rollout_block] = read_experiment_blocks(config);
+  if (models.empty() && !rollout_block) return {};
 
   prepare_torch(run.threads);
   Lines lines;
-  std::vector<ModelSpec> models = read_models(config);
   std::map<std::string, NetworkCost> costs;
   for (ModelSpec& model : models) {
     model.model.field_channels = frames.channels;
@@ -156,8 +163,8 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Fram
     costs[model.name] = measure(model.model);
     describe_model(model, costs[model.name], lines);
   }
-  if (!root.has("rollout")) return lines;
-  const RolloutConfig rollout = read_rollout(root.child("rollout"), models);
+  if (!rollout_block) return lines;
+  const RolloutConfig& rollout = *rollout_block;
   for (const MethodConfig& method : rollout.methods) {
     const auto [evaluations, seconds] = cost_of(method, models, costs);
     const double samples = static_cast<double>(rollout.steps) * rollout.members;

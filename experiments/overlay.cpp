@@ -68,7 +68,7 @@ fs::path find_scale(const fs::path& experiment, const std::string& name) {
   for (fs::path folder = fs::absolute(experiment).parent_path();; folder = folder.parent_path()) {
     const fs::path scales = folder / "scales";
     if (fs::is_directory(scales)) {
-      const fs::path file = scales / (name + ".yaml");
+      fs::path file = scales / (name + ".yaml");
       if (fs::is_regular_file(file)) return file;
       std::vector<std::string> known;
       for (const auto& entry : fs::directory_iterator(scales))

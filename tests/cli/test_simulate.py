@@ -211,7 +211,7 @@ class Resume(SnsCase):
         before = sorted(self.folder.iterdir())
         for verb in ("simulate", "datagen"):
             for number in (signal.SIGTERM, signal.SIGINT):
-                for delay in (0, 0.5):
+                for delay in (0, 0.1):
                     with self.subTest(verb, number=number, delay=delay):
                         process = self.start(verb, self.config, "-o", "large", *large)
                         wait_until_it_handles(process, number)
