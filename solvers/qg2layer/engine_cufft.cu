@@ -16,14 +16,15 @@ spectral::Engine* make(const Params& params, int members, int device) {
   using Transforms = spectral::RealFluxTransforms<Backend, FluxShape>;
   const Backend backend{device};
   const typename Backend::Session session(backend);
-  return new spectral::BatchEngine<Backend, Equation<Backend, Transforms>>(backend, params, members, members, 1);
+  return new spectral::BatchEngine<Backend, Equation<Backend, Transforms>>(backend, params, members, members,
+                                                                           1);
 }
 
 }  // namespace
 }  // namespace sns::qg2layer
 
-extern "C" sns::spectral::Engine* sns_cuda_make_qg2layer(const sns::qg2layer::Params* params, int members, int device,
-                                                         char* message, std::size_t size) {
+extern "C" sns::spectral::Engine* sns_cuda_make_qg2layer(const sns::qg2layer::Params* params, int members,
+                                                         int device, char* message, std::size_t size) {
   try {
     return params->single_precision ? sns::qg2layer::make<float>(*params, members, device)
                                     : sns::qg2layer::make<double>(*params, members, device);

@@ -3,7 +3,8 @@
 //   grid(), fields()              fields per member; spectra are [batch][field][n][n/2+1]
 //   state_arrays()                arrays that a member's future depends on; the first is the spectral field
 //   kMemory                       steps back that a multistep scheme looks; 0 for one-step schemes
-//   advance(state, steps, past)   in place; past[b] is how many steps, up to kMemory, member b has done since its
+//   advance(state, steps, past)   in place; past[b] is how many steps, up to kMemory, member b has done since
+//   its
 //                                 state was set, and is kept up to date
 //   velocity(state, u, v)         transforms of one velocity pair per field, scaled for an unnormalised inverse
 #include "solvers/spectral/engine.hpp"
