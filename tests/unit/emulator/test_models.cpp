@@ -2,6 +2,7 @@
 #include "emulator/device.hpp"
 #include "emulator/models/gaussian.hpp"
 #include "emulator/models/sns.hpp"
+#include "emulator/nets/blocks.hpp"
 #include "emulator/nets/initialise.hpp"
 #include "emulator/nets/periodic.hpp"
 #include "emulator/safetensors.hpp"

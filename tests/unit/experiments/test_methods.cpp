@@ -1,0 +1,300 @@
+// The diffusion models in rollouts: thermalizer and its safeguard, generators, long frames that move; and the
+// configuration of methods.
+#include "tests/support/torch_doctest.hpp"
+
+#include "core/hdf5.hpp"
+#include "core/random.hpp"
+#include "experiments/config.hpp"
+#include "experiments/surrogate_stepper.hpp"
+#include "tests/support/scratch.hpp"
+
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <cmath>
+
+using namespace sns;
+using test::contains;
+
+namespace {
+
+constexpr int kLevels = 20;
+
+ModelConfig tiny(const std::string& kind) {
+  ModelConfig config;
+  config.kind = kind;
+  config.network.hidden = 4;
+  config.network.blocks = 1;
+  config.network.embedding = 8;
+  config.diffusion.levels = kLevels;
+  config.diffusion.schedule = kind == "acdm" ? "linear" : "cosine";
+  config.image = 16;
+  config.field_std = {1.0};
+  return config;
+}
+
+std::unique_ptr<GaussianEmulator> emulator() {
+  return std::make_unique<GaussianEmulator>(tiny("gaussian"), 1, torch::kCPU);
+}
+
+/// A thermalizer whose head answers `level` to everything, the more surely the larger the bias.
+std::unique_ptr<Thermalizer> thermalizer_that_says(int level) {
+  auto model = std::make_unique<Thermalizer>(tiny("thermalizer"), 2, torch::kCPU);
+  const c10::AutoGradMode no_grad(false);
+  auto parameters = model->network().named_parameters();
+  parameters["regressor_block.linear2.weight"].zero_();
+  parameters["regressor_block.linear2.bias"].zero_()[level] = 10;
+  return model;
+}
+
+/// Its head answers 3 to quiet frames and 16 to those that excite it.
+std::unique_ptr<Thermalizer> thermalizer_that_fears_large_frames() {
+  auto model = thermalizer_that_says(3);
+  const c10::AutoGradMode no_grad(false);
+  model->network().named_parameters()["regressor_block.linear2.weight"][16].fill_(1);
+  return model;
+}
+
+RolloutJob job_for(const std::filesystem::path& output, std::int64_t steps, std::vector<std::int64_t> ids) {
+  RolloutJob job;
+  job.output = output;
+  job.steps = steps;
+  job.trajectories = std::move(ids);
+  std::vector<double> axis(16);
+  for (std::size_t i = 0; i < axis.size(); ++i) axis[i] = static_cast<double>(i);
+  job.axes = {{"x", axis}, {"y", axis}};
+  job.initial.resize(job.trajectories.size() * 256);
+  RandomStream(3, Purpose::initial_condition).fill_normal(std::span<float>(job.initial));
+  job.identity = "one";
+  job.limit = 1e30;  // untrained networks: the frames grow
+  return job;
+}
+
+struct Log {
+  std::vector<std::int32_t> levels;
+  std::vector<std::int64_t> evaluations, failed;
+  std::vector<float> frames;
+};
+Log run(const RolloutJob& job, std::unique_ptr<GaussianEmulator> surrogate,
+        std::unique_ptr<DiffusionStage> stage) {
+  SurrogateStepper stepper(std::move(surrogate), std::move(stage), {});
+  const RolloutSummary summary = run_rollout(job, stepper);
+  const auto file = h5::File::open_read(job.output);
+  return {file.dataset("levels").read<std::int32_t>(), file.dataset("evaluations").read<std::int64_t>(),
+          summary.failed_step, file.dataset("vorticity").read<float>()};
+}
+
+RefineOptions from_to(int start, int stop, SweepRule rule = SweepRule::inclusive) {
+  RefineOptions options;
+  options.threshold = start;
+  options.stop_level = stop;
+  options.rule = rule;
+  return options;
+}
+
+RolloutConfig parse(const std::string& methods) {
+  const Config config = Config::parse(
+      "models:\n"
+      "  gaussian: {kind: gaussian}\n"
+      "  sns: {kind: sns, diffusion: {levels: 20}}\n"
+      "  therm: {kind: thermalizer, diffusion: {levels: 20}}\n"
+      "  acdm: {kind: acdm, diffusion: {levels: 20}}\n"
+      "rollout: {methods: {" +
+      methods + "}}\n");
+  const auto models = read_models(config);
+  RolloutConfig rollout = read_rollout(config.root().child("rollout"), models);
+  config.finish();
+  return rollout;
+}
+
+}  // namespace
+
+TEST_CASE("thermalizer: levels and work are recorded; quiet frames stay the surrogate's") {
+  const test::ScratchFolder folder;
+  const auto stage = [](int says) {
+    return make_thermalizer_refiner(thermalizer_that_says(says), from_to(6, 4), 15, 11);
+  };
+  const Log plain = run(job_for(folder / "plain.h5", 3, {0, 1}), emulator(), nullptr),
+            quiet = run(job_for(folder / "quiet.h5", 3, {0, 1}), emulator(), stage(6)),
+            noisy = run(job_for(folder / "noisy.h5", 3, {0, 1}), emulator(), stage(9));
+  CHECK(quiet.frames == plain.frames);
+  CHECK(noisy.frames != plain.frames);
+  for (const std::size_t row : {1U, 3U, 5U, 7U}) {  // steps 1 and 3 of both members
+    CHECK(noisy.levels[2 * row] == -1);
+    CHECK(noisy.levels[2 * row + 1] == 9);
+    CHECK(std::vector<std::int64_t>(noisy.evaluations.begin() + 3 * static_cast<std::ptrdiff_t>(row),
+                                    noisy.evaluations.begin() + 3 * static_cast<std::ptrdiff_t>(row) + 3) ==
+          std::vector<std::int64_t>{1, 1, 5});  // levels 9 to 5
+    CHECK(quiet.evaluations[3 * row + 2] == 0);
+  }
+}
+
+TEST_CASE("thermalizer: beyond the noise limit a member is given up, or the whole batch") {
+  const test::ScratchFolder folder;
+  const auto stage = [](SweepRule rule) {
+    return make_thermalizer_refiner(thermalizer_that_says(16), from_to(6, 4, rule), 15, 11);
+  };
+  const Log all = run(job_for(folder / "all.h5", 3, {0, 1}), emulator(), stage(SweepRule::inclusive));
+  CHECK(all.failed == std::vector<std::int64_t>{1, 1});
+  CHECK(std::isnan(all.frames[256]));
+
+  // A member that is given up leaves its mates alone.
+  class Scripted : public DiffusionStage {
+   public:
+    explicit Scripted(std::unique_ptr<DiffusionStage> inner) : inner_(std::move(inner)) {}
+    Model& model() override { return inner_->model(); }
+    void apply(const StepInput& input, StepOutcome& out) override {
+      if (input.x.size(0) > 1) out.stopped = {{1, "noise level 16 is above noise_limit 15"}};
+      out.next = input.proposal;
+    }
+
+   private:
+    std::unique_ptr<DiffusionStage> inner_;
+  };
+  const Log one = run(job_for(folder / "one.h5", 3, {0, 1, 2}), emulator(),
+                      std::make_unique<Scripted>(stage(SweepRule::inclusive)));
+  CHECK(one.failed == std::vector<std::int64_t>{-1, 1, 2});  // row 1 of those alive: 1, then 2 of {0, 2}
+}
+
+TEST_CASE("thermalizer: the noise limit stops single members, or the batch under the reference rule") {
+  const std::vector<std::int64_t> ids{4, 5, 6, 7};
+  torch::Tensor noise = torch::empty({4, 1, 16, 16});
+  RandomStream(5, Purpose::initial_condition).fill_normal(std::span<float>(noise.data_ptr<float>(), 1024));
+  StepInput input;
+  input.proposal = noise * torch::tensor({0.F, 1e4F, 0.F, 1e4F}).view({4, 1, 1, 1});
+  input.trajectories = ids;
+  input.step = 1;
+  const auto apply = [&](SweepRule rule, int limit) {
+    const auto stage =
+        make_thermalizer_refiner(thermalizer_that_fears_large_frames(), from_to(6, 4, rule), limit, 11);
+    StepOutcome out;
+    out.evaluations = torch::zeros({4, 3}, torch::kInt64);
+    const c10::AutoGradMode no_grad(false);
+    stage->apply(input, out);
+    return out;
+  };
+  const StepOutcome bold = apply(SweepRule::inclusive, 16), each = apply(SweepRule::inclusive, 15),
+                    whole = apply(SweepRule::reference, 15);
+  CHECK(bold.stopped.empty());
+  for (std::int64_t b = 0; b < 4; ++b) {
+    CHECK(bold.levels[b][1].item<int>() == (b % 2 == 0 ? 3 : 16));
+    CHECK(bold.evaluations[b][2].item<int>() == (b % 2 == 0 ? 0 : 12));  // levels 16 to 5
+  }
+  REQUIRE(each.stopped.size() == 2);
+  CHECK(each.stopped[0].row == 1);
+  CHECK(each.stopped[1].row == 3);
+  CHECK(each.stopped[0].why == "noise level 16 is above noise_limit 15");
+  REQUIRE(whole.stopped.size() == 4);
+  CHECK(whole.stopped[0].why == "noise level 16 of a batch mate is above noise_limit 15");
+}
+
+TEST_CASE("generators need no emulator, and count their work") {
+  const test::ScratchFolder folder;
+  const auto acdm = [] {
+    return make_acdm_generator(std::make_unique<Acdm>(tiny("acdm"), 2, torch::kCPU), {}, 11);
+  };
+  const Log made = run(job_for(folder / "acdm.h5", 2, {0, 1}), nullptr, acdm());
+  for (const std::size_t row : {1U, 2U, 4U, 5U}) {
+    CHECK(made.evaluations[3 * row] == 0);
+    CHECK(made.evaluations[3 * row + 1] == 0);
+    CHECK(made.evaluations[3 * row + 2] == kLevels);
+    CHECK(made.levels[2 * row] == -1);
+  }
+  const Log again = run(job_for(folder / "again.h5", 2, {0, 1}), nullptr, acdm());
+  CHECK(again.frames == made.frames);
+
+  const Log sns = run(job_for(folder / "sns.h5", 2, {0, 1}), nullptr,
+                      make_sns_generator(std::make_unique<Sns>(tiny("sns"), 2, torch::kCPU), {}, 11));
+  CHECK(sns.evaluations[3 + 1] == 1);
+  CHECK(sns.evaluations[3 + 2] == kLevels);
+  CHECK(sns.levels[2] >= 0);
+  CHECK(sns.levels[3] == -1);
+  CHECK_THROWS_AS(SurrogateStepper(nullptr, nullptr, {}), Error);
+}
+
+TEST_CASE("long frames: lags count from the last clean step of each member") {
+  LongFrames past(3);
+  const std::vector<std::int64_t> ids{7, 1LL << 40};
+  const auto frame = [](float value) { return torch::full({2, 1, 4, 4}, value); };
+  past.remember(frame(0), ids);
+  CHECK(past.lags(1) == std::vector<int>{1, 1});
+  past.remember(frame(1), ids);
+  past.move(1, 1);
+  CHECK(past.lags(2) == std::vector<int>{2, 1});
+  const torch::Tensor mixed = past.frames({2, 1});
+  CHECK(mixed[0][0][0][0].item<float>() == 0);
+  CHECK(mixed[1][0][0][0].item<float>() == 1);
+  for (int step = 2; step < 5; ++step) past.remember(frame(static_cast<float>(step)), ids);
+  CHECK(past.lags(5) == std::vector<int>{3, 3});
+
+  LongFrames other(3);
+  other.restore(past.save(), 1, 4, torch::kCPU);
+  past.move(0, 4);
+  other.move(0, 4);
+  for (LongFrames* frames : {&past, &other}) {
+    CHECK(frames->lags(5) == std::vector<int>{1, 3});
+    CHECK(torch::equal(frames->frames({3, 3}), frame(2)));
+  }
+  const std::vector<std::int64_t> survivor{1LL << 40};
+  other.remember(frame(5).narrow(0, 1, 1), survivor);
+  CHECK(other.lags(6) == std::vector<int>{3});
+  CHECK(LongFrames(0).lags(4).empty());
+}
+
+TEST_CASE("lagged SNS with the gate on the present: a second classification, and long frames that move up") {
+  const test::ScratchFolder folder;
+  const auto stage = [](Gate gate, int threshold) {
+    ModelConfig config = tiny("sns");
+    config.network.lag = LagConfig{.window = 5, .embedding = 8};
+    RefineOptions options;
+    options.gate = gate;
+    options.threshold = threshold;
+    return make_sns_refiner(std::make_unique<Sns>(config, 2, torch::kCPU), options, 11);
+  };
+  const Log either = run(job_for(folder / "either.h5", 4, {0}), emulator(), stage(Gate::either, kLevels - 1)),
+            present =
+                run(job_for(folder / "present.h5", 4, {0}), emulator(), stage(Gate::present, kLevels - 1)),
+            always = run(job_for(folder / "always.h5", 4, {0}), emulator(), stage(Gate::present, -1));
+  for (const std::size_t step : {1U, 2U, 3U, 4U}) {
+    CHECK(either.evaluations[3 * step + 1] == 1);
+    CHECK(present.evaluations[3 * step + 1] == 2);
+    CHECK(either.evaluations[3 * step + 2] == 0);
+    CHECK(present.evaluations[3 * step + 2] == 0);
+    CHECK(always.evaluations[3 * step + 2] > 0);
+  }
+  CHECK(present.frames == either.frames);  // nothing is refined in either
+}
+
+TEST_CASE("methods: defaults of each kind") {
+  const RolloutConfig config = parse(
+      "t: {emulator: gaussian, refiner: therm, noise_limit: 15}, a: {generator: acdm}, g: {generator: sns}, "
+      "c: {emulator: gaussian, refiner: sns, path: clean_past, gate: present, reverse_std: sqrt_beta}");
+  REQUIRE(config.methods.size() == 4);
+  CHECK(config.methods[0].sampling.start_level == 6);
+  CHECK(config.methods[0].sampling.stop_level == 4);
+  CHECK(*config.methods[1].diffusion_model() == "acdm");
+  CHECK_FALSE(config.methods[1].emulator.has_value());
+  CHECK(config.methods[1].sampling.start == "noised_past");
+  CHECK(config.methods[2].sampling.start == "pure_noise");
+  CHECK(config.methods[2].sampling.path == "fixed_past");
+  CHECK(config.methods[3].sampling.gate == "present");
+}
+
+TEST_CASE("methods: mistakes are named") {
+  const auto problem = [](const std::string& method) {
+    return test::message_of<ConfigError>([&] { parse("m: " + method); });
+  };
+  CHECK(contains(problem("{emulator: sns}"), "not a model of kind gaussian (have: gaussian)"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: acdm}"), "kind sns or thermalizer (have: sns, therm)"));
+  CHECK(contains(problem("{generator: therm}"), "kind acdm or sns (have: sns, acdm)"));
+  CHECK(contains(problem("{generator: acdm, emulator: gaussian}"), "alone"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: therm, path: A}"), "path"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: sns, stop_level: 3}"), "stop_level"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: therm, start_level: 3}"), "must not lie above"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: therm, noise_limit: 6}"), "must lie above"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: therm, start_level: 20}"), "-1..19"));
+  CHECK(contains(problem("{generator: acdm, start: zero}"), "noised_past"));
+  CHECK(contains(problem("{generator: acdm, conditioning: none}"), "per_step"));
+  CHECK(contains(problem("{generator: sns, conditioning: single}"), "conditioning"));
+  CHECK(contains(problem("{}"), "emulator"));
+}
