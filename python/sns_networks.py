@@ -11,7 +11,7 @@ one frame side by side, frames in the order (long, past, present). What a call r
                                  `lag` only for networks with a lag embedding. With diffusion.prediction: scaled_eps the
                                  first is the noise times the standard deviation sigma_s of its level
     thermalizer  net(x)          (noise, logits of the level)
-    acdm         net(x2, s)      noise of (past, present); s [B]: diffusion level
+    acdm         net(x2, s)      noise of (past, present), or of the present alone (network.predicts); s [B]: level
 
 Parameter names are those of the reference implementation of arXiv 2603.17750, so that state dicts go both ways.
 """
@@ -128,7 +128,8 @@ class Network(nn.Module):
                                         "acdm": (2, 2, []),
                                         "sns": (3, 2, ["regressor_block_1", "regressor_block_2"])}[kind]
         multipliers, blocks, c = net["multipliers"], net["blocks"], net["hidden"]
-        out = config.get("channels_out") or frames_out * fields
+        if net.get("predicts") == "present":
+            frames_out = 1
         attention = net.get("attention") or {}
         over = attention.get("softmax", "queries")
 
@@ -173,7 +174,7 @@ class Network(nn.Module):
                 c = width
             if level > 0:
                 self.up.append(Resample(nn.ConvTranspose2d(c, c, 4, 2, 1)))
-        self.final = periodic(c, out)
+        self.final = periodic(c, frames_out * fields)
 
     def embed(self, name, x):
         return gelu(getattr(self, f"{name}_mlp2")(gelu(getattr(self, f"{name}_mlp1")(x))))

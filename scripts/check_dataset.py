@@ -9,9 +9,6 @@ The rules are those that The Well publishes for its files (its checker is not pa
 """
 
 import argparse
-import ctypes
-import glob
-import os
 import pathlib
 import sys
 
@@ -161,14 +158,6 @@ def check_xarray(path, dimensions, fields):
 
 def import_well():
     """WellDataset, or None and why not."""
-    # The CUDA build of torch wants these; they are not on its own search path.
-    for folder in sys.path:
-        for name in ("libcufile.so*", "libcusparseLt.so*", "libnvshmem_host.so*"):
-            for library in sorted(glob.glob(os.path.join(folder, "nvidia", "**", name), recursive=True)):
-                try:
-                    ctypes.CDLL(library)
-                except OSError:
-                    pass
     try:
         from the_well.data import WellDataset, normalization
     except (ImportError, OSError) as error:

@@ -126,6 +126,7 @@ def infer(state, arguments):
                               "embedding": shape("third_mlp1.weight")[0]}
     if kind == "acdm":
         network["embedding"] = shape("third_mlp1.weight")[0]
+        network["predicts"] = "both" if shape("final.weight")[0] == channels_in else "present"
         levels = given("levels", "diffusion levels do not follow from this network's shapes (the paper: 200)")
     network["attention"] = {"middle": "middle.attn.projection.weight" in state, "levels": attended}
     if network["attention"]["middle"] or attended:
@@ -143,8 +144,11 @@ def infer(state, arguments):
 def check(config, state):
     from sns_networks import Network
 
-    outputs = state["final.weight"].shape[0]
-    network = Network({**config, "channels_out": outputs})
+    network = Network(config)
+    try:
+        network.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise CheckpointError("not a network of this family: " + " ".join(str(error).split())) from None
     missing, unexpected = network.load_state_dict(state, strict=False)
     wrong = [f"missing {name}" for name in missing] + [f"unexpected {name}" for name in unexpected]
     if wrong:
