@@ -4,6 +4,7 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/yaml_json.hpp"
+#include "emulator/models/model.hpp"
 #include "emulator/safetensors.hpp"
 
 namespace sns {

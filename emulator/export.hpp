@@ -1,6 +1,6 @@
 #pragma once
 // Weights for other programs: one safetensors file that says what it holds.
-#include "emulator/models/model.hpp"
+#include "emulator/models/model_config.hpp"
 
 namespace sns {
 

@@ -1,6 +1,6 @@
 #include "experiments/config.hpp"
 
-#include "emulator/models/acdm.hpp"
+#include "emulator/diffusion/sampling_options.hpp"
 
 #include <algorithm>
 #include <cctype>

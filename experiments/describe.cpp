@@ -2,8 +2,10 @@
 
 #include "core/error.hpp"
 #include "datagen/frame_log.hpp"
+#include "emulator/nets/acdm_net.hpp"
 #include "emulator/nets/initialise.hpp"
 #include "emulator/nets/sns_net.hpp"
+#include "emulator/nets/thermalizer_net.hpp"
 #include "emulator/runtime.hpp"
 #include "experiments/config.hpp"
 #include "experiments/evaluate.hpp"

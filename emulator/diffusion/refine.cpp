@@ -36,15 +36,6 @@ std::vector<bool> select(std::vector<Levels>& predicted, const RefineOptions& op
 
 }  // namespace
 
-const std::vector<std::string>& gate_names() {
-  static const std::vector<std::string> names = {"either", "present"};
-  return names;
-}
-
-Gate parse_gate(const std::string& name) {
-  return static_cast<Gate>(position_of("gate", name, gate_names()));
-}
-
 Refined refine(const Schedule& schedule, const Layout& layout, const Denoiser& denoiser, const torch::Tensor& x,
                std::vector<Levels> predicted, RefineOptions options, NoiseSource& noise) {
   check(schedule, layout, x, predicted);

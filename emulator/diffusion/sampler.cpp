@@ -196,15 +196,6 @@ void check(const Schedule& schedule, const Walk& walk) {
 
 }  // namespace
 
-const std::vector<std::string>& reverse_std_names() {
-  static const std::vector<std::string> names = {"posterior", "sqrt_beta"};
-  return names;
-}
-
-ReverseStd parse_reverse_std(const std::string& name) {
-  return static_cast<ReverseStd>(position_of("reverse_std", name, reverse_std_names()));
-}
-
 Sampled follow(const Schedule& schedule, const Layout& layout, const Denoiser& denoiser, const torch::Tensor& x,
                const std::vector<Walk>& walks, ReverseStd reverse_std, NoiseSource& noise) {
   const c10::AutoGradMode no_grad(false);

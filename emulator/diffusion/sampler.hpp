@@ -2,24 +2,14 @@
 // One sampler for every walk through the plane of noise levels: refinement by SNS and by the thermalizer,
 // generation by SNS and by ACDM.
 #include "emulator/diffusion/noise_source.hpp"
+#include "emulator/diffusion/sampling_options.hpp"
 #include "emulator/diffusion/schedule.hpp"
-#include "emulator/diffusion/traversal.hpp"
 
 #include <torch/types.h>
 
 #include <functional>
 
 namespace sns {
-
-/// Spread of the noise that a reverse step adds.
-enum class ReverseStd {
-  posterior,  ///< sqrt(beta_s (1 - alpha_bar_{s-1}) / (1 - alpha_bar_s)), none at level 0, as the reference
-              ///< code
-  sqrt_beta,  ///< sqrt(beta_s) at every level, as the SNS paper prints
-};
-/// ConfigError that lists the names otherwise: "posterior", "sqrt_beta".
-ReverseStd parse_reverse_std(const std::string& name);
-const std::vector<std::string>& reverse_std_names();
 
 /// Channels of a batch [B, context + frames * channels, n, n]: what the sampler leaves alone, then the frames.
 /// Two frames are (past, present), one is the present.

@@ -8,14 +8,6 @@
 
 namespace sns {
 
-const std::vector<std::string>& conditioning_names() {
-  static const std::vector<std::string> names = {"per_step", "single"};
-  return names;
-}
-Conditioning parse_conditioning(const std::string& name) {
-  return static_cast<Conditioning>(position_of("conditioning", name, conditioning_names()));
-}
-
 Acdm::Acdm(const ModelConfig& config, std::uint64_t seed, torch::Device device)
     : DiffusionModel(config, device), net_(std::make_shared<AcdmNetImpl>(acdm_network(config))) {
   initialise(*net_, seed);

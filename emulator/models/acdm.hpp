@@ -9,21 +9,6 @@ struct AcdmLoss {
   torch::Tensor mse;    ///< detached scalar
 };
 
-/// Noise of the past frame, the condition, over the steps of one generation.
-enum class Conditioning {
-  per_step,  ///< a new draw at each step, as the SNS paper's code
-  single,    ///< one draw for all steps, as the original
-};
-/// ConfigError that lists the names otherwise: "per_step", "single".
-Conditioning parse_conditioning(const std::string& name);
-const std::vector<std::string>& conditioning_names();
-
-struct AcdmOptions {
-  Start start = Start::noised_past;
-  Conditioning conditioning = Conditioning::per_step;
-  ReverseStd reverse_std = ReverseStd::posterior;
-};
-
 /// Autoregressive conditional diffusion model: the next frame is generated from noise, conditioned on the past
 /// frame, which is noised to the level of each step. Inputs are (past, present) [B, 2C, n, n].
 class Acdm : public DiffusionModel {

@@ -51,16 +51,6 @@ torch::Tensor Model::scale(std::int64_t frames) const {
       .to(device_);
 }
 
-Weights parse_weights(const std::string& name) {
-  if (name == "raw") return Weights::raw;
-  if (name == "ema") return Weights::ema;
-  fail<ConfigError>("weights is '{}'; allowed are raw, ema", name);
-}
-
-const char* file_name(Weights weights) {
-  return weights == Weights::raw ? "model.safetensors" : "ema.safetensors";
-}
-
 std::unique_ptr<Model> make_model(const ModelConfig& config, std::uint64_t seed, torch::Device device) {
   if (config.kind == "gaussian") return std::make_unique<GaussianEmulator>(config, seed, device);
   if (config.kind == "sns") return std::make_unique<Sns>(config, seed, device);

@@ -1,6 +1,7 @@
 #pragma once
 #include "emulator/models/model_config.hpp"
 
+#include <torch/nn/module.h>
 #include <torch/types.h>
 
 #include <filesystem>
@@ -28,11 +29,6 @@ class Model {
   ModelConfig config_;
   torch::Device device_;
 };
-
-/// Which of a folder's weights: model.safetensors or ema.safetensors.
-enum class Weights { raw, ema };
-Weights parse_weights(const std::string& name);  ///< "raw" | "ema"
-const char* file_name(Weights weights);
 
 /// A new model with initial weights from `seed`.
 std::unique_ptr<Model> make_model(const ModelConfig& config, std::uint64_t seed, torch::Device device);

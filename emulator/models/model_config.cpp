@@ -184,4 +184,14 @@ SnsNetConfig sns_network(const ModelConfig& config) {
           lag ? std::optional<int>(lag->embedding) : std::nullopt};
 }
 
+Weights parse_weights(const std::string& name) {
+  if (name == "raw") return Weights::raw;
+  if (name == "ema") return Weights::ema;
+  fail<ConfigError>("weights is '{}'; allowed are raw, ema", name);
+}
+
+const char* file_name(Weights weights) {
+  return weights == Weights::raw ? "model.safetensors" : "ema.safetensors";
+}
+
 }  // namespace sns

@@ -2,9 +2,7 @@
 // What a model is, apart from its weights: the `kind`, `network`, `diffusion` and `field_std` keys of
 // `models.<name>` in a run's YAML, and what the data set adds. Saved beside the weights as config.yaml.
 #include "core/config.hpp"
-#include "emulator/nets/acdm_net.hpp"
-#include "emulator/nets/sns_net.hpp"
-#include "emulator/nets/thermalizer_net.hpp"
+#include "emulator/nets/configs.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -61,6 +59,11 @@ ModelConfig read_model(Section& section);
 /// config.yaml of a weights folder: everything above.
 std::string to_yaml(const ModelConfig& config);
 ModelConfig load_model_config(const std::filesystem::path& file);
+
+/// Which of a folder's weights: model.safetensors or ema.safetensors.
+enum class Weights { raw, ema };
+Weights parse_weights(const std::string& name);  ///< "raw" | "ema"
+const char* file_name(Weights weights);
 
 /// field_std as one number per channel; empty where it is not known. ConfigError if there are neither one nor
 /// field_channels of them.

@@ -8,11 +8,6 @@ namespace blocks {
 class Linear;
 }
 
-struct AcdmNetConfig {
-  UNetConfig unet;      ///< channels_in = 2C (past, present), both noised; channels_out = 2C, or C
-  int embedding = 512;  ///< width of the level's embedding, even
-};
-
 class AcdmNetImpl : public torch::nn::Module {
  public:
   explicit AcdmNetImpl(const AcdmNetConfig& config);

@@ -5,17 +5,7 @@
 #include "emulator/nets/noise_head.hpp"
 #include "emulator/nets/unet.hpp"
 
-#include <optional>
-
 namespace sns {
-
-struct SnsNetConfig {
-  UNetConfig unet;    ///< channels_in = 3C (long, past, present), channels_out = 2C (noise of past, present)
-  int levels = 1000;  ///< classes of each head
-  std::optional<int>
-      embedding;  ///< width of the embedding MLPs (levels -> E -> E); none: `levels`, as the reference
-  std::optional<int> lag_embedding;  ///< width of the lag embedding in every residual block; none: no lag
-};
 
 struct SnsLogits {
   torch::Tensor past, present;  ///< [B, levels]

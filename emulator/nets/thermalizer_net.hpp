@@ -6,11 +6,6 @@
 
 namespace sns {
 
-struct ThermalizerNetConfig {
-  UNetConfig unet;    ///< channels_in = channels_out = C
-  int levels = 1000;  ///< classes of the head
-};
-
 struct ThermalizerOutput {
   torch::Tensor noise;   ///< [B, C, n, n]
   torch::Tensor logits;  ///< [B, levels]

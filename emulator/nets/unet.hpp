@@ -2,6 +2,7 @@
 // The backbone shared by all networks: a periodic U-Net of residual blocks (ModernUnet of the reference code),
 // exact-erf GELU before every convolution, no normalisation. Parameter names and their order are the
 // reference's, so state dicts are interchangeable.
+#include "emulator/nets/configs.hpp"
 #include "emulator/nets/embedding.hpp"
 
 #include <torch/nn/module.h>
@@ -12,25 +13,6 @@
 #include <vector>
 
 namespace sns {
-
-struct UNetConfig {
-  int channels_in = 1;
-  int channels_out = 1;
-  int hidden = 64;  ///< channels after the first convolution
-  std::vector<int> multipliers = {
-      2, 2, 2};                   ///< channel growth per resolution level; each halves the image but the last
-  int blocks = 2;                 ///< residual blocks per level on the way down (one more on the way up)
-  int image = 64;                 ///< points along one side of the square image
-  bool attention_middle = false;  ///< attention between the two middle blocks
-  std::vector<bool> attention_levels;  ///< attention after the residual blocks of a level; empty = none
-  bool softmax_over_keys = true;       ///< true: textbook; false: over queries, as the reference code does
-};
-
-/// Throws ConfigError if the network cannot be built: image not divisible, non-positive sizes, ...
-void check(const UNetConfig& config);
-/// Channels and points along one side at the bottleneck.
-int bottleneck_channels(const UNetConfig& config);
-int bottleneck_points(const UNetConfig& config);
 
 /// What the way down leaves for the way up.
 struct Encoded {
