@@ -362,7 +362,7 @@ TEST_CASE("evaluations are counted per member and step") {
 namespace {
 
 /// Two fields of different size, a lagged refiner in other units than the emulator's.
-sns::SurrogateStepper lagged_stepper(std::int64_t start = 1, int threshold = -1,
+sns::SurrogateStepper lagged_stepper(std::int64_t first_step = 1, int threshold = -1,
                                      sns::Gate gate = sns::Gate::either) {
   sns::ModelConfig emulator = tiny("gaussian"), refiner = tiny("sns");
   emulator.field_channels = refiner.field_channels = 2;
@@ -370,7 +370,7 @@ sns::SurrogateStepper lagged_stepper(std::int64_t start = 1, int threshold = -1,
   refiner.field_std = {1.0, 10.0};
   refiner.network.lag = sns::LagConfig{.window = 5, .embedding = 8};
   sns::SurrogateOptions options;
-  options.start = start;
+  options.first_step = first_step;
   options.seed = 11;
   options.noise = 1e-3;
   sns::RefineOptions refine;
