@@ -29,7 +29,8 @@ class Methods:
         cls.temporary = tempfile.TemporaryDirectory()
         cls.run_folder = Path(cls.temporary.name) / "run"
         cls.base = [SOURCE / "yaml" / cls.system / "methods.yaml", "--scale", "smoke", f"run.output={cls.run_folder}",
-                    "rollout.steps=6", "rollout.members=2", "evaluate.window=3", "evaluate.lags=3", "rollout.limit=1e30"]
+                    "rollout.steps=6", "rollout.members=2", "rollout.limit=1e30", "evaluate.window=3",
+                    "evaluate.lags=3"]
         result = sns("reproduce", *cls.base, "--until", "evaluate")
         assert result.returncode == 0, result.stderr
 

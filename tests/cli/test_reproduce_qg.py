@@ -81,7 +81,15 @@ class ReproduceLayers(unittest.TestCase):
             self.assertTrue((self.run_folder / "figures" / f"{name}.png").is_file(), name)
         report = (self.run_folder / "report.html").read_text()
         self.assertIn("Potential vorticity of both layers", report)
-        self.assertIn("days", report)
+        # Times are in days, though metrics.json has them in seconds.
+        metrics = json.loads((self.run_folder / "evaluation" / "metrics.json").read_text())
+        days = metrics["methods"][0]["results"]["correlation_time_0.8/all/q_upper"]["value"] / 86400
+        row = re.search(r"<tr><td>[^<]*orrelation &gt; 0\.8[^<]*\(days\)</td>.*?</tr>", report).group(0)
+        first = re.search(r'class="number">([\d,.]+)', row).group(1).replace(",", "")
+        self.assertAlmostEqual(float(first) / days, 1, delta=0.01)
+        for words in ("another one than the paper", "The networks see 16 x 16 points (paper: 64 x 64)",
+                      "32 x 32 solver points (paper: 256 x 256)", "attention runs over the keys"):
+            self.assertIn(words, report)
 
     def test_weights_of_another_number_of_fields_are_refused(self):
         weights = f"models.gaussian.weights={SOURCE / 'weights/kolmogorov-quickstart/gaussian'}"
@@ -99,8 +107,8 @@ class ReproduceLayers(unittest.TestCase):
                     self.assertEqual(result.returncode, 0, result.stderr)
 
     def test_cpu_and_paper_scale_are_the_paper_s_jet(self):
-        jet = {"domain_length": 1e6, "beta": 1e-11, "bottom_drag": 7e-8, "depth_ratio": 0.1, "deformation_radius": 15000,
-               "mean_flow_upper": 0.025, "mean_flow_lower": 0}
+        jet = {"domain_length": 1e6, "beta": 1e-11, "bottom_drag": 7e-8, "depth_ratio": 0.1,
+               "deformation_radius": 15000, "mean_flow_upper": 0.025, "mean_flow_lower": 0}
         for scale, points in (("cpu", 64), ("paper", 256)):
             with self.subTest(scale):
                 maps = Path(self.temporary.name) / f"{scale}.h5"

@@ -476,3 +476,26 @@ TEST_CASE("refinement starts where it is told, and leaves what is below the thre
     CHECK(of_never[3 * step + 2] == 0);
   }
 }
+
+TEST_CASE("memory does not grow with the length of a lagged rollout") {
+  /// The lagged stepper, with a look at the memory.
+  struct Watched : sns::RolloutStepper {
+    sns::SurrogateStepper stepper = lagged_stepper(1, 19);
+    std::int64_t early = 0, late = 0;
+    sns::StepOutcome advance(const torch::Tensor& initial, const torch::Tensor& x,
+                             std::span<const std::int64_t> trajectories, std::int64_t step) override {
+      if (step == 500) early = resident();
+      late = resident();
+      return stepper.advance(initial, x, trajectories, step);
+    }
+    std::vector<float> save() const override { return stepper.save(); }
+    void restore(std::span<const float> saved, torch::Device device) override {
+      stepper.restore(saved, device);
+    }
+  };
+  const sns::test::ScratchFolder folder;
+  Watched watched;
+  sns::run_rollout(two_field_job(folder / "long.h5", 4000, {1, 2}), watched);
+  CHECK(fs::file_size(folder / "long.h5") > 16'000'000);
+  CHECK(watched.late - watched.early < 4 * 1024 * 1024);
+}
