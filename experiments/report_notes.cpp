@@ -11,7 +11,7 @@ constexpr int kPaperPoints = 512, kPaperLayerPoints = 256;
 constexpr int kPaperLayerCoarsening = 4;
 constexpr double kPaperLayerLength = 1e6, kPaperLayerStep = 3600;
 constexpr double kPaperBeta = 1e-11, kPaperBottomDrag = 7e-8, kPaperDepthRatio = 0.1;
-constexpr double kPaperRmsPenalty = 1;
+constexpr double kPaperRmsPenalty = 1, kPaperRmsLimit = 1;
 constexpr int kPaperHidden = 64, kPaperLayerSnsHidden = 128;
 constexpr int kPaperLayerThreshold = 5;
 constexpr int kPaperBlocks = 2;
@@ -79,6 +79,16 @@ void note_attention(const std::string& name, Section attention, std::vector<std:
         "The softmax of {}'s attention runs over the {} (paper's code: over the queries).", name, softmax));
 }
 
+void note_penalty(const std::string& name, Section rollout, std::vector<std::string>& notes) {
+  const auto weight = value_or(rollout, "rms_penalty", 0.0),
+             limit = value_or(rollout, "rms_limit", kPaperRmsLimit);
+  if (weight == kPaperRmsPenalty && limit == kPaperRmsLimit) return;
+  notes.push_back(fmt::format(
+      "In training, states of {} with a root mean square above {:g} standard deviations are penalised with "
+      "weight {:g} (paper: above {:g}, {:g}).",
+      name, limit, weight, kPaperRmsLimit, kPaperRmsPenalty));
+}
+
 void note_model(const std::string& name, Section model, bool layers, std::vector<std::string>& notes) {
   Section network = model.child("network");
   const int paper_hidden =
@@ -99,13 +109,7 @@ void note_model(const std::string& name, Section model, bool layers, std::vector
               "be stable on this flow without refinement."
             : ""));
   }
-  if (layers && kind == "gaussian")
-    if (const auto penalty = value_or(training.child("rollout"), "rms_penalty", 0.0);
-        penalty != kPaperRmsPenalty)
-      notes.push_back(
-          fmt::format("The penalty on states of {} that are larger than the data's has weight {:g} "
-                      "(paper: {:g}).",
-                      name, penalty, kPaperRmsPenalty));
+  if (layers && kind == "gaussian") note_penalty(name, training.child("rollout"), notes);
   if (kind != "sns") return;
   if (layers) note_attention(name, network.child("attention"), notes);
   Section diffusion = model.child("diffusion");
