@@ -116,6 +116,7 @@ void run_check(const ConfigArguments& arguments) {
   const DatagenPlan data = read_datagen_plan(config.root().child("datagen"), run.name, run.seed);
   const SimulatePlan simulation = read_simulate_plan(config.root().child("simulate"), run.seed);
   require_divisible(info, data.coarsen);
+  if (config.root().has("datagen")) require_initial_states(info, data);
   require_divisible(info, simulation.coarsen);
 #if SNS_HAVE_EXPERIMENTS
   const auto points = coarse_axes(info, data.coarsen).front().coordinates.size();

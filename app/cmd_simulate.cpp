@@ -17,6 +17,7 @@ struct SimulateArguments {
   std::optional<int> members;
   std::optional<std::int64_t> steps, every;
   bool full = false;
+  std::string diagnostics;
 };
 
 /// The `simulate` block with the options of the command line on top.
@@ -25,6 +26,7 @@ SimulatePlan plan_of(const SimulateArguments& arguments, Section section, const 
   SimulatePlan plan = read_simulate_plan(section, run.seed);
   const bool members_given = arguments.members || section.has("members");
   plan.full = arguments.full;
+  if (!arguments.diagnostics.empty()) plan.arrays = arguments.diagnostics == "all";
   plan.steps = arguments.steps.value_or(plan.steps);
   if (arguments.every) {
     if (plan.diagnostics_every == plan.every) plan.diagnostics_every = *arguments.every;
@@ -75,6 +77,10 @@ void add_simulate(CLI::App& app) {
   verb->add_option("--steps", arguments->steps, "time steps")->check(at_least(0));
   verb->add_option("--every", arguments->every, "steps between frames")->check(at_least(1));
   verb->add_flag("--full", arguments->full, "frames on the solver's grid, in its precision");
+  verb->add_option("--diagnostics", arguments->diagnostics,
+                   "all: spectra, budgets and profiles beside the scalars (default: as in "
+                   "simulate.diagnostics, scalars)")
+      ->check(CLI::IsMember(diagnostics_kinds()));
   CLI::Option* resume = verb->add_flag("--resume", arguments->options.resume,
                                        "go on with an interrupted run, or lengthen a finished one");
   verb->add_flag("--overwrite", arguments->options.overwrite, "replace OUT.h5")->excludes(resume);
@@ -84,10 +90,12 @@ void add_simulate(CLI::App& app) {
   add_time_budget(*verb);
   verb->footer(
       "OUT.h5 holds /<field> (member, time, x, y), /time, /diagnostics/<name> (member, time); frame 0 is the\n"
-      "initial state. With --full, two-layer flow is one array /q (member, time, layer, y, x). A run that is "
-      "killed or stopped leaves OUT.h5.partial, from which --resume goes on bit "
-      "for\n"
-      "bit. Members that fail are NaN from then on and named in /provenance.\n"
+      "initial state. With --full, two-layer flow is one array /q (member, time, layer, y, x). \n"
+      "--diagnostics all adds arrays, with their axes, units and meaning: spectra, for two-layer flow also the "
+      "energy\n"
+      "budget in shells, zonal-mean flow and jets. A run that is killed or stopped leaves OUT.h5.partial, from "
+      "which\n"
+      "--resume goes on bit for bit. Members that fail are NaN from then on and named in /provenance.\n"
       "Examples:\n"
       "  sns simulate yaml/kolmogorov/quickstart.yaml --steps 2000 --every 50 -o flow.h5\n"
       "  sns simulate yaml/kolmogorov/quickstart.yaml --members 4 --full -o flow.h5 solver.viscosity=2e-3\n"

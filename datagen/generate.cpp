@@ -58,6 +58,7 @@ class Generator {
 
   GenerateReport run() {
     require_divisible(info_, plan_.coarsen);
+    require_initial_states(info_, plan_);
     claim_folder();
     find_finished();
     generate_pending();

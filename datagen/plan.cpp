@@ -189,6 +189,19 @@ void require_divisible(const SolverInfo& info, const CoarsenConfig& coarsen) {
   }
 }
 
+void require_initial_states(const SolverInfo& info, const DatagenPlan& plan) {
+  if (!info.initial_states) return;
+  const std::uint64_t states = *info.initial_states, first = plan.first_trajectory,
+                      end = first + static_cast<std::uint64_t>(plan.trajectories());
+  if (end <= states) return;
+  fail<ConfigError>(
+      "solver.initial: gives {} to trajectory 0{}, but {} asks for trajectories {} to {}; choose a kind that "
+      "draws "
+      "its states, or give as many",
+      states == 1 ? "one state" : fmt::format("{} states", states),
+      states == 1 ? " alone" : fmt::format(" to {}", states - 1), plan.name, first, end - 1);
+}
+
 std::string stored_name(const FieldInfo& field, const CoarsenConfig& coarsen) {
   return coarsen.remove == Removal::zonal_mean ? field.long_name + ", zonal mean removed" : field.long_name;
 }

@@ -74,6 +74,8 @@ std::string name_in_identity(const std::string& identity);
 
 /// ConfigError unless every axis can be divided by the coarsening factor into an even number of points.
 void require_divisible(const SolverInfo& info, const CoarsenConfig& coarsen);
+/// ConfigError if some trajectories would start from no state, or from one that others start from as well.
+void require_initial_states(const SolverInfo& info, const DatagenPlan& plan);
 /// Long name of a field in coarsened frames, which says what was removed.
 std::string stored_name(const FieldInfo& field, const CoarsenConfig& coarsen);
 /// Axes of the stored frames: subsampled points for spectral coarsening, cell centres for block means.

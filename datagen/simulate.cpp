@@ -28,12 +28,14 @@ using Clock = std::chrono::steady_clock;
 constexpr double kMostBytes = 4e18;  ///< more than any disk holds, and twice as much still is a number
 
 std::string identity_of(const SimulatePlan& plan, const SolverSource& source) {
-  return sha256(fmt::format(
-      "{}\nseed {} backend {} members {} every {} diagnostics {} coarsen {} {}{} full {} initial {}\n",
-      source.yaml(), plan.seed, source.info().backend, plan.members, plan.every, plan.diagnostics_every,
-      plan.coarsen.factor, name(plan.coarsen.kind),
-      plan.coarsen.remove == Removal::none ? "" : fmt::format(" without {}", name(plan.coarsen.remove)),
-      plan.full, plan.initial ? plan.initial->hash : "as configured"));
+  return sha256(
+      fmt::format(
+          "{}\nseed {} backend {} members {} every {} diagnostics {} coarsen {} {}{} full {} initial {}\n",
+          source.yaml(), plan.seed, source.info().backend, plan.members, plan.every, plan.diagnostics_every,
+          plan.coarsen.factor, name(plan.coarsen.kind),
+          plan.coarsen.remove == Removal::none ? "" : fmt::format(" without {}", name(plan.coarsen.remove)),
+          plan.full, plan.initial ? plan.initial->hash : "as configured") +
+      (plan.arrays ? "array diagnostics\n" : ""));
 }
 
 /// One run: the solver, the logs of frames and diagnostics, and the checkpoint that ties them together.
@@ -66,14 +68,14 @@ class Simulation {
     FrameLog frames(work_ / "frames", static_cast<std::size_t>(plan_.members) *
                                           simulate_frame_values(plan_, info_) *
                                           (writes_float64(plan_, info_) ? sizeof(double) : sizeof(float)));
-    FrameLog diagnostics(work_ / "diagnostics",
-                         static_cast<std::size_t>(plan_.members) * info_.diagnostics.size() * sizeof(double));
+    FrameLog diagnostics(work_ / "diagnostics", static_cast<std::size_t>(plan_.members) *
+                                                    diagnostic_values(plan_, info_) * sizeof(double));
     frames_ = &frames;
     diagnostics_ = &diagnostics;
     start();
-    // The frames are on disk twice while the output is written.
-    require_space(work_,
-                  2 * simulate_bytes(plan_, info_) - std::min(frames.bytes(), simulate_bytes(plan_, info_)));
+    // Everything is on disk twice while the output is written.
+    const std::uint64_t bytes = simulate_bytes(plan_, info_);
+    require_space(work_, 2 * bytes - std::min(frames.bytes() + diagnostics.bytes(), bytes));
     loop();
     try {
       write_simulation(options_.output, plan_, info_, config_yaml_, state(), frames, diagnostics);
@@ -228,9 +230,15 @@ class Simulation {
   void record_diagnostics() {
     std::vector<double> record;
     for (int member = 0; member < plan_.members; ++member) {
-      std::vector<double> values(info_.diagnostics.size(), std::numeric_limits<double>::quiet_NaN());
-      if (status_[static_cast<std::size_t>(member)].alive) values = solver_->diagnostics(member);
-      record.insert(record.end(), values.begin(), values.end());
+      if (!status_[static_cast<std::size_t>(member)].alive) {
+        record.insert(record.end(), diagnostic_values(plan_, info_), std::numeric_limits<double>::quiet_NaN());
+        continue;
+      }
+      const std::vector<double> scalars = solver_->diagnostics(member);
+      record.insert(record.end(), scalars.begin(), scalars.end());
+      if (!plan_.arrays) continue;
+      const std::vector<double> arrays = solver_->array_diagnostics(member);
+      record.insert(record.end(), arrays.begin(), arrays.end());
     }
     diagnostics_->append(std::as_bytes(std::span<const double>(record)));
   }
@@ -314,7 +322,7 @@ InitialStates read_initial_states(const std::string& address, const SolverInfo& 
   std::string axes;
   if (info.fields.size() > 1) {
     state.push_back(info.fields.size());
-    axes = "field, ";
+    axes = (info.stacked ? info.stacked->axis : "field") + ", ";
   }
   for (const Axis& axis : info.axes) {
     state.push_back(axis.coordinates.size());
@@ -356,6 +364,9 @@ SimulatePlan read_simulate_plan(Section section, std::uint64_t seed) {
   section.maybe("every", plan.every, at_least_one);
   plan.diagnostics_every = plan.every;
   section.maybe("diagnostics_every", plan.diagnostics_every, at_least_one);
+  std::string diagnostics = "scalars";
+  section.maybe("diagnostics", diagnostics, one_of(diagnostics_kinds()));
+  plan.arrays = diagnostics == "all";
   plan.coarsen = read_coarsen(section.child("coarsen"));
   return plan;
 }
@@ -380,10 +391,31 @@ std::size_t simulate_frame_values(const SimulatePlan& plan, const SolverInfo& in
   return values;
 }
 
+const std::vector<std::string>& diagnostics_kinds() {
+  static const std::vector<std::string> kinds{"scalars", "all"};
+  return kinds;
+}
+
+std::vector<DiagnosticInfo> written_diagnostics(const SimulatePlan& plan, const SolverInfo& info) {
+  std::vector<DiagnosticInfo> written = info.diagnostics;
+  if (plan.arrays) written.insert(written.end(), info.array_diagnostics.begin(), info.array_diagnostics.end());
+  return written;
+}
+
+std::size_t diagnostic_values(const SimulatePlan& plan, const SolverInfo& info) {
+  std::size_t values = 0;
+  for (const DiagnosticInfo& diagnostic : written_diagnostics(plan, info))
+    values += value_count(diagnostic, info);
+  return values;
+}
+
 std::uint64_t simulate_bytes(const SimulatePlan& plan, const SolverInfo& info) {
   const std::size_t value = writes_float64(plan, info) ? sizeof(double) : sizeof(float);
-  const double bytes = static_cast<double>(plan.members) * static_cast<double>(plan.steps / plan.every + 1) *
-                       static_cast<double>(simulate_frame_values(plan, info) * value);
+  const double frames = static_cast<double>(plan.steps / plan.every + 1) *
+                        static_cast<double>(simulate_frame_values(plan, info) * value);
+  const double diagnostics = static_cast<double>(plan.steps / plan.diagnostics_every + 1) *
+                             static_cast<double>(diagnostic_values(plan, info) * sizeof(double));
+  const double bytes = static_cast<double>(plan.members) * (frames + diagnostics);
   return static_cast<std::uint64_t>(std::min(bytes, kMostBytes));
 }
 

@@ -30,12 +30,13 @@ struct SimulatePlan {
   std::int64_t steps = 1000;
   std::int64_t every = 100;              ///< steps between frames
   std::int64_t diagnostics_every = 100;  ///< steps between diagnostics; default: as frames
+  bool arrays = false;                   ///< of the diagnostics, the arrays beside the scalars
   CoarsenConfig coarsen;
   bool full = false;  ///< frames on the solver's grid in the solver's precision, instead of coarsened float32
   std::optional<InitialStates> initial;
 };
 
-/// Reads the `simulate` block: {members, steps, every, diagnostics_every, coarsen}.
+/// Reads the `simulate` block: {members, steps, every, diagnostics_every, diagnostics, coarsen}.
 SimulatePlan read_simulate_plan(Section simulate, std::uint64_t seed);
 
 struct SimulateOptions {
@@ -52,7 +53,15 @@ struct SimulateOptions {
 void simulate(const SimulatePlan& plan, const SolverSource& source, const std::string& config_yaml,
               const SimulateOptions& options);
 
-/// Size of the frames of a run [bytes].
+/// `scalars` or `all`.
+const std::vector<std::string>& diagnostics_kinds();
+
+/// The diagnostics that a run writes, in the order of its records.
+std::vector<DiagnosticInfo> written_diagnostics(const SimulatePlan& plan, const SolverInfo& info);
+/// Values of one member's diagnostics at one time.
+std::size_t diagnostic_values(const SimulatePlan& plan, const SolverInfo& info);
+
+/// Size of the frames and diagnostics of a run [bytes].
 std::uint64_t simulate_bytes(const SimulatePlan& plan, const SolverInfo& info);
 /// float64 frames are written only in full output of a float64 solver.
 bool writes_float64(const SimulatePlan& plan, const SolverInfo& info);

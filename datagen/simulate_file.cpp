@@ -3,11 +3,11 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/stop.hpp"
+#include "datagen/diagnostics_file.hpp"
 #include "datagen/provenance.hpp"
 #include "datagen/well_file.hpp"
 
 #include <algorithm>
-#include <numeric>
 #include <span>
 
 namespace sns {
@@ -138,48 +138,6 @@ void read_frames(const h5::File& file, const SimulatePlan& plan, const SolverInf
   }
 }
 
-std::vector<double> times(std::int64_t count, std::int64_t every, double dt) {
-  std::vector<double> values(static_cast<std::size_t>(count));
-  for (std::size_t i = 0; i < values.size(); ++i)
-    values[i] = static_cast<double>(i) * static_cast<double>(every) * dt;
-  return values;
-}
-
-/// Diagnostics are small: the series of one of them is held in memory at a time.
-void write_diagnostics(h5::File& file, const SimulatePlan& plan, const SolverInfo& info, const FrameLog& log,
-                       const h5::Dataset& member_scale, const h5::Dataset& time_scale) {
-  h5::Group group = file.make_group("diagnostics");
-  h5::Dataset time = time_scale;
-  if (plan.diagnostics_every != plan.every) {
-    time = write_scale(group, "time", times(log.records(), plan.diagnostics_every, info.dt), info.time_units);
-  }
-  const auto members = static_cast<std::size_t>(plan.members), count = static_cast<std::size_t>(log.records());
-  std::vector<double> record(members * info.diagnostics.size()), series(members * count);
-  for (std::size_t d = 0; d < info.diagnostics.size(); ++d) {
-    for (std::size_t i = 0; i < count; ++i) {
-      log.read(static_cast<std::int64_t>(i), 1, std::as_writable_bytes(std::span(record)));
-      for (std::size_t m = 0; m < members; ++m) series[m * count + i] = record[m * info.diagnostics.size() + d];
-    }
-    h5::Dataset dataset = group.write<double>(info.diagnostics[d], {members, count}, series);
-    dataset.attach_scale(0, member_scale);
-    dataset.attach_scale(1, time);
-  }
-}
-
-void read_diagnostics(const h5::File& file, const SimulatePlan& plan, const SolverInfo& info, FrameLog& log) {
-  const auto members = static_cast<std::size_t>(plan.members), kinds = info.diagnostics.size();
-  std::vector<double> records;
-  for (std::size_t d = 0; d < kinds; ++d) {
-    const auto series = file.dataset("diagnostics/" + info.diagnostics[d]).read<double>();
-    const std::size_t count = series.size() / members;
-    records.resize(count * members * kinds);
-    for (std::size_t i = 0; i < count; ++i) {
-      for (std::size_t m = 0; m < members; ++m) records[(i * members + m) * kinds + d] = series[m * count + i];
-    }
-  }
-  log.append(std::as_bytes(std::span<const double>(records)));
-}
-
 }  // namespace
 
 void write_simulation(const std::filesystem::path& output, const SimulatePlan& plan, const SolverInfo& info,
@@ -202,12 +160,10 @@ void write_simulation(const std::filesystem::path& output, const SimulatePlan& p
     member.set_attribute("long_name", plan.initial ? "row of the initial states" : "trajectory id");
     member.make_scale("member");
     std::vector<h5::Dataset> scales{member};
-    scales.push_back(write_scale(file, "time", times(frames.records(), plan.every, info.dt), info.time_units));
+    scales.push_back(
+        write_scale(file, "time", record_times(frames.records(), plan.every, info.dt), info.time_units));
     if (writes_stacked(plan, info)) {
-      std::vector<std::int64_t> numbers(info.fields.size());
-      std::iota(numbers.begin(), numbers.end(), 1);
-      scales.push_back(file.write<std::int64_t>(info.stacked->axis, {numbers.size()}, numbers));
-      scales.back().make_scale(info.stacked->axis);
+      scales.push_back(write_numbers(file, info.stacked->axis, info.fields.size()));
     }
     for (const Axis& axis : frame_axes(plan, info)) {
       scales.push_back(write_scale(file, axis.name, axis.coordinates, axis.units));

@@ -10,7 +10,8 @@
 namespace sns {
 
 /// Writes the logs of a run as one HDF5 file, atomically, and the state from which it can be lengthened.
-/// frames: records [member][field][axis0][axis1]; diagnostics: records [member][diagnostic], float64.
+/// frames: records [member][field][axis0][axis1]; diagnostics: records [member][diagnostic], float64,
+/// those of written_diagnostics one after another.
 void write_simulation(const std::filesystem::path& output, const SimulatePlan& plan, const SolverInfo& info,
                       const std::string& config_yaml, const Checkpoint& state, const FrameLog& frames,
                       const FrameLog& diagnostics);

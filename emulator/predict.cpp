@@ -5,6 +5,7 @@
 #include "core/files.hpp"
 #include "core/hdf5.hpp"
 #include "core/stop.hpp"
+#include "core/text.hpp"
 #include "emulator/device.hpp"
 #include "emulator/models/acdm.hpp"
 #include "emulator/models/gaussian.hpp"
@@ -19,12 +20,6 @@
 namespace sns {
 namespace {
 
-std::string text(const h5::Shape& shape) {
-  std::string out;
-  for (const auto n : shape) out += (out.empty() ? "" : ", ") + std::to_string(n);
-  return "(" + out + ")";
-}
-
 /// An array of B items of `item` shape; one item may stand without its first axis.
 class InputArray {
  public:
@@ -37,8 +32,8 @@ class InputArray {
     single_ = shape == item;
     require(
         single_ || (shape.size() == item.size() + 1 && std::equal(item.begin(), item.end(), shape.begin() + 1)),
-        "{} has shape {}; the model takes {} {}, one or an array of them", array_.label(), text(shape), meaning,
-        text(item));
+        "{} has shape {}; the model takes {} {}, one or an array of them", array_.label(), shape_text(shape),
+        meaning, shape_text(item));
     count_ = single_ ? 1 : static_cast<std::int64_t>(shape[0]);
     require(count_ > 0, "{} is empty", array_.label());
   }

@@ -108,7 +108,7 @@ MethodConfig read_method(Section section, const std::string& name, const std::ve
       read_sns_refiner(section, sampling, model.diffusion.levels);
     else
       read_thermalizer(section, sampling, model.diffusion.levels);
-    section.maybe("start", method.start, positive);
+    section.maybe("first_step", method.first_step, positive);
   }
   if (method.diffusion_model()) section.maybe("reverse_std", sampling.reverse_std, one_of(reverse_std_names()));
   section.maybe("weights", method.weights, one_of({"ema", "raw"}));

@@ -34,7 +34,7 @@ struct MethodConfig {
   std::optional<std::string> generator;  ///< name of a model of kind acdm or sns; instead of the other two
   SamplingConfig sampling;
   std::string weights = "ema";  ///< ema | raw
-  std::int64_t start = 1;       ///< first step that is refined
+  std::int64_t first_step = 1;  ///< the first that is refined
   double noise = 0;             ///< std of white noise added to the surrogate's step, normalised units
   std::string text;             ///< resolved block
 

@@ -26,9 +26,11 @@ Experiment::Experiment(const Config& config, std::string command)
   Section root = config.root();
   data_plan_ = read_datagen_plan(root.child("datagen"), run_.name, run_.seed);
   require_divisible(solver_.info(), data_plan_.coarsen);
+  require_initial_states(solver_.info(), data_plan_);
   root.maybe("retrain", retrain_);
   models_ = read_models(config);
   rollout_ = read_rollout(root.child("rollout"), models_);
+  require_initial_states(solver_.info(), truth_plan());
   Section evaluate = root.child("evaluate");
   read(evaluate, evaluate_);
   evaluate_text_ = evaluate.resolved_yaml();

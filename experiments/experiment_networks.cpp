@@ -165,7 +165,7 @@ StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& i
   const torch::Device device = pick_device(run_.device);
   const Weights weights = parse_weights(method.weights);
   SurrogateOptions options;
-  options.start = method.start;
+  options.first_step = method.first_step;
   options.noise = method.noise;
   options.seed = run_.seed;
   const auto folder_of = [&](const std::string& name) { return weights_folder(find_model(models_, name)); };

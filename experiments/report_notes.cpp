@@ -8,6 +8,10 @@ namespace {
 // The paper's set-ups (arXiv 2603.17750 and its code): Kolmogorov flow, and two layers.
 constexpr double kPaperViscosity = 1e-4;
 constexpr int kPaperPoints = 512, kPaperLayerPoints = 256;
+constexpr int kPaperLayerCoarsening = 4;
+constexpr double kPaperLayerLength = 1e6, kPaperLayerStep = 3600;
+constexpr double kPaperBeta = 1e-11, kPaperBottomDrag = 7e-8, kPaperDepthRatio = 0.1;
+constexpr double kPaperRmsPenalty = 1, kPaperRmsLimit = 1;
 constexpr int kPaperHidden = 64, kPaperLayerSnsHidden = 128;
 constexpr int kPaperLayerThreshold = 5;
 constexpr int kPaperBlocks = 2;
@@ -23,17 +27,37 @@ bool has_layers(Section root) {
   return value_or<std::string>(root.child("solver"), "system", "kolmogorov") == "qg2layer";
 }
 
+/// The paper's two-layer flow is the jet case of its code.
+void note_layers(Section root, std::vector<std::string>& notes) {
+  Section solver = root.child("solver"), grid = solver.child("grid");
+  const auto beta = value_or(solver, "beta", kPaperBeta),
+             drag = value_or(solver, "bottom_drag", kPaperBottomDrag),
+             ratio = value_or(solver, "depth_ratio", kPaperDepthRatio);
+  if (beta != kPaperBeta || drag != kPaperBottomDrag || ratio != kPaperDepthRatio)
+    notes.push_back(fmt::format(
+        "The flow is another one than the paper's jet: beta {:g} /(m s), bottom drag {:g} /s, depth ratio "
+        "{:g} (paper: {:g}, {:g}, {:g}). pyqg's default eddy case has 1.5e-11, 5.787e-07 and 0.25.",
+        beta, drag, ratio, kPaperBeta, kPaperBottomDrag, kPaperDepthRatio));
+  if (const auto length = value_or(grid, "length", kPaperLayerLength); length != kPaperLayerLength)
+    notes.push_back(fmt::format("The box is {:g} km long (paper: {:g} km): fewer eddies and jets fit into it.",
+                                length / 1000, kPaperLayerLength / 1000));
+  const auto points = value_or(grid, "points", kPaperLayerPoints);
+  if (points != kPaperLayerPoints)
+    notes.push_back(fmt::format(
+        "The flow is smaller than the paper's: {} x {} solver points (paper: {} x {}). Energies and "
+        "spectra depend on the resolution.",
+        points, points, kPaperLayerPoints, kPaperLayerPoints));
+  const int factor = value_or(root.child("datagen").child("coarsen"), "factor", 1);
+  if (const int coarse = points / factor, paper = kPaperLayerPoints / kPaperLayerCoarsening; coarse != paper)
+    notes.push_back(
+        fmt::format("The networks see {} x {} points (paper: {} x {}).", coarse, coarse, paper, paper));
+  if (const auto dt = value_or(solver.child("stepper"), "dt", kPaperLayerStep); dt != kPaperLayerStep)
+    notes.push_back(fmt::format("The solver's time step is {:g} s (paper: {:g} s).", dt, kPaperLayerStep));
+}
+
 void note_flow(Section root, std::vector<std::string>& notes) {
+  if (has_layers(root)) return note_layers(root, notes);
   Section solver = root.child("solver");
-  if (has_layers(root)) {
-    const auto points = value_or(solver.child("grid"), "points", kPaperLayerPoints);
-    if (points != kPaperLayerPoints)
-      notes.push_back(fmt::format(
-          "The flow is smaller than the paper's: {} x {} solver points (paper: {} x {}). Energies and "
-          "spectra depend on the resolution.",
-          points, points, kPaperLayerPoints, kPaperLayerPoints));
-    return;
-  }
   const auto viscosity = value_or(solver, "viscosity", kPaperViscosity);
   const auto points = value_or(solver.child("grid"), "points", kPaperPoints);
   if (viscosity == kPaperViscosity && points == kPaperPoints) return;
@@ -41,6 +65,28 @@ void note_flow(Section root, std::vector<std::string>& notes) {
       "The flow is smaller than the paper's: viscosity {:g} on {} x {} solver points (paper: {:g} on {} x "
       "{}). Less turbulent flow is easier to learn.",
       viscosity, points, points, kPaperViscosity, kPaperPoints, kPaperPoints));
+}
+
+/// The networks of the paper's code for two layers have attention in the middle, whose softmax runs over the
+/// queries.
+void note_attention(const std::string& name, Section attention, std::vector<std::string>& notes) {
+  if (!value_or(attention, "middle", false)) {
+    notes.push_back(fmt::format("{} has no attention in its middle (paper: it has).", name));
+    return;
+  }
+  if (const auto softmax = value_or<std::string>(attention, "softmax", "keys"); softmax != "queries")
+    notes.push_back(fmt::format(
+        "The softmax of {}'s attention runs over the {} (paper's code: over the queries).", name, softmax));
+}
+
+void note_penalty(const std::string& name, Section rollout, std::vector<std::string>& notes) {
+  const auto weight = value_or(rollout, "rms_penalty", 0.0),
+             limit = value_or(rollout, "rms_limit", kPaperRmsLimit);
+  if (weight == kPaperRmsPenalty && limit == kPaperRmsLimit) return;
+  notes.push_back(fmt::format(
+      "In training, states of {} with a root mean square above {:g} standard deviations are penalised with "
+      "weight {:g} (paper: above {:g}, {:g}).",
+      name, limit, weight, kPaperRmsLimit, kPaperRmsPenalty));
 }
 
 void note_model(const std::string& name, Section model, bool layers, std::vector<std::string>& notes) {
@@ -63,7 +109,9 @@ void note_model(const std::string& name, Section model, bool layers, std::vector
               "be stable on this flow without refinement."
             : ""));
   }
+  if (layers && kind == "gaussian") note_penalty(name, training.child("rollout"), notes);
   if (kind != "sns") return;
+  if (layers) note_attention(name, network.child("attention"), notes);
   Section diffusion = model.child("diffusion");
   const auto levels = value_or(diffusion, "levels", kPaperLevels);
   if (levels != kPaperLevels)

@@ -31,22 +31,22 @@ def short(value):
     return f"{rounded:.{max(digits, 0)}f}".replace("-", "&minus;") if digits > 0 else f"{rounded:,.0f}"
 
 
-def interval(entry):
+def interval(entry, scale=1):
     low, high = number(entry["low"]), number(entry["high"])
-    return "" if math.isnan(low) or math.isnan(high) else f"[{short(low)}, {short(high)}]"
+    return "" if math.isnan(low) or math.isnan(high) else f"[{short(scale * low)}, {short(scale * high)}]"
 
 
-def cell(entry, better):
-    """Table cell of an estimate: never for an event that did not happen, lost for an infinite score."""
+def cell(entry, better, scale=1):
+    """Table cell of an estimate times scale: never for an event that did not happen, lost for an infinite score."""
     if entry is None:
         return '<td class="number">&ndash;</td>'
     value = number(entry["value"])
     if math.isinf(value):
         text = "never" if better == "higher" else '<span class="lost">lost</span>'
         if math.isfinite(number(entry["low"])):
-            text += f' <span class="interval">[{short(number(entry["low"]))}, &infin;]</span>'
+            text += f' <span class="interval">[{short(scale * number(entry["low"]))}, &infin;]</span>'
         return f'<td class="number">{text}</td>'
-    return f'<td class="number">{short(value)} <span class="interval">{interval(entry)}</span></td>'
+    return f'<td class="number">{short(scale * value)} <span class="interval">{interval(entry, scale)}</span></td>'
 
 
 def columns(metrics):
@@ -56,14 +56,20 @@ def columns(metrics):
     return result
 
 
+def time_unit(metrics):
+    """What a time of the metrics is multiplied by for the reader, and the unit that it has then."""
+    return (1 / 86400, "days") if metrics["truth"]["time_units"] == "s" else (1, "time units")
+
+
 def table(metrics, infos):
     judged = columns(metrics)
     head = "".join(f"<th>{html.escape(name)}</th>" for name, _ in judged)
     rows = []
     for info in infos:
-        unit = {"time": " (time units)", "": "", "steps": ""}.get(info["unit"], f" ({info['unit']})")
+        scale, time = time_unit(metrics) if info["unit"] == "time" else (1, "")
+        unit = {"time": f" ({time})", "": "", "steps": ""}.get(info["unit"], f" ({info['unit']})")
         ideal = {"near one": "1", "near zero": "0", "lower": "low", "higher": "high"}[info["better"]]
-        cells = "".join(cell(results.get(info["id"]), info["better"]) for _, results in judged)
+        cells = "".join(cell(results.get(info["id"]), info["better"], scale) for _, results in judged)
         rows.append(f"<tr><td>{html.escape(info['label'] + unit)}</td><td>{info['period']}</td><td>{ideal}</td>"
                     f"{cells}</tr>")
     return f"<table><tr><th>metric</th><th>window</th><th>ideal</th>{head}</tr>{''.join(rows)}</table>"
@@ -91,8 +97,8 @@ def is_refined(method):
 
 def duration(metrics, steps):
     """Time of so many steps, and its unit."""
-    time = steps * metrics["truth"]["interval"]
-    return (time / 86400, "days") if metrics["truth"]["time_units"] == "s" else (time, "time units")
+    scale, unit = time_unit(metrics)
+    return steps * metrics["truth"]["interval"] * scale, unit
 
 
 def stability_sentence(metrics, method):

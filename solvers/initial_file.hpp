@@ -4,6 +4,7 @@
 #include "core/hdf5.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -14,6 +15,10 @@ namespace sns {
 /// `trajectory` is taken. Error if it is not there, or of another type or shape.
 void read_initial_file(const std::string& address, const h5::Shape& shape, std::uint64_t trajectory,
                        std::span<double> out);
+
+/// How many states lie along the axis of trajectories; none if there is no such axis: one state for all. Errors
+/// as above.
+std::optional<std::uint64_t> count_initial_states(const std::string& address, const h5::Shape& shape);
 
 /// ConfigError if the `initial` block's `path` is missing where its kind is `file`, or given where the kind
 /// reads no file.

@@ -14,6 +14,17 @@ std::string time_text(double time, const SolverInfo& info) {
   return info.time_units == "time" ? fmt::format("{:g}", time) : fmt::format("{:g} {}", time, info.time_units);
 }
 
+std::size_t value_count(const DiagnosticInfo& diagnostic, const SolverInfo& info) {
+  std::size_t count = 1;
+  for (const std::string& name : diagnostic.axes) {
+    const auto axis = std::find_if(info.diagnostic_axes.begin(), info.diagnostic_axes.end(),
+                                   [&](const Axis& a) { return a.name == name; });
+    require(axis != info.diagnostic_axes.end(), "diagnostic {}: there is no axis {}", diagnostic.name, name);
+    count *= axis->coordinates.size();
+  }
+  return count;
+}
+
 std::size_t Solver::state_size() const {
   return frame_size(1);
 }

@@ -36,6 +36,14 @@ struct StackedFields {
   std::string axis;  ///< "layer"; coordinates 1, 2, ..
 };
 
+/// A quantity computed from a state: a scalar, or an array over some of SolverInfo::diagnostic_axes.
+struct DiagnosticInfo {
+  std::string name;  ///< in diagnostics/ of files
+  std::string units;
+  std::string long_name;
+  std::vector<std::string> axes = {};  ///< outermost first; none: a scalar
+};
+
 /// Everything that a file needs to say about the run that made it.
 struct SolverInfo {
   std::string system;     ///< "kolmogorov"
@@ -52,8 +60,15 @@ struct SolverInfo {
   std::vector<std::pair<std::string, double>> scalars;
   double dt = 0;  ///< time step, in `time_units`
   std::string time_units;
-  std::vector<std::string> diagnostics;  ///< names, in the order of Solver::diagnostics
+  /// How many trajectory ids, 0, 1, .., have an initial state of their own; none: as many as are asked for.
+  std::optional<std::uint64_t> initial_states;
+  std::vector<DiagnosticInfo> diagnostics;        ///< scalars, in the order of Solver::diagnostics
+  std::vector<DiagnosticInfo> array_diagnostics;  ///< in the order of Solver::array_diagnostics
+  std::vector<Axis> diagnostic_axes;              ///< of the arrays
 };
+
+/// Values of one diagnostic of a system.
+std::size_t value_count(const DiagnosticInfo& diagnostic, const SolverInfo& info);
 
 /// "2.4 s", and "2.4" where time has no unit of its own.
 std::string time_text(double time, const SolverInfo& info);
@@ -118,6 +133,8 @@ class Solver {
 
   /// One value per info().diagnostics.
   virtual std::vector<double> diagnostics(int member) const = 0;
+  /// The arrays of info().array_diagnostics one after another, each row-major. A system may have none.
+  virtual std::vector<double> array_diagnostics(int /*member*/) const { return {}; }
 
   /// Everything that the member's future depends on, bit for bit (spectral state, stored tendencies, step).
   virtual std::vector<std::byte> save(int member) const = 0;

@@ -117,12 +117,7 @@ std::vector<FrameDiagnostics::Values> FrameDiagnostics::measure(std::span<const 
     } else {
       power = workspace_->single->velocity_power(pixels);
     }
-    std::size_t at = 0;
-    for (int i = 0; i < grid_.n; ++i)
-      for (int j = 0; j < grid_.columns(); ++j, ++at) {
-        const double weight = j == 0 || j == grid_.n / 2 ? 1 : 2;
-        values.energy += weight * power[at] / (2 * points * points);
-      }
+    values.energy = spectral::full_plane_sum(power, grid_.n) / (2 * points * points);
     const auto bins = spectrum(f, pixels, power);
     std::copy(bins.begin(), bins.end(), spectra.begin() + static_cast<std::ptrdiff_t>(f * bins.size()));
     result.push_back(values);

@@ -47,8 +47,8 @@ Integrals FieldDiagnostics::integrals(std::span<const double> vorticity, int for
   for (int i = 0; i < grid_.n; ++i)
     for (int j = 0; j < grid_.columns(); ++j, ++at) {
       const double kx = grid_.unit() * spectral::row_wavenumber(i, grid_.n), ky = grid_.unit() * j;
-      const double weight = j == 0 || j == grid_.n / 2 ? 1 : 2;
-      result.palinstrophy += 0.5 * weight * (kx * kx + ky * ky) * std::norm(spectrum[at]) / (points * points);
+      result.palinstrophy += 0.5 * spectral::column_weight(j, grid_.n) * (kx * kx + ky * ky) *
+                             std::norm(spectrum[at]) / (points * points);
     }
   return result;
 }

@@ -30,6 +30,11 @@ std::vector<double> tabulate(const Grid& grid, F value) {
   return field;
 }
 
+h5::Shape file_shape(const Grid& grid) {
+  const auto n = static_cast<std::uint64_t>(grid.n);
+  return {n, n};
+}
+
 std::vector<double> divergence(const StaggeredVelocity& velocity, const Grid& grid) {
   const int n = grid.n;
   return tabulate(grid, [&](int i, int j) {
@@ -131,10 +136,13 @@ std::vector<double> taylor_green(const Grid& grid, int wavenumber) {
 }
 
 std::vector<double> from_file(const Grid& grid, const std::string& address, std::uint64_t trajectory) {
-  const auto n = static_cast<std::uint64_t>(grid.n);
   std::vector<double> field(grid.points());
-  read_initial_file(address, {n, n}, trajectory, field);
+  read_initial_file(address, file_shape(grid), trajectory, field);
   return field;
+}
+
+std::uint64_t states_in_file(const Grid& grid, const std::string& address) {
+  return count_initial_states(address, file_shape(grid)).value_or(1);
 }
 
 }  // namespace sns::kolmogorov

@@ -3,6 +3,7 @@
 #include "solvers/spectral/grid.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct InitialConfig {
   int iterations = 3;                      ///< of projection and rescaling
   int wavenumber = 1;                      ///< of the Taylor-Green vortices, in periods per domain
   std::string path;                        ///< "FILE.h5:/dataset", [n][n] or [trajectory][n][n]
+  std::optional<std::uint64_t> states;     ///< SolverInfo::initial_states, as kind and file say
 };
 
 /// Velocity on the faces of the cells: u at ((i+1) dx, (j+1/2) dy), v at ((i+1/2) dx, (j+1) dy).
@@ -46,5 +48,7 @@ std::vector<double> laminar(const spectral::Grid& grid, int wavenumber, double a
 std::vector<double> taylor_green(const spectral::Grid& grid, int wavenumber);
 /// Field of a file; Error if it has another shape. With a leading axis, the item `trajectory`.
 std::vector<double> from_file(const spectral::Grid& grid, const std::string& address, std::uint64_t trajectory);
+/// How many states such a file holds.
+std::uint64_t states_in_file(const spectral::Grid& grid, const std::string& address);
 
 }  // namespace sns::kolmogorov

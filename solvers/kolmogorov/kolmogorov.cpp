@@ -26,6 +26,10 @@ void read_initial(Section section, const Params& params, InitialConfig& c) {
   if (c.kind == "laminar" && params.viscosity == 0 && params.drag == 0)
     section.reject("kind", "laminar: there is no steady laminar flow with neither viscosity nor drag");
   if (c.wavenumber >= params.grid.n / 2) section.reject("wavenumber", "must be below half the grid points");
+  if (c.kind == "file")
+    c.states = states_in_file(params.grid, c.path);
+  else if (c.kind != "filtered_velocity")
+    c.states = 1;
 }
 
 const char* stepper_name(StepperName name) {
@@ -72,8 +76,23 @@ SolverInfo describe(const Params& p, const std::string& backend) {
                                            {"drag", p.drag}});
   info.dt = p.dt;
   info.time_units = "time";
-  info.diagnostics = {"energy",    "enstrophy", "palinstrophy", "injection", "enstrophy_injection",
-                      "max_speed", "courant"};
+  info.diagnostics = {{"energy", "length2 time-2", "kinetic energy"},
+                      {"enstrophy", "time-2", "enstrophy"},
+                      {"palinstrophy", "length-2 time-2", "palinstrophy"},
+                      {"injection", "length2 time-3", "work of the forcing"},
+                      {"enstrophy_injection", "time-3", "generation of enstrophy by the forcing"},
+                      {"max_speed", "length time-1", "largest speed"},
+                      {"courant", "1", "Courant number of the largest speed"}};
+  const std::vector<double> nothing(p.grid.modes(), 0.0);
+  info.diagnostic_axes = {
+      {"k", spectral::shell_spectrum(nothing, p.grid.n, p.grid.unit()).k, "rad length-1"},
+      {"k_ring", spectral::ring_spectrum(nothing, p.grid.n, p.grid.unit()).k, "rad length-1"}};
+  info.array_diagnostics = {
+      {"energy_spectrum", "length2 time-2", "kinetic energy in integer shells; adds up to the energy", {"k"}},
+      {"energy_rings",
+       "length3 time-2",
+       "the SNS paper's spectrum: calc_ispec of |u_hat|^2 + |v_hat|^2, unnormalised transforms",
+       {"k_ring"}}};
   return info;
 }
 
@@ -121,6 +140,7 @@ std::unique_ptr<Solver> make_kolmogorov(const KolmogorovConfig& config, std::uin
   const Params& p = config.params;
   spectral::EnsembleSetup setup =
       ensemble_setup(p, {members, threads, device}, config.max_courant, describe, stepper_name(p.stepper));
+  setup.info.initial_states = config.initial.states;
   setup.initial = [p, initial = config.initial, seed](std::uint64_t trajectory, std::span<double> out) {
     std::vector<double> field(out.size(), 0.0);
     if (initial.kind == "filtered_velocity")
@@ -133,6 +153,13 @@ std::unique_ptr<Solver> make_kolmogorov(const KolmogorovConfig& config, std::uin
       field = from_file(p.grid, initial.path, trajectory);
     std::copy(field.begin(), field.end(), out.begin());
   };
+  setup.array_diagnostics =
+      [spectra = std::make_shared<KolmogorovSpectrum>(p.grid.n, p.grid.length)](std::span<const double> state) {
+        std::vector<double> values = spectra->shells(state).value;
+        const std::vector<double> rings = spectra->paper(state).value;
+        values.insert(values.end(), rings.begin(), rings.end());
+        return values;
+      };
   setup.diagnostics = [p, fields = std::make_shared<FieldDiagnostics>(p.grid)](std::span<const double> state) {
     const Integrals s = fields->integrals(state, p.forcing_wavenumber, p.forcing_amplitude);
     return std::vector<double>{s.energy,

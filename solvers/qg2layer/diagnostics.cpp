@@ -63,14 +63,16 @@ std::vector<double> FieldDiagnostics::inverse(const Complexes& spectrum) {
 
 void FieldDiagnostics::velocity_of(const Spectra& psi_hat, std::span<double> u, std::span<double> v) {
   const int columns = params_.grid.columns();
+  const Velocity<double> of_mode = qg2layer::velocity<double>(params_);
   Complexes of_u(psi_hat[0].size()), of_v(psi_hat[0].size());
   for (int z = 0; z < 2; ++z) {
     const Complexes& psi = psi_hat[static_cast<std::size_t>(z)];
     std::size_t at = 0;
     for (int i = 0; i < params_.grid.n; ++i)
       for (int j = 0; j < columns; ++j, ++at) {
-        of_u[at] = -kI * l(i) * psi[at];
-        of_v[at] = kI * k(j) * psi[at];
+        const auto pair = of_mode(i, j, {psi[at].real(), psi[at].imag()});
+        of_u[at] = {pair.u.re, pair.u.im};
+        of_v[at] = {pair.v.re, pair.v.im};
       }
     transform_.inverse(of_u, layer_of(u, z));
     transform_.inverse(of_v, layer_of(v, z));
@@ -128,15 +130,6 @@ Complexes FieldDiagnostics::tendency_of(const Spectra& psi_hat, std::span<const 
 
 Complexes FieldDiagnostics::tendency(std::span<const double> state) {
   return tendency_of(invert(transform(state)), state);
-}
-
-double FieldDiagnostics::sum(std::span<const double> density) const {
-  const int columns = params_.grid.columns();
-  double total = 0;
-  std::size_t at = 0;
-  for (int i = 0; i < params_.grid.n; ++i)
-    for (int j = 0; j < columns; ++j, ++at) total += (j == 0 || j == columns - 1 ? 1 : 2) * density[at];
-  return total;
 }
 
 std::vector<double> FieldDiagnostics::filter_density(const Spectra& q_hat, const Spectra& psi_hat,
@@ -222,7 +215,7 @@ Integrals FieldDiagnostics::integrals(std::span<const double> state) {
     for (int j = 0; j < grid.columns(); ++j, ++at) {
       const std::complex<double> psi1 = psi_hat[0][at], psi2 = psi_hat[1][at];
       const double k2 = k(j) * k(j) + l(i) * l(i);
-      const double half = (j == 0 || j == grid.columns() - 1 ? 0.5 : 1.0) / norm;
+      const double half = spectral::column_weight(j, grid.n) / 2 / norm;
       result.kinetic_layer[0] += half * k2 * std::norm(psi1);
       result.kinetic_layer[1] += half * k2 * std::norm(psi2);
       result.enstrophy[0] += half * std::norm(q_hat[0][at]);
@@ -236,7 +229,7 @@ Integrals FieldDiagnostics::integrals(std::span<const double> state) {
   result.ape_generation *= coupling * params_.shear();
   result.kinetic = params_.weight(0) * result.kinetic_layer[0] + params_.weight(1) * result.kinetic_layer[1];
   result.bottom_drag = 2 * params_.bottom_drag * params_.weight(1) * result.kinetic_layer[1];
-  result.filter_dissipation = -sum(filter_density(q_hat, psi_hat, state));
+  result.filter_dissipation = -spectral::full_plane_sum(filter_density(q_hat, psi_hat, state), grid.n);
 
   std::vector<double> u(state.size()), v(state.size());
   velocity_of(psi_hat, u, v);
@@ -252,6 +245,7 @@ Integrals FieldDiagnostics::integrals(std::span<const double> state) {
 Jets FieldDiagnostics::jets(std::span<const double> state) {
   const spectral::Grid& grid = params_.grid;
   const Spectra psi_hat = invert(transform(state));
+  const Velocity<double> of_mode = qg2layer::velocity<double>(params_);
   Jets result;
   for (std::size_t z = 0; z < 2; ++z) {
     // Only the modes of k = 0 have a zonal mean.
@@ -259,7 +253,9 @@ Jets FieldDiagnostics::jets(std::span<const double> state) {
     double largest = -1;
     for (int i = 0; i < grid.n; ++i) {
       const std::size_t row = static_cast<std::size_t>(i);
-      u_hat[row] = -kI * l(i) * psi_hat[z][row * static_cast<std::size_t>(grid.columns())];
+      const std::complex<double> psi = psi_hat[z][row * static_cast<std::size_t>(grid.columns())];
+      const auto velocity_hat = of_mode(i, 0, {psi.real(), psi.imag()});
+      u_hat[row] = {velocity_hat.u.re, velocity_hat.u.im};
       if (i == 0 || i > grid.n / 2 || std::norm(u_hat[row]) <= largest) continue;
       largest = std::norm(u_hat[row]);
       result.wavenumber[z] = i;
@@ -299,13 +295,16 @@ std::vector<double> FieldDiagnostics::enstrophy_density(std::span<const double> 
   return density;
 }
 
-spectral::Spectrum FieldDiagnostics::kinetic_rings(std::span<const double> state, int layer) {
-  return spectral::ring_spectrum(kinetic_density(state, layer), params_.grid.n, params_.grid.unit());
+spectral::Spectrum FieldDiagnostics::rings(std::span<const double> density) const {
+  return spectral::ring_spectrum(density, params_.grid.n, params_.grid.unit());
 }
 
-spectral::Spectrum FieldDiagnostics::kinetic_shells(std::span<const double> state, int layer) {
-  std::vector<double> density = kinetic_density(state, layer);
+spectral::Spectrum FieldDiagnostics::half_in_shells(std::vector<double> density) const {
   for (double& value : density) value /= 2;
+  return shells(density);
+}
+
+spectral::Spectrum FieldDiagnostics::shells(std::span<const double> density) const {
   return spectral::shell_spectrum(density, params_.grid.n, params_.grid.unit());
 }
 
@@ -329,45 +328,10 @@ spectral::Spectrum paper_qg_pv(std::span<const double> pv, int n, double length,
       if (cycles >= static_cast<double>(bin + 1) * width) ++bin;
       if (cycles < static_cast<double>(bin) * width) --bin;
       if (bin >= result.value.size()) continue;
-      const double weight = j == 0 || j == n / 2 ? 1 : 2;
-      result.value[bin] += weight * 0.5 * cycles * cycles * std::norm(spectrum[at]) / norm;
+      result.value[bin] +=
+          spectral::column_weight(j, n) * 0.5 * cycles * cycles * std::norm(spectrum[at]) / norm;
     }
   return result;
-}
-
-const std::vector<std::string>& diagnostic_names() {
-  static const std::vector<std::string> names{"kinetic_energy_upper",
-                                              "kinetic_energy_lower",
-                                              "kinetic_energy",
-                                              "available_potential_energy",
-                                              "energy",
-                                              "enstrophy_upper",
-                                              "enstrophy_lower",
-                                              "ape_generation",
-                                              "bottom_drag",
-                                              "filter_dissipation",
-                                              "jets",
-                                              "max_speed",
-                                              "courant"};
-  return names;
-}
-
-std::vector<double> diagnostic_values(FieldDiagnostics& fields, std::span<const double> state) {
-  const Integrals s = fields.integrals(state);
-  const Params& p = fields.params();
-  return {s.kinetic_layer[0],
-          s.kinetic_layer[1],
-          s.kinetic,
-          s.available_potential,
-          s.energy(),
-          s.enstrophy[0],
-          s.enstrophy[1],
-          s.ape_generation,
-          s.bottom_drag,
-          s.filter_dissipation,
-          static_cast<double>(fields.jets(state).wavenumber[0]),
-          s.max_speed,
-          s.max_speed * p.dt / p.grid.spacing()};
 }
 
 }  // namespace sns::qg2layer

@@ -10,7 +10,6 @@
 #include <array>
 #include <complex>
 #include <span>
-#include <string>
 #include <vector>
 
 namespace sns::qg2layer {
@@ -68,9 +67,23 @@ class FieldDiagnostics {
   std::vector<double> enstrophy_density(std::span<const double> state, int layer);
 
   /// pyqg's calc_ispec of KEspec.
-  spectral::Spectrum kinetic_rings(std::span<const double> state, int layer);
+  spectral::Spectrum kinetic_rings(std::span<const double> state, int layer) {
+    return rings(kinetic_density(state, layer));
+  }
   /// Integer shells whose values add up to the layer's kinetic energy, up to the corners.
-  spectral::Spectrum kinetic_shells(std::span<const double> state, int layer);
+  spectral::Spectrum kinetic_shells(std::span<const double> state, int layer) {
+    return half_in_shells(kinetic_density(state, layer));
+  }
+  /// pyqg's calc_ispec of Ensspec.
+  spectral::Spectrum enstrophy_rings(std::span<const double> state, int layer) {
+    return rings(enstrophy_density(state, layer));
+  }
+  /// Integer shells whose values add up to the layer's enstrophy, up to the corners.
+  spectral::Spectrum enstrophy_shells(std::span<const double> state, int layer) {
+    return half_in_shells(enstrophy_density(state, layer));
+  }
+  /// Integer shells of any density, as those of the budget.
+  spectral::Spectrum shells(std::span<const double> density) const;
 
   const Params& params() const { return params_; }
 
@@ -88,7 +101,8 @@ class FieldDiagnostics {
   /// dE/dt of each mode by the filter, were the next step an Euler step.
   std::vector<double> filter_density(const Spectra& q_hat, const Spectra& psi_hat,
                                      std::span<const double> state);
-  double sum(std::span<const double> density) const;
+  spectral::Spectrum rings(std::span<const double> density) const;
+  spectral::Spectrum half_in_shells(std::vector<double> density) const;
   double k(int j) const { return params_.grid.unit() * j; }
   double l(int i) const { return params_.grid.unit() * spectral::row_wavenumber(i, params_.grid.n); }
 
@@ -105,9 +119,5 @@ class FieldDiagnostics {
 /// k of the result is the centre of the bin in radians per metre for a domain of `length`.
 spectral::Spectrum paper_qg_pv(std::span<const double> pv, int n, double length, double field_std = 1,
                                int bins = 64);
-
-/// Names and values of `diagnostics/` in files, in one order.
-const std::vector<std::string>& diagnostic_names();
-std::vector<double> diagnostic_values(FieldDiagnostics& fields, std::span<const double> state);
 
 }  // namespace sns::qg2layer

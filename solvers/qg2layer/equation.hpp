@@ -71,10 +71,11 @@ struct Dynamics {
     const T k = (unit * per_point) * mode.column, l = (unit * per_point) * mode.row;
     out[0] = {per_point * q.upper.re, per_point * q.upper.im};
     out[1] = {per_point * q.lower.re, per_point * q.lower.im};
-    out[2] = {l * psi.upper.im, -l * psi.upper.re};
-    out[3] = {-k * psi.upper.im, k * psi.upper.re};
-    out[4] = {l * psi.lower.im, -l * psi.lower.re};
-    out[5] = {-k * psi.lower.im, k * psi.lower.re};
+    const ModeVelocity<T> upper = mode_velocity(k, l, psi.upper), lower = mode_velocity(k, l, psi.lower);
+    out[2] = upper.u;
+    out[3] = upper.v;
+    out[4] = lower.u;
+    out[5] = lower.v;
   }
 };
 

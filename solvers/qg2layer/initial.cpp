@@ -50,10 +50,17 @@ void eigenmode(const Params& params, const Mode& mode, double amplitude, std::sp
       }
 }
 
-void state_of_file(const Params& params, const std::string& path, std::uint64_t trajectory,
-                   std::span<double> q) {
+h5::Shape file_shape(const Params& params) {
   const auto n = static_cast<std::uint64_t>(params.grid.n);
-  read_initial_file(path, {2, n, n}, trajectory, q);
+  return {2, n, n};
+}
+
+/// SolverInfo::initial_states.
+std::optional<std::uint64_t> own_states(const Params& params, const InitialConfig& config) {
+  const bool draws = config.kind == "pyqg" || config.kind == "perturbed";
+  if (config.path.empty()) return draws ? std::nullopt : std::optional<std::uint64_t>(1);
+  const auto in_file = count_initial_states(config.path, file_shape(params));
+  return in_file || draws ? in_file : std::optional<std::uint64_t>(1);
 }
 
 }  // namespace
@@ -81,6 +88,7 @@ InitialConfig read_initial(Section section, const Params& params) {
   }
   if (config.kind == "eigenmode" && !config.wavenumber && most_unstable(params).growth() <= 0)
     section.reject("kind", "eigenmode: this mean flow has no growing mode; give a wavenumber");
+  config.states = own_states(params, config);
   return config;
 }
 
@@ -94,12 +102,12 @@ void initial_state(const Params& params, const InitialConfig& config, std::uint6
     if (config.path.empty())
       pyqg_state(params, random, out);
     else
-      state_of_file(params, config.path, trajectory, out);
+      read_initial_file(config.path, file_shape(params), trajectory, out);
     perturb(config.amplitude.value_or(1e-7), random, out);
   } else if (config.kind == "eigenmode") {
     eigenmode(params, chosen_mode(params, config.wavenumber), config.amplitude.value_or(1e-10), out);
   } else if (config.kind == "file") {
-    state_of_file(params, config.path, trajectory, out);
+    read_initial_file(config.path, file_shape(params), trajectory, out);
   }
 }
 

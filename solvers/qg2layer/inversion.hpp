@@ -7,7 +7,6 @@
 namespace sns::qg2layer {
 
 using spectral::Complex;
-using spectral::times_i;
 
 /// A value per layer.
 template <class T>
@@ -60,18 +59,26 @@ struct Inversion {
   }
 };
 
-/// u = -dpsi/dy, v = dpsi/dx of a mode.
+/// u = -dpsi/dy and v = dpsi/dx of a mode.
+template <class T>
+struct ModeVelocity {
+  Complex<T> u, v;
+};
+/// k and l carry units and normalisation. T is Real or a vector of them.
+template <class T>
+SNS_HD ModeVelocity<T> mode_velocity(T k, T l, Complex<T> psi) {
+  return {{l * psi.im, -l * psi.re}, {-k * psi.im, k * psi.re}};
+}
+
+/// The same of mode (i, j).
 template <class Real>
 struct Velocity {
   Real unit;  ///< 2 pi / length [1/m]
   int n;
 
-  struct Pair {
-    Complex<Real> u, v;
-  };
-  SNS_HD Pair operator()(int i, int j, Complex<Real> psi) const {
-    const Real l = unit * static_cast<Real>(spectral::row_wavenumber(i, n)), k = unit * static_cast<Real>(j);
-    return {times_i(-l, psi), times_i(k, psi)};
+  SNS_HD ModeVelocity<Real> operator()(int i, int j, Complex<Real> psi) const {
+    return mode_velocity(unit * static_cast<Real>(j), unit * static_cast<Real>(spectral::row_wavenumber(i, n)),
+                         psi);
   }
 };
 

@@ -4,7 +4,7 @@
 #include "solvers/cuda_plugin.hpp"
 #include "solvers/ensemble_setup.hpp"
 #include "solvers/qg2layer/courant.hpp"
-#include "solvers/qg2layer/diagnostics.hpp"
+#include "solvers/qg2layer/file_diagnostics.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -55,7 +55,9 @@ SolverInfo describe(const Params& p, const std::string& backend) {
       {"U1", p.mean_flow[0]}, {"U2", p.mean_flow[1]}, {"L", p.grid.length}};
   info.dt = p.dt;
   info.time_units = "s";
-  info.diagnostics = diagnostic_names();
+  info.diagnostics = scalar_diagnostics();
+  info.array_diagnostics = array_diagnostics();
+  info.diagnostic_axes = diagnostic_axes(p);
   return info;
 }
 
@@ -103,12 +105,13 @@ std::unique_ptr<Solver> make_qg2layer(const Qg2LayerConfig& config, std::uint64_
   const Params& p = config.params;
   spectral::EnsembleSetup setup =
       ensemble_setup(p, {members, threads, device}, config.max_courant, describe, stepper_text(p));
+  setup.info.initial_states = config.initial.states;
   setup.initial = [p, initial = config.initial, seed](std::uint64_t trajectory, std::span<double> out) {
     initial_state(p, initial, seed, trajectory, out);
   };
-  setup.diagnostics = [fields = std::make_shared<FieldDiagnostics>(p)](std::span<const double> state) {
-    return diagnostic_values(*fields, state);
-  };
+  const auto fields = std::make_shared<FieldDiagnostics>(p);
+  setup.diagnostics = [fields](std::span<const double> state) { return scalar_values(*fields, state); };
+  setup.array_diagnostics = [fields](std::span<const double> state) { return array_values(*fields, state); };
   return std::make_unique<spectral::EnsembleSolver>(std::move(setup));
 }
 

@@ -221,6 +221,13 @@ std::vector<double> EnsembleSolver::diagnostics(int member) const {
   return setup_.diagnostics(physical);
 }
 
+std::vector<double> EnsembleSolver::array_diagnostics(int member) const {
+  if (!setup_.array_diagnostics) return {};
+  std::vector<double> physical(state_size());
+  state(member, physical);
+  return setup_.array_diagnostics(physical);
+}
+
 std::vector<std::byte> EnsembleSolver::save(int member) const {
   const Member& state = member_(member);
   const std::string& reason = state.status.reason;

@@ -23,6 +23,8 @@ struct EnsembleSetup {
   std::function<void(std::uint64_t trajectory, std::span<double> out)> initial;
   /// Values of info.diagnostics for a physical state.
   std::function<std::vector<double>(std::span<const double> state)> diagnostics;
+  /// The same of info.array_diagnostics; empty if there are none.
+  std::function<std::vector<double>(std::span<const double> state)> array_diagnostics;
   /// Everything that the meaning of saved bytes depends on.
   std::string identity;
 };
@@ -44,6 +46,7 @@ class EnsembleSolver final : public Solver {
   void check_members() override;
   void retire(int member, MemberStatus status) override;
   std::vector<double> diagnostics(int member) const override;
+  std::vector<double> array_diagnostics(int member) const override;
   std::vector<std::byte> save(int member) const override;
   void restore(int member, std::span<const std::byte> bytes) override;
 

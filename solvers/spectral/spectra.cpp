@@ -17,6 +17,15 @@ void check_shape(std::span<const double> density, int n) {
 
 }  // namespace
 
+double full_plane_sum(std::span<const double> density, int n) {
+  check_shape(density, n);
+  double total = 0;
+  std::size_t at = 0;
+  for (int i = 0; i < n; ++i)
+    for (int j = 0; j <= n / 2; ++j, ++at) total += column_weight(j, n) * density[at];
+  return total;
+}
+
 Spectrum shell_spectrum(std::span<const double> density, int n, double unit) {
   check_shape(density, n);
   const int half = n / 2;
@@ -27,7 +36,7 @@ Spectrum shell_spectrum(std::span<const double> density, int n, double unit) {
   for (int i = 0; i < n; ++i)
     for (int j = 0; j <= half; ++j, ++at) {
       const auto shell = static_cast<std::size_t>(std::lround(std::hypot(row_wavenumber(i, n), j)));
-      if (shell < result.value.size()) result.value[shell] += (j == 0 || j == half ? 1.0 : 2.0) * density[at];
+      if (shell < result.value.size()) result.value[shell] += column_weight(j, n) * density[at];
     }
   return result;
 }
@@ -52,7 +61,7 @@ Spectrum ring_spectrum(std::span<const double> density, int n, double unit, cons
       if (ring < left.size() && k < left[ring] && ring > 0) --ring;
       if (ring == left.size() && k <= left.back() + width) --ring;
       if (ring >= left.size()) continue;
-      sum[ring] += (j == 0 || j == half ? 0.5 : 1.0) * density[at];
+      sum[ring] += column_weight(j, n) / 2 * density[at];
       count[ring] += 1;
     }
   for (std::size_t m = 0; m < left.size(); ++m) {

@@ -11,6 +11,13 @@ inline double larger(double a, double b) {
   return std::isnan(a) || a > b ? a : b;
 }
 
+/// How many modes of the full plane a mode in column j of a half plane [n][n/2+1] stands for.
+inline double column_weight(int j, int n) {
+  return j == 0 || j == n / 2 ? 1 : 2;
+}
+/// Sum over the full plane of a density [n][n/2+1].
+double full_plane_sum(std::span<const double> density, int n);
+
 /// A spectrum: value against wavenumber [2 pi / length of the domain, in radians per unit length].
 struct Spectrum {
   std::vector<double> k, value;

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Every surrogate and refiner of the comparison, trained and rolled out at smoke scale: test_methods.py <sns> <source>."""
+"""Every surrogate and refiner of the comparison, trained and rolled out at smoke scale, for both systems:
+test_methods.py <sns> <source>."""
 
 import os
 import subprocess
@@ -12,7 +13,6 @@ import h5py
 import numpy as np
 
 SNS, SOURCE = Path(sys.argv.pop(1)).resolve(), Path(sys.argv.pop(1)).resolve()
-METHODS = SOURCE / "yaml" / "kolmogorov" / "methods.yaml"
 LEVELS = 20
 
 
@@ -21,13 +21,16 @@ def sns(*arguments):
     return subprocess.run([str(SNS), *map(str, arguments)], capture_output=True, text=True, env=environment)
 
 
-class Methods(unittest.TestCase):
+class Methods:
+    """Tests of one system: `system` and the fields of its frames are given by the cases below."""
+
     @classmethod
     def setUpClass(cls):
         cls.temporary = tempfile.TemporaryDirectory()
         cls.run_folder = Path(cls.temporary.name) / "run"
-        cls.base = [METHODS, "--scale", "smoke", f"run.output={cls.run_folder}", "rollout.steps=6", "rollout.members=2",
-                    "evaluate.window=3", "evaluate.lags=3", "rollout.limit=1e30"]
+        cls.base = [SOURCE / "yaml" / cls.system / "methods.yaml", "--scale", "smoke", f"run.output={cls.run_folder}",
+                    "rollout.steps=6", "rollout.members=2", "rollout.limit=1e30", "evaluate.window=3",
+                    "evaluate.lags=3"]
         result = sns("reproduce", *cls.base, "--until", "evaluate")
         assert result.returncode == 0, result.stderr
 
@@ -70,7 +73,9 @@ class Methods(unittest.TestCase):
     def test_predict_with_each_model(self):
         states = Path(self.temporary.name) / "states.h5"
         with h5py.File(self.run_folder / "rollouts/gaussian.h5") as source, h5py.File(states, "w") as file:
-            file["states"] = source["vorticity"][:, 0]
+            states_of = [source[field][:, 0] for field in self.fields]
+            file["states"] = states_of[0] if len(self.fields) == 1 else np.stack(states_of, axis=1)
+            shape = file["states"].shape
         for model, arrays in {"thermalizer": {"refined", "levels", "used_levels", "evaluations"},
                               "acdm": {"next", "evaluations"}}.items():
             output = Path(self.temporary.name) / f"{model}.h5"
@@ -80,7 +85,7 @@ class Methods(unittest.TestCase):
             with h5py.File(output) as file:
                 self.assertEqual(set(file), arrays)
                 main = file["refined" if model == "thermalizer" else "next"][:]
-                self.assertEqual(main.shape, (2, 16, 16))
+                self.assertEqual(main.shape, shape)
                 self.assertTrue(np.isfinite(main).all())
                 if model == "thermalizer":
                     np.testing.assert_array_equal(file["evaluations"][:], file["levels"][:, 1] + 1)
@@ -99,12 +104,21 @@ class Methods(unittest.TestCase):
             "rollout.methods.acdm.emulator=gaussian": "a generator makes its frames alone",
             "rollout.methods.sns.gate=past": "either",
             "models.acdm.network.predicts=past": "both",
+            "rollout.methods.sns.start=3": "start",
         }.items():
             with self.subTest(override):
                 result = sns("reproduce", *self.base, override)
                 self.assertEqual(result.returncode, 2, result.stderr)
                 self.assertIn(message, result.stderr)
                 self.assertEqual(len(result.stderr.strip().splitlines()), 1, result.stderr)
+
+
+class Kolmogorov(Methods, unittest.TestCase):
+    system, fields = "kolmogorov", ["vorticity"]
+
+
+class TwoLayer(Methods, unittest.TestCase):
+    system, fields = "qg2layer", ["q_upper", "q_lower"]
 
 
 if __name__ == "__main__":

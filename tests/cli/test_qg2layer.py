@@ -6,7 +6,7 @@ import unittest
 import h5py
 import numpy as np
 import xarray
-from sns_case import SnsCase, check_readers, configuration, dataset_arrays
+from sns_case import SOURCE, SnsCase, arrays, check_readers, configuration, dataset_arrays
 
 SOLVER = """
 solver:
@@ -154,25 +154,110 @@ class TwoLayer(SnsCase):
         self.assert_one_line(self.sns("stability", kolmogorov, code=2)[1], "kolmogorov has no linear stability")
 
     def test_bad_input(self):
+        """(verb, arguments, exit code, what the one line says)"""
+        file = lambda name: f"solver.initial={{kind: file, path: 'x.h5:/{name}'}}"
         cases = {
-            "an unknown removal": (("datagen.coarsen.remove=mean",), ("remove", "zonal_mean")),
-            "a state of whole numbers": (("solver.initial={kind: file, path: 'x.h5:/whole'}",), ("x.h5", "int64", "float32")),
-            "a file that nothing reads": (("solver.initial={kind: rest, path: 'x.h5:/q'}",), ("path", "kind: rest")),
-            "a state of another shape": (("solver.initial={kind: file, path: 'x.h5:/q'}",), ("x.h5", "(2, 32, 32)")),
-            "no such wavenumber": (("solver.initial={kind: eigenmode, wavenumber: [16, 0]}",), ("wavenumber",)),
-            "nothing grows": (("solver.initial={kind: eigenmode}", "solver.mean_flow=[0, 0]", "solver.bottom_drag=0"),
-                              ("eigenmode",)),
+            "an unknown removal": ("datagen", ("datagen.coarsen.remove=mean",), 2, ("remove", "zonal_mean")),
+            "a state of whole numbers": ("simulate", (file("whole"),), 1, ("x.h5", "int64", "float32")),
+            "a file that nothing reads": ("datagen", ("solver.initial={kind: rest, path: 'x.h5:/q'}",), 2,
+                                          ("path", "kind: rest")),
+            "a state of another shape": ("simulate", (file("q"),), 1, ("x.h5", "(2, 16, 16)", "(2, 32, 32)")),
+            "a state that is not square": ("simulate", (file("oblong"),), 1, ("x.h5", "(2, 32, 16)", "(2, 32, 32)")),
+            "a given state that is not square": ("simulate", ("--initial", "x.h5:/oblong"), 1,
+                                                 ("x.h5", "(2, 32, 16)", "(layer, y, x) = (2, 32, 32)")),
+            "a state with NaN": ("simulate", (file("nan"),), 1, ("non-finite", "nan")),
+            "a given state with NaN": ("simulate", ("--initial", "x.h5:/nan"), 1, ("not finite", "(1, 3, 4)")),
+            "a truncated file": ("simulate", ("--initial", "half.h5:/q"), 1, ("half.h5",)),
+            "a truncated file as kind": ("simulate", ("solver.initial={kind: file, path: 'half.h5:/q'}",), 1,
+                                         ("half.h5",)),
+            "no such file": ("datagen", ("solver.initial={kind: file, path: 'none.h5:/q'}",), 1, ("none.h5",)),
+            "dt beyond the CFL limit": ("simulate", (file("fast"),), 1, ("stepper.dt", "CFL", "use dt <=")),
+            "an oblong grid": ("simulate", ("solver.grid.points=[64,32]",), 2, ("points", "square")),
+            "an oblong box": ("simulate", ("solver.grid.length=[1e6,2e6]",), 2, ("length", "square")),
+            "no such wavenumber": ("datagen", ("solver.initial={kind: eigenmode, wavenumber: [16, 0]}",), 2,
+                                   ("wavenumber",)),
+            "nothing grows": ("datagen", ("solver.initial={kind: eigenmode}", "solver.mean_flow=[0, 0]",
+                                          "solver.bottom_drag=0"), 2, ("eigenmode",)),
+            "unknown diagnostics": ("simulate", ("simulate.diagnostics=some",), 2, ("diagnostics", "all")),
         }
-        with h5py.File(self.folder / "x.h5", "w") as file:
-            file["q"] = np.zeros((2, 16, 16))
-            file["whole"] = np.zeros((2, 32, 32), int)
-        for name, (arguments, parts) in cases.items():
+        rng = np.random.default_rng(1)
+        with h5py.File(self.folder / "x.h5", "w") as states:
+            states["q"] = np.zeros((2, 16, 16))
+            states["oblong"] = np.zeros((2, 32, 16))
+            states["whole"] = np.zeros((2, 32, 32), int)
+            states["nan"] = np.where(np.arange(2 * 32 * 32) == 1024 + 3 * 32 + 4, np.nan, 0).reshape(2, 32, 32)
+            states["fast"] = 1e-2 * rng.standard_normal((2, 32, 32))
+        whole = (self.folder / "x.h5").read_bytes()
+        (self.folder / "half.h5").write_bytes(whole[:len(whole) // 2])
+        for name, (verb, arguments, code, parts) in cases.items():
             with self.subTest(name):
-                verb = "simulate" if "state" in name else "datagen"
-                process = self.start(verb, self.config, "-o", "bad", *arguments)
-                _, err = process.communicate(timeout=60)
-                self.assertIn(process.returncode, (1, 2))
-                self.assert_one_line(err, *parts)
+                self.assert_one_line(self.sns(verb, self.config, "-o", "bad", *arguments, code=code)[1], *parts)
+                self.assertFalse((self.folder / "bad").exists())
+
+    def test_trajectories_that_would_be_copies_are_refused(self):
+        with h5py.File(self.folder / "x.h5", "w") as file:
+            file["one"] = 1e-6 * np.random.default_rng(1).standard_normal((2, 32, 32))
+            file["three"] = 1e-6 * np.random.default_rng(1).standard_normal((3, 2, 32, 32))
+        for initial, words in {"{kind: rest}": "one state", "{kind: eigenmode}": "one state",
+                               "{kind: file, path: 'x.h5:/one'}": "one state",
+                               "{kind: file, path: 'x.h5:/three'}": "3 states to trajectory 0 to 2"}.items():
+            for verb in ("datagen", "check"):
+                output = ("-o", "set") if verb == "datagen" else ()
+                err = self.sns(verb, self.config, *output, f"solver.initial={initial}", code=2)[1]
+                self.assert_one_line(err, "solver.initial", words, "trajectories 0 to 5")
+                self.assertFalse((self.folder / "set").exists())
+        self.sns("datagen", self.config, "-o", "three", "solver.initial={kind: file, path: 'x.h5:/three'}",
+                 "datagen.trajectories=3", "datagen.split={train: 0.4, valid: 0.3, test: 0.3}")
+        self.sns("datagen", self.config, "-o", "noisy", "solver.initial={kind: perturbed, path: 'x.h5:/one'}")
+
+    def test_array_diagnostics_are_pyqg_s(self):
+        """One recorded state of pyqg, at step 0: spectra, budget, zonal-mean flow."""
+        golden = SOURCE / "tests/golden/data/qg2layer_diagnostics.h5"
+        for case in ("jet", "eddy"):
+            with h5py.File(golden) as file:
+                recorded = {name: item[()] for name, item in file[case].items()}
+                keys = {"beta": "beta", "rek": "bottom_drag", "rd": "deformation_radius", "delta": "depth_ratio"}
+                physics = [f"solver.{key}={file[case].attrs[name]!r}" for name, key in keys.items()]
+            physics = [text.replace("np.float64(", "").rstrip(")") for text in physics]
+            self.sns("simulate", self.config, "-o", f"{case}.h5", "--members", 1, "--steps", 0, "--every", 1, "--full",
+                     "--diagnostics", "all", "--initial", f"{golden}:/{case}/q", "solver.grid.points=64", *physics)
+
+            def same(ours, theirs):
+                self.assertLess(np.linalg.norm(ours - theirs), 1e-13 * np.linalg.norm(theirs))
+
+            with h5py.File(self.folder / f"{case}.h5") as file:
+                found = file["diagnostics"]
+                values = {name: item[0, 0] for name, item in found.items() if item.ndim > 1}
+                for name, item in found.items():
+                    if item.ndim > 1:
+                        self.assertIn("units", item.attrs)
+                        self.assertIn("long_name", item.attrs)
+                for layer in range(2):
+                    same(values["ke_rings"][layer], recorded[f"kespec_iso_layer{layer + 1}"])
+                    same(values["enstrophy_rings"][layer], recorded[f"ensspec_iso_layer{layer + 1}"])
+                    same(values["ke_spectrum"][layer], recorded["KEspec_shells"][layer])
+                same(found["k_ring"][:], recorded["k_iso"])
+                for ours, theirs in {"ape_generation": "APEgenspec", "ape_flux": "APEflux", "ke_flux": "KEflux",
+                                     "bottom_drag": "KEfrictionspec"}.items():
+                    same(values[f"{ours}_spectrum"], recorded[f"{theirs}_shells"])
+                same(values["zonal_mean_u"], recorded["u_zonal_mean"])
+                self.assertEqual(values["jets_of_layer"][0], values["jets"])
+                np.testing.assert_allclose(values["enstrophy_spectrum"].sum(axis=1),
+                                           [values["enstrophy_upper"], values["enstrophy_lower"]], rtol=1e-6)
+                np.testing.assert_allclose(values["filter_dissipation_spectrum"].sum(), -values["filter_dissipation"],
+                                           rtol=0.05)  # much of it lies in the corners beyond the last shell
+        with xarray.open_dataset(self.folder / "jet.h5", group="diagnostics", engine="h5netcdf") as data:
+            self.assertEqual(data["ke_spectrum"].dims[2:], ("layer", "k"))
+            self.assertEqual(data["zonal_mean_u"].dims[2:], ("layer", "y"))
+            np.testing.assert_array_equal(data["layer"], [1, 2])
+            np.testing.assert_allclose(data["k"][1], 2e-6 * np.pi)
+        # Not without being asked, and lengthened as they are.
+        with self.simulate("scalars.h5") as file:
+            self.assertNotIn("ke_spectrum", file["diagnostics"])
+        self.simulate("short.h5", "simulate.diagnostics=all", "--steps", 40).close()
+        self.simulate("short.h5", "simulate.diagnostics=all", "--resume").close()
+        self.simulate("long.h5", "--diagnostics", "all").close()
+        self.assertEqual(arrays(self.folder / "short.h5"), arrays(self.folder / "long.h5"))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -80,7 +81,15 @@ class ReproduceLayers(unittest.TestCase):
             self.assertTrue((self.run_folder / "figures" / f"{name}.png").is_file(), name)
         report = (self.run_folder / "report.html").read_text()
         self.assertIn("Potential vorticity of both layers", report)
-        self.assertIn("days", report)
+        # Times are in days, though metrics.json has them in seconds.
+        metrics = json.loads((self.run_folder / "evaluation" / "metrics.json").read_text())
+        days = metrics["methods"][0]["results"]["correlation_time_0.8/all/q_upper"]["value"] / 86400
+        row = re.search(r"<tr><td>[^<]*orrelation &gt; 0\.8[^<]*\(days\)</td>.*?</tr>", report).group(0)
+        first = re.search(r'class="number">([\d,.]+)', row).group(1).replace(",", "")
+        self.assertAlmostEqual(float(first) / days, 1, delta=0.01)
+        for words in ("another one than the paper", "The networks see 16 x 16 points (paper: 64 x 64)",
+                      "32 x 32 solver points (paper: 256 x 256)", "attention runs over the keys"):
+            self.assertIn(words, report)
 
     def test_weights_of_another_number_of_fields_are_refused(self):
         weights = f"models.gaussian.weights={SOURCE / 'weights/kolmogorov-quickstart/gaussian'}"
@@ -90,9 +99,28 @@ class ReproduceLayers(unittest.TestCase):
         self.assertIn("of 1 fields; here they have 2", result.stderr)
 
     def test_every_scale_is_valid(self):
-        for scale in ([], ["--scale", "smoke"], ["--scale", "paper"]):
-            result = sns("reproduce", QUICKSTART, *scale, "--dry-run", f"run.output={self.temporary.name}/none")
-            self.assertEqual(result.returncode, 0, result.stderr)
+        for file in ("quickstart.yaml", "methods.yaml", "lagged.yaml"):
+            for scale in ([], ["--scale", "smoke"], ["--scale", "cpu"], ["--scale", "paper"]):
+                with self.subTest(file=file, scale=scale):
+                    result = sns("reproduce", QUICKSTART.with_name(file), *scale, "--dry-run",
+                                 f"run.output={self.temporary.name}/none")
+                    self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_cpu_and_paper_scale_are_the_paper_s_jet(self):
+        jet = {"domain_length": 1e6, "beta": 1e-11, "bottom_drag": 7e-8, "depth_ratio": 0.1,
+               "deformation_radius": 15000, "mean_flow_upper": 0.025, "mean_flow_lower": 0}
+        for scale, points in (("cpu", 64), ("paper", 256)):
+            with self.subTest(scale):
+                maps = Path(self.temporary.name) / f"{scale}.h5"
+                result = sns("stability", QUICKSTART, "--scale", scale, "-o", maps)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                with h5py.File(maps) as file:
+                    self.assertEqual({name: file.attrs[name] for name in jet}, jet)
+                    self.assertEqual(file.attrs["grid_points"], points)
+                    text = file["provenance"].attrs["config_yaml"]
+                number = lambda key: float(re.search(rf"\b{key}: ([-+.\de]+)", text).group(1))
+                self.assertEqual(number("dt") * number("steps_per_frame"), 36000)
+                self.assertEqual(points / number("factor"), 64)
 
     def test_predict_takes_and_gives_both_fields(self):
         states = Path(self.temporary.name) / "states.h5"

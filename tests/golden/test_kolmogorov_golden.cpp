@@ -5,12 +5,10 @@
 #include "solvers/kolmogorov/initial.hpp"
 #include "solvers/spectral/fftw_backend.hpp"
 #include "solvers/spectral/real_transform.hpp"
+#include "tests/support/golden_samples.hpp"
 #include "tests/support/kolmogorov_cases.hpp"
 
 #include <doctest/doctest.h>
-
-#include <map>
-#include <set>
 
 using namespace sns;
 using namespace sns::test;
@@ -19,10 +17,6 @@ using spectral::Complex;
 using Backend = spectral::FftwBackend<double>;
 
 namespace {
-
-h5::File golden(const std::string& name) {
-  return h5::File::open_read(std::string(SNS_SOURCE_DIR) + "/tests/golden/data/" + name);
-}
 
 kolmogorov::Params params_of(const h5::File& file) {
   kolmogorov::Params p;
@@ -35,14 +29,18 @@ kolmogorov::Params params_of(const h5::File& file) {
   return p;
 }
 
-/// The intermediates of one evaluation that each file holds: the large grid's file would be too large with all.
-const std::map<std::pair<std::string, std::string>, std::set<std::string>> kIntermediates{
-    {{"kolmogorov_n64.h5", "ic_random"},
-     {"what0", "explicit_hat", "advection_hat", "implicit_hat", "implicit_solve_hat", "u", "v"}},
-    {{"kolmogorov_n64.h5", "ic_developed"},
-     {"what0", "explicit_hat", "advection_hat", "implicit_hat", "implicit_solve_hat", "u", "v"}},
-    {{"kolmogorov_n128.h5", "ic_random"}, {"explicit_hat"}},
-    {{"kolmogorov_n128.h5", "ic_developed"}, {"explicit_hat", "u", "v"}}};
+constexpr const char* kFiles[] = {"kolmogorov_n64.h5", "kolmogorov_n128.h5"};
+constexpr const char* kStarts[] = {"ic_random", "ic_developed"};
+
+template <class F>
+void for_each_run(F f) {
+  for (const char* name : kFiles)
+    for (const char* start : kStarts) {
+      INFO(std::string(name), " ", std::string(start));
+      const h5::File file = golden(name);
+      f(params_of(file), file.group(start), std::string(name) + " " + start);
+    }
+}
 
 /// Values of f(i, j) over the half plane as [n][n/2+1][re, im].
 template <class F>
@@ -59,137 +57,115 @@ std::vector<double> half_plane(const spectral::Grid& grid, F f) {
 }  // namespace
 
 TEST_CASE("one evaluation agrees with every stored intermediate") {
-  for (const char* name : {"kolmogorov_n64.h5", "kolmogorov_n128.h5"}) {
-    const h5::File file = golden(name);
-    const kolmogorov::Params p = params_of(file);
+  for_each_run([](const kolmogorov::Params& p, const h5::Group& group, const std::string&) {
     const spectral::Grid grid = p.grid;
     const int columns = grid.columns();
-    for (const char* start : {"ic_random", "ic_developed"}) {
-      CAPTURE(name);
-      CAPTURE(start);
-      const h5::Group group = file.group(start);
-      const std::set<std::string>& stored = kIntermediates.at({name, start});
-      std::set<std::string> compared;
-      const auto compare = [&](const std::string& key, const std::vector<double>& value) {
-        if (!stored.contains(key)) return;
-        compared.insert(key);
-        REQUIRE_MESSAGE(group.exists(key), key);
-        CAPTURE(key);
-        CHECK(relative_error(value, group.dataset(key).read<double>()) < tolerance::kOneEvaluation);
-      };
-      const auto w0 = group.dataset("w0").read<double>();
-      spectral::RealTransform transform(grid.n);
-      const auto spectrum = transform.forward(w0);
-      const std::vector<Complex<double>> w(
-          reinterpret_cast<const Complex<double>*>(spectrum.data()),
-          reinterpret_cast<const Complex<double>*>(spectrum.data()) + grid.modes());
-      const auto at = [&](int i, int j) { return w[static_cast<std::size_t>(i * columns + j)]; };
-      compare("what0", half_plane(grid, at));
+    const auto compare = [&](const std::string& key, const std::vector<double>& value) {
+      CAPTURE(key);
+      CHECK(golden_error(value, group, key) < tolerance::kOneEvaluation);
+    };
+    const auto w0 = group.dataset("w0").read<double>();
+    spectral::RealTransform transform(grid.n);
+    const auto spectrum = transform.forward(w0);
+    const std::vector<Complex<double>> w(
+        reinterpret_cast<const Complex<double>*>(spectrum.data()),
+        reinterpret_cast<const Complex<double>*>(spectrum.data()) + grid.modes());
+    const auto at = [&](int i, int j) { return w[static_cast<std::size_t>(i * columns + j)]; };
+    compare("what0", half_plane(grid, at));
 
-      AdvectiveForm<Backend> form({}, p, 1);
-      Backend{}.for_each_mode(1, grid.n, all_modes(grid),
-                              kolmogorov::PrepareInputs<double, AdvectiveForm<Backend>::Inputs>{
-                                  form.inputs(), w.data(), grid.n, columns});
-      form.evaluate();
-      const auto tendency = form.tendency();
-      const auto linear = form.linear();
-      const auto forcing = kolmogorov::forcing<double>(p);
-      compare("explicit_hat", half_plane(grid, [&](int i, int j) { return tendency(0, i, j); }));
-      compare("advection_hat", half_plane(grid, [&](int i, int j) {
-                return tendency(0, i, j) - Complex<double>{forcing(i, j), 0};
-              }));
-      compare("implicit_hat", half_plane(grid, [&](int i, int j) { return linear(i, j) * at(i, j); }));
-      compare("implicit_solve_hat",
-              half_plane(grid, [&](int i, int j) { return (1 / (1 - 0.5 * p.dt * linear(i, j))) * at(i, j); }));
+    AdvectiveForm<Backend> form({}, p, 1);
+    Backend{}.for_each_mode(1, grid.n, all_modes(grid),
+                            kolmogorov::PrepareInputs<double, AdvectiveForm<Backend>::Inputs>{
+                                form.inputs(), w.data(), grid.n, columns});
+    form.evaluate();
+    const auto tendency = form.tendency();
+    const auto linear = form.linear();
+    const auto forcing = kolmogorov::forcing<double>(p);
+    compare("explicit_hat", half_plane(grid, [&](int i, int j) { return tendency(0, i, j); }));
+    compare("advection_hat", half_plane(grid, [&](int i, int j) {
+              return tendency(0, i, j) - Complex<double>{forcing(i, j), 0};
+            }));
+    compare("implicit_hat", half_plane(grid, [&](int i, int j) { return linear(i, j) * at(i, j); }));
+    compare("implicit_solve_hat",
+            half_plane(grid, [&](int i, int j) { return (1 / (1 - 0.5 * p.dt * linear(i, j))) * at(i, j); }));
 
-      std::vector<double> u(grid.points()), v(grid.points());
-      kolmogorov::FieldDiagnostics(grid).velocity(w0, u, v);
-      compare("u", u);
-      compare("v", v);
-      CHECK(compared == stored);
-    }
-  }
+    std::vector<double> u(grid.points()), v(grid.points());
+    kolmogorov::FieldDiagnostics(grid).velocity(w0, u, v);
+    compare("u", u);
+    compare("v", v);
+  });
 }
 
 TEST_CASE("mask, linear term and forcing are jax-cfd's") {
-  for (const char* name : {"kolmogorov_n64.h5", "kolmogorov_n128.h5"}) {
+  for (const char* name : kFiles) {
+    INFO(std::string(name));
     const h5::File file = golden(name);
     const kolmogorov::Params p = params_of(file);
     const auto kept = kept_modes(p.grid.n, spectral::Dealiasing::jaxcfd);
     const auto mask = file.dataset("filter_brick_wall").read<double>();
+    REQUIRE(mask.size() == p.grid.modes());
+    const auto forcing = kolmogorov::forcing<double>(p);
+    const auto linear = kolmogorov::linear_term<double>(p);
+    std::vector<double> rate;
     int wrong = 0;
     for (int i = 0; i < p.grid.n; ++i)
-      for (int j = 0; j < p.grid.columns(); ++j)
+      for (int j = 0; j < p.grid.columns(); ++j) {
         wrong +=
             kept.contains(i, j, p.grid.n) != (mask[static_cast<std::size_t>(i * p.grid.columns() + j)] == 1.0);
+        rate.push_back(linear(i, j));
+      }
     CHECK(wrong == 0);
+    CHECK(golden_error(rate, file, "linear_term") < tolerance::kOneEvaluation);
+    const auto forced = half_plane(p.grid, [&](int i, int j) { return Complex<double>{forcing(i, j), 0}; });
+    CHECK(golden_error(forced, file, "forcing_curl_hat") < tolerance::kOneEvaluation);
   }
-  const h5::File file = golden("kolmogorov_n64.h5");
-  const kolmogorov::Params p = params_of(file);
-  const auto forcing = kolmogorov::forcing<double>(p);
-  const auto linear = kolmogorov::linear_term<double>(p);
-  const auto stored = file.dataset("linear_term").read<double>();
-  std::vector<double> rate;
-  for (int i = 0; i < 64; ++i)
-    for (int j = 0; j < 33; ++j) rate.push_back(linear(i, j));
-  CHECK(relative_error(rate, stored) < tolerance::kOneEvaluation);
-  CHECK(relative_error(half_plane(p.grid,
-                                  [&](int i, int j) {
-                                    return Complex<double>{forcing(i, j), 0};
-                                  }),
-                       file.dataset("forcing_curl_hat").read<double>()) < tolerance::kOneEvaluation);
 }
 
 TEST_CASE("trajectories reproduce jax-cfd step by step") {
-  for (const char* name : {"kolmogorov_n64.h5", "kolmogorov_n128.h5"}) {
-    const h5::File file = golden(name);
-    for (const char* start : {"ic_random", "ic_developed"})
-      for (const char* precision : {"float64", "float32"}) {
-        const h5::Group group = file.group(start);
-        const auto steps = group.dataset("steps").read<std::int64_t>();
-        const auto expected = group.dataset("w").read<double>();
-        auto solver = make_case(params_of(file), {{"advection", "advective"}, {"precision", precision}});
-        solver->set_state(0, group.dataset("w0").read<double>());
-        for (std::size_t s = 0; s < steps.size(); ++s) {
-          solver->advance(steps[s] - solver->step(0));
-          const double error =
-              relative_error(state_of(*solver),
-                             {expected.begin() + static_cast<std::ptrdiff_t>(s * solver->state_size()),
-                              expected.begin() + static_cast<std::ptrdiff_t>((s + 1) * solver->state_size())});
-          const bool wide = std::string(precision) == "float64", late = steps[s] > 100;
-          MESSAGE(std::string(name), " ", std::string(start), " ", std::string(precision), " step ", steps[s],
-                  ": ", error);
-          CHECK(error < (wide ? (late ? tolerance::kParity1000 : tolerance::kParity100)
-                              : (late ? tolerance::kSingle1000 : tolerance::kSingle100)));
-        }
+  for_each_run([](const kolmogorov::Params& p, const h5::Group& group, const std::string& label) {
+    const auto steps = group.dataset("steps").read<std::int64_t>();
+    const Record expected(group.dataset("w"));
+    for (const char* precision : {"float64", "float32"}) {
+      auto solver = make_case(p, {{"advection", "advective"}, {"precision", precision}});
+      solver->set_state(0, group.dataset("w0").read<double>());
+      for (std::size_t s = 0; s < steps.size(); ++s) {
+        solver->advance(steps[s] - solver->step(0));
+        const double error = expected.error(state_of(*solver), s);
+        const bool wide = std::string(precision) == "float64", late = steps[s] > 100;
+        MESSAGE(label, " ", std::string(precision), " step ", steps[s], ": ", error);
+        CHECK(error < (wide ? (late ? tolerance::kParity1000 : tolerance::kParity100)
+                            : (late ? tolerance::kSingle1000 : tolerance::kSingle100)));
       }
-  }
+    }
+  });
 }
 
-TEST_CASE("the other steppers reproduce jax-cfd") {
-  const h5::File file = golden("kolmogorov_n64.h5");
-  const h5::Group group = file.group("ic_developed");
-  for (const auto& [ours, theirs] :
-       {std::pair{"imex_euler", "backward_forward_euler"}, std::pair{"cn_rk2", "crank_nicolson_rk2"},
-        std::pair{"cn_rk3", "crank_nicolson_rk3"}, std::pair{"imex_rk_sil3", "imex_rk_sil3"}}) {
-    CAPTURE(ours);
-    auto solver = make_case(params_of(file), {{"advection", "advective"}, {"stepper.name", ours}});
-    solver->set_state(0, group.dataset("w0").read<double>());
-    solver->advance(10);
-    CHECK(relative_error(state_of(*solver), group.dataset(std::string("after10/") + theirs).read<double>()) <
-          tolerance::kParity100);
-  }
+TEST_CASE("ten steps of every stepper reproduce jax-cfd") {
+  for_each_run([](const kolmogorov::Params& p, const h5::Group& group, const std::string&) {
+    for (const auto& [ours, theirs] :
+         {std::pair{"imex_euler", "backward_forward_euler"}, std::pair{"cn_rk2", "crank_nicolson_rk2"},
+          std::pair{"cn_rk3", "crank_nicolson_rk3"}, std::pair{"cn_rk4", "crank_nicolson_rk4"},
+          std::pair{"imex_rk_sil3", "imex_rk_sil3"}}) {
+      INFO(std::string(ours));
+      auto solver = make_case(p, {{"advection", "advective"}, {"stepper.name", ours}});
+      solver->set_state(0, group.dataset("w0").read<double>());
+      solver->advance(10);
+      CHECK(golden_error(state_of(*solver), group, std::string("after10/") + theirs) < tolerance::kParity100);
+    }
+  });
 }
 
 TEST_CASE("the un-symmetrised ky = 0 column of the state is jax-cfd's") {
-  const h5::File file = golden("kolmogorov_n64.h5");
-  const h5::Group group = file.group("ic_developed");
-  auto engine = kolmogorov::make_fftw_engine(params_of(file), 1, 1);
-  engine->set_state(0, group.dataset("w0").read<double>().data());
-  engine->advance(0, 0, group.dataset("steps").read<std::int64_t>().back());
-  std::vector<double> spectrum(engine->state_bytes() / sizeof(double));
-  engine->save(0, reinterpret_cast<std::byte*>(spectrum.data()));
-  CHECK(relative_error(spectrum, group.dataset("what_last").read<double>()) < tolerance::kParity1000);
+  for_each_run([](const kolmogorov::Params& p, const h5::Group& group, const std::string& label) {
+    auto engine = kolmogorov::make_fftw_engine(p, 1, 1);
+    engine->set_state(0, group.dataset("w0").read<double>().data());
+    engine->advance(0, 0, group.dataset("steps").read<std::int64_t>().back());
+    std::vector<double> spectrum(engine->state_bytes() / sizeof(double));
+    engine->save(0, reinterpret_cast<std::byte*>(spectrum.data()));
+    const double error = golden_error(spectrum, group, "what_last");
+    MESSAGE(label, ": ", error);
+    CHECK(error < tolerance::kParity1000);
+  });
 }
 
 TEST_CASE("order of accuracy and errors are those of jax-cfd's steppers") {
@@ -204,7 +180,7 @@ TEST_CASE("order of accuracy and errors are those of jax-cfd's steppers") {
   for (const auto& [ours, theirs, order] :
        {Case{"cn_rk4", "crank_nicolson_rk4", 4}, Case{"cn_rk3", "crank_nicolson_rk3", 3},
         Case{"cn_rk2", "crank_nicolson_rk2", 2}, Case{"imex_rk_sil3", "imex_rk_sil3", 3}}) {
-    CAPTURE(ours);
+    INFO(std::string(ours));
     const auto stored = file.dataset(std::string("convergence/rel_l2/") + theirs).read<double>();
     std::vector<double> error;
     for (std::size_t k = 0; k < dt.size(); ++k) {
@@ -226,7 +202,7 @@ TEST_CASE("order of accuracy and errors are those of jax-cfd's steppers") {
 }
 
 TEST_CASE("coarsening agrees with jax-cfd's downsample_spectral and with cell means") {
-  const h5::File file = golden("kolmogorov_downsample.h5");
+  const h5::File file = golden_data("kolmogorov_downsample.h5");
   const auto fine = file.dataset("w_fine").read<double>();
   const auto expected = file.dataset("w_spectral").read<double>();
   CHECK(relative_error(spectral::resample(fine, 256, 64), expected) < tolerance::kOneEvaluation);
@@ -257,7 +233,7 @@ TEST_CASE("coarsening agrees with jax-cfd's downsample_spectral and with cell me
 }
 
 TEST_CASE("spectra in both conventions agree with numpy") {
-  const h5::File file = golden("kolmogorov_n64.h5");
+  const h5::File file = golden_data("kolmogorov_n64.h5");
   const auto w = file.dataset("ic_developed/w0").read<double>();
   kolmogorov::KolmogorovSpectrum spectrum(64);
   CHECK(relative_error(spectrum.shells(w).value, file.dataset("spectra/shells").read<double>()) < 1e-13);

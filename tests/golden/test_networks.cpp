@@ -92,15 +92,17 @@ TEST_CASE("Gaussian emulator: forward pass and rollout") {
   }
 }
 
-TEST_CASE("SNS network: noise estimate, logits of both heads, predicted levels") {
+namespace {
+
+void check_sns_forward(const char* name, const ModelConfig& config) {
   torch::set_num_threads(1);
-  const auto file = h5::File::open_read(test::golden_file("emulator_sns.h5"));
-  Sns sns(test::golden_sns_config(), 0, torch::kCPU);
+  const auto file = h5::File::open_read(test::golden_file(name));
+  Sns sns(config, 0, torch::kCPU);
   test::load_golden_weights(sns.network(), file);
   const torch::NoGradGuard no_grad;
   const torch::Tensor x = golden(file, "forward/x");
   const SnsOutput out = sns.net().forward(x);
-  CHECK(relative_error(out.noise, golden(file, "forward/eps")) < tolerance::kForward);
+  CHECK(test::image_error(out.noise, file, "forward/eps") < tolerance::kForward);
   CHECK(relative_error(out.logits.past, golden(file, "forward/logits_short")) < tolerance::kForward);
   CHECK(relative_error(out.logits.present, golden(file, "forward/logits_t")) < tolerance::kForward);
 
@@ -113,6 +115,16 @@ TEST_CASE("SNS network: noise estimate, logits of both heads, predicted levels")
     CHECK(levels[b].past == best[static_cast<std::int64_t>(b)][0].item<std::int64_t>());
     CHECK(levels[b].present == best[static_cast<std::int64_t>(b)][1].item<std::int64_t>());
   }
+}
+
+}  // namespace
+
+TEST_CASE("SNS network: noise estimate, logits of both heads, predicted levels") {
+  check_sns_forward("emulator_sns.h5", test::golden_sns_config());
+}
+
+TEST_CASE("the same of two fields, with attention") {
+  check_sns_forward("emulator_sns_qg.h5", test::golden_sns_qg_config());
 }
 
 TEST_CASE("thermalizer network: noise estimate, logits, predicted levels") {
@@ -139,6 +151,11 @@ TEST_CASE("embedding of the diffusion level") {
   const torch::Tensor sinus = golden(file, "embedding/sinus");
   CHECK(relative_error(blocks::sinusoidal_embedding(golden(file, "embedding/s", true), 64), sinus) <
         tolerance::kForward);
+}
+
+TEST_CASE("the networks' gelu is the one with erf") {
+  const auto file = h5::File::open_read(test::golden_file("emulator_attention.h5"));
+  CHECK(relative_error(at::gelu(golden(file, "gelu/x")), golden(file, "gelu/y_erf")) < tolerance::kForward);
 }
 
 TEST_CASE("attention block, both softmax axes") {

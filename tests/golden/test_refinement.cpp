@@ -54,9 +54,9 @@ Calls recorded_calls(const h5::File& file, const std::string& path) {
   return calls;
 }
 
-Calls planned_calls(Path path, const std::vector<Levels>& levels) {
+Calls planned_calls(Path path, SweepRule rule, const std::vector<Levels>& levels) {
   Calls calls;
-  for (const Walk& walk : plan_walks(path, SweepRule::reference, levels, 64))
+  for (const Walk& walk : plan_walks(path, rule, levels, 64))
     for (const Move& move : walk.moves) {
       const bool past = move.past != Move::kRest, present = move.present != Move::kRest;
       ++calls[{past && present ? kBoth : past ? kPast : kPresent, past ? move.past : move.present}];
@@ -64,85 +64,101 @@ Calls planned_calls(Path path, const std::vector<Levels>& levels) {
   return calls;
 }
 
+struct System {
+  const char* file;
+  ModelConfig config;
+  SweepRule fixed_past;  ///< of the reference's own routine for a fixed past
+};
+
+/// One field, and two fields with attention.
+std::vector<System> systems() {
+  return {{"emulator_sns.h5", test::golden_sns_config(), SweepRule::reference},
+          {"emulator_sns_qg.h5", test::golden_sns_qg_config(), SweepRule::inclusive}};
+}
+
 }  // namespace
 
 TEST_CASE("every path reproduces the reference with recorded noise") {
   torch::set_num_threads(1);
-  const auto file = h5::File::open_read(test::golden_file("emulator_sns.h5"));
-  Sns sns(test::golden_sns_config(), 0, torch::kCPU);
-  test::load_golden_weights(sns.network(), file);
-  const torch::Tensor x = golden(file, "refine/x");
+  for (const System& system : systems()) {
+    CAPTURE(system.file);
+    const auto file = h5::File::open_read(test::golden_file(system.file));
+    Sns sns(system.config, 0, torch::kCPU);
+    test::load_golden_weights(sns.network(), file);
+    const std::int64_t channels = system.config.field_channels;
+    const torch::Tensor x = golden(file, "refine/x");
 
-  const torch::Tensor recorded = golden(file, "refine/levels_short_t", true);
-  const std::vector<Levels> levels = sns.levels(x);
-  for (std::size_t b = 0; b < levels.size(); ++b) {
-    CHECK(levels[b].past == recorded[static_cast<std::int64_t>(b)][0].item<int>());
-    CHECK(levels[b].present == recorded[static_cast<std::int64_t>(b)][1].item<int>());
-  }
+    const torch::Tensor recorded = golden(file, "refine/levels_short_t", true);
+    const std::vector<Levels> levels = sns.levels(x);
+    for (std::size_t b = 0; b < levels.size(); ++b) {
+      CHECK(levels[b].past == recorded[static_cast<std::int64_t>(b)][0].item<int>());
+      CHECK(levels[b].present == recorded[static_cast<std::int64_t>(b)][1].item<int>());
+    }
 
-  const std::pair<Path, std::string> cases[] = {
-      {Path::A, "path_A"}, {Path::B, "path_B"}, {Path::C, "path_C"}, {Path::fixed_past, "fix_short"}};
-  for (const auto& [path, name] : cases) {
-    CAPTURE(name);
     RecordedNoise noise(file);
-    RefineOptions options;
-    options.path = path;
-    options.rule = SweepRule::reference;
-    const Refined refined = sns.refine(x, levels, options, noise);
-    CHECK(test::relative_error(refined.x, golden(file, "refine/" + name + "/out")) < tolerance::kRefinement);
+    const std::tuple<Path, SweepRule, std::string> cases[] = {
+        {Path::A, SweepRule::reference, "path_A"},
+        {Path::B, SweepRule::reference, "path_B"},
+        {Path::C, SweepRule::reference, "path_C"},
+        {Path::fixed_past, system.fixed_past, "fix_short"}};
+    for (const auto& [path, rule, name] : cases) {
+      CAPTURE(name);
+      RefineOptions options;
+      options.path = path;
+      options.rule = rule;
+      const Refined refined = sns.refine(x, levels, options, noise);
+      CHECK(torch::equal(refined.x.narrow(1, 0, channels), x.narrow(1, 0, channels)));
+      CHECK(test::image_error(refined.x.narrow(1, channels, 2 * channels), file, "refine/" + name + "/frames") <
+            tolerance::kRefinement);
 
-    const Calls calls = recorded_calls(file, name);
-    CHECK(planned_calls(path, levels) == calls);
-    std::int64_t evaluations = 0, expected = 0;
-    for (const auto n : refined.evaluations) evaluations += n;
-    for (const auto& call : calls) expected += call.second;
-    CHECK(evaluations == expected);
+      const Calls calls = recorded_calls(file, name);
+      CHECK(planned_calls(path, rule, levels) == calls);
+      std::int64_t evaluations = 0, expected = 0;
+      for (const auto n : refined.evaluations) evaluations += n;
+      for (const auto& call : calls) expected += call.second;
+      CHECK(evaluations == expected);
+    }
   }
 }
 
-// The recorded batch had other members, whose levels set where its sweeps began: a stand-in takes their place.
-TEST_CASE("two fields, every path: a sample of a batch with recorded noise") {
+TEST_CASE("31 reverse steps of the present frame with recorded noise") {
   torch::set_num_threads(1);
-  const auto file = h5::File::open_read(test::golden_file("emulator_sns_qg.h5"));
-  Sns sns(test::golden_sns_qg_config(), 0, torch::kCPU);
-  test::load_golden_weights(sns.network(), file);
-  const torch::Tensor x = golden(file, "refine/x");
-  const torch::Tensor recorded = golden(file, "refine/levels_short_t", true),
-                      highest = golden(file, "refine/batch_maximum", true);
-  const std::vector<Levels> levels = sns.levels(x);
-  CHECK(levels[0].past == recorded[0][0].item<int>());
-  CHECK(levels[0].present == recorded[0][1].item<int>());
-
-  class WithStandIn : public RecordedNoise {
+  class Recorded : public NoiseSource {
    public:
-    using RecordedNoise::RecordedNoise;
-    void forward(std::int64_t sample, Frame frame, std::span<float> out) override {
-      if (sample == 0) RecordedNoise::forward(sample, frame, out);
-    }
+    explicit Recorded(const h5::File& file) : reverse_(golden(file, "reverse/noise")) {}
+    void forward(std::int64_t, Frame, std::span<float>) override { FAIL("no frame is noised"); }
     void reverse(std::int64_t sample, Frame frame, int level, std::span<float> out) override {
-      if (sample == 0) RecordedNoise::reverse(sample, frame, level, out);
+      CHECK(bool(frame == Frame::present));
+      fill(reverse_[level][sample], out);
     }
+    void condition(std::int64_t, int, std::span<float>) override { FAIL("no frame is a condition only"); }
+
+   private:
+    torch::Tensor reverse_;
   };
-  // The reference's own routine for a fixed past begins at the level itself for two fields.
-  const std::tuple<Path, SweepRule, std::string> cases[] = {
-      {Path::A, SweepRule::reference, "path_A"},
-      {Path::B, SweepRule::reference, "path_B"},
-      {Path::C, SweepRule::reference, "path_C"},
-      {Path::fixed_past, SweepRule::inclusive, "fix_short"}};
-  for (const auto& [path, rule, name] : cases) {
-    CAPTURE(name);
-    WithStandIn noise(file);
-    RefineOptions options;
-    options.path = path;
-    options.rule = rule;
-    const Refined refined = sns.refine(
-        x.repeat({2, 1, 1, 1}), {levels[0], {highest[0].item<int>(), highest[1].item<int>()}}, options, noise);
-    CHECK(test::relative_error(refined.x.narrow(0, 0, 1).narrow(1, 2, 4),
-                               golden(file, "refine/" + name + "/frames")) < tolerance::kRefinement);
+  for (const System& system : systems()) {
+    CAPTURE(system.file);
+    const auto file = h5::File::open_read(test::golden_file(system.file));
+    Sns sns(system.config, 0, torch::kCPU);
+    test::load_golden_weights(sns.network(), file);
+    const std::int64_t channels = system.config.field_channels;
+    const Denoiser denoiser = [&](const torch::Tensor& x, const Step&) { return sns.net().forward(x).noise; };
+    const auto present_after = [&](int last) {
+      Walk walk;
+      for (int level = 30; level >= last; --level)
+        walk.moves.push_back({.past = Move::kRest, .present = level});
+      Recorded noise(file);
+      const Sampled sampled = follow(sns.schedule(), {2, channels}, denoiser, golden(file, "reverse/x0"),
+                                     {walk}, ReverseStd::posterior, noise);
+      CHECK(sampled.evaluations == std::vector<std::int64_t>{31 - last});
+      return sampled.x.narrow(1, 2 * channels, channels);
+    };
+    CHECK(test::relative_error(present_after(30), golden(file, "reverse/x_after_first_step")) <
+          tolerance::kForward);
+    CHECK(test::relative_error(present_after(0), golden(file, "reverse/x_final")) < tolerance::kRefinement);
   }
 }
 
-// The record is of four frames; two of them, with the one that sets where the sweep begins, are kept.
 TEST_CASE("thermalizer: denoising with recorded noise, down to the stop level") {
   torch::set_num_threads(1);
   const auto file = h5::File::open_read(test::golden_file("emulator_thermalizer.h5"));
@@ -169,20 +185,19 @@ TEST_CASE("thermalizer: denoising with recorded noise, down to the stop level") 
     std::int64_t first_;
   };
   Recorded noise(file);
-  const torch::Tensor recorded = golden(file, "denoise/levels", true);
-  const std::vector<Levels> levels = {{-1, recorded[0].item<int>()}, {-1, recorded[1].item<int>()}};
+  const torch::Tensor recorded = golden(file, "denoise/levels", true), counts = golden(file, "denoise/counts");
+  std::vector<Levels> levels;
+  for (std::int64_t b = 0; b < recorded.size(0); ++b) levels.push_back({-1, recorded[b].item<int>()});
   RefineOptions options;
   options.rule = SweepRule::reference;
-  options.stop_level = 4;
-  const torch::Tensor x = golden(file, "forward/x");
-  const Refined refined = thermalizer.refine(torch::stack({x[0], x[2]}), levels, options, noise);
+  options.stop_level = golden(file, "denoise/stop", true).item<int>();
+  const Refined refined = thermalizer.refine(golden(file, "forward/x"), levels, options, noise);
   CHECK(test::relative_error(refined.x, golden(file, "denoise/out")) < tolerance::kRefinement);
-  const torch::Tensor counts = golden(file, "denoise/counts");
-  for (std::size_t b = 0; b < 2; ++b)
+  for (std::size_t b = 0; b < levels.size(); ++b)
     CHECK(refined.evaluations[b] == counts[static_cast<std::int64_t>(b)].item<std::int64_t>());
 }
 
-TEST_CASE("ACDM: a frame generated with recorded noise") {
+TEST_CASE("ACDM: frames generated with recorded noise") {
   torch::set_num_threads(1);
   const auto file = h5::File::open_read(test::golden_file("emulator_acdm.h5"));
   Acdm acdm(test::golden_acdm_config(), 0, torch::kCPU);
@@ -210,7 +225,11 @@ TEST_CASE("ACDM: a frame generated with recorded noise") {
     torch::Tensor start_, reverse_, condition_;
   };
   Recorded noise(file);
-  const Sampled sampled = acdm.next(golden(file, "sample/previous"), {}, noise);
+  const torch::Tensor previous = golden(file, "train/x_clean").narrow(1, 0, 1);
+  const torch::Tensor last = torch::full({2}, 19, torch::kInt64);
+  CHECK(test::relative_error(add_noise(acdm.schedule(), previous, last, golden(file, "sample/start_noise")),
+                             golden(file, "sample/x_start")) < tolerance::kForward);
+  const Sampled sampled = acdm.next(previous, {}, noise);
   CHECK(test::relative_error(sampled.x, golden(file, "sample/out")) < tolerance::kRefinement);
-  CHECK(sampled.evaluations == std::vector<std::int64_t>{20});
+  CHECK(sampled.evaluations == std::vector<std::int64_t>{20, 20});
 }

@@ -59,10 +59,33 @@ void compare(const char* yaml, std::vector<std::string> keys) {
       MESSAGE(cpu->info().system, " ", cpu->info().precision, " member ", member, ": ", error);
       CHECK(error < (single ? tolerance::kDeviceSingle : tolerance::kDevice));
     }
-    std::vector<float> frame(cpu->frame_size(2)), expected(frame.size());
-    gpu->frame(1, {2, Coarsening::spectral}, frame);
-    cpu->frame(1, {2, Coarsening::spectral}, expected);
-    CHECK(relative_error(frame, expected) < tolerance::kDeviceSingle);
+    for (const CoarsenConfig& coarsen :
+         {CoarsenConfig{2, Coarsening::spectral}, CoarsenConfig{2, Coarsening::block_mean},
+          CoarsenConfig{2, Coarsening::block_mean, Removal::zonal_mean}}) {
+      std::vector<float> frame(cpu->frame_size(2)), expected(frame.size());
+      gpu->frame(1, coarsen, frame);
+      cpu->frame(1, coarsen, expected);
+      CHECK(relative_error(frame, expected) < tolerance::kDeviceSingle);
+    }
+  }
+}
+
+/// A run that is saved, restored into another solver and continued ends as one that went through, bit for bit:
+/// in its start-up and later.
+void restore_on_device(const char* yaml, const std::vector<std::string>& keys) {
+  skip_without_device();
+  const auto whole = solver_on("cuda", yaml, keys);
+  whole->advance(kSteps);
+  for (const int saved_at : {1, 2, 50}) {
+    CAPTURE(saved_at);
+    const auto first = solver_on("cuda", yaml, keys), second = solver_on("cuda", yaml, keys);
+    first->advance(saved_at);
+    for (int member = 0; member < kMembers; ++member) second->restore(member, first->save(member));
+    second->advance(kSteps - saved_at);
+    for (int member = 0; member < kMembers; ++member) {
+      CHECK(second->step(member) == kSteps);
+      CHECK(state_of(*second, member) == state_of(*whole, member));
+    }
   }
 }
 
@@ -79,4 +102,11 @@ TEST_CASE("cuFFT and FFTW agree: Kolmogorov flow, Basdevant's form") {
 TEST_CASE("cuFFT and FFTW agree: two-layer quasi-geostrophic flow") {
   compare(kQg2Layer, {});
   compare(kQg2Layer, {"solver.stepper.name=rk4"});
+  compare(kQg2Layer, {"solver.stepper.startup=runge_kutta"});
+}
+
+TEST_CASE("runs on a device go on bit for bit from saved states") {
+  restore_on_device(kKolmogorov, {});
+  restore_on_device(kQg2Layer, {});
+  restore_on_device(kQg2Layer, {"solver.stepper.startup=runge_kutta"});
 }

@@ -5,6 +5,9 @@ namespace sns::tolerance {
 
 /// Schedules are float64 formulas; other orders of summation differ by rounding only.
 inline constexpr double kSchedule = 1e-12;
+/// The reference's tables in float32. beta comes from a quotient of cosines near their zero, and 1 - alpha_bar
+/// cancels at the first levels; what is stored of alpha_bar itself differs by 4e-7.
+inline constexpr double kSchedule32 = 1e-6, kSchedule32Beta = 5e-5, kSchedule32Cancels = 1e-5;
 /// One float32 forward or backward pass against another implementation, relative to the largest magnitude:
 /// about a hundred roundings of 6e-8 in sums of a few thousand terms.
 inline constexpr double kForward = 1e-5;
@@ -18,6 +21,8 @@ inline constexpr double kParameterGradient = 1e-4;
 /// One AdamW step moves a weight by lr * g/(|g| + 1e-8), which amplifies the relative error of tiny gradients;
 /// measured against the size of the step.
 inline constexpr double kOptimiserStep = 1e-3;
+/// A weight of the moving average, relative to itself: the roundings of two products and a sum in float32.
+inline constexpr double kAveragedWeight = 2 * 0x1p-23;
 
 /// A rollout's member alone and among others over five refined steps: convolutions of another batch size sum in
 /// another order, a few roundings of 6e-8 per step.

@@ -10,6 +10,7 @@
 
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <random>
@@ -22,8 +23,49 @@ inline std::filesystem::path golden_file(const std::string& name) {
   return std::filesystem::path(SNS_SOURCE_DIR) / "tests/golden/data" / name;
 }
 
-/// A float32 (or int64, if `integer`) array of the file as a tensor of its shape.
+/// First `count` words of MT19937 from a seed, as far as PyTorch uses them for float32: 24 bits each.
+inline std::vector<std::uint32_t> twister_words(std::uint32_t seed, std::size_t count) {
+  std::mt19937 generator(seed);
+  std::vector<std::uint32_t> words(count);
+  for (std::uint32_t& word : words) word = static_cast<std::uint32_t>(generator()) & 0xffffffU;
+  return words;
+}
+
+/// Standard normal noise as torch.randn drew it on a CPU: Box-Muller in groups of 16 words, 8 radii, then 8
+/// angles. The group says seed and shape, and where each of the array's equal blocks begins in the sequence of
+/// words (-1: a block of zeros). Its sums guard the regeneration.
+inline torch::Tensor golden_noise(const h5::Group& group) {
+  const auto shape = group.dataset("shape").read<std::int64_t>(),
+             offsets = group.dataset("offset").read<std::int64_t>();
+  torch::Tensor noise = torch::zeros(shape, torch::kFloat32);
+  const std::int64_t size = noise.numel() / static_cast<std::int64_t>(offsets.size());
+  const auto words =
+      twister_words(static_cast<std::uint32_t>(group.attribute<std::int64_t>("seed")),
+                    static_cast<std::size_t>(*std::max_element(offsets.begin(), offsets.end()) + size));
+  const auto unit = [&](std::int64_t at) {
+    return static_cast<float>(words[static_cast<std::size_t>(at)]) * 0x1p-24F;
+  };
+  for (std::size_t block = 0; block < offsets.size(); ++block) {
+    if (offsets[block] < 0) continue;
+    float* out = noise.data_ptr<float>() + static_cast<std::int64_t>(block) * size;
+    for (std::int64_t at = 0; at < size; ++at) {
+      const std::int64_t pair = offsets[block] + at / 16 * 16 + at % 8;
+      const float radius = std::sqrt(-2.0F * std::log(1.0F - unit(pair)));
+      const float angle = 2.0F * static_cast<float>(M_PI) * unit(pair + 8);
+      out[at] = radius * (at % 16 < 8 ? std::cos(angle) : std::sin(angle));
+    }
+  }
+  const auto sums = group.dataset("sums").read<double>();
+  const double count = static_cast<double>(noise.numel()), sum = noise.sum(torch::kFloat64).item<double>(),
+               squares = noise.square().sum(torch::kFloat64).item<double>();
+  require(std::abs(sum - sums[0]) < 1e-6 * count && std::abs(squares - sums[1]) < 1e-6 * count,
+          "{}: sums {} and {} instead of {} and {}", group.label(), sum, squares, sums[0], sums[1]);
+  return noise;
+}
+
+/// A float32 (or int64, if `integer`) array of the file, or noise that it describes, as a tensor of its shape.
 inline torch::Tensor golden(const h5::File& file, const std::string& path, bool integer = false) {
+  if (file.is_group(path)) return golden_noise(file.group(path));
   const h5::Dataset data = file.dataset(path);
   std::vector<std::int64_t> shape;
   for (const auto n : data.shape()) shape.push_back(static_cast<std::int64_t>(n));
@@ -51,8 +93,10 @@ inline void load_golden_weights(torch::nn::Module& module, const h5::File& file)
   const auto names = generated.dataset("names").read_strings();
   const auto offsets = generated.dataset("offset").read<std::int64_t>();
   const auto scales = generated.dataset("scale").read<float>();
-  std::vector<std::uint32_t> draws;  // the sequence, as far as it was needed
-  std::mt19937 generator(static_cast<std::uint32_t>(generated.attribute<std::int64_t>("seed")));
+  std::size_t last = 0;
+  for (std::size_t k = 0; k < names.size(); ++k)
+    last = std::max(last, static_cast<std::size_t>(offsets[k] + parameters[names[k]].numel()));
+  const auto draws = twister_words(static_cast<std::uint32_t>(generated.attribute<std::int64_t>("seed")), last);
   for (std::size_t k = 0; k < names.size(); ++k) {
     torch::Tensor& parameter = parameters[names[k]];
     const torch::Tensor& weight = parameters[names[k].substr(0, names[k].rfind('.') + 1) + "weight"];
@@ -60,7 +104,6 @@ inline void load_golden_weights(torch::nn::Module& module, const h5::File& file)
         static_cast<float>(1.0 / std::sqrt(static_cast<double>(weight.numel() / weight.size(0))));
     const auto begin = static_cast<std::size_t>(offsets[k]),
                count = static_cast<std::size_t>(parameter.numel());
-    while (draws.size() < begin + count) draws.push_back(static_cast<std::uint32_t>(generator()) & 0xffffffU);
     torch::Tensor values = torch::empty(parameter.sizes(), torch::kFloat32);
     for (std::size_t i = 0; i < count; ++i) {
       const double unit = draws[begin + i] * 0x1p-24;
@@ -88,6 +131,23 @@ inline void load_golden_weights(torch::nn::Module& module, const h5::File& file)
 inline double relative_error(const torch::Tensor& a, const torch::Tensor& b) {
   require(a.sizes() == b.sizes(), "shapes of the compared tensors differ");
   return ((a - b).abs().max() / b.abs().max()).item<double>();
+}
+
+/// The same of images [..., n, n]. The record holds all points, or every second row and column, with sum and
+/// norm of every whole image, which then count as mean and root mean square relative to max|b|.
+inline double image_error(const torch::Tensor& images, const h5::File& file, const std::string& path) {
+  if (!file.is_group(path)) return relative_error(images, golden(file, path));
+  using torch::indexing::Ellipsis, torch::indexing::None, torch::indexing::Slice;
+  const torch::Tensor points = golden(file, path + "/points"),
+                      kept = images.index({Ellipsis, Slice(None, None, 2), Slice(None, None, 2)});
+  const torch::Tensor wide = images.to(torch::kFloat64);
+  const double count = static_cast<double>(images.size(-1) * images.size(-2)),
+               largest = points.abs().max().item<double>();
+  const auto differ = [&](const torch::Tensor& ours, const char* name, double scale) {
+    return ((ours - golden(file, path + "/" + name)).abs().max() / (scale * largest)).item<double>();
+  };
+  return std::max({relative_error(kept, points), differ(wide.sum({-1, -2}), "sum", count),
+                   differ(wide.square().sum({-1, -2}).sqrt(), "norm", std::sqrt(count))});
 }
 
 }  // namespace sns::test

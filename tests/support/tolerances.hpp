@@ -49,11 +49,6 @@ inline constexpr double kBudget = 1e-4;
 inline constexpr double kJetEnergy = 0.08;
 inline constexpr double kJetDeviation = 0.04;
 inline constexpr double kJetSpectrum = 0.1;
-/// The largest scales of the eddy case, in standard errors from ten blocks of about a year. What leaves out
-/// 0.3 % are three errors of a normal law, but 4.1 of Student's with nine degrees of freedom. Sixteen of our
-/// runs scatter by 2.6 block errors of the recorded one in the lowest bin, and have 14.7 +- 0.45 in the third
-/// where it has 13.2 and two further runs of pyqg have 14.6 and 14.2: the recorded one is a low draw.
-inline constexpr double kFewBlocks = 4.1;
 /// Statistics of independent runs: standard errors that they may lie apart.
 inline constexpr double kStandardErrors = 3;
 

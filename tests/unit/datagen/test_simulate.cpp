@@ -124,6 +124,43 @@ TEST_CASE("stopped, crashed and lengthened runs equal an uninterrupted one") {
   CHECK_THROWS_AS(run(longer, settings, part, true), ConfigError);
 }
 
+TEST_CASE("arrays among the diagnostics: values, axes, resuming") {
+  ScratchFolder scratch;
+  ToySettings settings;
+  SimulatePlan plan = toy_simulation();
+  plan.arrays = true;
+  run(scratch.path / "whole.h5", settings, plan);
+  const auto rows = read<double>(scratch.path / "whole.h5", "diagnostics/rows");
+  const auto points = static_cast<std::size_t>(settings.points);
+  REQUIRE(rows.size() == 3 * 21 * points);
+  ToySolver solver(settings, 3);
+  for (int m = 0; m < 3; ++m) {
+    solver.initialise(m, static_cast<std::uint64_t>(m));
+  }
+  for (std::size_t time = 0; time < 21; ++time) {
+    for (std::size_t m = 0; m < 3; ++m) {
+      const auto first = rows.begin() + static_cast<std::ptrdiff_t>((m * 21 + time) * points);
+      CHECK(solver.array_diagnostics(static_cast<int>(m)) ==
+            std::vector<double>(first, first + static_cast<std::ptrdiff_t>(points)));
+    }
+    solver.advance(5);
+  }
+  const h5::File file = h5::File::open_read(scratch.path / "whole.h5");
+  CHECK(file.dataset("diagnostics/row").shape() == h5::Shape{points});
+  CHECK(file.dataset("diagnostics/rows").attribute<std::string>("long_name") ==
+        "mean of each row of the first field");
+
+  SimulatePlan part = plan;
+  part.steps = 51;
+  run(scratch.path / "longer.h5", settings, part);
+  run(scratch.path / "longer.h5", settings, plan, true);
+  CHECK(same_results(scratch.path / "longer.h5", scratch.path / "whole.h5"));
+  CHECK(read<double>(scratch.path / "longer.h5", "diagnostics/rows") == rows);
+  // A run without them is another run.
+  part.arrays = false;
+  CHECK_THROWS_AS(run(scratch.path / "longer.h5", settings, part, true), ConfigError);
+}
+
 TEST_CASE("members that fail are NaN from then on; the run ends when all have failed") {
   ScratchFolder scratch;
   ToySettings settings;

@@ -10,6 +10,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <set>
 
 namespace sns {
@@ -48,7 +49,9 @@ class ToySolver : public Solver {
     info_.scalars = {{"rate", 3.9}};
     info_.dt = 0.25;
     info_.time_units = "1";
-    info_.diagnostics = {"mean", "largest"};
+    info_.diagnostics = {{"mean", "1", "mean"}, {"largest", "1", "largest value"}};
+    info_.diagnostic_axes = {{"row", std::vector<double>(static_cast<std::size_t>(settings.points)), "1"}};
+    info_.array_diagnostics = {{"rows", "1", "mean of each row of the first field", {"row"}}};
     for (Member& m : members_) m.values.resize(state_size());
   }
 
@@ -113,6 +116,15 @@ class ToySolver : public Solver {
       largest = std::max(largest, v);
     }
     return {sum / static_cast<double>(state_size()), largest};
+  }
+  std::vector<double> array_diagnostics(int member) const override {
+    std::vector<double> rows;
+    const auto points = static_cast<std::size_t>(settings_.points);
+    for (std::size_t x = 0; x < points; ++x) {
+      const double* row = &at(member).values[x * points];
+      rows.push_back(std::accumulate(row, row + points, 0.0) / static_cast<double>(points));
+    }
+    return rows;
   }
   std::vector<std::byte> save(int member) const override {
     const Member& m = at(member);

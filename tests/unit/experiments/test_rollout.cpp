@@ -362,7 +362,7 @@ TEST_CASE("evaluations are counted per member and step") {
 namespace {
 
 /// Two fields of different size, a lagged refiner in other units than the emulator's.
-sns::SurrogateStepper lagged_stepper(std::int64_t start = 1, int threshold = -1,
+sns::SurrogateStepper lagged_stepper(std::int64_t first_step = 1, int threshold = -1,
                                      sns::Gate gate = sns::Gate::either) {
   sns::ModelConfig emulator = tiny("gaussian"), refiner = tiny("sns");
   emulator.field_channels = refiner.field_channels = 2;
@@ -370,7 +370,7 @@ sns::SurrogateStepper lagged_stepper(std::int64_t start = 1, int threshold = -1,
   refiner.field_std = {1.0, 10.0};
   refiner.network.lag = sns::LagConfig{.window = 5, .embedding = 8};
   sns::SurrogateOptions options;
-  options.start = start;
+  options.first_step = first_step;
   options.seed = 11;
   options.noise = 1e-3;
   sns::RefineOptions refine;
@@ -475,4 +475,27 @@ TEST_CASE("refinement starts where it is told, and leaves what is below the thre
     CHECK(of_never[3 * step + 1] == 1);
     CHECK(of_never[3 * step + 2] == 0);
   }
+}
+
+TEST_CASE("memory does not grow with the length of a lagged rollout") {
+  /// The lagged stepper, with a look at the memory.
+  struct Watched : sns::RolloutStepper {
+    sns::SurrogateStepper stepper = lagged_stepper(1, 19);
+    std::int64_t early = 0, late = 0;
+    sns::StepOutcome advance(const torch::Tensor& initial, const torch::Tensor& x,
+                             std::span<const std::int64_t> trajectories, std::int64_t step) override {
+      if (step == 500) early = resident();
+      late = resident();
+      return stepper.advance(initial, x, trajectories, step);
+    }
+    std::vector<float> save() const override { return stepper.save(); }
+    void restore(std::span<const float> saved, torch::Device device) override {
+      stepper.restore(saved, device);
+    }
+  };
+  const sns::test::ScratchFolder folder;
+  Watched watched;
+  sns::run_rollout(two_field_job(folder / "long.h5", 4000, {1, 2}), watched);
+  CHECK(fs::file_size(folder / "long.h5") > 16'000'000);
+  CHECK(watched.late - watched.early < 4 * 1024 * 1024);
 }
