@@ -3,8 +3,11 @@
 #include "core/error.hpp"
 #include "core/run_config.hpp"
 #include "emulator/training/trainer.hpp"
+#include "experiments/solver_stream.hpp"
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 
 namespace sns {
 namespace {
@@ -31,26 +34,47 @@ void report(const ModelSpec& spec, const TrainResult& result) {
   for (const auto& [name, value] : result.validation) fmt::print("  {} {:.6g}\n", name, value);
 }
 
+bool is_streamed(const ModelSpec& spec) {
+  return spec.training.data == "stream";
+}
+
 void run_train(const TrainArguments& arguments) {
   const Config config = arguments.config.load();
   const RunConfig run = read_run(config);
   const auto specs = read_models(config);
-  config.finish(other_blocks({"run", "models"}));
   std::vector<ModelSpec> chosen;
   for (const auto& name : arguments.models) chosen.push_back(find_model(specs, name));
   if (chosen.empty()) chosen = specs;
+  const auto streams = std::count_if(chosen.begin(), chosen.end(), is_streamed);
+  if (!arguments.dataset.empty() && streams == std::ssize(chosen))
+    fail<ConfigError>("--dataset {}: training.data is stream, which needs no data set",
+                      arguments.dataset.string());
+  std::optional<SolverSource> solver;
+  DatagenPlan plan;
+  if (streams > 0) {
+    solver.emplace(config, run);
+    plan = read_datagen_plan(config.root().child("datagen"), run.name, run.seed);
+    config.finish(other_blocks({"run", "models", "solver", "datagen"}));
+  } else {
+    config.finish(other_blocks({"run", "models"}));
+  }
 
   const auto dataset = arguments.dataset.empty() ? run.output / "dataset" : arguments.dataset;
-  const TrainOptions options{arguments.resume == "auto", command_line(arguments), config.resolved_yaml()};
   for (const auto& spec : chosen) {
-    report(spec, train_model(spec, dataset, run.output / "models" / spec.name, run, options));
+    const auto folder = run.output / "models" / spec.name;
+    // The record of an experiment's stage is not of weights that are trained anew here.
+    const TrainOptions options{
+        arguments.resume == "auto", command_line(arguments), config.resolved_yaml(), {folder / "stage.json"}};
+    report(spec, is_streamed(spec) ? train_model(spec, solver_stream(*solver, plan, spec.training.stream),
+                                                 folder, run, options)
+                                   : train_model(spec, dataset, folder, run, options));
   }
 }
 
 }  // namespace
 
 void add_train(CLI::App& app) {
-  auto* verb = app.add_subcommand("train", "train the models of a configuration on its data set");
+  auto* verb = app.add_subcommand("train", "train the models of a configuration");
   const auto arguments = std::make_shared<TrainArguments>();
   arguments->config.add_to(*verb);
   verb->add_option("--model", arguments->models, "train this model only (may be given several times)")

@@ -251,42 +251,29 @@ std::int64_t DataSplit::frames(std::int64_t trajectory) const {
   return trajectories_.at(static_cast<std::size_t>(trajectory)).frames;
 }
 
-std::int64_t DataSplit::windows(std::int64_t length) const {
-  std::int64_t total = 0;
-  for (const auto& trajectory : trajectories_)
-    total += std::max<std::int64_t>(0, trajectory.frames - length + 1);
-  return total;
-}
-
-std::pair<std::int64_t, std::int64_t> DataSplit::locate(std::int64_t index, std::int64_t length) const {
-  std::int64_t rest = index;
-  for (std::size_t i = 0; i < trajectories_.size(); ++i) {
-    const auto here = std::max<std::int64_t>(0, trajectories_[i].frames - length + 1);
-    if (rest >= 0 && rest < here) return {static_cast<std::int64_t>(i), rest};
-    rest -= here;
-  }
-  fail("window {} of length {} is outside the {} windows of split {}", index, length, windows(length), split_);
-}
-
-void DataSplit::read_window(std::int64_t index, std::int64_t length, std::span<float> out) const {
-  const auto [trajectory, first] = locate(index, length);
-  read(trajectory, first, length, out);
-}
-
-void DataSplit::read(std::int64_t trajectory, std::int64_t first, std::int64_t count,
-                     std::span<float> out) const {
-  const auto& source = trajectories_.at(static_cast<std::size_t>(trajectory));
-  require(first >= 0 && count > 0 && first + count <= source.frames,
-          "frames {}..{} are outside a trajectory of {} frames", first, first + count - 1, source.frames);
-  require(out.size() == static_cast<std::size_t>(count * frame_size()), "{} values for {} frames of {} values",
-          out.size(), count, frame_size());
+void DataSplit::do_read(std::int64_t trajectory, std::int64_t first, std::int64_t count, std::span<float> out,
+                        std::uint64_t /*pass*/) const {
+  const auto index = static_cast<std::size_t>(trajectory);
   if (in_memory_) {
-    const auto& frames = frames_[static_cast<std::size_t>(trajectory)];
-    std::copy_n(frames.data() + first * frame_size(), out.size(), out.data());
+    std::copy_n(frames_[index].data() + first * frame_size(), out.size(), out.data());
     return;
   }
   const std::lock_guard lock(mutex_);
-  read_from_file(source, first, count, out);
+  read_from_file(trajectories_[index], first, count, out);
+}
+
+TrainingSource dataset_source(const std::filesystem::path& folder, std::uint64_t memory_budget) {
+  return [folder, memory_budget](const std::vector<double>& field_std,
+                                 const std::optional<std::filesystem::path>& /*checkpoint*/) {
+    TrainingData data;
+    data.info = describe_dataset(folder);
+    data.field_std = scales_per_field(field_std, data.info);
+    data.source = "data set " + data.info.name;
+    data.training = std::make_unique<DataSplit>(data.info, "train", data.field_std, memory_budget);
+    if (std::filesystem::is_directory(folder / "data" / "valid"))
+      data.validation = std::make_unique<DataSplit>(data.info, "valid", data.field_std, memory_budget);
+    return data;
+  };
 }
 
 }  // namespace sns

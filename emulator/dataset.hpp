@@ -5,6 +5,7 @@
 // Normalisation is one number per field (as in the SNS reference code): x = field / field_std, no
 // mean is removed. Axis order is the file's.
 #include "core/hdf5.hpp"
+#include "emulator/training_frames.hpp"
 
 #include <array>
 #include <cstdint>
@@ -17,19 +18,6 @@
 #include <vector>
 
 namespace sns {
-
-/// What a data set holds, from its first training file and its stats.yaml.
-struct DatasetInfo {
-  std::filesystem::path folder;
-  std::string name;                  ///< root attribute dataset_name
-  std::vector<std::string> fields;   ///< channel order
-  std::vector<double> field_std;     ///< of the training split, physical units, one per field
-  std::vector<double> residual_std;  ///< rms of one frame's change / field_std; empty if stats.yaml lacks it
-  std::int64_t nx = 0;               ///< points along the first space axis
-  std::int64_t ny = 0;               ///< points along the second
-  double frame_interval = 0;         ///< time between frames, the system's time unit
-  std::string hash;                  ///< SHA-256 of the manifest (of all files where there is none)
-};
 
 /// Opens a data set folder. `fields` empty = all fields of /t0_fields in the order of their names' list.
 /// Error if the folder, its training files or stats.yaml are missing or malformed.
@@ -56,16 +44,18 @@ class EpochSampler {
   EpochSampler(std::uint64_t size, std::uint64_t seed);
   std::uint64_t operator()(std::uint64_t position);
   std::uint64_t size() const { return size_; }
+  /// Epoch that a position lies in.
+  std::uint64_t epoch(std::uint64_t position) const { return position / size_; }
 
  private:
   std::uint64_t size_, seed_, epoch_ = 0;
   Permutation permutation_;
 };
 
-/// One split (train, valid or test) as normalised float32 frames [C, X, Y].
+/// One split (train, valid or test) as normalised float32 frames [C, X, Y], the same in every pass.
 /// It is loaded into memory when it fits into `memory_budget` bytes; otherwise frames are read from the files
 /// on demand, and at most kOpenFiles files are open at a time. Thread safe.
-class DataSplit {
+class DataSplit : public TrainingFrames {
  public:
   static constexpr std::uint64_t kDefaultBudget = std::uint64_t{2} << 30;
   static constexpr std::size_t kOpenFiles = 32;
@@ -75,23 +65,18 @@ class DataSplit {
   DataSplit(const DatasetInfo& info, const std::string& split, std::vector<double> field_std,
             std::uint64_t memory_budget = kDefaultBudget);
 
-  const std::string& name() const { return split_; }
-  std::int64_t trajectories() const { return static_cast<std::int64_t>(trajectories_.size()); }
-  std::int64_t frames(std::int64_t trajectory) const;
-  std::int64_t channels() const { return static_cast<std::int64_t>(fields_.size()); }
-  std::int64_t nx() const { return nx_; }
-  std::int64_t ny() const { return ny_; }
-  std::int64_t frame_size() const { return channels() * nx_ * ny_; }
+  const std::string& name() const override { return split_; }
+  std::string origin() const override { return in_memory_ ? "in memory" : "read from disk"; }
+  std::int64_t trajectories() const override { return static_cast<std::int64_t>(trajectories_.size()); }
+  std::int64_t frames(std::int64_t trajectory) const override;
+  std::int64_t channels() const override { return static_cast<std::int64_t>(fields_.size()); }
+  std::int64_t nx() const override { return nx_; }
+  std::int64_t ny() const override { return ny_; }
   bool in_memory() const { return in_memory_; }
 
-  /// Number of windows of `length` consecutive frames.
-  std::int64_t windows(std::int64_t length) const;
-  /// Copies window number `index` of the windows of `length` frames: out is [length, C, X, Y].
-  void read_window(std::int64_t index, std::int64_t length, std::span<float> out) const;
-  /// Trajectory that the window lies in, and its first frame.
-  std::pair<std::int64_t, std::int64_t> locate(std::int64_t index, std::int64_t length) const;
-  /// Copies frames first..first+count-1 of a trajectory: out is [count, C, X, Y].
-  void read(std::int64_t trajectory, std::int64_t first, std::int64_t count, std::span<float> out) const;
+ protected:
+  void do_read(std::int64_t trajectory, std::int64_t first, std::int64_t count, std::span<float> out,
+               std::uint64_t pass) const override;
 
  private:
   struct Trajectory {
@@ -120,5 +105,9 @@ class DataSplit {
   mutable std::mutex mutex_;
   mutable std::list<OpenFile> open_;  ///< most recently used first
 };
+
+/// The splits train and (where there is one) valid of a data set folder; each is held in memory if it fits into
+/// `memory_budget` bytes.
+TrainingSource dataset_source(const std::filesystem::path& folder, std::uint64_t memory_budget);
 
 }  // namespace sns

@@ -1,5 +1,6 @@
 #include "emulator/runtime.hpp"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -20,6 +21,9 @@ void prepare_torch(int threads) {
   mallopt(M_TRIM_THRESHOLD, kNeverTrim);
   mallopt(M_TOP_PAD, kLargestHeapBlock);
 #endif
+  // float32 means float32 on every device; training.precision: tf32 allows it while it trains.
+  at::globalContext().setAllowTF32CuBLAS(false);
+  at::globalContext().setAllowTF32CuDNN(false);
   at::set_num_threads(std::max(1, threads));
 }
 

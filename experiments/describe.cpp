@@ -10,6 +10,7 @@
 #include "experiments/config.hpp"
 #include "experiments/evaluate.hpp"
 #include "experiments/rollout.hpp"
+#include "experiments/solver_stream.hpp"
 
 #include <c10/core/InferenceMode.h>
 #include <torch/types.h>
@@ -94,6 +95,16 @@ std::string human_time(double seconds) {
   return fmt::format("{:.0f} days", seconds / 86400);
 }
 
+/// What the solver of a streamed model makes and holds.
+void describe_stream(const ModelSpec& model, const FrameSize& frames, Lines& lines) {
+  const StreamConfig& stream = model.training.stream;
+  const double frame = static_cast<double>(frames.channels) * frames.points * frames.points * sizeof(float);
+  lines.emplace_back(
+      "  stream",
+      fmt::format("rounds of {} members, {} frames, up to {} ahead; at most {} of frames", stream.members,
+                  stream.frames, stream.queue, human_bytes(stream_bytes(stream, frame))));
+}
+
 void describe_model(const ModelSpec& model, const NetworkCost& cost, Lines& lines) {
   const TrainingConfig& t = model.training;
   // Weights, gradients, two moments and the average, float32.
@@ -164,6 +175,7 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Fram
     model.model.image = frames.points;
     costs[model.name] = measure(model.model);
     describe_model(model, costs[model.name], lines);
+    if (model.training.data == "stream") describe_stream(model, frames, lines);
   }
   if (!rollout_block) return lines;
   const RolloutConfig& rollout = *rollout_block;

@@ -4,6 +4,7 @@
 #include "core/files.hpp"
 #include "datagen/generate.hpp"
 #include "emulator/training/trainer.hpp"
+#include "experiments/solver_stream.hpp"
 
 #include <algorithm>
 
@@ -60,13 +61,15 @@ std::string Experiment::data_text(DatagenPlan plan) const {
   return identity_yaml(plan, info, solver_.yaml());
 }
 
-bool Experiment::trains() const {
-  return std::any_of(models_.begin(), models_.end(), [&](const ModelSpec& model) { return !shipped(model); });
+bool Experiment::needs_dataset() const {
+  return std::any_of(models_.begin(), models_.end(), [&](const ModelSpec& model) {
+    return !shipped(model) && model.training.data == "dataset";
+  });
 }
 
 void Experiment::add_stages(StageGraph& graph) const {
   const RunFolder at = folder();
-  if (trains())
+  if (needs_dataset())
     graph.add({.name = "dataset",
                .record = at.dataset() / "stage.json",
                .outputs = {at.dataset() / "MANIFEST.jsonl"},
@@ -109,7 +112,10 @@ void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
       training += fmt::format("\nvalidate_every {}\nvalidation_samples {}", model.training.validate_every,
                               model.training.validation_samples);
     stage.inputs = {{"model", to_yaml(model.model)}, {"training", training}};
-    stage.built_from = {"dataset"};
+    if (model.training.data == "stream")
+      stage.inputs.emplace_back("data", data_text(stream_plan(data_plan_, model.training.stream)));
+    else
+      stage.built_from = {"dataset"};
     stage.run = [this, &model] { return train(model); };
   }
   graph.add(std::move(stage));
@@ -206,8 +212,12 @@ StageFacts Experiment::make_data(const DatagenPlan& plan, const fs::path& folder
 }
 
 StageFacts Experiment::train(const ModelSpec& model) const {
-  const TrainOptions options{true, command_, config_.resolved_yaml()};
-  const TrainResult result = train_model(model, folder().dataset(), folder().model(model.name), run_, options);
+  const TrainOptions options{true, command_, config_.resolved_yaml(), {}};
+  const fs::path target = folder().model(model.name);
+  const TrainResult result =
+      model.training.data == "stream"
+          ? train_model(model, solver_stream(solver_, data_plan_, model.training.stream), target, run_, options)
+          : train_model(model, folder().dataset(), target, run_, options);
   return {{"weights", "trained"},
           {"parameters", std::to_string(result.parameters)},
           {"training_seconds", fmt::format("{:.1f}", result.wall_seconds)}};

@@ -46,7 +46,7 @@ class Experiment {
 
   /// The stages dataset, truth, train/<model>, rollout/<method>, evaluate, figure, report. Each refers to this
   /// object and to `graph`, which both must stay where they are. The data set is part of it only if some model
-  /// is trained here rather than shipped. run.threads, run.device, run.name and run.output enter no hash.
+  /// is trained on it here. run.threads, run.device, run.name and run.output enter no hash.
   void add_stages(StageGraph& graph) const;
   /// Stages of `graph` that `name` stands for: itself, or all of "train" or "rollout". ConfigError otherwise.
   static std::vector<std::string> targets(const StageGraph& graph, const std::string& name);
@@ -62,7 +62,7 @@ class Experiment {
   /// Where the run keeps the weights it uses: what is trained here and what is taken from elsewhere never share
   /// a folder, so that neither overwrites the other.
   std::filesystem::path weights_folder(const ModelSpec& model) const;
-  bool trains() const;
+  bool needs_dataset() const;
 
   void add_model(StageGraph& graph, const ModelSpec& model) const;
   void add_rollout(StageGraph& graph, const MethodConfig& method) const;

@@ -85,10 +85,14 @@ template std::unique_ptr<Thermalizer> load_model_as<Thermalizer>(const std::file
                                                                  torch::Device);
 template std::unique_ptr<Acdm> load_model_as<Acdm>(const std::filesystem::path&, Weights, torch::Device);
 
+bool all_finite(const torch::Tensor& tensor) {
+  return tensor.isfinite().all().item<bool>();
+}
+
 void load_weights(torch::nn::Module& module, const std::filesystem::path& file) {
   const SafeTensors tensors(file);
   auto parameters = module.named_parameters();
-  std::vector<std::string> missing, misshapen, unexpected;
+  std::vector<std::string> missing, misshapen, unexpected, not_numbers;
   std::set<std::string> known;
   for (const auto& item : parameters) {
     known.insert(item.key());
@@ -100,7 +104,11 @@ void load_weights(torch::nn::Module& module, const std::filesystem::path& file) 
     }
   }
   for (const auto& name : tensors.names())
-    if (!known.contains(name)) unexpected.push_back(name);
+    if (!known.contains(name))
+      unexpected.push_back(name);
+    else if (const auto tensor = tensors.tensor(name);
+             !tensor.is_floating_point() || !all_finite(tensor.to(torch::kFloat32)))
+      not_numbers.push_back(name);
   std::string problems;
   const auto report = [&](const char* what, const std::vector<std::string>& items) {
     if (!items.empty()) problems += fmt::format("; {} {}: {}", items.size(), what, first_few(items));
@@ -109,6 +117,8 @@ void load_weights(torch::nn::Module& module, const std::filesystem::path& file) 
   report("missing", missing);
   report("unexpected", unexpected);
   require(problems.empty(), "{}: weights of another architecture{}", file.string(), problems);
+  require(not_numbers.empty(), "{}: {} of {} tensors are not of finite floating-point numbers: {}",
+          file.string(), not_numbers.size(), tensors.names().size(), first_few(not_numbers));
 
   c10::AutoGradMode no_grad(false);
   for (auto& item : parameters) item.value().copy_(tensors.tensor(item.key()));

@@ -38,8 +38,11 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& folder, Weights w
 template <class T>
 std::unique_ptr<T> load_model_as(const std::filesystem::path& folder, Weights weights, torch::Device device);
 
+/// Whether no value is infinite or NaN.
+bool all_finite(const torch::Tensor& tensor);
 /// Copies a safetensors file into the module's parameters. Names and shapes must agree exactly: missing,
-/// unexpected or mis-shaped tensors give one Error line that names the first few.
+/// unexpected or mis-shaped tensors, and such as are not of finite floating-point numbers, give one Error line
+/// that names the first few.
 void load_weights(torch::nn::Module& module, const std::filesystem::path& file);
 /// Writes the parameters (float32, CPU) atomically.
 void save_weights(const torch::nn::Module& module, const std::filesystem::path& file);

@@ -15,23 +15,29 @@ Sns::Sns(const ModelConfig& config, std::uint64_t seed, torch::Device device)
 }
 
 SnsLoss Sns::loss(const torch::Tensor& clean, const torch::Tensor& levels, const torch::Tensor& noise,
-                  double cross_entropy_weight, const torch::Tensor& lags) {
+                  double cross_entropy_weight, const torch::Tensor& lags, bool clean_past) {
   require(clean.dim() == 4 && noise.dim() == 4 && levels.dim() == 2 && levels.size(1) == 2 &&
               clean.size(1) == 3 * config_.field_channels && noise.size(1) == 2 * config_.field_channels,
           "the loss takes clean [B, 3C, n, n], levels [B, 2] and noise [B, 2C, n, n], C = {}",
           config_.field_channels);
   const std::int64_t c = config_.field_channels;
-  const torch::Tensor frames = clean.narrow(1, c, 2 * c) * signal(levels) + noise * noise_std(levels);
+  torch::Tensor frames = clean.narrow(1, c, 2 * c) * signal(levels) + noise * noise_std(levels);
+  if (clean_past) frames = at::cat({clean.narrow(1, c, c), frames.narrow(1, c, c)}, 1);
   const SnsOutput out = net_->forward(at::cat({clean.narrow(1, 0, c), frames}, 1), lags);
 
   SnsLoss loss;
-  const torch::Tensor mse = at::mse_loss(as_eps(out.noise, levels), noise);
-  const torch::Tensor past = at::cross_entropy_loss(out.logits.past, levels.select(1, 0));
-  const torch::Tensor present = at::cross_entropy_loss(out.logits.present, levels.select(1, 1));
-  loss.total = mse + cross_entropy_weight * (past + present);
+  const std::int64_t skipped = clean_past ? c : 0;  // channels of the past, whose noise is none
+  const torch::Tensor mse = at::mse_loss(as_eps(out.noise, levels).narrow(1, skipped, 2 * c - skipped),
+                                         noise.narrow(1, skipped, 2 * c - skipped));
+  torch::Tensor entropies = at::cross_entropy_loss(out.logits.present, levels.select(1, 1));
+  loss.ce_present = entropies.detach();
+  if (!clean_past) {
+    const torch::Tensor past = at::cross_entropy_loss(out.logits.past, levels.select(1, 0));
+    loss.ce_past = past.detach();
+    entropies = past + entropies;
+  }
+  loss.total = mse + cross_entropy_weight * entropies;
   loss.mse = mse.detach();
-  loss.ce_past = past.detach();
-  loss.ce_present = present.detach();
   return loss;
 }
 

@@ -6,7 +6,7 @@ namespace sns {
 
 struct SnsLoss {
   torch::Tensor total;                     ///< mse + weight * (ce_past + ce_present); carries the graph
-  torch::Tensor mse, ce_past, ce_present;  ///< detached scalars
+  torch::Tensor mse, ce_past, ce_present;  ///< detached scalars; ce_past undefined for a clean past
 };
 
 /// How SNS makes a frame without an emulator: a walk from (s2, S), s2 being the level that the head sees in the
@@ -38,9 +38,10 @@ class Sns : public DiffusionModel {
 
   /// Training loss. clean [B, 3C, n, n] = (long, past, present), all clean; levels [B, 2] int64 (past,
   /// present); noise [B, 2C, n, n] standard normal, past frame's channels first. Everything on the model's
-  /// device. lags [B] int64 for a lagged model, undefined otherwise.
+  /// device. lags [B] int64 for a lagged model, undefined otherwise. clean_past: the past frame is not noised,
+  /// and only the present one's noise and level are learnt (levels of the past: any valid ones).
   SnsLoss loss(const torch::Tensor& clean, const torch::Tensor& levels, const torch::Tensor& noise,
-               double cross_entropy_weight, const torch::Tensor& lags = {});
+               double cross_entropy_weight, const torch::Tensor& lags = {}, bool clean_past = false);
 
   /// Most probable levels of both frames; one encoder pass; no gradients.
   std::vector<Levels> levels(const torch::Tensor& x, const std::vector<int>& lags = {});

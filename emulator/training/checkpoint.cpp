@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 namespace sns {
@@ -15,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 constexpr const char* kPrefix = "ckpt-";
 constexpr const char* kMoments[] = {"exp_avg", "exp_avg_sq"};
+constexpr const char* kReplaced = ".old.tmp";  ///< ending of a checkpoint that the same step's new one replaces
 
 /// Step of a folder name "ckpt-<step>", or -1.
 std::int64_t step_of(const fs::path& folder) {
@@ -26,6 +28,24 @@ std::int64_t step_of(const fs::path& folder) {
   return error == std::errc() && end == name.data() + name.size() ? step : -1;
 }
 
+/// Metrics keep their order; what is not finite becomes null.
+nlohmann::ordered_json metrics_json(const Metrics& metrics) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  for (const auto& [name, value] : metrics)
+    json[name] = std::isfinite(value) ? nlohmann::ordered_json(value) : nullptr;
+  return json;
+}
+
+/// Inverse of metrics_json; empty for the states of older versions.
+Metrics read_metrics(const nlohmann::ordered_json& state, const char* key) {
+  Metrics metrics;
+  if (!state.contains(key)) return metrics;
+  for (const auto& [name, value] : state.at(key).items())
+    metrics.emplace_back(name,
+                         value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>());
+  return metrics;
+}
+
 std::string state_json(const TrainingState& state) {
   nlohmann::ordered_json json;
   json["step"] = state.step;
@@ -34,6 +54,9 @@ std::string state_json(const TrainingState& state) {
   json["rollbacks"] = state.rollbacks;
   json["best_step"] = state.best_step;
   json["best_loss"] = std::isfinite(state.best_loss) ? nlohmann::ordered_json(state.best_loss) : nullptr;
+  json["validated_step"] = state.validated_step;
+  json["validation"] = metrics_json(state.validation);
+  json["best_validation"] = metrics_json(state.best_validation);
   json["wall_seconds"] = state.wall_seconds;
   json["config_hash"] = sha256(state.identity);
   json["identity"] = state.identity;
@@ -52,8 +75,18 @@ void copy_tensor(const SafeTensors& file, const std::string& name, const torch::
 
 CheckpointFolder::CheckpointFolder(fs::path folder, int keep) : folder_(std::move(folder)), keep_(keep) {
   make_writable_folder(folder_);
-  for (const auto& entry : fs::directory_iterator(folder_)) {
-    if (entry.path().extension() == ".tmp") fs::remove_all(entry.path());
+  std::vector<fs::path> unfinished;
+  for (const auto& entry : fs::directory_iterator(folder_))
+    if (entry.path().extension() == ".tmp") unfinished.push_back(entry.path());
+  for (const fs::path& left : unfinished) {
+    const std::string name = left.string();
+    const fs::path target =
+        name.ends_with(kReplaced) ? name.substr(0, name.size() - std::strlen(kReplaced)) : "";
+    // Killed between the two renames of save(): what was to be replaced may be the only checkpoint.
+    if (!target.empty() && !fs::exists(target))
+      fs::rename(left, target);
+    else
+      fs::remove_all(left);
   }
 }
 
@@ -76,9 +109,9 @@ std::optional<fs::path> CheckpointFolder::latest() const {
 }
 
 void CheckpointFolder::save(const TrainingState& state, const FlatParameters& parameters, const Ema& ema,
-                            const AdamW& optimizer) {
+                            const AdamW& optimizer, const std::function<void(const fs::path&)>& add) {
   const fs::path target = folder_ / fmt::format("{}{:08d}", kPrefix, state.step);
-  const fs::path temporary = target.string() + ".tmp", replaced = target.string() + ".old.tmp";
+  const fs::path temporary = target.string() + ".tmp", replaced = target.string() + kReplaced;
   fs::remove_all(temporary);
   fs::create_directories(temporary);
 
@@ -94,6 +127,7 @@ void CheckpointFolder::save(const TrainingState& state, const FlatParameters& pa
   save_safetensors(temporary / "model.safetensors", model);
   save_safetensors(temporary / "ema.safetensors", averaged);
   save_safetensors(temporary / "optimizer.safetensors", moments);
+  if (add) add(temporary);
   write_text(temporary / "state.json", state_json(state));
   sync_to_disk(temporary);
 
@@ -126,7 +160,7 @@ void CheckpointFolder::clear() {
 TrainingState read_training_state(const fs::path& checkpoint) {
   const auto file = checkpoint / "state.json";
   try {
-    const auto json = nlohmann::json::parse(read_text(file));
+    const auto json = nlohmann::ordered_json::parse(read_text(file));
     TrainingState state;
     state.step = json.at("step").get<std::int64_t>();
     state.epoch = json.at("epoch").get<double>();
@@ -134,6 +168,11 @@ TrainingState read_training_state(const fs::path& checkpoint) {
     state.rollbacks = json.at("rollbacks").get<int>();
     state.best_step = json.at("best_step").get<std::int64_t>();
     if (!json.at("best_loss").is_null()) state.best_loss = json.at("best_loss").get<double>();
+    state.validated_step = json.value("validated_step", std::int64_t{-1});
+    state.validation = read_metrics(json, "validation");
+    state.best_validation = read_metrics(json, "best_validation");
+    if (state.best_step >= 0 && state.best_validation.empty())
+      state.best_validation = {{"loss", state.best_loss}};  // of an older version
     state.wall_seconds = json.at("wall_seconds").get<double>();
     state.identity = json.at("identity").get<std::string>();
     return state;

@@ -1,13 +1,15 @@
 #pragma once
-// Training state on disk: <folder>/ckpt-<step>/ {model, ema, optimizer .safetensors, state.json} and a symbolic
-// link `last`. A checkpoint is written under a temporary name, brought to disk and renamed, so that a killed
-// process leaves the previous one intact. There is no generator state to keep: all random streams are keyed by
-// the step.
+// Training state on disk: <folder>/ckpt-<step>/ {model, ema, optimizer .safetensors, state.json, what the
+// source of the samples adds} and a symbolic link `last`. A checkpoint is written under a temporary name,
+// brought to disk and renamed, so that a killed process leaves the previous one intact. There is no generator
+// state to keep: all random streams are keyed by the step.
 #include "emulator/training/ema.hpp"
+#include "emulator/training/metrics.hpp"
 #include "emulator/training/optimizer.hpp"
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
@@ -22,19 +24,24 @@ struct TrainingState {
   int rollbacks = 0;         ///< returns to a checkpoint after a non-finite step
   std::int64_t best_step = -1;
   double best_loss = std::numeric_limits<double>::infinity();  ///< validation loss at best_step
-  double wall_seconds = 0;                                     ///< training time of all sessions
-  std::string identity;  ///< text of the configuration that decides the result, one item per line
+  std::int64_t validated_step = -1;
+  Metrics validation;       ///< of the averaged weights at validated_step
+  Metrics best_validation;  ///< the same at best_step
+  double wall_seconds = 0;  ///< training time of all sessions
+  std::string identity;     ///< text of the configuration that decides the result, one item per line
 };
 
 class CheckpointFolder {
  public:
-  /// Creates the folder and removes what a killed process left half written. `keep` >= 1 checkpoints stay.
+  /// Creates the folder, removes what a killed process left half written, and puts back what it was about to
+  /// replace. `keep` >= 1 checkpoints stay.
   CheckpointFolder(std::filesystem::path folder, int keep);
 
   /// Newest complete checkpoint, or nullopt.
   std::optional<std::filesystem::path> latest() const;
+  /// `add` puts further files into the checkpoint's folder.
   void save(const TrainingState& state, const FlatParameters& parameters, const Ema& ema,
-            const AdamW& optimizer);
+            const AdamW& optimizer, const std::function<void(const std::filesystem::path&)>& add = {});
   /// Removes all checkpoints.
   void clear();
 

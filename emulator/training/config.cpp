@@ -42,8 +42,9 @@ void read_learning_rate(Section section, LearningRateConfig& config) {
   section.maybe("warmup", config.warmup, non_negative);
 }
 
-void read_levels(Section section, LevelConfig& config, int levels) {
+void read_levels(Section section, LevelConfig& config, const std::string& kind, int levels) {
   section.maybe("sampling", config.sampling, one_of({"uniform", "low", "but_last"}));
+  if (kind == "sns") section.maybe("past", config.past, one_of({"noised", "clean"}));
   if (config.sampling != "low") return;
   config.max_level = std::min(config.max_level, levels - 1);
   section.maybe("max_level", config.max_level, non_negative);
@@ -60,6 +61,16 @@ void read_rollout(Section section, RolloutTrainingConfig& config) {
   section.maybe("noise", config.noise, non_negative);
   section.maybe("rms_penalty", config.rms_penalty, non_negative);
   section.maybe("rms_limit", config.rms_limit, positive);
+}
+
+/// Beyond these a number is a slip of the pen; their products fit into 64 bits.
+constexpr double kMostMembers = 1e5, kMostFrames = 1e6, kMostRounds = 1e4;
+
+void read_stream(Section section, StreamConfig& config) {
+  section.maybe("members", config.members, between(1, kMostMembers));
+  section.maybe("frames", config.frames, between(2, kMostFrames));
+  section.maybe("queue", config.queue, between(1, kMostRounds));
+  section.maybe("validation_members", config.validation_members, between(0, kMostMembers));
 }
 
 void check_positive(const Section& section, const char* key, const std::optional<double>& value) {
@@ -84,8 +95,10 @@ void read(Section& section, TrainingConfig& config, const std::string& kind, int
   if (kind == "gaussian") read_rollout(section.child("rollout"), config.rollout);
   if (kind == "sns" || kind == "thermalizer")
     section.maybe("cross_entropy_weight", config.cross_entropy_weight, non_negative);
-  if (levels > 0) read_levels(section.child("levels"), config.levels, levels);
-  section.maybe("precision", config.precision, one_of({"float32", "bfloat16"}));
+  if (levels > 0) read_levels(section.child("levels"), config.levels, kind, levels);
+  section.maybe("data", config.data, one_of({"dataset", "stream"}));
+  if (config.data == "stream") read_stream(section.child("stream"), config.stream);
+  section.maybe("precision", config.precision, one_of({"float32", "tf32", "bfloat16"}));
   if (config.precision == "bfloat16")
     section.maybe<double>("bf16_fraction", config.bf16_fraction, between(0, 1));
   section.maybe("validate_every", config.validate_every, positive);
@@ -118,11 +131,15 @@ int rollout_length(const RolloutTrainingConfig& config, std::int64_t step) {
   return static_cast<int>(std::min<std::int64_t>(config.max_length, 1 + step / config.steps_per_length));
 }
 
+int highest_level(const LevelConfig& config, int levels) {
+  if (config.sampling == "low") return config.max_level;
+  return levels - (config.sampling == "but_last" ? 2 : 1);
+}
+
 std::int64_t sample_level(const LevelConfig& config, int levels, RandomStream& stream) {
+  const int count = highest_level(config, levels) + 1;
   if (config.sampling != "low")
-    return static_cast<std::int64_t>(
-        stream.below(static_cast<std::uint64_t>(config.sampling == "uniform" ? levels : levels - 1)));
-  const int count = config.max_level + 1;
+    return static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(count)));
   if (stream.uniform() < config.log_fraction) {
     // floor(exp(u log(count + 1))) - 1 for u in [0, 1): every level 0..count-1, with weight log((s+2)/(s+1)).
     const double draw = std::exp(stream.uniform() * std::log(count + 1.0));
@@ -137,16 +154,21 @@ std::string training_identity(const TrainingConfig& c, std::uint64_t run_seed) {
   };
   // The end of the run matters only where something is spread over its whole length.
   const bool end_matters = c.schedule.name == "cosine" || c.precision == "bfloat16";
+  // What came later is named only where it is used, so that older runs keep their identity.
+  std::string later;
+  if (c.levels.past != "noised") later += "; past " + c.levels.past;
+  if (c.data == "stream")
+    later += fmt::format("; stream {} {} {}", c.stream.members, c.stream.frames, c.stream.validation_members);
   return fmt::format(
       "steps {}; batch {}; accumulate {}; lr {:.17g}; wd {:.17g}; schedule {} {} {:.17g} {}; clip {} {}; ema "
       "{:.17g}; "
       "rollout {} {} {:.17g}; rms {:.17g} {:.17g}; ce {:.17g}; levels {} {} {:.17g}; precision {} {:.17g}; "
-      "seed {}",
+      "seed {}{}",
       end_matters ? c.steps : 0, c.batch, c.accumulate, c.learning_rate, c.weight_decay, c.schedule.name,
       c.schedule.size, c.schedule.gamma, c.schedule.warmup, optional(c.clip_norm), optional(c.clip_value),
       c.ema, c.rollout.max_length, c.rollout.steps_per_length, c.rollout.noise, c.rollout.rms_penalty,
       c.rollout.rms_limit, c.cross_entropy_weight, c.levels.sampling, c.levels.max_level, c.levels.log_fraction,
-      c.precision, c.bf16_fraction, c.seed.value_or(run_seed));
+      c.precision, c.bf16_fraction, c.seed.value_or(run_seed), later);
 }
 
 }  // namespace sns

@@ -21,10 +21,23 @@ struct LearningRateConfig {
 /// Diffusion levels that a model is trained on. `uniform`: 0..S-1, as in the paper. `but_last`: 0..S-2, as the
 /// SNS paper's code trains ACDM. `low`: 0..max_level, a fraction
 /// `log_fraction` of the draws log-uniform, the others uniform: refinement in practice visits few low levels.
+/// past: the past frame of SNS is `noised` to a level of its own, as in the paper, or stays `clean`, so that
+/// clean conditioning (path clean_past) meets what it was trained on. A clean frame stands at no level, 0
+/// included: its noise and its label enter no loss.
 struct LevelConfig {
   std::string sampling = "uniform";  ///< uniform | low | but_last
   int max_level = 50;                ///< low only; inclusive
   double log_fraction = 0.5;         ///< low only
+  std::string past = "noised";       ///< noised | clean; sns only
+};
+
+/// Frames from a solver that runs beside the training. Members of an ensemble advance in rounds of `frames`
+/// frames each; a round is one pass over its windows, and is then forgotten.
+struct StreamConfig {
+  int members = 16;            ///< trajectories that advance together
+  std::int64_t frames = 32;    ///< of each member in one round
+  int queue = 2;               ///< rounds made ahead, at most
+  int validation_members = 4;  ///< further trajectories whose first round is the validation set; 0: none
 };
 
 /// Windows of the pointwise emulator: the rollout grows from 1 to max_length steps, by one every
@@ -52,8 +65,10 @@ struct TrainingConfig {
   RolloutTrainingConfig rollout;      ///< gaussian
   double cross_entropy_weight = 0.1;  ///< sns, thermalizer: weight of each head's cross-entropy
   LevelConfig levels;                 ///< all kinds but gaussian
-  std::string precision =
-      "float32";               ///< float32 | bfloat16 (autocast of the forward pass; weights stay float32)
+  std::string data = "dataset";       ///< dataset | stream
+  StreamConfig stream;                ///< stream only
+  /// float32 | tf32 (of CUDA devices) | bfloat16 (autocast of the forward pass); weights are float32 in all
+  std::string precision = "float32";
   double bf16_fraction = 1.0;  ///< bfloat16: this first part of the run, float32 afterwards
   std::int64_t validate_every = 1000;
   std::int64_t validation_samples = 256;  ///< at most; always the same ones
@@ -67,6 +82,9 @@ struct TrainingConfig {
 
 /// The reference's settings for a kind of model ("gaussian", "sns", "thermalizer", "acdm").
 TrainingConfig reference_training(const std::string& kind);
+
+/// Highest level that sample_level draws.
+int highest_level(const LevelConfig& config, int levels);
 
 /// Reads the block; `config` holds the defaults. `levels` is the number of diffusion levels (0: none).
 void read(Section& section, TrainingConfig& config, const std::string& kind, int levels);

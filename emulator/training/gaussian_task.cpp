@@ -8,7 +8,7 @@
 namespace sns {
 namespace {
 
-std::uint64_t window_count(const DataSplit& split, int length) {
+std::uint64_t window_count(const TrainingFrames& split, int length) {
   const auto count = split.windows(length + 1);
   require(count > 0,
           "split {} has no window of {} frames: its trajectories are too short for rollout.max_length {}",
@@ -18,8 +18,8 @@ std::uint64_t window_count(const DataSplit& split, int length) {
 
 }  // namespace
 
-GaussianTask::GaussianTask(GaussianEmulator& model, const TrainingConfig& config, const DataSplit& training,
-                           const DataSplit* validation, std::uint64_t seed)
+GaussianTask::GaussianTask(GaussianEmulator& model, const TrainingConfig& config,
+                           const TrainingFrames& training, const TrainingFrames* validation, std::uint64_t seed)
     : model_(model),
       config_(config),
       training_(training),
@@ -48,7 +48,7 @@ Batch GaussianTask::make_batch(std::int64_t step, std::int64_t pass, int attempt
     const auto [trajectory, first] = training_.locate(window, config_.rollout.max_length + 1);
     const auto size = static_cast<std::size_t>((length + 1) * frame);
     training_.read(trajectory, first, length + 1,
-                   {batch.frames.data_ptr<float>() + b * (length + 1) * frame, size});
+                   {batch.frames.data_ptr<float>() + b * (length + 1) * frame, size}, sampler_.epoch(position));
     if (!noisy) continue;
     RandomStream stream(seed, Purpose::emulator_noise, static_cast<std::uint64_t>(b),
                         static_cast<std::uint64_t>(pass));

@@ -8,8 +8,8 @@ namespace sns {
 /// curriculum, so that the order of samples does not depend on it.
 class GaussianTask : public TrainingTask {
  public:
-  GaussianTask(GaussianEmulator& model, const TrainingConfig& config, const DataSplit& training,
-               const DataSplit* validation, std::uint64_t seed);
+  GaussianTask(GaussianEmulator& model, const TrainingConfig& config, const TrainingFrames& training,
+               const TrainingFrames* validation, std::uint64_t seed);
   std::uint64_t windows() const override { return sampler_.size(); }
   Batch make_batch(std::int64_t step, std::int64_t pass, int attempt) override;
   BatchLoss loss(const Batch& batch) override;
@@ -20,8 +20,8 @@ class GaussianTask : public TrainingTask {
  private:
   GaussianEmulator& model_;
   const TrainingConfig& config_;
-  const DataSplit& training_;
-  const DataSplit* validation_;
+  const TrainingFrames& training_;
+  const TrainingFrames* validation_;
   std::uint64_t seed_;
   EpochSampler sampler_;
   int attempt_ = 0;

@@ -28,13 +28,15 @@ const char* purpose(const std::string& kind) {
 
 }  // namespace
 
-void write_model_card(const std::filesystem::path& folder, const ModelSpec& spec, const DatasetInfo& data,
+void write_model_card(const std::filesystem::path& folder, const ModelSpec& spec, const TrainingData& data,
                       const TrainResult& result, std::uint64_t seed, const TrainOptions& options) {
   const auto& build = build_info();
+  const DatasetInfo& info = data.info;
   std::string text = fmt::format(
       "---\nlicense: mit\nlibrary_name: sns-suite\ntags: [physics, fluid-dynamics, emulator, {}]\n"
-      "datasets: [{}]\n---\n# {}\n\n{}.\n\n",
-      spec.model.kind, data.name, spec.name, purpose(spec.model.kind));
+      "{}---\n# {}\n\n{}.\n\n",
+      spec.model.kind, data.identity.empty() ? fmt::format("datasets: [{}]\n", info.name) : "", spec.name,
+      purpose(spec.model.kind));
   text += "| | |\n|---|---|\n";
   const auto row = [&](const char* name, const std::string& value) {
     text += fmt::format("| {} | {} |\n", name, value);
@@ -43,32 +45,34 @@ void write_model_card(const std::filesystem::path& folder, const ModelSpec& spec
   row("parameters", fmt::format("{}", result.parameters));
   std::vector<std::string> scales;
   for (const double value : spec.model.field_std) scales.push_back(fmt::format("{:.6g}", value));
-  row("fields", fmt::format("{} ({}x{}, divided by {})", join(data.fields), data.nx, data.ny, join(scales)));
-  row("frame interval", fmt::format("{:.9g}", data.frame_interval));
-  row("data set", data.name);
-  row("data hash (SHA-256)", data.hash);
+  row("fields", fmt::format("{} ({}x{}, divided by {})", join(info.fields), info.nx, info.ny, join(scales)));
+  row("frame interval", fmt::format("{:.9g}", info.frame_interval));
+  row("trained on", data.source);
+  row("data hash (SHA-256)", info.hash + (data.identity.empty() ? "" : ", of the text under Data"));
   row("seed", fmt::format("{}", seed));
   row("optimiser steps",
       fmt::format("{} of batch {}", result.steps, spec.training.batch * spec.training.accumulate));
+  row("precision", spec.training.precision);
   row("training time", fmt::format("{:.0f} s", result.wall_seconds));
   if (result.best_step >= 0) {
     row("lowest validation loss", fmt::format("{:.6g} at step {} (weights in best-{}/)", result.best_loss,
                                               result.best_step, result.best_step));
   }
   if (result.rollbacks > 0) row("restarts after non-finite steps", fmt::format("{}", result.rollbacks));
-  row("selected weights", spec.training.select);
+  row("selected weights", fmt::format("{} (step {})", spec.training.select, result.selected_step));
   row("software", fmt::format("sns {} ({}{}), {}", build.version, build.git_commit,
                               build.git_dirty ? ", modified" : "", build.compiler));
   row("written", utc_now());
   row("licence", "MIT");
-  text += "\n## Validation (averaged weights)\n\n";
-  if (result.validation.empty()) text += "The data set has no validation split.\n";
+  text += fmt::format("\n## Validation (averaged weights of step {})\n\n", result.selected_step);
+  if (result.validation.empty()) text += "There were no validation frames.\n";
   if (!result.validation.empty()) text += "| metric | value |\n|---|---|\n";
   for (const auto& [name, value] : result.validation) row(name.c_str(), fmt::format("{:.6g}", value));
   text +=
       "\n## Files\n\n`model.safetensors` holds the weights, `ema.safetensors` their moving average, "
       "`config.yaml` "
       "the architecture. Parameter names are those of the reference PyTorch code.\n";
+  if (!data.identity.empty()) text += fmt::format("\n## Data\n\n```yaml\n{}```\n", data.identity);
   if (!options.command.empty()) text += fmt::format("\n## Command\n\n```\n{}\n```\n", options.command);
   if (!options.configuration.empty())
     text += fmt::format("\n## Configuration\n\n```yaml\n{}\n```\n", options.configuration);

@@ -8,7 +8,7 @@
 namespace sns {
 
 OneLevelTask::OneLevelTask(DiffusionModel& model, std::int64_t frames, const TrainingConfig& config,
-                           const DataSplit& training, const DataSplit* validation, std::uint64_t seed)
+                           const TrainingFrames& training, const TrainingFrames* validation, std::uint64_t seed)
     : config_(config),
       model_(model),
       frames_(frames),
@@ -19,18 +19,13 @@ OneLevelTask::OneLevelTask(DiffusionModel& model, std::int64_t frames, const Tra
   if (validation_ != nullptr) window_count(*validation_);
 }
 
-std::uint64_t OneLevelTask::window_count(const DataSplit& split) const {
+std::uint64_t OneLevelTask::window_count(const TrainingFrames& split) const {
   const auto count = split.windows(frames_);
   require(count > 0, "split {} has no {} consecutive frames", split.name(), frames_);
   return static_cast<std::uint64_t>(count);
 }
 
-int OneLevelTask::highest_level() const {
-  if (config_.levels.sampling == "low") return config_.levels.max_level;
-  return model_.schedule().levels() - (config_.levels.sampling == "but_last" ? 2 : 1);
-}
-
-Batch OneLevelTask::empty_batch(const DataSplit& split, std::int64_t size) const {
+Batch OneLevelTask::empty_batch(const TrainingFrames& split, std::int64_t size) const {
   const std::vector<std::int64_t> shape{size, frames_ * split.channels(), split.nx(), split.ny()};
   return {torch::empty(shape), torch::empty(shape), torch::empty({size}, torch::kInt64), {}};
 }
@@ -47,9 +42,9 @@ Batch OneLevelTask::make_batch(std::int64_t, std::int64_t pass, int attempt) {
   for (int b = 0; b < config_.batch; ++b) {
     const auto row = static_cast<std::uint64_t>(b);
     const auto offset = row * size;
-    const auto window = sampler_(static_cast<std::uint64_t>(pass * config_.batch + b));
-    training_.read_window(static_cast<std::int64_t>(window), frames_,
-                          {batch.frames.data_ptr<float>() + offset, size});
+    const auto position = static_cast<std::uint64_t>(pass * config_.batch + b);
+    training_.read_window(static_cast<std::int64_t>(sampler_(position)), frames_,
+                          {batch.frames.data_ptr<float>() + offset, size}, sampler_.epoch(position));
     RandomStream level(seed, Purpose::diffusion_level, row, key);
     batch.levels.data_ptr<std::int64_t>()[b] = sample_level(config_.levels, model_.schedule().levels(), level);
     RandomStream(seed, Purpose::diffusion_noise, row, key)
@@ -79,7 +74,7 @@ Batch OneLevelTask::validation_batch(std::int64_t first, std::int64_t count,
 Metrics OneLevelTask::validate() {
   if (validation_ == nullptr) return {};
   const torch::NoGradGuard no_grad;
-  const auto bands = level_bands(highest_level());
+  const auto bands = level_bands(highest_level(config_.levels, model_.schedule().levels()));
   std::vector<double> mse(bands.size()), misses(bands.size()), samples(bands.size());
   double total_mse = 0, cross_entropy = 0;
   bool classifies = false;
@@ -120,8 +115,9 @@ Metrics OneLevelTask::validate() {
   return metrics;
 }
 
-ThermalizerTask::ThermalizerTask(Thermalizer& model, const TrainingConfig& config, const DataSplit& training,
-                                 const DataSplit* validation, std::uint64_t seed)
+ThermalizerTask::ThermalizerTask(Thermalizer& model, const TrainingConfig& config,
+                                 const TrainingFrames& training, const TrainingFrames* validation,
+                                 std::uint64_t seed)
     : OneLevelTask(model, 1, config, training, validation, seed), thermalizer_(model) {}
 
 BatchLoss ThermalizerTask::loss(const Batch& batch) {
@@ -133,8 +129,8 @@ OneLevelTask::Estimate ThermalizerTask::estimate(const torch::Tensor& noised, co
   return {thermalizer_.noise_estimate(noised, levels), thermalizer_.net().classify(noised)};
 }
 
-AcdmTask::AcdmTask(Acdm& model, const TrainingConfig& config, const DataSplit& training,
-                   const DataSplit* validation, std::uint64_t seed)
+AcdmTask::AcdmTask(Acdm& model, const TrainingConfig& config, const TrainingFrames& training,
+                   const TrainingFrames* validation, std::uint64_t seed)
     : OneLevelTask(model, 2, config, training, validation, seed), acdm_(model) {}
 
 BatchLoss AcdmTask::loss(const Batch& batch) {

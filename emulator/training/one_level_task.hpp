@@ -26,22 +26,21 @@ class OneLevelTask : public TrainingTask {
 
   /// frames: consecutive frames of a sample; highest: last level that is trained.
   OneLevelTask(DiffusionModel& model, std::int64_t frames, const TrainingConfig& config,
-               const DataSplit& training, const DataSplit* validation, std::uint64_t seed);
+               const TrainingFrames& training, const TrainingFrames* validation, std::uint64_t seed);
   /// noised [B, frames * C, n, n] at levels [B].
   virtual Estimate estimate(const torch::Tensor& noised, const torch::Tensor& levels) = 0;
 
   const TrainingConfig& config_;
 
  private:
-  Batch empty_batch(const DataSplit& split, std::int64_t size) const;
-  std::uint64_t window_count(const DataSplit& split) const;
-  int highest_level() const;
+  Batch empty_batch(const TrainingFrames& split, std::int64_t size) const;
+  std::uint64_t window_count(const TrainingFrames& split) const;
   Batch validation_batch(std::int64_t first, std::int64_t size, const std::vector<LevelBand>& bands) const;
 
   DiffusionModel& model_;
   std::int64_t frames_;
-  const DataSplit& training_;
-  const DataSplit* validation_;
+  const TrainingFrames& training_;
+  const TrainingFrames* validation_;
   std::uint64_t seed_;
   EpochSampler sampler_;
   int attempt_ = 0;
@@ -49,8 +48,8 @@ class OneLevelTask : public TrainingTask {
 
 class ThermalizerTask : public OneLevelTask {
  public:
-  ThermalizerTask(Thermalizer& model, const TrainingConfig& config, const DataSplit& training,
-                  const DataSplit* validation, std::uint64_t seed);
+  ThermalizerTask(Thermalizer& model, const TrainingConfig& config, const TrainingFrames& training,
+                  const TrainingFrames* validation, std::uint64_t seed);
   BatchLoss loss(const Batch& batch) override;
 
  private:
@@ -60,8 +59,8 @@ class ThermalizerTask : public OneLevelTask {
 
 class AcdmTask : public OneLevelTask {
  public:
-  AcdmTask(Acdm& model, const TrainingConfig& config, const DataSplit& training, const DataSplit* validation,
-           std::uint64_t seed);
+  AcdmTask(Acdm& model, const TrainingConfig& config, const TrainingFrames& training,
+           const TrainingFrames* validation, std::uint64_t seed);
   BatchLoss loss(const Batch& batch) override;
 
  private:

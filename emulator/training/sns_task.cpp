@@ -15,8 +15,8 @@ constexpr std::uint64_t kLongFrameChoice = 1;
 
 }  // namespace
 
-SnsTask::SnsTask(Sns& model, const TrainingConfig& config, const DataSplit& training,
-                 const DataSplit* validation, std::uint64_t seed)
+SnsTask::SnsTask(Sns& model, const TrainingConfig& config, const TrainingFrames& training,
+                 const TrainingFrames* validation, std::uint64_t seed)
     : model_(model),
       config_(config),
       training_(training),
@@ -30,7 +30,7 @@ std::int64_t SnsTask::window_length() const {
   return model_.longest_lag() > 0 ? model_.longest_lag() + 1 : 2;
 }
 
-std::uint64_t SnsTask::window_count(const DataSplit& split) const {
+std::uint64_t SnsTask::window_count(const TrainingFrames& split) const {
   const auto count = split.windows(window_length());
   require(count > 0,
           "split {} has no window of {} frames: its trajectories are too short for network.lag.window",
@@ -38,19 +38,15 @@ std::uint64_t SnsTask::window_count(const DataSplit& split) const {
   return static_cast<std::uint64_t>(count);
 }
 
-Batch SnsTask::empty_batch(const DataSplit& split, std::int64_t size) const {
+Batch SnsTask::empty_batch(const TrainingFrames& split, std::int64_t size) const {
   const auto c = split.channels(), nx = split.nx(), ny = split.ny();
   return {torch::empty({size, 3 * c, nx, ny}), torch::empty({size, 2 * c, nx, ny}),
           torch::empty({size, 2}, torch::kInt64),
           model_.longest_lag() > 0 ? torch::empty({size}, torch::kInt64) : torch::Tensor()};
 }
 
-int SnsTask::highest_level() const {
-  return config_.levels.sampling == "low" ? config_.levels.max_level : model_.schedule().levels() - 1;
-}
-
-void SnsTask::read_triple(const DataSplit& split, std::int64_t window, RandomStream& choice, Batch& batch,
-                          std::int64_t b) const {
+void SnsTask::read_triple(const TrainingFrames& split, std::int64_t window, std::uint64_t pass,
+                          RandomStream& choice, Batch& batch, std::int64_t b) const {
   const auto size = static_cast<std::size_t>(split.frame_size());
   float* const out = batch.frames.data_ptr<float>() + b * 3 * split.frame_size();
   const auto [trajectory, first] = split.locate(window, window_length());
@@ -58,8 +54,8 @@ void SnsTask::read_triple(const DataSplit& split, std::int64_t window, RandomStr
     const auto lag =
         1 + static_cast<std::int64_t>(choice.below(static_cast<std::uint64_t>(model_.longest_lag())));
     batch.lags.data_ptr<std::int64_t>()[b] = lag;
-    split.read(trajectory, first, 1, {out, size});
-    split.read(trajectory, first + lag - 1, 2, {out + size, 2 * size});
+    split.read(trajectory, first, 1, {out, size}, pass);
+    split.read(trajectory, first + lag - 1, 2, {out + size, 2 * size}, pass);
     return;
   }
   std::int64_t other = trajectory;
@@ -68,8 +64,8 @@ void SnsTask::read_triple(const DataSplit& split, std::int64_t window, RandomStr
     if (other >= trajectory) ++other;
   }
   const auto frame = static_cast<std::int64_t>(choice.below(static_cast<std::uint64_t>(split.frames(other))));
-  split.read(other, frame, 1, {out, size});
-  split.read(trajectory, first, 2, {out + size, 2 * size});
+  split.read(other, frame, 1, {out, size}, pass);
+  split.read(trajectory, first, 2, {out + size, 2 * size}, pass);
 }
 
 Batch SnsTask::make_batch(std::int64_t, std::int64_t pass, int attempt) {
@@ -85,11 +81,12 @@ Batch SnsTask::make_batch(std::int64_t, std::int64_t pass, int attempt) {
     const auto position = static_cast<std::uint64_t>(pass * config_.batch + b),
                row = static_cast<std::uint64_t>(b);
     RandomStream choice(seed, Purpose::batch_order, position, kLongFrameChoice);
-    read_triple(training_, static_cast<std::int64_t>(sampler_(position)), choice, batch, b);
+    read_triple(training_, static_cast<std::int64_t>(sampler_(position)), sampler_.epoch(position), choice,
+                batch, b);
     RandomStream level(seed, Purpose::diffusion_level, row, key);
     for (int f = 0; f < 2; ++f) {
       batch.levels.data_ptr<std::int64_t>()[2 * b + f] =
-          sample_level(config_.levels, model_.schedule().levels(), level);
+          f < first_noised() ? 0 : sample_level(config_.levels, model_.schedule().levels(), level);
     }
     RandomStream noise(seed, Purpose::diffusion_noise, row, key);
     noise.fill_normal(
@@ -99,9 +96,13 @@ Batch SnsTask::make_batch(std::int64_t, std::int64_t pass, int attempt) {
 }
 
 BatchLoss SnsTask::loss(const Batch& batch) {
-  const auto loss =
-      model_.loss(batch.frames, batch.levels, batch.noise, config_.cross_entropy_weight, batch.lags);
-  return {loss.total, {{"mse", loss.mse}, {"ce_past", loss.ce_past}, {"ce_present", loss.ce_present}}};
+  const bool clean_past = first_noised() == 1;
+  const auto loss = model_.loss(batch.frames, batch.levels, batch.noise, config_.cross_entropy_weight,
+                                batch.lags, clean_past);
+  BatchLoss result{loss.total, {{"mse", loss.mse}}};
+  if (!clean_past) result.reported.emplace_back("ce_past", loss.ce_past);
+  result.reported.emplace_back("ce_present", loss.ce_present);
+  return result;
 }
 
 Batch SnsTask::validation_batch(std::int64_t first, std::int64_t size,
@@ -114,11 +115,12 @@ Batch SnsTask::validation_batch(std::int64_t first, std::int64_t size,
   for (std::int64_t b = 0; b < size; ++b) {
     const auto sample = static_cast<std::uint64_t>(first + b);
     RandomStream stream(/*seed=*/0, Purpose::validation, sample);
-    read_triple(*validation_, static_cast<std::int64_t>(order(sample % windows)), stream, batch, b);
+    read_triple(*validation_, static_cast<std::int64_t>(order(sample % windows)), 0, stream, batch, b);
     // Every pair of bands in turn: past fastest, present next.
     const std::int64_t band[2] = {(first + b) % count, (first + b) / count % count};
     for (int f = 0; f < 2; ++f) {
-      batch.levels.data_ptr<std::int64_t>()[2 * b + f] = bands[static_cast<std::size_t>(band[f])].draw(stream);
+      batch.levels.data_ptr<std::int64_t>()[2 * b + f] =
+          f < first_noised() ? 0 : bands[static_cast<std::size_t>(band[f])].draw(stream);
     }
     stream.fill_normal(
         std::span<float>(batch.noise.data_ptr<float>() + b * 2 * frame, static_cast<std::size_t>(2 * frame)));
@@ -129,26 +131,29 @@ Batch SnsTask::validation_batch(std::int64_t first, std::int64_t size,
 Metrics SnsTask::validate() {
   if (validation_ == nullptr) return {};
   const torch::NoGradGuard no_grad;
-  const auto bands = level_bands(highest_level());
+  const auto bands = level_bands(highest_level(config_.levels, model_.schedule().levels()));
   const auto c = validation_->channels();
+  const int first = first_noised();
   std::vector<double> mse[2], error[2], samples[2];
   for (int f = 0; f < 2; ++f) {
     for (auto* sums : {&mse[f], &error[f], &samples[f]}) sums->assign(bands.size(), 0.0);
   }
   double total_mse = 0, cross_entropy[2] = {0, 0};
   const std::int64_t count = config_.validation_samples;
-  for (std::int64_t first = 0; first < count; first += config_.batch) {
-    const auto size = std::min<std::int64_t>(config_.batch, count - first);
-    const auto batch = validation_batch(first, size, bands).to(model_.device());
-    const auto past = add_noise(model_.schedule(), batch.frames.narrow(1, c, c), batch.levels.select(1, 0),
-                                batch.noise.narrow(1, 0, c));
+  for (std::int64_t begin = 0; begin < count; begin += config_.batch) {
+    const auto size = std::min<std::int64_t>(config_.batch, count - begin);
+    const auto batch = validation_batch(begin, size, bands).to(model_.device());
+    auto past = batch.frames.narrow(1, c, c);
+    if (first == 0)
+      past = add_noise(model_.schedule(), past, batch.levels.select(1, 0), batch.noise.narrow(1, 0, c));
     const auto present = add_noise(model_.schedule(), batch.frames.narrow(1, 2 * c, c),
                                    batch.levels.select(1, 1), batch.noise.narrow(1, c, c));
     const auto input = torch::cat({batch.frames.narrow(1, 0, c), past, present}, 1);
     const auto logits = model_.net().classify(input, batch.lags);
     const auto difference = (model_.noise_estimate(input, batch.levels, batch.lags) - batch.noise).square();
-    total_mse += difference.mean().item<double>() * static_cast<double>(size);
-    for (int f = 0; f < 2; ++f) {
+    total_mse +=
+        difference.narrow(1, first * c, (2 - first) * c).mean().item<double>() * static_cast<double>(size);
+    for (int f = first; f < 2; ++f) {
       const auto levels = batch.levels.select(1, f);
       const auto& scores = f == 0 ? logits.past : logits.present;
       cross_entropy[f] +=
@@ -167,11 +172,10 @@ Metrics SnsTask::validate() {
   const auto n = static_cast<double>(count);
   Metrics metrics{
       {"loss", (total_mse + config_.cross_entropy_weight * (cross_entropy[0] + cross_entropy[1])) / n},
-      {"mse", total_mse / n},
-      {"ce_past", cross_entropy[0] / n},
-      {"ce_present", cross_entropy[1] / n}};
+      {"mse", total_mse / n}};
   constexpr const char* kFrames[] = {"past", "present"};
-  for (int f = 0; f < 2; ++f) {
+  for (int f = first; f < 2; ++f) metrics.emplace_back(fmt::format("ce_{}", kFrames[f]), cross_entropy[f] / n);
+  for (int f = first; f < 2; ++f) {
     for (std::size_t i = 0; i < bands.size(); ++i) {
       if (samples[f][i] == 0) continue;
       metrics.emplace_back(fmt::format("eps_mse_{}_{}", kFrames[f], bands[i].name()),

@@ -11,8 +11,8 @@ namespace sns {
 /// in 1..window-1 and drawn anew each time.
 class SnsTask : public TrainingTask {
  public:
-  SnsTask(Sns& model, const TrainingConfig& config, const DataSplit& training, const DataSplit* validation,
-          std::uint64_t seed);
+  SnsTask(Sns& model, const TrainingConfig& config, const TrainingFrames& training,
+          const TrainingFrames* validation, std::uint64_t seed);
   std::uint64_t windows() const override { return sampler_.size(); }
   Batch make_batch(std::int64_t step, std::int64_t pass, int attempt) override;
   BatchLoss loss(const Batch& batch) override;
@@ -20,23 +20,26 @@ class SnsTask : public TrainingTask {
   /// low levels, which decide about refinement, are measured as well as high ones. For frame in (past, present)
   /// and each band: eps_mse_<frame>_<band>, mean square error of the noise estimate (1: knows nothing);
   /// head_error_<frame>_<band>, mean |predicted - true| level. loss = mean eps_mse + weight x cross-entropies.
+  /// Of a past frame that stays clean there is nothing to report.
   Metrics validate() override;
 
  private:
   Batch validation_batch(std::int64_t first, std::int64_t size, const std::vector<LevelBand>& bands) const;
-  Batch empty_batch(const DataSplit& split, std::int64_t size) const;
+  Batch empty_batch(const TrainingFrames& split, std::int64_t size) const;
   /// Frames that a sample is chosen from: two, or a lagged model's window.
   std::int64_t window_length() const;
-  std::uint64_t window_count(const DataSplit& split) const;
-  /// Fills row `b` of the batch's frames and lags.
-  void read_triple(const DataSplit& split, std::int64_t window, RandomStream& choice, Batch& batch,
-                   std::int64_t b) const;
-  int highest_level() const;
+  std::uint64_t window_count(const TrainingFrames& split) const;
+  /// Fills row `b` of the batch's frames and lags from one pass over `split`.
+  void read_triple(const TrainingFrames& split, std::int64_t window, std::uint64_t pass, RandomStream& choice,
+                   Batch& batch, std::int64_t b) const;
+
+  /// Number of the first frame, of (past, present), that stands at a level: 1 for levels.past = clean.
+  int first_noised() const { return config_.levels.past == "clean" ? 1 : 0; }
 
   Sns& model_;
   const TrainingConfig& config_;
-  const DataSplit& training_;
-  const DataSplit* validation_;
+  const TrainingFrames& training_;
+  const TrainingFrames* validation_;
   std::uint64_t seed_;
   EpochSampler sampler_;
   int attempt_ = 0;

@@ -17,8 +17,9 @@ std::uint64_t attempt_seed(std::uint64_t seed, int attempt) {
   return seed + kStride * static_cast<std::uint64_t>(attempt);
 }
 
-std::unique_ptr<TrainingTask> make_task(Model& model, const TrainingConfig& config, const DataSplit& training,
-                                        const DataSplit* validation, std::uint64_t seed) {
+std::unique_ptr<TrainingTask> make_task(Model& model, const TrainingConfig& config,
+                                        const TrainingFrames& training, const TrainingFrames* validation,
+                                        std::uint64_t seed) {
   if (auto* gaussian = dynamic_cast<GaussianEmulator*>(&model)) {
     return std::make_unique<GaussianTask>(*gaussian, config, training, validation, seed);
   }

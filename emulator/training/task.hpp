@@ -45,10 +45,11 @@ class TrainingTask {
   virtual Metrics validate() = 0;
 };
 
-/// `validation` may be null: then validate() returns nothing. The model, the splits and the configuration must
+/// `validation` may be null: then validate() returns nothing. The model, the frames and the configuration must
 /// outlive the task.
-std::unique_ptr<TrainingTask> make_task(Model& model, const TrainingConfig& config, const DataSplit& training,
-                                        const DataSplit* validation, std::uint64_t seed);
+std::unique_ptr<TrainingTask> make_task(Model& model, const TrainingConfig& config,
+                                        const TrainingFrames& training, const TrainingFrames* validation,
+                                        std::uint64_t seed);
 
 /// Seed of the streams after `attempt` returns to a checkpoint: other draws than those that failed.
 std::uint64_t attempt_seed(std::uint64_t seed, int attempt);

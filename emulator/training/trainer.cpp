@@ -5,6 +5,8 @@
 #include "core/log.hpp"
 #include "core/progress.hpp"
 #include "core/stop.hpp"
+#include "core/text.hpp"
+#include "emulator/dataset.hpp"
 #include "emulator/device.hpp"
 #include "emulator/models/model.hpp"
 #include "emulator/nets/initialise.hpp"
@@ -12,14 +14,14 @@
 #include "emulator/safetensors.hpp"
 #include "emulator/training/checkpoint.hpp"
 #include "emulator/training/model_card.hpp"
+#include "emulator/training/precision.hpp"
 #include "emulator/training/task.hpp"
 
-#include <ATen/autocast_mode.h>
 #include <torch/nn/module.h>
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <future>
-#include <sstream>
 
 namespace sns {
 namespace {
@@ -32,78 +34,35 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// bfloat16 autocast of what runs while it lives, if switched on.
-class Autocast {
- public:
-  Autocast(bool on, torch::Device device) : on_(on), device_(device.type()) {
-    if (!on_) return;
-    before_ = at::autocast::is_autocast_enabled(device_);
-    at::autocast::set_autocast_enabled(device_, true);
-    at::autocast::set_autocast_dtype(device_, at::kBFloat16);
-    at::autocast::increment_nesting();
-  }
-  ~Autocast() {
-    if (!on_) return;
-    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
-    at::autocast::set_autocast_enabled(device_, before_);
-  }
-  Autocast(const Autocast&) = delete;
-  Autocast& operator=(const Autocast&) = delete;
-
- private:
-  bool on_, before_ = false;
-  at::DeviceType device_;
-};
-
-/// Fills in what the data set decides: channels, image, normalisation, frame interval, hash.
-ModelConfig complete(const ModelSpec& spec, const DatasetInfo& data) {
+/// Fills in what the data decide: channels, image, normalisation, frame interval, hash.
+ModelConfig complete(const ModelSpec& spec, const TrainingData& data) {
+  const DatasetInfo& info = data.info;
   ModelConfig model = spec.model;
-  require(data.nx == data.ny, "data set {} has frames of {}x{}; the networks need square ones",
-          data.folder.string(), data.nx, data.ny);
-  model.field_channels = static_cast<int>(data.fields.size());
-  model.image = static_cast<int>(data.nx);
-  if (model.field_std.empty()) model.field_std = data.field_std;
-  model.field_std = field_std_per_channel(model);
-  model.frame_interval = data.frame_interval;
-  model.data_hash = data.hash;
+  require(info.nx == info.ny, "{} has frames of {}x{}; the networks need square ones", data.source, info.nx,
+          info.ny);
+  model.field_channels = static_cast<int>(info.fields.size());
+  model.image = static_cast<int>(info.nx);
+  model.field_std = data.field_std;
+  model.frame_interval = info.frame_interval;
+  model.data_hash = info.hash;
   return model;
-}
-
-/// First line in which two texts differ.
-std::string first_difference(const std::string& stored, const std::string& wanted) {
-  std::istringstream a(stored), b(wanted);
-  std::string line_a, line_b;
-  while (true) {
-    const bool more_a = static_cast<bool>(std::getline(a, line_a)),
-               more_b = static_cast<bool>(std::getline(b, line_b));
-    if (!more_a) line_a = "nothing";
-    if (!more_b) line_b = "nothing";
-    if ((!more_a && !more_b) || line_a != line_b)
-      return fmt::format("it has '{}', wanted is '{}'", line_a, line_b);
-  }
 }
 
 /// One training run; train_model() is its only user.
 class Trainer {
  public:
-  Trainer(const ModelSpec& spec, const fs::path& dataset, fs::path folder, const RunConfig& run,
+  Trainer(const ModelSpec& spec, const TrainingSource& source, fs::path folder, const RunConfig& run,
           const TrainOptions& options)
       : spec_(spec),
         config_(spec_.training),
         options_(options),
         folder_(std::move(folder)),
         seed_(config_.seed.value_or(run.seed)),
-        data_(describe_dataset(dataset)),
         checkpoints_(folder_ / "checkpoints", config_.keep_checkpoints) {
+    data_ = source(spec.model.field_std, options_.resume ? checkpoints_.latest() : std::nullopt);
     spec_.model = complete(spec, data_);
-    const std::vector<double>& stds = spec_.model.field_std;
-    const auto budget = static_cast<std::uint64_t>(config_.memory_budget_gib * (1ULL << 30));
-    training_ = std::make_unique<DataSplit>(data_, "train", stds, budget);
-    if (fs::is_directory(data_.folder / "data" / "valid")) {
-      validation_ = std::make_unique<DataSplit>(data_, "valid", stds, budget);
-    }
     model_ = make_model(spec_.model, seed_, pick_device(run.device));
-    task_ = make_task(*model_, config_, *training_, validation_.get(), seed_);
+    task_ = make_task(*model_, config_, *data_.training, data_.validation.get(), seed_);
     parameters_ = std::make_unique<FlatParameters>(model_->network());
     ema_ = std::make_unique<Ema>(model_->network(), config_.ema);
     optimizer_ = std::make_unique<AdamW>(*parameters_, config_.weight_decay);
@@ -113,33 +72,61 @@ class Trainer {
   TrainResult run() {
     start();
     log::info("{}: {} parameters, {} windows of {}x{} ({}), {} steps of batch {}, {}", spec_.name,
-              parameters_->count(), task_->windows(), data_.nx, data_.ny,
-              training_->in_memory() ? "in memory" : "read from disk", config_.steps,
-              config_.batch * config_.accumulate, model_->device().str());
-    Metrics validation;
+              parameters_->count(), task_->windows(), data_.info.nx, data_.info.ny, data_.training->origin(),
+              config_.steps, config_.batch * config_.accumulate, model_->device().str());
     const auto first = state_.step;
-    session_start_ = Clock::now();
-    if (state_.step < config_.steps) {
-      Progress progress("train " + spec_.name, config_.steps * images_per_step(), "images",
-                        state_.step * images_per_step());
-      while (state_.step < config_.steps) {
-        if (stop_requested()) stop();
-        const auto losses = step();
-        if (losses.empty()) {
-          roll_back();
-          continue;
-        }
-        if (state_.step % config_.log_every == 0 || state_.step == config_.steps) log_step(losses, progress);
-        if (state_.step % config_.validate_every == 0 || state_.step == config_.steps) validation = validate();
-        if (state_.step % config_.checkpoint_every == 0 || state_.step == config_.steps) save();
-      }
-    } else {
-      validation = validate_averaged();
-    }
-    return finish(first, validation);
+    if (state_.step < config_.steps) train();
+    return finish(first);
   }
 
  private:
+  void train() {
+    const std::string warning = precision_warning(config_.precision, model_->device());
+    if (!warning.empty()) log::warn("{}", warning);
+    const TensorFloat32 products(config_.precision == "tf32");
+    data_.training->prepare();
+    if (data_.validation) data_.validation->prepare();
+    session_start_ = Clock::now();
+    Progress progress("train " + spec_.name, config_.steps * images_per_step(), "images",
+                      state_.step * images_per_step());
+    while (state_.step < config_.steps) {
+      if (stop_requested()) stop();
+      Metrics losses;
+      try {
+        losses = step();
+      } catch (const Stopped&) {  // while it waited for frames; nothing was updated
+        stop();
+      }
+      if (losses.empty() || (due() && !finite())) {
+        roll_back();
+        continue;
+      }
+      if (due(config_.log_every)) log_step(losses, progress);
+      if (due(config_.validate_every)) validate();
+      if (due(config_.checkpoint_every)) save();
+      data_.training->release_before(pass());
+    }
+  }
+
+  /// Whether something that comes every so many steps, and at the end, is to be done now.
+  bool due(std::int64_t every) const { return state_.step % every == 0 || state_.step == config_.steps; }
+  /// Whether the weights are about to be used for more than the next step.
+  bool due() const { return due(config_.validate_every) || due(config_.checkpoint_every); }
+
+  /// Whether everything that a checkpoint holds is. An update can overflow although its gradient did not.
+  bool finite() const {
+    const auto averaged = ema_->shadow();
+    return all_finite(parameters_->values()) && all_finite(optimizer_->first_moment) &&
+           all_finite(optimizer_->second_moment) &&
+           std::all_of(averaged.begin(), averaged.end(),
+                       [](const auto& item) { return all_finite(item.second); });
+  }
+
+  /// Pass over the training windows that the next sample belongs to.
+  std::uint64_t pass() const {
+    return static_cast<std::uint64_t>(state_.step * images_per_step()) / task_->windows();
+  }
+
   std::int64_t images_per_step() const { return std::int64_t{config_.batch} * config_.accumulate; }
   fs::path log_file() const { return folder_ / "metrics.jsonl"; }
 
@@ -149,14 +136,16 @@ class Trainer {
     if (const auto last = checkpoints_.latest()) {
       const auto stored = read_training_state(*last);
       if (stored.identity != state_.identity) {
-        fail<ConfigError>("{} was made with another configuration ({}); use --resume never to train anew",
-                          last->string(), first_difference(stored.identity, state_.identity));
+        const auto [there, wanted] = first_difference(stored.identity, state_.identity);
+        fail<ConfigError>(
+            "{} was made with another configuration (it has '{}', wanted is '{}'); use --resume never to train "
+            "anew",
+            last->string(), there, wanted);
       }
       restore(*last);
       if (state_.step < config_.steps) log::info("{}: resuming at step {}", spec_.name, state_.step);
     } else {
-      fs::remove(log_file());
-      remove_best_but(-1);
+      remove_old_results();
       save();
     }
   }
@@ -165,9 +154,12 @@ class Trainer {
     const auto rollbacks = state_.rollbacks;
     state_ = read_training_state(checkpoint);
     state_.rollbacks = std::max(state_.rollbacks, rollbacks);
+    saved_step_ = state_.step;
     load_checkpoint(checkpoint, *parameters_, *ema_, *optimizer_);
+    data_.training->restore(checkpoint);
     wall_before_ = state_.wall_seconds;
     session_start_ = Clock::now();
+    waited_ = 0;
     truncate_log(log_file(), state_.step);
   }
 
@@ -178,7 +170,9 @@ class Trainer {
     const auto make = [this, attempt = state_.rollbacks](std::int64_t number) {
       return task_->make_batch(number / config_.accumulate, number, attempt);
     };
+    const auto start = Clock::now();
     Batch batch = prepared_.valid() ? prepared_.get() : make(pass);
+    waited_ += seconds_since(start);
     if (pass + 1 < config_.steps * config_.accumulate) {
       prepared_ = std::async(std::launch::async, make, pass + 1);
     }
@@ -219,26 +213,33 @@ class Trainer {
     return losses;
   }
 
+  void drop_prepared() {
+    if (prepared_.valid()) prepared_.wait();
+    prepared_ = {};
+  }
+
   void roll_back() {
     const auto failed = state_.step;
-    require(state_.rollbacks < kMostRollbacks,
-            "{}: loss or gradient is not finite at step {}, after {} restarts from earlier checkpoints; lower "
-            "training.learning_rate or set training.clip_norm",
-            spec_.name, failed, kMostRollbacks);
-    if (prepared_.valid()) prepared_.get();
+    require(
+        state_.rollbacks < kMostRollbacks,
+        "{}: loss, gradient or weights are not finite at step {}, after {} restarts from earlier checkpoints; "
+        "lower training.learning_rate or set training.clip_norm",
+        spec_.name, failed, kMostRollbacks);
+    drop_prepared();
     const auto last = checkpoints_.latest();
     require(last.has_value(), "{}: no checkpoint to return to at step {}", spec_.name, failed);
     ++state_.rollbacks;
     restore(*last);
     log::warn(
-        "{}: loss or gradient not finite at step {}; back to step {} with half the learning rate (restart {} "
-        "of {})",
+        "{}: loss, gradient or weights not finite at step {}; back to step {} with half the learning rate "
+        "(restart {} of {})",
         spec_.name, failed, state_.step, state_.rollbacks, kMostRollbacks);
   }
 
   void log_step(const Metrics& losses, Progress& progress) {
     const auto now = Clock::now();
     const double elapsed = std::chrono::duration<double>(now - last_log_).count();
+    const double waiting = waited_ / seconds_since(session_start_);
     const bool first = last_logged_ < 0 || last_logged_ >= state_.step;
     const double rate =
         first ? 0.0 : static_cast<double>((state_.step - last_logged_) * images_per_step()) / elapsed;
@@ -249,28 +250,35 @@ class Trainer {
     line.emplace_back("images_per_second", rate);
     line.emplace_back("wall", wall());
     append_line(log_file(), to_json(line));
-    progress.update(state_.step * images_per_step(), fmt::format("loss {:.5f}", losses[0].second));
+    std::string note = fmt::format("loss {:.5f}", losses[0].second);
+    constexpr double kWorthSaying = 0.05;
+    if (waiting > kWorthSaying) note += fmt::format(", {:.0f} % of the time waiting for frames", 100 * waiting);
+    progress.update(state_.step * images_per_step(), note);
   }
 
-  Metrics validate_averaged() {
-    if (!validation_) return {};
+  /// Validates the averaged weights, unless that was done at this step.
+  void update_validation() {
+    if (!data_.validation || state_.validated_step == state_.step) return;
+    data_.validation->prepare();
     const Ema::Applied averaged(*ema_);
-    return task_->validate();
+    state_.validation = task_->validate();
+    state_.validated_step = state_.step;
   }
 
-  Metrics validate() {
-    const auto metrics = validate_averaged();
-    if (metrics.empty()) return metrics;
-    append_line(log_file(), fmt::format("{{\"step\": {}, \"validation\": {}}}", state_.step, to_json(metrics)));
-    const double loss = metric(metrics, "loss");
+  void validate() {
+    if (!data_.validation) return;
+    update_validation();
+    append_line(log_file(),
+                fmt::format("{{\"step\": {}, \"validation\": {}}}", state_.step, to_json(state_.validation)));
+    const double loss = metric(state_.validation, "loss");
     const bool full_length = spec_.model.kind != "gaussian" ||
                              rollout_length(config_.rollout, state_.step - 1) == config_.rollout.max_length;
     if (full_length && std::isfinite(loss) && loss < state_.best_loss) {
       state_.best_loss = loss;
       state_.best_step = state_.step;
+      state_.best_validation = state_.validation;
       write_weights(best_folder(state_.best_step));
     }
-    return metrics;
   }
 
   /// Named by step: after a return to a checkpoint, the best weights of that time are still there.
@@ -284,19 +292,29 @@ class Trainer {
     for (const fs::path& folder : old) fs::remove_all(folder);
   }
 
+  /// What a run that starts from nothing finds in its folder says nothing of the weights to come.
+  void remove_old_results() const {
+    for (const char* file :
+         {"metrics.jsonl", file_name(Weights::raw), file_name(Weights::ema), "model_card.md"})
+      fs::remove(folder_ / file);
+    for (const fs::path& file : options_.outdated) fs::remove(file);
+    remove_best_but(-1);
+  }
+
   void save() {
     state_.epoch = static_cast<double>(state_.step * images_per_step()) / static_cast<double>(task_->windows());
     state_.wall_seconds = wall();
-    checkpoints_.save(state_, *parameters_, *ema_, *optimizer_);
+    checkpoints_.save(state_, *parameters_, *ema_, *optimizer_,
+                      [this](const fs::path& checkpoint) { data_.training->save(checkpoint, pass()); });
     saved_step_ = state_.step;
     remove_best_but(state_.best_step);  // no checkpoint that a run returns to wants an earlier one
   }
 
   [[noreturn]] void stop() {
-    if (prepared_.valid()) prepared_.get();
-    if (saved_step_ != state_.step) save();
+    drop_prepared();
+    if (saved_step_ != state_.step && finite()) save();
     throw Stopped(fmt::format("{}: checkpoint written at step {} of {}; the same command continues", spec_.name,
-                              state_.step, config_.steps));
+                              saved_step_, config_.steps));
   }
 
   void write_weights(const fs::path& target) const {
@@ -306,12 +324,15 @@ class Trainer {
     save_model_config(spec_.model, target);
   }
 
-  TrainResult finish(std::int64_t first, const Metrics& validation) {
+  TrainResult finish(std::int64_t first) {
+    const bool best = config_.select == "best" && state_.best_step >= 0;
+    if (!best) update_validation();
     TrainResult result;
     result.folder = folder_;
     result.steps = state_.step;
     result.parameters = parameters_->count();
-    result.validation = validation;
+    result.selected_step = best ? state_.best_step : state_.step;
+    result.validation = best ? state_.best_validation : state_.validation;
     result.best_step = state_.best_step;
     result.best_loss = state_.best_loss;
     result.rollbacks = state_.rollbacks;
@@ -320,20 +341,25 @@ class Trainer {
       result.images_per_second =
           static_cast<double>((state_.step - first) * images_per_step()) / seconds_since(session_start_);
     }
-    const bool present = fs::exists(folder_ / file_name(Weights::raw)) &&
-                         fs::exists(folder_ / file_name(Weights::ema)) && fs::exists(folder_ / "model_card.md");
-    if (state_.step == first && present) return result;
-    if (config_.select == "best" && state_.best_step >= 0) {
-      for (const auto* file : {file_name(Weights::raw), file_name(Weights::ema), "config.yaml"}) {
-        write_atomically(folder_ / file, [&](const fs::path& temporary) {
-          fs::copy_file(best_folder(state_.best_step) / file, temporary, fs::copy_options::overwrite_existing);
-        });
-      }
-    } else {
-      write_weights(folder_);
-    }
-    write_model_card(folder_, spec_, data_, result, seed_, options_);
+    const bool installed =
+        install_weights(best ? best_folder(state_.best_step) : checkpoints_.latest().value());
+    if (installed || state_.step > first || !fs::exists(folder_ / "model_card.md"))
+      write_model_card(folder_, spec_, data_, result, seed_, options_);
     return result;
+  }
+
+  /// Makes the weights of `source` the folder's; false if they were that already.
+  bool install_weights(const fs::path& source) const {
+    bool changed = false;
+    for (const char* file : {file_name(Weights::raw), file_name(Weights::ema)}) {
+      if (fs::exists(folder_ / file) && sha256_file(folder_ / file) == sha256_file(source / file)) continue;
+      changed = true;
+      write_atomically(folder_ / file, [&](const fs::path& temporary) {
+        fs::copy_file(source / file, temporary, fs::copy_options::overwrite_existing);
+      });
+    }
+    if (changed || !fs::exists(folder_ / "config.yaml")) save_model_config(spec_.model, folder_);
+    return changed;
   }
 
   ModelSpec spec_;
@@ -341,9 +367,8 @@ class Trainer {
   const TrainOptions& options_;
   fs::path folder_;
   std::uint64_t seed_;
-  DatasetInfo data_;
   CheckpointFolder checkpoints_;
-  std::unique_ptr<DataSplit> training_, validation_;
+  TrainingData data_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<TrainingTask> task_;
   std::unique_ptr<FlatParameters> parameters_;
@@ -351,6 +376,7 @@ class Trainer {
   std::unique_ptr<AdamW> optimizer_;
   TrainingState state_;
   double wall_before_ = 0;
+  double waited_ = 0;  ///< seconds for batches since session_start_
   Clock::time_point session_start_ = Clock::now(), last_log_{};
   std::int64_t last_logged_ = -1, saved_step_ = -1;
   std::future<Batch> prepared_;  // last: its thread uses the members above, and its destructor waits for it
@@ -358,15 +384,21 @@ class Trainer {
 
 }  // namespace
 
-TrainResult train_model(const ModelSpec& spec, const fs::path& dataset, const fs::path& folder,
+TrainResult train_model(const ModelSpec& spec, const TrainingSource& source, const fs::path& folder,
                         const RunConfig& run, const TrainOptions& options) {
   prepare_torch(run.threads);
   make_writable_folder(folder);
   const FolderLock lock(folder);
-  std::optional<EndAtOnce> reading(std::in_place);  // the data set, perhaps all of it into memory
-  Trainer trainer(spec, dataset, folder, run, options);
-  reading.reset();
+  std::optional<EndAtOnce> opening(std::in_place);  // a data set, perhaps all of it into memory, or a solver
+  Trainer trainer(spec, source, folder, run, options);
+  opening.reset();
   return trainer.run();
+}
+
+TrainResult train_model(const ModelSpec& spec, const fs::path& dataset, const fs::path& folder,
+                        const RunConfig& run, const TrainOptions& options) {
+  const auto budget = static_cast<std::uint64_t>(spec.training.memory_budget_gib * (1ULL << 30));
+  return train_model(spec, dataset_source(dataset, budget), folder, run, options);
 }
 
 }  // namespace sns

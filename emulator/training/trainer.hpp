@@ -1,9 +1,10 @@
 #pragma once
-// Training of one model, from a data set folder to a weights folder. Torch stays out of this header.
+// Training of one model, from frames to a weights folder. Torch stays out of this header.
 #include "core/run_config.hpp"
 #include "emulator/models/model_config.hpp"
 #include "emulator/training/config.hpp"
 #include "emulator/training/metrics.hpp"
+#include "emulator/training_frames.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -30,13 +31,17 @@ struct TrainOptions {
   bool resume = true;         ///< continue from the last checkpoint of the folder, if there is one
   std::string command;        ///< that started the run, for the model card
   std::string configuration;  ///< resolved YAML, for the model card
+  /// Files that say what the folder's weights are; removed with the old weights where training starts from
+  /// nothing.
+  std::vector<std::filesystem::path> outdated;
 };
 
 struct TrainResult {
   std::filesystem::path folder;
   std::int64_t steps = 0;
   std::int64_t parameters = 0;
-  Metrics validation;  ///< of the averaged weights at the end; empty if the data set has no valid split
+  std::int64_t selected_step = 0;  ///< of the weights in the folder
+  Metrics validation;              ///< of their average; empty if there are no validation frames
   std::int64_t best_step = -1;
   double best_loss = 0;
   int rollbacks = 0;
@@ -44,14 +49,19 @@ struct TrainResult {
   double images_per_second = 0;  ///< of this session; 0 if there was nothing left to do
 };
 
-/// Trains `spec` on `dataset` (folder of `sns datagen`) and leaves in `folder`: model.safetensors (weights),
-/// ema.safetensors (averaged weights), config.yaml, model_card.md, metrics.jsonl, best/ (weights of the lowest
-/// validation loss at full rollout length) and checkpoints/.
-/// A finished folder of the same configuration is returned as it is. On the CPU the result is a pure function
-/// of data, configuration, seed and number of threads, however often the run was stopped or killed. Non-finite
-/// loss or gradient: back to the last checkpoint with other random draws and half the learning rate, at most
-/// three times. Stopped: a stop was requested; the checkpoint is written. ConfigError: the folder's checkpoint
-/// belongs to another configuration. Error: bad data set, full disk, training that stays non-finite.
+/// Trains `spec` on the frames of `source` and leaves in `folder`: model.safetensors (weights), ema.safetensors
+/// (averaged weights), config.yaml, model_card.md, metrics.jsonl, best-<step>/ (weights of the lowest
+/// validation loss at full rollout length) and checkpoints/. A finished folder of the same configuration is
+/// returned as it is, but for its weights where training.select has changed. On the CPU the result is a pure
+/// function of frames, configuration, seed and number of threads, however often the run was stopped or killed.
+/// Non-finite loss, gradient, weights or moments: back to the last checkpoint (which holds finite ones only)
+/// with other random draws and half the learning rate, at most three times. Stopped: a stop was requested; the
+/// checkpoint is written. ConfigError: the folder's checkpoint belongs to another configuration. Error: bad
+/// frames, full disk, training that stays non-finite.
+TrainResult train_model(const ModelSpec& spec, const TrainingSource& source,
+                        const std::filesystem::path& folder, const RunConfig& run,
+                        const TrainOptions& options = {});
+/// The same on a data set folder of `sns datagen`.
 TrainResult train_model(const ModelSpec& spec, const std::filesystem::path& dataset,
                         const std::filesystem::path& folder, const RunConfig& run,
                         const TrainOptions& options = {});

@@ -3,6 +3,8 @@
 The program is found through the environment variable SNS_PROGRAM (CTest sets it).
 """
 
+import hashlib
+import json
 import os
 import pathlib
 import shutil
@@ -118,6 +120,25 @@ def wait_until_it_handles(process, number):
         if caught and int(caught[0].split()[1], 16) >> (number - 1) & 1:
             return
         time.sleep(0.002)
+
+
+def wait_for_lines(case, process, log, lines):
+    """Returns when training has written so many lines of its log; fails if it ends before."""
+    deadline = time.monotonic() + 120
+    while not (log.exists() and log.read_text().count("\n") > lines):
+        case.assertLess(time.monotonic(), deadline, "training did not start")
+        case.assertIsNone(process.poll(), "training ended before it could be interrupted")
+        time.sleep(0.01)
+
+
+def digest(path):
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+def curve(folder):
+    """Log of a training without what depends on the clock."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in ("wall", "images_per_second")} for line in lines]
 
 
 def check_readers(folder):

@@ -206,6 +206,24 @@ class Reproduce(unittest.TestCase):
         with h5py.File(folder / "rollouts/gaussian.h5") as own, h5py.File(self.run_folder / "rollouts/gaussian.h5") as other:
             self.assertNotEqual(own.attrs["weights_emulator_sha256"], other.attrs["weights_emulator_sha256"])
 
+    def test_training_anew_replaces_the_record_of_the_stage(self):
+        folder = Path(self.temporary.name) / "anew"
+        for part in ("dataset", "truth", "models"):
+            shutil.copytree(self.run_folder / part, folder / part)
+        changed = "models.gaussian.training.learning_rate=5e-4"
+        refused = self.reproduce(changed, verb="train", folder=folder)
+        self.assertEqual(refused.returncode, 2, refused.stderr)
+        self.assertTrue((folder / "models/gaussian/stage.json").exists())
+        anew = self.reproduce(changed, "--model", "gaussian", "--resume", "never", verb="train", folder=folder)
+        self.assertEqual(anew.returncode, 0, anew.stderr)
+        trained = (folder / "models/gaussian/model.safetensors").read_bytes()
+        self.assertNotEqual(trained, (self.run_folder / "models/gaussian/model.safetensors").read_bytes())
+        rolled = self.reproduce(changed, "--method", "gaussian", verb="rollout", folder=folder)
+        self.assertEqual(rolled.returncode, 0, rolled.stderr)
+        self.assertEqual(trained, (folder / "models/gaussian/model.safetensors").read_bytes())
+        table = planned(self.reproduce("--dry-run", changed, folder=folder).stdout)
+        self.assertTrue(table["train/gaussian"].startswith("finished"), table)
+
     def test_every_scale_of_every_experiment_is_valid(self):
         for experiment in sorted((SOURCE / "yaml" / "kolmogorov").glob("*.yaml")):
             for scale in [[], *(["--scale", name] for name in ("smoke", "cpu", "paper"))]:

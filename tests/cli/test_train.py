@@ -2,21 +2,18 @@
 
 Runs on the CPU with one thread: there, results are a function of data, configuration and seed alone.
 """
-import hashlib
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 from pathlib import Path
 
 import h5py
 import numpy as np
-from sns_case import wait_until_it_handles
+from sns_case import curve, digest, wait_for_lines, wait_until_it_handles
 
 SNS = ""
 POINTS, FRAMES = 16, 40
@@ -33,9 +30,22 @@ models:
     kind: sns
     network: {hidden: 2, multipliers: [1, 2], blocks: 1, embedding: 8}
     diffusion: {levels: 20}
-    training: {steps: 60, batch: 4, learning_rate: 2.0e-3, validate_every: 20, checkpoint_every: 20,
+    training: {steps: 300, batch: 4, learning_rate: 2.0e-3, validate_every: 50, checkpoint_every: 20,
+               validation_samples: 8}
+  thermalizer:
+    kind: thermalizer
+    network: {hidden: 2, multipliers: [1, 2], blocks: 1}
+    diffusion: {levels: 20}
+    training: {steps: 300, batch: 4, learning_rate: 2.0e-3, validate_every: 50, checkpoint_every: 20,
+               validation_samples: 8}
+  acdm:
+    kind: acdm
+    network: {hidden: 2, multipliers: [1, 2], blocks: 1, embedding: 8}
+    diffusion: {levels: 20, schedule: linear}
+    training: {steps: 300, batch: 4, learning_rate: 2.0e-3, validate_every: 50, checkpoint_every: 20,
                validation_samples: 8}
 """
+MODELS = ("gaussian", "sns", "thermalizer", "acdm")
 
 
 def write_dataset(folder, points=POINTS, seed=0):
@@ -53,16 +63,6 @@ def write_dataset(folder, points=POINTS, seed=0):
             group.attrs["field_names"] = np.array(["vorticity"], dtype=object)
             group["vorticity"] = field.astype("f4")
     (folder / "stats.yaml").write_text("std: {vorticity: 1.0}\n")
-
-
-def digest(path):
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def curve(folder):
-    """Log without what depends on the clock."""
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k not in ("wall", "images_per_second")} for line in lines]
 
 
 class Train(unittest.TestCase):
@@ -102,24 +102,19 @@ class Train(unittest.TestCase):
         for word in words:
             self.assertIn(word, errors[0])
 
-    def start(self, output):
-        """Starts training of the Gaussian model and waits until it is past its first checkpoints."""
+    def start(self, output, model="gaussian"):
+        """Starts training of a model and waits until it is past its first checkpoints."""
         process = subprocess.Popen(
-            self.arguments("train", self.config(output), "--dataset", self.root / "dataset", "--model", "gaussian"),
+            self.arguments("train", self.config(output), "--dataset", self.root / "dataset", "--model", model),
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        log = output / "models/gaussian/metrics.jsonl"
-        deadline = time.time() + 120
-        while not (log.exists() and log.read_text().count("\n") > 45):
-            self.assertLess(time.time(), deadline, "training did not start")
-            self.assertIsNone(process.poll(), "training ended before it could be interrupted")
-            time.sleep(0.01)
+        wait_for_lines(self, process, output / "models" / model / "metrics.jsonl", 45)
         return process
 
-    def finish_and_compare(self, output):
-        done = self.sns("train", self.config(output), "--dataset", self.root / "dataset", "--model", "gaussian")
+    def finish_and_compare(self, output, model="gaussian"):
+        done = self.sns("train", self.config(output), "--dataset", self.root / "dataset", "--model", model)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("resuming at step", done.stderr)
-        whole, parts = self.trained / "models/gaussian", output / "models/gaussian"
+        whole, parts = self.trained / "models" / model, output / "models" / model
         best = [f"{folder.name}/ema.safetensors" for folder in whole.glob("best-*")]
         self.assertEqual(len(best), 1)
         for name in ("model.safetensors", "ema.safetensors", "config.yaml", *best):
@@ -136,11 +131,13 @@ class Train(unittest.TestCase):
         self.finish_and_compare(output)
 
     def test_killed_resumes_bit_identically(self):
-        output = self.root / "killed"
-        process = self.start(output)
-        process.kill()
-        process.communicate(timeout=60)
-        self.finish_and_compare(output)
+        for model in MODELS:
+            with self.subTest(model):
+                output = self.root / f"killed-{model}"
+                process = self.start(output, model)
+                process.kill()
+                process.communicate(timeout=60)
+                self.finish_and_compare(output, model)
 
     def test_time_budget_stops_with_75(self):
         done = self.sns("train", self.config(self.root / "budget"), "--dataset", self.root / "dataset", "--time-budget",
@@ -156,7 +153,7 @@ class Train(unittest.TestCase):
 
     def test_results_are_complete(self):
         self.assertIn("ratio", self.first_output)
-        for name in ("gaussian", "sns"):
+        for name in MODELS:
             folder = self.trained / "models" / name
             for file in ("model.safetensors", "ema.safetensors", "config.yaml", "model_card.md", "metrics.jsonl"):
                 self.assertTrue((folder / file).exists(), f"{name}/{file}")
@@ -168,7 +165,7 @@ class Train(unittest.TestCase):
 
     def test_bad_configuration_and_data(self):
         config, data = self.config(self.root / "bad"), self.root / "dataset"
-        self.fails(2, ["gaussian", "sns"], "train", config, "--dataset", data, "--model", "acdm")
+        self.fails(2, ["gaussian", "sns"], "train", config, "--dataset", data, "--model", "diffusion")
         self.fails(2, ["bach", "batch"], "train", config, "--dataset", data, "models.sns.training.bach=3")
         self.fails(2, ["levels"], "train", config, "--dataset", data, "models.sns.training.levels.sampling=high")
         self.fails(1, ["does not exist", "sns datagen"], "train", config, "--dataset", self.root / "nothing")

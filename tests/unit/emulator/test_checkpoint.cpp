@@ -8,6 +8,8 @@
 
 #include <torch/nn/modules/linear.h>
 
+#include <cmath>
+#include <limits>
 #include <set>
 
 using namespace sns;
@@ -111,6 +113,48 @@ TEST_CASE("what a killed process left half written is ignored and removed") {
   CHECK_FALSE(std::filesystem::exists(scratch / "ckpt-00000009.tmp"));
   REQUIRE(reopened.latest().has_value());
   CHECK(read_training_state(*reopened.latest()).step == 7);
+}
+
+TEST_CASE("a process killed while it replaced its only checkpoint leaves that checkpoint") {
+  ScratchFolder scratch;
+  Trained model(1, 1);
+  {
+    CheckpointFolder checkpoints(scratch.path(), 1);
+    checkpoints.save(state_at(7), *model.parameters, *model.ema, *model.optimizer);
+  }
+  // Between the two renames of a second save of step 7: the old one moved away, the new one not yet in place.
+  const auto checkpoint = scratch / "ckpt-00000007";
+  std::filesystem::rename(checkpoint, scratch / "ckpt-00000007.old.tmp");
+  std::filesystem::create_directory(scratch / "ckpt-00000007.tmp");
+  {
+    CheckpointFolder reopened(scratch.path(), 1);
+    REQUIRE(reopened.latest().has_value());
+    CHECK(read_training_state(*reopened.latest()).step == 7);
+    CHECK(names(scratch.path()) == std::set<std::string>{"ckpt-00000007", "last"});
+  }
+  // After the second rename: the new one is there, the old one goes.
+  std::filesystem::create_directory(scratch / "ckpt-00000007.old.tmp");
+  CheckpointFolder again(scratch.path(), 1);
+  CHECK(read_training_state(*again.latest()).step == 7);
+  CHECK(names(scratch.path()) == std::set<std::string>{"ckpt-00000007", "last"});
+}
+
+TEST_CASE("a checkpoint holds what the source of the samples adds, and the metrics of the validation") {
+  ScratchFolder scratch;
+  CheckpointFolder checkpoints(scratch.path(), 1);
+  Trained model(1, 1);
+  auto state = state_at(4);
+  state.validated_step = 4;
+  state.validation = {{"loss", 1.0 / 3}, {"a", std::numeric_limits<double>::infinity()}};
+  state.best_validation = {{"loss", 0.1}};
+  checkpoints.save(state, *model.parameters, *model.ema, *model.optimizer,
+                   [](const std::filesystem::path& folder) { write_text(folder / "more", "of it"); });
+  CHECK(read_text(*checkpoints.latest() / "more") == "of it");
+  const auto read = read_training_state(*checkpoints.latest());
+  CHECK(read.validated_step == 4);
+  CHECK(read.validation[0] == std::pair<std::string, double>("loss", 1.0 / 3));
+  CHECK(std::isnan(read.validation[1].second));
+  CHECK(read.best_validation == state.best_validation);
 }
 
 TEST_CASE("damaged checkpoints give one clear line") {

@@ -13,6 +13,7 @@
 #include <torch/utils.h>
 
 #include <cmath>
+#include <limits>
 
 using namespace sns;
 using test::contains;
@@ -291,6 +292,16 @@ TEST_CASE("weights folder: there and back, and strict about everything") {
       if (item.first == "final.bias") item.first = "last.bias";
     save_safetensors(file, tensors);
     CHECK(contains(refusal(), "1 missing: final.bias; 1 unexpected: last.bias"));
+  }
+  SUBCASE("not finite, or not even floating-point") {
+    tensors[0].second.view({-1})[0] = std::numeric_limits<float>::quiet_NaN();
+    tensors[1].second = tensors[1].second.to(torch::kFloat64);
+    tensors[1].second.view({-1})[0] = 1e300;  // beyond float32
+    tensors[2].second = tensors[2].second.to(torch::kInt64);
+    tensors[3].second = tensors[3].second.to(torch::kFloat64);
+    save_safetensors(file, tensors);
+    CHECK(contains(refusal(), fmt::format("3 of {} tensors are not of finite", tensors.size())));
+    CHECK(contains(refusal(), tensors[0].first));
   }
   SUBCASE("another width") {
     ModelConfig wider = small("sns");

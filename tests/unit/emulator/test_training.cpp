@@ -11,15 +11,19 @@
 #include "emulator/training/gaussian_task.hpp"
 #include "emulator/training/one_level_task.hpp"
 #include "emulator/training/optimizer.hpp"
+#include "emulator/training/precision.hpp"
 #include "emulator/training/sns_task.hpp"
 #include "emulator/training/trainer.hpp"
 #include "tests/support/scratch.hpp"
 #include "tests/support/synthetic_dataset.hpp"
 
+#include <ATen/Context.h>
 #include <torch/nn/modules/linear.h>
 #include <torch/optim/adamw.h>
 
 #include <algorithm>
+#include <atomic>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -424,6 +428,247 @@ TEST_CASE("training that stays non-finite gives up with one line and keeps its c
   CHECK(std::filesystem::exists(scratch / "model" / "checkpoints" / "last" / "state.json"));
 }
 
+namespace {
+
+/// Training frames of a data set, some of whose reads give NaN.
+class Poisoned : public TrainingFrames {
+ public:
+  Poisoned(std::unique_ptr<TrainingFrames> frames, int first, int last)
+      : frames_(std::move(frames)), first_(first), last_(last) {}
+  const std::string& name() const override { return frames_->name(); }
+  std::string origin() const override { return frames_->origin(); }
+  std::int64_t channels() const override { return frames_->channels(); }
+  std::int64_t nx() const override { return frames_->nx(); }
+  std::int64_t ny() const override { return frames_->ny(); }
+  std::int64_t trajectories() const override { return frames_->trajectories(); }
+  std::int64_t frames(std::int64_t trajectory) const override { return frames_->frames(trajectory); }
+
+ protected:
+  void do_read(std::int64_t trajectory, std::int64_t first, std::int64_t count, std::span<float> out,
+               std::uint64_t pass) const override {
+    frames_->read(trajectory, first, count, out, pass);
+    const int number = reads_++;
+    if (number >= first_ && number <= last_) out[0] = std::numeric_limits<float>::quiet_NaN();
+  }
+
+ private:
+  std::unique_ptr<TrainingFrames> frames_;
+  int first_, last_;
+  mutable std::atomic<int> reads_{0};
+};
+
+/// A data set whose training reads number first to last give NaN.
+TrainingSource poisoned(const std::filesystem::path& dataset, int first, int last) {
+  return [=](const std::vector<double>& field_std, const std::optional<std::filesystem::path>& checkpoint) {
+    TrainingData data = dataset_source(dataset, DataSplit::kDefaultBudget)(field_std, checkpoint);
+    data.training = std::make_unique<Poisoned>(std::move(data.training), first, last);
+    return data;
+  };
+}
+
+}  // namespace
+
+TEST_CASE("one NaN that passes is overcome by a return to the last checkpoint; NaN without end is an error") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  const auto spec = small_spec("gaussian");
+  constexpr int kRead = 15 * 4 + 1;  // in step 16 of batch 4; checkpoints are at 10 and 20
+  SUBCASE("one") {
+    const auto result =
+        train_model(spec, poisoned(scratch / "dataset", kRead, kRead), scratch / "model", cpu_run());
+    CHECK(result.rollbacks == 1);
+    CHECK(result.steps == 30);
+    load_model(scratch / "model", Weights::raw, torch::kCPU);
+    load_model(scratch / "model", Weights::ema, torch::kCPU);
+    std::istringstream lines(loss_curve(scratch / "model"));
+    std::string line;
+    std::int64_t next = 1;
+    while (std::getline(lines, line)) {
+      const auto entry = nlohmann::json::parse(line);
+      if (entry.contains("validation")) continue;
+      CHECK(entry["step"] == next++);
+      CHECK(entry["loss"].is_number());
+      CHECK(entry["lr"].get<double>() == doctest::Approx(next <= 11 ? 3e-3 : 1.5e-3));
+    }
+    CHECK(next == 31);
+    CHECK(contains(read_text(scratch / "model/model_card.md"), "restarts after non-finite steps | 1"));
+  }
+  SUBCASE("without end") {
+    const auto message = message_of([&] {
+      train_model(spec, poisoned(scratch / "dataset", kRead, std::numeric_limits<int>::max()),
+                  scratch / "model", cpu_run());
+    });
+    CHECK(contains(message, "not finite at step 10"));
+    CHECK(contains(message, "3 restarts"));
+    CHECK(contains(message, "learning_rate"));
+    const auto last = scratch / "model/checkpoints/last";
+    CHECK(read_training_state(last).step == 10);
+    for (const auto& [name, tensor] : load_safetensors(last / "model.safetensors")) CHECK(all_finite(tensor));
+    CHECK_FALSE(std::filesystem::exists(scratch / "model/model.safetensors"));
+  }
+}
+
+TEST_CASE("weights that overflow in an update are not saved") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  auto spec = small_spec("gaussian");
+  spec.training.learning_rate = 1e40;  // the gradient is finite, the update is not
+  spec.training.checkpoint_every = 1;
+  const auto message =
+      message_of([&] { train_model(spec, scratch / "dataset", scratch / "model", cpu_run()); });
+  CHECK(contains(message, "weights are not finite at step 1"));
+  CHECK(read_training_state(scratch / "model/checkpoints/last").step == 0);
+  CHECK_FALSE(std::filesystem::exists(scratch / "model/best-1"));
+}
+
+TEST_CASE("training.select is honoured by a finished folder, and its card is of the weights it holds") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  auto spec = small_spec("gaussian");
+  spec.training.learning_rate = 0.5;  // far too fast: the last weights are not the best
+  spec.training.ema = 0.5;
+  spec.training.validate_every = 1;
+  const auto folder = scratch / "model";
+  const auto last = train_model(spec, scratch / "dataset", folder, cpu_run());
+  REQUIRE(last.best_step < last.steps);
+  CHECK(last.selected_step == 30);
+  const auto last_hash = sha256_file(folder / "ema.safetensors");
+  CHECK(last_hash == sha256_file(folder / "checkpoints/last/ema.safetensors"));
+
+  spec.training.select = "best";
+  const auto best = train_model(spec, scratch / "dataset", folder, cpu_run());
+  CHECK(best.images_per_second == 0);
+  CHECK(best.selected_step == last.best_step);
+  CHECK(metric(best.validation, "loss") == last.best_loss);
+  CHECK(sha256_file(folder / "ema.safetensors") ==
+        sha256_file(folder / fmt::format("best-{}", last.best_step) / "ema.safetensors"));
+  const auto card = read_text(folder / "model_card.md");
+  CHECK(contains(card, fmt::format("| selected weights | best (step {}) |", last.best_step)));
+  CHECK(contains(card, fmt::format("| loss | {:.6g} |", last.best_loss)));
+
+  spec.training.select = "last";
+  const auto again = train_model(spec, scratch / "dataset", folder, cpu_run());
+  CHECK(again.validation == last.validation);
+  CHECK(sha256_file(folder / "ema.safetensors") == last_hash);
+  CHECK(contains(read_text(folder / "model_card.md"), "| selected weights | last (step 30) |"));
+}
+
+TEST_CASE("a stop before the first step of a resumed run leaves its checkpoint as it is") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  auto spec = small_spec("gaussian");
+  spec.training.steps = 3;
+  train_model(spec, scratch / "dataset", scratch / "model", cpu_run());
+  const auto state = read_text(scratch / "model/checkpoints/last/state.json");
+  spec.training.steps = 6;
+  const TrainingSource stops = [&](const auto& field_std, const auto& checkpoint) {
+    TrainingData data = dataset_source(scratch / "dataset", DataSplit::kDefaultBudget)(field_std, checkpoint);
+    request_stop();
+    return data;
+  };
+  CHECK_THROWS_AS(train_model(spec, stops, scratch / "model", cpu_run()), Stopped);
+  reset_stop();
+  CHECK(read_text(scratch / "model/checkpoints/last/state.json") == state);
+}
+
+TEST_CASE("training from nothing leaves no weights of an earlier run") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  auto spec = small_spec("gaussian");
+  spec.training.steps = 3;
+  train_model(spec, scratch / "dataset", scratch / "model", cpu_run());
+  write_text(scratch / "model/stage.json", "{}");
+  TrainOptions options;
+  options.outdated = {scratch / "model/stage.json"};
+  train_model(spec, scratch / "dataset", scratch / "model", cpu_run(), options);
+  CHECK(std::filesystem::exists(scratch / "model/stage.json"));  // nothing was trained
+  options.resume = false;
+  // Data that cannot be read: what is there stays.
+  CHECK_THROWS_AS(train_model(spec, scratch / "nowhere", scratch / "model", cpu_run(), options), Error);
+  CHECK(std::filesystem::exists(scratch / "model/checkpoints/last/state.json"));
+  spec.training.learning_rate = 1e40;
+  CHECK_THROWS_AS(train_model(spec, scratch / "dataset", scratch / "model", cpu_run(), options), Error);
+  for (const char* file : {"stage.json", "model.safetensors", "ema.safetensors", "model_card.md"})
+    CHECK_FALSE(std::filesystem::exists(scratch / "model" / file));
+}
+
+TEST_CASE("SNS with a clean past learns the noise of the present frame only") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  auto spec = small_spec("sns");
+  spec.training.levels.past = "clean";
+  const auto info = describe_dataset(scratch / "dataset");
+  const DataSplit training(info, "train", info.field_std);
+  spec.model.image = 8;
+  Sns model(spec.model, 1, torch::kCPU);
+  SnsTask task(model, spec.training, training, nullptr, 7);
+  auto batch = task.make_batch(2, 2, 0);
+  CHECK(batch.levels.select(1, 0).eq(0).all().item<bool>());
+  CHECK(batch.levels.select(1, 1).max().item<std::int64_t>() > 0);
+  const auto loss = task.loss(batch);
+  CHECK(loss.reported.size() == 2);
+  CHECK(loss.reported[1].first == "ce_present");
+  batch.noise.select(1, 0).fill_(5);
+  batch.levels.select(1, 0).fill_(9);
+  CHECK(task.loss(batch).total.item<double>() == loss.total.item<double>());
+  batch.noise.select(1, 1).mul_(2);
+  CHECK(task.loss(batch).total.item<double>() != loss.total.item<double>());
+
+  const auto result = train_model(spec, scratch / "dataset", scratch / "model", cpu_run());
+  bool past = false, present = false;
+  for (const auto& [name, value] : result.validation) {
+    past |= contains(name, "past");
+    present |= contains(name, "eps_mse_present");
+  }
+  CHECK_FALSE(past);
+  CHECK(present);
+  CHECK(contains(training_identity(spec.training, 0), "past clean"));
+}
+
+TEST_CASE("bands of the validation end at the highest level that is trained") {
+  const LevelConfig uniform, but_last{.sampling = "but_last"}, low{.sampling = "low", .max_level = 7};
+  CHECK(highest_level(uniform, 20) == 19);
+  CHECK(highest_level(but_last, 20) == 18);
+  CHECK(highest_level(low, 20) == 7);
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  for (const std::string kind : {"sns", "acdm"}) {
+    auto spec = small_spec(kind);
+    spec.training.steps = 1;
+    spec.training.validation_samples = 64;
+    spec.training.levels.sampling = "but_last";
+    const auto result = train_model(spec, scratch / "dataset", scratch / kind, cpu_run());
+    CHECK(contains(to_json(result.validation), "_11-18\""));
+  }
+}
+
+TEST_CASE("TF32 is off unless it is asked for, and what it was before afterwards") {
+  const bool before = at::globalContext().allowTF32CuDNN();
+  {
+    const TensorFloat32 on(true);
+    CHECK(at::globalContext().allowTF32CuDNN());
+    CHECK(at::globalContext().allowTF32CuBLAS());
+    const TensorFloat32 off(false);
+    CHECK_FALSE(at::globalContext().allowTF32CuDNN());
+    CHECK_FALSE(at::globalContext().allowTF32CuBLAS());
+  }
+  CHECK(at::globalContext().allowTF32CuDNN() == before);
+  CHECK(precision_warning("float32", torch::kCPU).empty());
+  CHECK(contains(precision_warning("tf32", torch::kCPU), "float32 on the CPU"));
+}
+
+TEST_CASE("on the CPU tf32 gives the weights of float32, and the card says what was asked for") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  auto spec = small_spec("gaussian");
+  spec.training.steps = 5;
+  train_model(spec, scratch / "dataset", scratch / "float32", cpu_run());
+  spec.training.precision = "tf32";
+  train_model(spec, scratch / "dataset", scratch / "tf32", cpu_run());
+  CHECK(sha256_file(scratch / "float32/model.safetensors") == sha256_file(scratch / "tf32/model.safetensors"));
+  CHECK(contains(read_text(scratch / "tf32/model_card.md"), "| precision | tf32 |"));
+}
+
 TEST_CASE("the best weights that a checkpoint counts on outlive better ones that are lost with a restart") {
   bool lost = false;
   for (const std::uint64_t seed : {1, 2, 3, 4}) {
@@ -495,4 +740,17 @@ TEST_CASE("the training block is read strictly") {
   CHECK(contains(message_of<ConfigError>([&] { models("{schedule: {name: cosin}}"); }), "cosine"));
   CHECK(contains(message_of<ConfigError>([&] { models("{clip_norm: -1}"); }), "clip_norm"));
   CHECK(contains(message_of<ConfigError>([&] { find_model(spec, "n"); }), "have: m"));
+  const auto stream = models("{data: stream, stream: {members: 5, frames: 7}}")[0].training;
+  CHECK(stream.data == "stream");
+  CHECK(stream.stream.members == 5);
+  CHECK(stream.stream.frames == 7);
+  CHECK(stream.stream.queue == 2);
+  CHECK(contains(training_identity(stream, 0), "; stream 5 7 4"));
+  CHECK_FALSE(contains(training_identity(spec[0].training, 0), "stream"));
+  CHECK(contains(message_of<ConfigError>([&] { models("{data: strem}"); }), "stream"));
+  CHECK(contains(message_of<ConfigError>([&] { models("{data: stream, stream: {members: 0}}"); }), "members"));
+  CHECK(contains(message_of<ConfigError>([&] { models("{data: stream, stream: {frames: 1}}"); }), "frames"));
+  CHECK(contains(message_of<ConfigError>([&] { models("{data: stream, stream: {queue: 0}}"); }), "queue"));
+  CHECK(contains(message_of<ConfigError>([&] { models("{precision: float16}"); }), "tf32"));
+  CHECK(contains(message_of<ConfigError>([&] { models("{levels: {past: dirty}}"); }), "clean"));
 }
