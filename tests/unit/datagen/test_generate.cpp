@@ -237,7 +237,9 @@ TEST_CASE("another configuration is refused, unless it is to be replaced") {
                        doctest::Contains("there: frames: 21; now: frames: 5"), ConfigError);
   GenerateOptions options;
   options.overwrite = true;
+  write_text(scratch.path / "stage.json", "{}");  // an experiment's record of the data set that is replaced
   CHECK(generate(scratch.path, settings, plan, options).written == 4);
+  CHECK(!fs::exists(scratch.path / "stage.json"));
   CHECK(all_frames(scratch.path) == expected_frames(settings, plan));
   plan.name = "other";
   CHECK(generate(scratch.path, settings, plan, options).written == 4);
