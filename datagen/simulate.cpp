@@ -70,10 +70,15 @@ class Simulation {
                          static_cast<std::size_t>(plan_.members) * info_.diagnostics.size() * sizeof(double));
     frames_ = &frames;
     diagnostics_ = &diagnostics;
-    start();
-    // The frames are on disk twice while the output is written.
-    require_space(work_,
-                  2 * simulate_bytes(plan_, info_) - std::min(frames.bytes(), simulate_bytes(plan_, info_)));
+    try {
+      start();
+      // The frames are on disk twice while the output is written.
+      require_space(work_,
+                    2 * simulate_bytes(plan_, info_) - std::min(frames.bytes(), simulate_bytes(plan_, info_)));
+    } catch (...) {
+      if (!fs::exists(work_ / "checkpoint.h5")) fs::remove_all(work_);  // nothing to go on with
+      throw;
+    }
     loop();
     try {
       write_simulation(options_.output, plan_, info_, config_yaml_, state(), frames, diagnostics);
