@@ -6,6 +6,9 @@
 #include "core/parallel.hpp"
 #include "datagen/frame_log.hpp"
 #include "datagen/manifest.hpp"
+#if SNS_HAVE_TORCH
+#include "emulator/device.hpp"
+#endif
 #include "solvers/cuda_plugin.hpp"
 
 #include <fmt/ranges.h>
@@ -47,6 +50,10 @@ void print_program() {
   const bool cuda = cuda_usable(why);
   fmt::print("cufft backend    {}\n", cuda ? "loads, " + cuda_device_text() : "not usable: " + why);
   fmt::print("emulators        {}\n", SNS_TORCH_TEXT);
+#if SNS_HAVE_TORCH
+  const std::string& no_cuda = load_cuda_backend();
+  fmt::print("LibTorch's CUDA  {}\n", no_cuda.empty() ? "usable" : "not usable: " + no_cuda);
+#endif
   fmt::print("GPU              {}\n", gpu_description());
   fmt::print("threads          {}\n", default_threads());
 }

@@ -23,6 +23,18 @@ void print_results(const RunFolder& folder) {
   if (fs::exists(folder.report())) fmt::print("report   {}\n", fs::absolute(folder.report()).string());
 }
 
+/// Figures and the report need Python; all else that was asked for is there when they are not.
+void require_drawn(const StageGraph& graph, const RunFolder& folder) {
+  std::string skipped;
+  for (const StageResult& result : graph.results())
+    if (result.skipped) skipped += (skipped.empty() ? "" : " and ") + result.name;
+  require(
+      skipped.empty(),
+      "{} could not be drawn (see above), though the data are all there, in {}; what was drawn before is left "
+      "as it was. Run the same command again when the cause is removed",
+      skipped, folder.evaluation().string());
+}
+
 void run_reproduce(const ReproduceArguments& arguments) {
   const Config config = arguments.experiment.load();
   const Experiment experiment(config, arguments.experiment.command("reproduce"));
@@ -34,6 +46,7 @@ void run_reproduce(const ReproduceArguments& arguments) {
   print_plan(graph.plan(targets));
   if (arguments.dry_run) return;
   run_stages(experiment, config, graph, targets);
+  require_drawn(graph, experiment.folder());
   if (arguments.until == "report") print_results(experiment.folder());
 }
 

@@ -47,8 +47,10 @@ void run_stages(const Experiment& experiment, const Config& config, StageGraph& 
   fmt::print("wall-clock time\n");
   for (const StageResult& result : graph.results()) {
     total += result.seconds.value_or(0);
-    fmt::print("  {:<{}}  {}\n", result.name, width,
-               result.seconds ? fmt::format("{:8.1f} s", *result.seconds) : "finished before");
+    const std::string outcome = result.seconds   ? fmt::format("{:8.1f} s", *result.seconds)
+                                : result.skipped ? "could not be made"
+                                                 : "finished before";
+    fmt::print("  {:<{}}  {}\n", result.name, width, outcome);
   }
   fmt::print("  {:<{}}  {:8.1f} s\n", "total", width, total);
 }

@@ -288,8 +288,8 @@ void Section::need(std::string_view key, T& value, const RuleOf<T>& rule) {
     std::string given;
     for (const std::string& name : keys())
       if (!node_->find_record(name)) given = nearest(key, {name}).empty() ? given : name;
-    fail<ConfigError>("{} is required{}  {}", node_->full(key),
-                      given.empty() ? "" : fmt::format(" (is {} meant to be it?)", given), where());
+    if (given.empty()) fail<ConfigError>("{} is required  {}", node_->full(key), where());
+    fail<ConfigError>("{} is required (is {} meant to be it?)  {}", node_->full(key), given, where(given));
   }
   maybe(key, value, rule);
 }

@@ -6,8 +6,7 @@
 #include <hdf5_hl.h>
 
 #include <algorithm>
-#include <functional>
-#include <numeric>
+#include <limits>
 
 namespace sns::h5 {
 namespace {
@@ -86,7 +85,11 @@ Handle create_dataset(hid_t parent, const std::string& name, const std::string& 
 }  // namespace
 
 std::uint64_t element_count(const Shape& shape) {
-  return std::accumulate(shape.begin(), shape.end(), std::uint64_t{1}, std::multiplies<>());
+  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return 0;
+  std::uint64_t count = 1;
+  for (const std::uint64_t extent : shape)
+    if (__builtin_mul_overflow(count, extent, &count)) return std::numeric_limits<std::uint64_t>::max();
+  return count;
 }
 
 // --- Dataset ------------------------------------------------------------------------------------------------
@@ -107,6 +110,7 @@ template <class T>
 std::vector<T> Dataset::read() const {
   const Session session;
   const Shape size = shape();
+  detail::require_fits(label_, size, sizeof(T));
   std::vector<T> values(element_count(size));
   read_slab<T>(Shape(size.size(), 0), size, values);
   return values;

@@ -15,7 +15,7 @@ namespace sns::h5 {
 
 using Shape = std::vector<std::uint64_t>;
 
-/// Number of elements of a shape (1 for a scalar).
+/// Number of elements of a shape (1 for a scalar); the largest number there is where that is not enough.
 std::uint64_t element_count(const Shape& shape);
 
 /// Owns one HDF5 identifier.

@@ -1,5 +1,6 @@
 // Attributes, and the type plumbing they share with data sets.
 #include "core/hdf5_internal.hpp"
+#include "core/memory.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -81,9 +82,16 @@ Shape shape_of_space(hid_t space) {
   return {dims.begin(), dims.end()};
 }
 
+void require_fits(const std::string& label, const Shape& shape, std::size_t bytes_per_value) {
+  constexpr double kAlwaysThere = 1e6;  // not worth asking the system
+  const double bytes = static_cast<double>(element_count(shape)) * static_cast<double>(bytes_per_value);
+  if (bytes > kAlwaysThere) require_memory(bytes, fmt::format("values of {} of shape {}", label, shown(shape)));
+}
+
 std::vector<std::string> read_strings(hid_t type, hid_t space, const std::string& label,
                                       const std::function<herr_t(hid_t, void*)>& read) {
   require(H5Tget_class(type) == H5T_STRING, "{} holds {}, not text", label, class_name(type));
+  require_fits(label, shape_of_space(space), std::max(H5Tget_size(type), sizeof(std::string)));
   const auto count = static_cast<std::size_t>(std::max<hssize_t>(H5Sget_simple_extent_npoints(space), 0));
   std::vector<std::string> values(count);
   if (count == 0) return values;
@@ -204,6 +212,7 @@ T Object::attribute(const std::string& name) const {
       require(stored == H5T_INTEGER || boolean, "{} holds {}, not {}", what,
               stored == H5T_FLOAT ? "fractional numbers" : detail::class_name(type.id()),
               std::is_same_v<E, bool> ? "booleans" : "integers");
+    detail::require_fits(what, detail::shape_of_space(space.id()), sizeof(E));
     const auto count =
         static_cast<std::size_t>(std::max<hssize_t>(H5Sget_simple_extent_npoints(space.id()), 0));
     std::vector<Stored<E>> raw(count);

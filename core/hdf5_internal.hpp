@@ -101,6 +101,10 @@ const char* class_name(hid_t type);
 Handle space_of(const Shape& shape, const Shape* max_shape = nullptr);
 Shape shape_of_space(hid_t space);
 
+/// Error, with the size, unless values of this shape fit into the memory that is left. Shapes come from files,
+/// and a damaged one may claim anything.
+void require_fits(const std::string& label, const Shape& shape, std::size_t bytes_per_value);
+
 /// Reads all strings of a dataset or attribute, fixed or variable length. read(memory type, buffer) calls
 /// H5Dread or H5Aread.
 std::vector<std::string> read_strings(hid_t type, hid_t space, const std::string& label,

@@ -5,28 +5,38 @@
 #include <yaml-cpp/yaml.h>
 #include <nlohmann/json.hpp>
 
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <optional>
+#include <regex>
+
 namespace sns {
 namespace {
 
+template <class T>
+std::optional<T> whole(const std::string& text) {
+  const char* const begin = text.data() + (text[0] == '+' ? 1 : 0);
+  T value{};
+  const auto [end, error] = std::from_chars(begin, text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
 nlohmann::ordered_json scalar(const std::string& text) {
+  static const std::regex number(R"([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?)");
+  static const std::regex not_finite(R"([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))");
   if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") return nullptr;
   if (text == "true" || text == "True" || text == "TRUE") return true;
   if (text == "false" || text == "False" || text == "FALSE") return false;
-  std::size_t end = 0;
-  try {
-    const std::int64_t integer = std::stoll(text, &end);
-    if (end == text.size()) return integer;
-    // stod also knows "nan", "inf" and hexadecimal floats, which YAML does not write so.
-    if (text.find_first_not_of("0123456789+-.eE") == std::string::npos) {
-      const double real = std::stod(text, &end);
-      if (end == text.size()) return real;
-    }
-  } catch (const std::logic_error&) {
-    // neither one: text
-  }
-  if (text == ".inf" || text == "-.inf" || text == ".nan" || text == ".NaN")
+  const bool is_number = std::regex_match(text, number);
+  const double real = is_number ? std::strtod(text.c_str(), nullptr) : 0;
+  if (std::regex_match(text, not_finite) || std::isinf(real))
     fail<Error>("'{}' has no counterpart in JSON", text);
-  return text;
+  if (!is_number) return text;
+  if (const auto integer = whole<std::int64_t>(text)) return *integer;
+  if (const auto integer = whole<std::uint64_t>(text)) return *integer;
+  return real;
 }
 
 nlohmann::ordered_json convert(const YAML::Node& node) {

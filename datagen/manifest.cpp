@@ -67,6 +67,8 @@ FileRecord describe_file(const std::filesystem::path& path, const std::string& r
     const auto ids = file.file().dataset("provenance/failed_trajectory").read<std::int64_t>();
     const auto steps = file.file().dataset("provenance/failed_step").read<std::int64_t>();
     const auto reasons = file.file().dataset("provenance/failed_reason").read_strings();
+    require(steps.size() == ids.size() && reasons.size() == ids.size(),
+            "{} is damaged: its lists of failed trajectories do not fit each other", path.string());
     for (std::size_t i = 0; i < ids.size(); ++i) {
       record.failed.push_back({static_cast<std::uint64_t>(ids[i]), steps[i], reasons[i]});
     }

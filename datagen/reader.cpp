@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "core/hdf5_frames.hpp"
+#include "core/memory.hpp"
 #include "datagen/manifest.hpp"
 
 #include <algorithm>
@@ -23,10 +24,16 @@ DataFile::DataFile(const std::filesystem::path& path) : path_(path), file_(h5::F
   fields_ = file_.group("t0_fields").attribute<std::vector<std::string>>("field_names");
   axis_names_ = file_.group("dimensions").attribute<std::vector<std::string>>("spatial_dims");
   trajectories_ = file_.dataset("provenance/trajectory_id").read<std::int64_t>();
-  h5::Shape shape{trajectories_.size(), file_.dataset("dimensions/time").shape().front()};
-  for (const std::string& axis : axis_names_)
-    grid_.push_back(file_.dataset("dimensions/" + axis).shape().front());
+  const auto axis_length = [&](const std::string& axis) {
+    const h5::Shape length = file_.dataset("dimensions/" + axis).shape();
+    require(length.size() == 1, "{} is damaged: /dimensions/{} is no list", path.string(), axis);
+    return length.front();
+  };
+  h5::Shape shape{trajectories_.size(), axis_length("time")};
+  for (const std::string& axis : axis_names_) grid_.push_back(axis_length(axis));
   shape.insert(shape.end(), grid_.begin(), grid_.end());
+  require(h5::element_count(shape) > 0, "{} is damaged: it holds no frames (shape [{}])", path.string(),
+          fmt::join(shape, ", "));
   samples_ = static_cast<std::int64_t>(shape[0]);
   frames_ = static_cast<std::int64_t>(shape[1]);
   for (const std::string& field : fields_) {
@@ -35,6 +42,9 @@ DataFile::DataFile(const std::filesystem::path& path) : path_(path), file_(h5::F
     require(dataset.shape() == shape, "{}: the shape of {} does not fit its dimensions", path.string(), field);
     datasets_.emplace(field, std::move(dataset));
   }
+  // Readers hold some frames at a time; sizes of a damaged file fit nowhere.
+  require_memory(static_cast<double>(points()) * static_cast<double>(fields_.size()) * sizeof(float),
+                 fmt::format("one frame of {} of shape [{}]", path.string(), fmt::join(grid_, ", ")));
 }
 
 std::vector<double> DataFile::coordinates(const std::string& axis) const {
@@ -42,7 +52,11 @@ std::vector<double> DataFile::coordinates(const std::string& axis) const {
 }
 
 std::vector<std::uint64_t> DataFile::frame_hashes() const {
-  return file_.dataset("provenance/frame_hash").read<std::uint64_t>();
+  const h5::Dataset hashes = file_.dataset("provenance/frame_hash");
+  const h5::Shape expected{static_cast<std::uint64_t>(samples_), static_cast<std::uint64_t>(frames_)};
+  require(hashes.shape() == expected, "{} is damaged: {} has shape [{}] instead of [{}]", path_.string(),
+          hashes.label(), fmt::join(hashes.shape(), ", "), fmt::join(expected, ", "));
+  return hashes.read<std::uint64_t>();
 }
 
 std::string DataFile::identity() const {

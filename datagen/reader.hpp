@@ -27,7 +27,7 @@ class DataFile {
   const std::vector<std::string>& axis_names() const { return axis_names_; }
   std::vector<double> coordinates(const std::string& axis) const;                  ///< "x", "y", "time"
   const std::vector<std::int64_t>& trajectories() const { return trajectories_; }  ///< of each sample
-  std::vector<std::uint64_t> frame_hashes() const;                                 ///< [sample][frame]
+  std::vector<std::uint64_t> frame_hashes() const;  ///< [sample][frame]; Error unless it has one of each
   /// Resolved configuration of the data set.
   std::string identity() const;
 

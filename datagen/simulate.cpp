@@ -72,10 +72,15 @@ class Simulation {
                                                     diagnostic_values(plan_, info_) * sizeof(double));
     frames_ = &frames;
     diagnostics_ = &diagnostics;
-    start();
-    // Everything is on disk twice while the output is written.
-    const std::uint64_t bytes = simulate_bytes(plan_, info_);
-    require_space(work_, 2 * bytes - std::min(frames.bytes() + diagnostics.bytes(), bytes));
+    try {
+      start();
+      // Everything is on disk twice while the output is written.
+      const std::uint64_t bytes = simulate_bytes(plan_, info_);
+      require_space(work_, 2 * bytes - std::min(frames.bytes() + diagnostics.bytes(), bytes));
+    } catch (...) {
+      if (!fs::exists(work_ / "checkpoint.h5")) fs::remove_all(work_);  // nothing to go on with
+      throw;
+    }
     loop();
     try {
       write_simulation(options_.output, plan_, info_, config_yaml_, state(), frames, diagnostics);

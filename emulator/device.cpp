@@ -4,6 +4,7 @@
 #include "core/log.hpp"
 
 #include <torch/cuda.h>
+#include <torch/types.h>
 
 #include <dlfcn.h>
 
@@ -22,11 +23,12 @@ const std::string& load_cuda_backend() {
   return why;
 }
 
-torch::Device pick_device(const std::string& name) {
+c10::Device pick_device(const std::string& name) {
   if (name == "cpu") return torch::kCPU;
   if (name == "auto") {
     if (load_cuda_backend().empty()) return {torch::kCUDA, 0};
-    log::info("device: CPU ({})", load_cuda_backend());
+    log::info("device: CPU");
+    log::debug("CUDA is not used: {}", load_cuda_backend());
     return torch::kCPU;
   }
   int index = 0;

@@ -1,7 +1,9 @@
 #pragma once
-#include <torch/types.h>
-
 #include <string>
+
+namespace c10 {
+struct Device;  // torch::Device, without LibTorch's headers for those who only ask why there is no CUDA
+}
 
 namespace sns {
 
@@ -9,8 +11,8 @@ namespace sns {
 /// program links the CPU half alone. Returns an empty string, or why there is no CUDA.
 const std::string& load_cuda_backend();
 
-/// "auto" (first GPU, else CPU with a log line), "cpu", "cuda", "cuda:N". ConfigError for another word, Error
+/// "auto" (first GPU, else CPU, which is logged), "cpu", "cuda", "cuda:N". ConfigError for another word, Error
 /// if a GPU was asked for and none is usable.
-torch::Device pick_device(const std::string& name);
+c10::Device pick_device(const std::string& name);
 
 }  // namespace sns

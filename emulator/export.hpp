@@ -17,9 +17,9 @@ struct ExportSummary {
 };
 
 /// Writes the network's parameters (float32, the reference implementation's names) with the metadata `format` =
-/// pt, `sns_config` (config.yaml as JSON), `sns_weights` (raw | ema) and `sns_software`. python/sns_networks.py
-/// loads it. Error: folder or weights missing, damaged or of another architecture. ConfigError: the output
-/// exists and overwrite is not set.
+/// pt, `sns_config` (config.yaml as JSON, defaults resolved), `sns_weights` (raw | ema) and `sns_software`.
+/// python/sns_networks.py loads it. Error: folder or weights missing, damaged or of another architecture.
+/// ConfigError: the output exists and overwrite is not set.
 ExportSummary export_model(const ExportOptions& options);
 
 }  // namespace sns

@@ -99,11 +99,7 @@ void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
   stage.outputs = {at / "model.safetensors", at / "ema.safetensors", at / "config.yaml"};
   stage.leftovers = {at};
   if (shipped(model)) {
-    check_shipped(model);
-    const fs::path from = shipped_folder(model);
-    stage.inputs = {{"model", to_yaml(model.model)},
-                    {"weights", fmt::format("model: {}\nema: {}", sha256_file(from / "model.safetensors"),
-                                            sha256_file(from / "ema.safetensors"))}};
+    stage.inputs = {{"model", to_yaml(model.model)}, {"weights", check_shipped(model)}};
     stage.run = [this, &model] { return take_shipped_weights(model); };
   } else {
     std::string training = as_lines(training_identity(model.training, run_.seed));
@@ -145,13 +141,14 @@ void Experiment::add_rollout(StageGraph& graph, const MethodConfig& method) cons
 
 void Experiment::add_judgement(StageGraph& graph) const {
   const RunFolder at = folder();
-  std::vector<std::string> judged = {"truth"}, models;
+  std::vector<std::string> judged = {"truth"}, models, fields;
   std::string order;
   for (const MethodConfig& method : rollout_.methods) {
     judged.push_back("rollout/" + method.name);
     order += method.name + "\n";
   }
   for (const ModelSpec& model : models_) models.push_back("train/" + model.name);
+  for (const FieldInfo& field : solver_.info().fields) fields.push_back(field.name);
 
   graph.add({.name = "evaluate",
              .record = at.evaluation() / "stage.json",
@@ -167,7 +164,7 @@ void Experiment::add_judgement(StageGraph& graph) const {
              .run = [this] { return evaluate(); }});
   graph.add({.name = "figure",
              .record = at.figures() / "stage.json",
-             .outputs = {},
+             .outputs = figure_files(at.figures(), figure_, fields),
              .leftovers = {at.figures()},
              .inputs = {{"figure", fmt::format("color_limit: {:.17g}\nband: {}\ndpi: {}\npdf: {}",
                                                figure_.color_limit, figure_.band, figure_.dpi, figure_.pdf)}},
@@ -182,7 +179,7 @@ void Experiment::add_judgement(StageGraph& graph) const {
   graph.add({.name = "report",
              .record = at.root / "report.stage.json",
              .outputs = {at.report()},
-             .leftovers = {},
+             .leftovers = {at.report()},
              .inputs = {},
              .built_from = reported,
              .after = {},

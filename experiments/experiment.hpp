@@ -34,8 +34,8 @@ class Experiment {
   /// First trajectory id of the truth set: far from those of any training set.
   static constexpr std::uint64_t kFirstTruthTrajectory = 1000000;
 
-  /// Reads every block of a file. ConfigError for a bad one, an unknown key, or shipped weights that are of
-  /// another model. command: how the user started this, for reports. `config` must outlive this object.
+  /// Reads every block of a file. ConfigError for a bad one or an unknown key. command: how the user started
+  /// this, for reports. `config` must outlive this object.
   Experiment(const Config& config, std::string command);
 
   const RunConfig& run() const { return run_; }
@@ -46,7 +46,8 @@ class Experiment {
 
   /// The stages dataset, truth, train/<model>, rollout/<method>, evaluate, figure, report. Each refers to this
   /// object and to `graph`, which both must stay where they are. The data set is part of it only if some model
-  /// is trained on it here. run.threads, run.device, run.name and run.output enter no hash.
+  /// is trained on it here; weights that are shipped rather than trained are checked at once. run.threads,
+  /// run.device, run.name and run.output enter no hash.
   void add_stages(StageGraph& graph) const;
   /// Stages of `graph` that `name` stands for: itself, or all of "train" or "rollout". ConfigError otherwise.
   static std::vector<std::string> targets(const StageGraph& graph, const std::string& name);
@@ -57,8 +58,9 @@ class Experiment {
   std::string data_text(DatagenPlan plan) const;
   bool shipped(const ModelSpec& model) const { return model.weights.has_value() && !retrain_; }
   std::filesystem::path shipped_folder(const ModelSpec& model) const;
-  /// ConfigError unless the shipped weights are of this architecture, grid and frame interval.
-  void check_shipped(const ModelSpec& model) const;
+  /// SHA-256 of the shipped weights. Error if a file is damaged; ConfigError unless they are of this
+  /// architecture and grid and, where they tell it, of this frame interval.
+  std::string check_shipped(const ModelSpec& model) const;
   /// Where the run keeps the weights it uses: what is trained here and what is taken from elsewhere never share
   /// a folder, so that neither overwrites the other.
   std::filesystem::path weights_folder(const ModelSpec& model) const;

@@ -12,6 +12,7 @@
 #include "experiments/surrogate_stepper.hpp"
 
 #include <cmath>
+#include <map>
 #include <sstream>
 
 namespace sns {
@@ -20,23 +21,34 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Checks the files of a weights folder against its SHA256SUMS, where it has one.
-void verify_checksums(const fs::path& folder) {
+/// SHA-256 of both files of weights, one a line. Error if a file of the folder is not the one that its
+/// SHA256SUMS lists, where it has one.
+std::string verified_hashes(const fs::path& folder) {
+  std::map<std::string, std::string> hashes;
+  for (const Weights which : {Weights::raw, Weights::ema})
+    hashes[file_name(which)] = sha256_file(folder / file_name(which));
+  const std::string text =
+      fmt::format("model: {}\nema: {}", hashes.at(file_name(Weights::raw)), hashes.at(file_name(Weights::ema)));
   const fs::path sums = folder / "SHA256SUMS";
-  if (!fs::exists(sums)) return;
+  if (!fs::exists(sums)) return text;
   std::istringstream in(read_text(sums));
-  for (std::string hash, name; in >> hash >> name;)
-    require(sha256_file(folder / name) == hash, "{} does not have the SHA-256 that {} lists: fetch it again",
-            (folder / name).string(), sums.string());
+  for (std::string hash, name; in >> hash >> name;) {
+    const auto known = hashes.find(name);
+    require((known == hashes.end() ? sha256_file(folder / name) : known->second) == hash,
+            "{} does not have the SHA-256 that {} lists: fetch it again", (folder / name).string(),
+            sums.string());
+  }
+  return text;
 }
 
 /// The part of a model's configuration that decides what its weights mean.
-std::string architecture(ModelConfig config) {
-  config.field_std.clear();
-  config.frame_interval = 0;
-  config.data_hash.clear();
-  config.field_channels = config.image = 1;
-  return to_yaml(config);
+std::string architecture(const ModelConfig& config) {
+  ModelConfig part = resolved(config);
+  part.field_std.clear();
+  part.frame_interval = 0;
+  part.data_hash.clear();
+  part.field_channels = part.image = 1;
+  return to_yaml(part);
 }
 
 /// First frames of trajectories [first, first + count) of a data set: ids, and [member][field][x][y].
@@ -75,8 +87,9 @@ fs::path Experiment::shipped_folder(const ModelSpec& model) const {
                     model.name, (given / "model.safetensors").string());
 }
 
-void Experiment::check_shipped(const ModelSpec& model) const {
+std::string Experiment::check_shipped(const ModelSpec& model) const {
   const fs::path from = shipped_folder(model);
+  std::string hashes = verified_hashes(from);
   const ModelConfig stored = load_model_config(from / "config.yaml");
   if (architecture(stored) != architecture(model.model))
     fail<ConfigError>(
@@ -92,12 +105,17 @@ void Experiment::check_shipped(const ModelSpec& model) const {
         "models.{}.weights: {} is for frames of {} fields; here they have {}. Train with retrain=true",
         model.name, from.string(), stored.field_channels, channels);
   const double interval = solver_.info().dt * static_cast<double>(data_plan_.steps_per_frame);
-  if (stored.image != points || std::abs(stored.frame_interval - interval) > 1e-9 * interval)
+  // 0: converted weights often do not know it.
+  const bool other_interval =
+      stored.frame_interval > 0 && std::abs(stored.frame_interval - interval) > 1e-9 * interval;
+  if (stored.image != points || other_interval)
     fail<ConfigError>(
         "models.{}.weights: {} is for frames of {} points, {:g} time units apart; here they have {} points and "
         "are "
         "{:g} apart. Train with retrain=true",
         model.name, from.string(), stored.image, stored.frame_interval, points, interval);
+  check_model(from);
+  return hashes;
 }
 
 fs::path Experiment::weights_folder(const ModelSpec& model) const {
@@ -106,9 +124,6 @@ fs::path Experiment::weights_folder(const ModelSpec& model) const {
 
 StageFacts Experiment::take_shipped_weights(const ModelSpec& model) const {
   const fs::path from = shipped_folder(model), to = weights_folder(model);
-  verify_checksums(from);
-  for (const Weights which : {Weights::raw, Weights::ema})
-    load_model(from, which, torch::kCPU);  // Error unless they fit the network
   for (const char* name :
        {"model.safetensors", "ema.safetensors", "config.yaml", "model_card.md", "metrics.jsonl"})
     if (fs::exists(from / name))

@@ -112,6 +112,19 @@ bool draw_figures(const fs::path& evaluation, const fs::path& figures, const Fig
          run_script("dynamics.py", arguments, "the dynamics figures");
 }
 
+std::vector<fs::path> figure_files(const fs::path& figures, const FigureConfig& config,
+                                   const std::vector<std::string>& fields) {
+  std::vector<std::string> names = {"figure1", "stability"};
+  for (const std::string& field : fields)
+    names.push_back(fields.size() > 1 ? "dynamics_" + field : std::string("dynamics"));
+  std::vector<fs::path> files;
+  for (const std::string& name : names) {
+    files.push_back(figures / (name + ".png"));
+    if (config.pdf) files.push_back(figures / (name + ".pdf"));
+  }
+  return files;
+}
+
 bool write_report(const ReportInputs& inputs) {
   nlohmann::ordered_json facts{{"title", inputs.title}, {"band", inputs.band}};
   facts["models"] = nlohmann::ordered_json::array();

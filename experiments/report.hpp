@@ -26,6 +26,11 @@ void read(Section& figure, FigureConfig& config);
 bool draw_figures(const std::filesystem::path& evaluation, const std::filesystem::path& figures,
                   const FigureConfig& config);
 
+/// The files that draw_figures makes for data of these fields.
+std::vector<std::filesystem::path> figure_files(const std::filesystem::path& figures,
+                                                const FigureConfig& config,
+                                                const std::vector<std::string>& fields);
+
 /// How a model of the run came to be.
 struct ReportModel {
   std::string name;

@@ -44,41 +44,59 @@ std::string explain_change(const json& record, const Stage& stage,
   return "its inputs changed";
 }
 
-/// Results of another configuration, moved out of the way while new ones are made: nothing finished is lost
-/// to a run that turns out to be impossible (no disk space, a failing solver).
+/// The finished results of a stage and their record, moved to NAME.previous while other ones are made: nothing
+/// finished is lost to a run that is stopped or turns out to be impossible (no disk space, a failing solver).
 class SetAside {
  public:
+  explicit SetAside(const Stage& stage) : stage_(stage), paths_(stage.leftovers) {
+    if (!with_a_leftover(stage.record)) paths_.push_back(stage.record);
+  }
+
+  /// The record of what lies aside, or nullopt where nothing does.
+  std::optional<json> record() const { return read_record(place_of(stage_.record)); }
+  /// Whether all outputs lie aside.
+  bool complete() const {
+    return std::all_of(stage_.outputs.begin(), stage_.outputs.end(),
+                       [&](const fs::path& output) { return fs::exists(place_of(output)); });
+  }
   /// Moves all that is there. Where an earlier run left something aside already, that is the finished result
   /// and what stands in its place is an unfinished one, which goes.
-  void move(const std::vector<fs::path>& paths, const fs::path& record) {
-    if (fs::exists(record)) record_text_ = read_text(record);
-    record_ = record;
-    for (const fs::path& path : paths) {
+  void move() const {
+    for (const fs::path& path : paths_) {
       if (fs::exists(aside(path)))
         fs::remove_all(path);
       else if (fs::exists(path))
         fs::rename(path, aside(path));
     }
   }
-  static void discard(const std::vector<fs::path>& paths) {
-    for (const fs::path& path : paths) fs::remove_all(aside(path));
+  void discard() const {
+    for (const fs::path& path : paths_) fs::remove_all(aside(path));
   }
-  /// Puts everything back, with its record; does nothing if nothing was moved by this object.
-  void restore(const std::vector<fs::path>& paths) const {
-    if (record_.empty()) return;
-    for (const fs::path& path : paths) {
+  /// Puts back what lies aside, in place of what an unfinished run left there. The record goes last: without it
+  /// nothing counts as finished.
+  void restore() const {
+    for (const fs::path& path : paths_) {
       if (!fs::exists(aside(path))) continue;
       fs::remove_all(path);
       fs::rename(aside(path), path);
     }
-    if (!record_text_.empty()) write_text(record_, record_text_);
   }
 
  private:
   static fs::path aside(const fs::path& path) { return path.string() + ".previous"; }
+  /// Where a file that belongs to a leftover lies when that is aside; nullopt for other files.
+  std::optional<fs::path> with_a_leftover(const fs::path& file) const {
+    for (const fs::path& path : stage_.leftovers) {
+      const fs::path inside = file.lexically_relative(path);
+      if (inside == ".") return aside(path);
+      if (!inside.empty() && *inside.begin() != "..") return aside(path) / inside;
+    }
+    return std::nullopt;
+  }
+  fs::path place_of(const fs::path& file) const { return with_a_leftover(file).value_or(aside(file)); }
 
-  fs::path record_;
-  std::string record_text_;
+  const Stage& stage_;
+  std::vector<fs::path> paths_;
 };
 
 }  // namespace
@@ -131,10 +149,24 @@ std::string StageGraph::hash(const std::string& name) const {
 
 StageStatus StageGraph::status(const std::string& name) const {
   const Stage& stage = find(name);
-  StageStatus status{name, StageState::missing, "not made yet", hash(name), 0, {}};
+  StageStatus status{name, StageState::missing, "not made yet", hash(name), 0, {}, false};
+  const auto finish = [&](const json& record) {
+    status.state = StageState::finished;
+    status.reason.clear();
+    status.seconds = record.value("seconds", 0.0);
+    status.facts = record.value("facts", StageFacts{});
+  };
   const auto record = read_record(stage.record);
   if (!record) return status;
   if (record->at("hash") != status.hash) {
+    const SetAside previous(stage);
+    const auto kept = previous.record();
+    if (kept && kept->at("hash") == status.hash && kept->value("state", "") == "finished" &&
+        previous.complete()) {
+      finish(*kept);
+      status.aside = true;
+      return status;
+    }
     std::vector<std::pair<std::string, std::string>> upstream;
     for (const std::string& other : stage.built_from) upstream.emplace_back(other, hash(other));
     status.state = StageState::changed;
@@ -156,10 +188,7 @@ StageStatus StageGraph::status(const std::string& name) const {
       status.reason = fmt::format("{} is missing", output.filename().string());
       return status;
     }
-  status.state = StageState::finished;
-  status.reason.clear();
-  status.seconds = record->value("seconds", 0.0);
-  status.facts = record->value("facts", StageFacts{});
+  finish(*record);
   return status;
 }
 
@@ -184,18 +213,32 @@ void StageGraph::run(const std::vector<std::string>& targets,
   for (const StageStatus& planned : plan(targets)) {
     if (stop_requested())
       fail<Stopped>("stopped before stage {}; run the same command to continue", planned.name);
+    const Stage& stage = find(planned.name);
     if (planned.state == StageState::finished) {
-      results_.push_back({planned.name, std::nullopt});
-      continue;
+      if (planned.aside) SetAside(stage).restore();
+      results_.push_back({planned.name, std::nullopt, false});
+    } else if (waits_for_a_skipped_one(stage)) {
+      results_.push_back({planned.name, std::nullopt, true});
+    } else {
+      started(planned);
+      results_.push_back(run_one(stage, planned));
     }
-    started(planned);
-    run_one(find(planned.name), planned);
   }
 }
 
-void StageGraph::run_one(const Stage& stage, const StageStatus& status) {
-  SetAside previous;
-  if (status.state == StageState::changed) previous.move(stage.leftovers, stage.record);
+bool StageGraph::waits_for_a_skipped_one(const Stage& stage) const {
+  return std::any_of(results_.begin(), results_.end(), [&](const StageResult& result) {
+    const auto names = [&](const std::vector<std::string>& list) {
+      return std::find(list.begin(), list.end(), result.name) != list.end();
+    };
+    return result.skipped && (names(stage.built_from) || names(stage.after));
+  });
+}
+
+StageResult StageGraph::run_one(const Stage& stage, const StageStatus& status) {
+  const SetAside previous(stage);
+  const bool changed = status.state == StageState::changed;
+  if (changed) previous.move();
   make_writable_folder(stage.record.parent_path());
 
   json record = {{"stage", stage.name},      {"version", stage.version},
@@ -214,26 +257,31 @@ void StageGraph::run_one(const Stage& stage, const StageStatus& status) {
   const auto seconds = [&] {
     return earlier + std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
+  std::optional<StageFacts> facts;
   try {
-    const std::optional<StageFacts> facts = stage.run();
-    record["state"] = facts ? "finished" : "skipped";
-    record["facts"] = facts.value_or(StageFacts{});
+    facts = stage.run();
   } catch (const Stopped&) {
     record["seconds"] = seconds();
     write_text(stage.record, record.dump(2) + "\n");
     throw;
   } catch (const std::exception&) {
-    previous.restore(stage.leftovers);
+    if (changed) previous.restore();
     throw;
   }
-  if (record["state"] == "finished")
-    for (const fs::path& output : stage.outputs)
-      require(fs::exists(output), "stage {} did not make {}", stage.name, output.string());
-  SetAside::discard(stage.leftovers);
+  record["state"] = facts ? "finished" : "skipped";
+  record["facts"] = facts.value_or(StageFacts{});
   record["seconds"] = seconds();
   record["finished"] = utc_now();
+  if (!facts) {
+    write_text(stage.record, record.dump(2) + "\n");
+    previous.restore();
+    return {stage.name, std::nullopt, true};
+  }
+  for (const fs::path& output : stage.outputs)
+    require(fs::exists(output), "stage {} did not make {}", stage.name, output.string());
+  previous.discard();
   write_text(stage.record, record.dump(2) + "\n");
-  results_.push_back({stage.name, seconds()});
+  return {stage.name, seconds(), false};
 }
 
 }  // namespace sns

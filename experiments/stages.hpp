@@ -26,8 +26,8 @@ struct Stage {
   std::vector<std::pair<std::string, std::string>> inputs;  ///< name and resolved text
   std::vector<std::string> built_from;                      ///< stages whose hashes enter this one's
   std::vector<std::string> after;                           ///< stages that only have to be finished before
-  /// nullopt: it could not be done here (no Python for a figure), which is no failure; it is tried again next
-  /// time.
+  /// nullopt: it could not be done here (no Python for a figure). What was there before is put back, stages
+  /// that wait for this one are left, and it is tried again next time.
   std::function<std::optional<StageFacts>()> run;
 };
 
@@ -41,12 +41,16 @@ struct StageStatus {
   std::string hash;
   double seconds = 0;  ///< wall-clock time that a finished stage took
   StageFacts facts;    ///< of a finished stage
+  /// Finished, but set aside by a run with other inputs that was stopped: run() puts it back, in place of what
+  /// that one has left.
+  bool aside = false;
 };
 
 /// What a run of the graph did with one stage.
 struct StageResult {
   std::string name;
-  std::optional<double> seconds;  ///< nullopt: it was finished before
+  std::optional<double> seconds;  ///< nullopt: it was finished before, or skipped
+  bool skipped = false;           ///< it could not be done here, or waits for one that could not
 };
 
 class StageGraph {
@@ -67,7 +71,8 @@ class StageGraph {
 
  private:
   const Stage& find(const std::string& name) const;
-  void run_one(const Stage& stage, const StageStatus& status);
+  bool waits_for_a_skipped_one(const Stage& stage) const;
+  StageResult run_one(const Stage& stage, const StageStatus& status);
 
   std::vector<Stage> stages_;
   std::vector<StageResult> results_;

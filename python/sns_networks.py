@@ -118,12 +118,14 @@ def sinusoidal(values, width):
 
 
 class Network(nn.Module):
-    """The network of a model's configuration: the keys of its config.yaml."""
+    """The network of a model's configuration: the keys of its config.yaml. Of those of `network` and `diffusion`, what
+    is left out has the default that `sns` gives it."""
 
     def __init__(self, config):
         super().__init__()
-        kind, net, fields = config["kind"], config["network"], config["field_channels"]
-        levels = config.get("diffusion", {}).get("levels")
+        kind, fields = config["kind"], config["field_channels"]
+        net = {"hidden": 64, "multipliers": [2, 2, 2], "blocks": 2} | (config.get("network") or {})
+        levels = (config.get("diffusion") or {}).get("levels", 200 if kind == "acdm" else 1000)
         frames_in, frames_out, heads = {"gaussian": (1, 1, []), "thermalizer": (1, 1, ["regressor_block"]),
                                         "acdm": (2, 2, []),
                                         "sns": (3, 2, ["regressor_block_1", "regressor_block_2"])}[kind]
@@ -131,16 +133,16 @@ class Network(nn.Module):
         if net.get("predicts") == "present":
             frames_out = 1
         attention = net.get("attention") or {}
-        over = attention.get("softmax", "queries")
+        over = attention.get("softmax", "keys")
 
         def attends(level):
             return over if level in (attention.get("levels") or []) else None
 
         everywhere, decoder = {}, {}
         if kind == "acdm":
-            everywhere = {"third": net["embedding"]}
-        elif net.get("lag"):
-            everywhere = {"third": net["lag"]["embedding"]}
+            everywhere = {"third": net.get("embedding") or 512}
+        elif net.get("lag") is not None:
+            everywhere = {"third": net["lag"].get("embedding", 512)}
         if kind == "sns":
             width = net.get("embedding") or levels
             decoder = {"first": width, "second": width}

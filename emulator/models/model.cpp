@@ -31,6 +31,46 @@ std::string first_few(const std::vector<std::string>& items) {
   return out;
 }
 
+/// A network without values: memory that is not even touched.
+std::shared_ptr<torch::nn::Module> bare_network(const ModelConfig& config) {
+  if (config.kind == "gaussian") return std::make_shared<UNetImpl>(gaussian_network(config));
+  if (config.kind == "thermalizer") return std::make_shared<ThermalizerNetImpl>(thermalizer_network(config));
+  if (config.kind == "acdm") return std::make_shared<AcdmNetImpl>(acdm_network(config));
+  return std::make_shared<SnsNetImpl>(sns_network(config));
+}
+
+/// Error unless the file holds exactly the module's parameters, by name and shape.
+void require_same_parameters(const torch::nn::Module& module, const SafeTensors& tensors) {
+  std::vector<std::string> missing, misshapen, unexpected;
+  std::set<std::string> known;
+  for (const auto& item : module.named_parameters()) {
+    known.insert(item.key());
+    if (!tensors.contains(item.key())) {
+      missing.push_back(item.key());
+    } else if (const auto shape = tensors.shape(item.key()); item.value().sizes() != at::IntArrayRef(shape)) {
+      misshapen.push_back(
+          fmt::format("{} is {}, the network has {}", item.key(), text(shape), text(item.value().sizes())));
+    }
+  }
+  for (const auto& name : tensors.names())
+    if (!known.contains(name)) unexpected.push_back(name);
+  std::string problems;
+  const auto report = [&](const char* what, const std::vector<std::string>& items) {
+    if (!items.empty()) problems += fmt::format("; {} {}: {}", items.size(), what, first_few(items));
+  };
+  report("mis-shaped", misshapen);
+  report("missing", missing);
+  report("unexpected", unexpected);
+  require(problems.empty(), "{}: weights of another architecture{}", tensors.path().string(), problems);
+}
+
+/// A file of a weights folder; Error if it is missing.
+std::filesystem::path file_of(const std::filesystem::path& folder, const char* name) {
+  require(std::filesystem::exists(folder / name), "{}: not a folder of weights, {} is missing", folder.string(),
+          name);
+  return folder / name;
+}
+
 }  // namespace
 
 Model::Model(ModelConfig config, torch::Device device) : config_(std::move(config)), device_(device) {
@@ -60,13 +100,16 @@ std::unique_ptr<Model> make_model(const ModelConfig& config, std::uint64_t seed,
 }
 
 std::unique_ptr<Model> load_model(const std::filesystem::path& folder, Weights weights, torch::Device device) {
-  const auto config_file = folder / "config.yaml", weights_file = folder / file_name(weights);
-  for (const auto& file : {config_file, weights_file})
-    require(std::filesystem::exists(file), "{}: not a folder of weights, {} is missing", folder.string(),
-            file.filename().string());
+  const auto config_file = file_of(folder, "config.yaml"), weights_file = file_of(folder, file_name(weights));
   auto model = make_model(load_model_config(config_file), 0, device);
   load_weights(model->network(), weights_file);
   return model;
+}
+
+void check_model(const std::filesystem::path& folder) {
+  const auto network = bare_network(load_model_config(file_of(folder, "config.yaml")));
+  for (const Weights which : {Weights::raw, Weights::ema})
+    require_same_parameters(*network, SafeTensors(file_of(folder, file_name(which))));
 }
 
 template <class T>
@@ -91,37 +134,16 @@ bool all_finite(const torch::Tensor& tensor) {
 
 void load_weights(torch::nn::Module& module, const std::filesystem::path& file) {
   const SafeTensors tensors(file);
-  auto parameters = module.named_parameters();
-  std::vector<std::string> missing, misshapen, unexpected, not_numbers;
-  std::set<std::string> known;
-  for (const auto& item : parameters) {
-    known.insert(item.key());
-    if (!tensors.contains(item.key())) {
-      missing.push_back(item.key());
-    } else if (const auto shape = tensors.shape(item.key()); item.value().sizes() != at::IntArrayRef(shape)) {
-      misshapen.push_back(
-          fmt::format("{} is {}, the network has {}", item.key(), text(shape), text(item.value().sizes())));
-    }
-  }
+  require_same_parameters(module, tensors);
+  std::vector<std::string> not_numbers;
   for (const auto& name : tensors.names())
-    if (!known.contains(name))
-      unexpected.push_back(name);
-    else if (const auto tensor = tensors.tensor(name);
-             !tensor.is_floating_point() || !all_finite(tensor.to(torch::kFloat32)))
+    if (const auto tensor = tensors.tensor(name);
+        !tensor.is_floating_point() || !all_finite(tensor.to(torch::kFloat32)))
       not_numbers.push_back(name);
-  std::string problems;
-  const auto report = [&](const char* what, const std::vector<std::string>& items) {
-    if (!items.empty()) problems += fmt::format("; {} {}: {}", items.size(), what, first_few(items));
-  };
-  report("mis-shaped", misshapen);
-  report("missing", missing);
-  report("unexpected", unexpected);
-  require(problems.empty(), "{}: weights of another architecture{}", file.string(), problems);
   require(not_numbers.empty(), "{}: {} of {} tensors are not of finite floating-point numbers: {}",
           file.string(), not_numbers.size(), tensors.names().size(), first_few(not_numbers));
-
   c10::AutoGradMode no_grad(false);
-  for (auto& item : parameters) item.value().copy_(tensors.tensor(item.key()));
+  for (auto& item : module.named_parameters()) item.value().copy_(tensors.tensor(item.key()));
 }
 
 void save_weights(const torch::nn::Module& module, const std::filesystem::path& file) {

@@ -7,6 +7,8 @@
 namespace sns {
 namespace {
 
+constexpr int kReferenceEmbedding = 512;  ///< ACDM's, of the reference implementation
+
 std::string multipliers_rule(const std::vector<int>& multipliers) {
   for (const int m : multipliers)
     if (m < 1) return "must hold positive factors, one per resolution level";
@@ -151,6 +153,16 @@ ModelConfig load_model_config(const std::filesystem::path& file) {
   return config;
 }
 
+ModelConfig resolved(ModelConfig config) {
+  NetworkConfig& network = config.network;
+  if (config.kind == "sns") network.embedding = network.embedding.value_or(config.diffusion.levels);
+  if (config.kind == "acdm") network.embedding = network.embedding.value_or(kReferenceEmbedding);
+  std::vector<int>& levels = network.attention_levels;
+  std::sort(levels.begin(), levels.end());
+  levels.erase(std::unique(levels.begin(), levels.end()), levels.end());
+  return config;
+}
+
 std::vector<double> field_std_per_channel(const ModelConfig& config) {
   const auto channels = static_cast<std::size_t>(config.field_channels);
   if (config.field_std.size() == 1) return std::vector<double>(channels, config.field_std.front());
@@ -173,7 +185,6 @@ ThermalizerNetConfig thermalizer_network(const ModelConfig& config) {
 }
 
 AcdmNetConfig acdm_network(const ModelConfig& config) {
-  constexpr int kReferenceEmbedding = 512;
   return {backbone(config, 2, config.network.predicts == "both" ? 2 : 1),
           config.network.embedding.value_or(kReferenceEmbedding)};
 }

@@ -65,6 +65,10 @@ enum class Weights { raw, ema };
 Weights parse_weights(const std::string& name);  ///< "raw" | "ema"
 const char* file_name(Weights weights);
 
+/// The same model with every choice written out that a default makes from other keys: `embedding` as a number,
+/// attention's levels in order. Two configurations are of the same network if these are equal.
+ModelConfig resolved(ModelConfig config);
+
 /// field_std as one number per channel; empty where it is not known. ConfigError if there are neither one nor
 /// field_channels of them.
 std::vector<double> field_std_per_channel(const ModelConfig& config);

@@ -141,6 +141,26 @@ def curve(folder):
     return [{k: v for k, v in line.items() if k not in ("wall", "images_per_second")} for line in lines]
 
 
+def mount_small_disk(case, folder, size):
+    """Mounts a file system of so many bytes ("6m") on a new folder until the test ends; skips where nobody may."""
+    folder.mkdir(parents=True)
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True)
+    if mount.returncode != 0:
+        case.skipTest("no right to mount a small tmpfs")
+    case.addCleanup(subprocess.run, ["umount", "-l", folder])
+
+
+def fill_disk(folder):
+    """Takes all that is left of a disk; returns the file that does."""
+    filler = folder / "filler"
+    with open(filler, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            return filler
+
+
 def check_readers(folder):
     """Runs scripts/check_dataset.py, with The Well's loader where it is installed; returns the finished process."""
     well = SOURCE / ".venv-well" / "bin" / "python3"

@@ -4,7 +4,8 @@ import unittest
 
 from sns_case import SOURCE, SnsCase
 
-VERBS = ("check", "simulate", "datagen", "verify", "train", "predict", "rollout", "evaluate", "reproduce", "info")
+VERBS = ("check", "simulate", "datagen", "verify", "stability", "train", "predict", "export", "rollout", "evaluate",
+         "reproduce", "info")
 
 
 class Common(SnsCase):

@@ -140,6 +140,28 @@ class Verify(SnsCase):
         self.sns("datagen", self.config, "-o", "a")
         self.sns("verify", "a")
 
+    def test_sizes_that_do_not_fit(self):
+        self.sns("datagen", self.config, "-o", "a")
+        path = self.folder / "a" / "data" / "test" / "tiny_000004.h5"
+        whole = path.read_bytes()
+        # Arrays that are never written keep the file small.
+        for name, shape in (("provenance/frame_hash", (0,)), ("provenance/frame_hash", (4, 39)),
+                            ("provenance/frame_hash", (2**60,)), ("provenance/trajectory_id", (0,)),
+                            ("provenance/trajectory_id", (2**61,)), ("dimensions/time", ()), ("dimensions/x", (0,)),
+                            ("t0_fields/vorticity", (4, 40, 2**26, 2**26))):
+            with self.subTest(name, shape=shape):
+                path.write_bytes(whole)
+                with h5py.File(path, "a") as file:
+                    replaced = {name: shape}
+                    if len(shape) == 4:
+                        replaced |= {f"dimensions/{axis}": shape[2:3] for axis in "xy"}
+                    for part, size in replaced.items():
+                        kind = file[part].dtype
+                        del file[part]
+                        file.create_dataset(part, size, kind, chunks=(1,) * len(size) if size and size[0] else None)
+                _, err = self.sns("verify", "a", code=1)
+                self.assert_one_line(err, "tiny_000004.h5")
+
 
 class Readers(SnsCase):
     """The readers that other people use (scripts/check_dataset.py)."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from sns_case import fill_disk, mount_small_disk
 
 SNS, SOURCE = Path(sys.argv.pop(1)).resolve(), Path(sys.argv.pop(1)).resolve()
 QUICKSTART = SOURCE / "yaml" / "kolmogorov" / "quickstart.yaml"
@@ -22,8 +23,8 @@ STAGES = ["dataset", "truth", "train/gaussian", "train/sns", "rollout/gaussian",
           "rollout/sns_floor2", "evaluate", "figure", "report"]
 
 
-def sns(*arguments, **options):
-    environment = {**os.environ, "SNS_PYTHON": sys.executable}
+def sns(*arguments, python=sys.executable, **options):
+    environment = {**os.environ, "SNS_PYTHON": python}
     return subprocess.run([str(SNS), *map(str, arguments)], capture_output=True, text=True, env=environment, **options)
 
 
@@ -47,11 +48,11 @@ class Reproduce(unittest.TestCase):
         cls.temporary.cleanup()
 
     @classmethod
-    def reproduce(cls, *overrides, verb="reproduce", folder=None):
-        return sns(verb, QUICKSTART, "--scale", "smoke", f"run.output={folder or cls.run_folder}", *overrides)
+    def reproduce(cls, *overrides, verb="reproduce", folder=None, **options):
+        return sns(verb, QUICKSTART, "--scale", "smoke", f"run.output={folder or cls.run_folder}", *overrides, **options)
 
-    def due(self, *overrides):
-        result = self.reproduce("--dry-run", *overrides)
+    def due(self, *overrides, **options):
+        result = self.reproduce("--dry-run", *overrides, **options)
         self.assertEqual(result.returncode, 0, result.stderr)
         table = planned(result.stdout)
         self.assertEqual(list(table), STAGES)
@@ -121,6 +122,47 @@ class Reproduce(unittest.TestCase):
         table = planned(self.reproduce("--dry-run", "solver.viscosity=0.02").stdout)
         self.assertRegex(table["dataset"], r"viscosity: .* -> .*0\.02")
 
+    def copy(self, name):
+        """A copy of the finished run in a folder of its own."""
+        folder = Path(self.temporary.name) / name
+        shutil.copytree(self.run_folder, folder)
+        return folder
+
+    def test_a_replaced_data_set_is_noticed(self):
+        folder = self.copy("replaced")
+        done = self.reproduce("datagen.frames=30", "--overwrite", verb="datagen", folder=folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        table = planned(self.reproduce("--dry-run", folder=folder).stdout)
+        self.assertTrue(table["dataset"].startswith("will run"), table)
+        refused = self.reproduce(folder=folder)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("there: frames: 30; now: frames: 24", refused.stderr)
+        self.assertEqual(self.reproduce("--overwrite", verb="datagen", folder=folder).returncode, 0)
+        self.assertIn("dataset", self.reproduce(folder=folder).stdout)
+        self.assertEqual(self.due(folder=folder), [])
+
+    def test_figures_that_cannot_be_drawn(self):
+        folder = self.copy("undrawn")
+        kept = {path: path.read_bytes() for path in [*folder.glob("figures/*.p*"), folder / "report.html"]}
+        self.assertEqual({path.name for path in kept}, {"report.html", *(
+            f"{name}.{kind}" for name in ("figure1", "dynamics", "stability") for kind in ("png", "pdf"))})
+        result = self.reproduce("evaluate.bootstrap=50", folder=folder, python="/nowhere/python3")
+        self.assertEqual(result.returncode, 1, result.stderr)
+        errors = [line for line in result.stderr.splitlines() if line.startswith("sns: error")]
+        self.assertEqual(len(errors), 1, result.stderr)
+        self.assertRegex(errors[0], "figure and report could not be drawn.*data are all there.*evaluation")
+        self.assertEqual({path: path.read_bytes() for path in kept}, kept)
+        self.assertEqual(self.due("evaluate.bootstrap=50", folder=folder), ["figure", "report"])
+        self.assertEqual(self.reproduce("evaluate.bootstrap=50", folder=folder).returncode, 0)
+        self.assertNotEqual((folder / "report.html").read_bytes(), kept[folder / "report.html"])
+
+    def test_a_lost_figure_is_drawn_again(self):
+        folder = self.copy("lost")
+        (folder / "figures/stability.png").unlink()
+        self.assertEqual(self.due(folder=folder), ["figure"])
+        self.assertEqual(self.reproduce(folder=folder).returncode, 0)
+        self.assertTrue((folder / "figures/stability.png").is_file())
+
     def test_until_and_one_verb_at_a_time(self):
         folder = Path(self.temporary.name) / "steps"
         result = self.reproduce(verb="rollout", folder=folder)
@@ -168,6 +210,63 @@ class Reproduce(unittest.TestCase):
         self.assertEqual(subprocess.run(command, capture_output=True).returncode, 0)
         with h5py.File(folder / "rollouts/gaussian.h5") as file:
             np.testing.assert_array_equal(interrupted.view(np.uint32), file["vorticity"][:].view(np.uint32))
+
+    def test_a_rollout_on_a_disk_that_fills_up(self):
+        folder = Path(self.temporary.name) / "full"
+        steps = ("rollout.steps=3000", "rollout.limit=1e30")
+        for stage in ("train", "truth"):
+            self.assertEqual(self.reproduce("--until", stage, *steps, folder=folder).returncode, 0)
+        whole = folder / "rollouts/gaussian.h5"
+        rollout = ("--method", "gaussian", *steps)
+        self.assertEqual(self.reproduce(*rollout, verb="rollout", folder=folder).returncode, 0)
+        (folder / "rollouts").rename(folder / "kept")
+        mount_small_disk(self, folder / "rollouts", "3m")
+        result = self.reproduce(*rollout, verb="rollout", folder=folder)
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn("not enough disk space", result.stderr)
+        subprocess.run(["mount", "-o", "remount,size=20m", folder / "rollouts"], check=True)
+        command = [SNS, "rollout", QUICKSTART, "--scale", "smoke", f"run.output={folder}", *rollout]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        while not Path(f"{whole}.partial").exists() and process.poll() is None:
+            time.sleep(0.002)
+        filler = fill_disk(folder / "rollouts")
+        err = process.communicate(timeout=120)[1]
+        self.assertEqual(process.returncode, 1, err)
+        errors = [line for line in err.splitlines() if line.startswith("sns: error")]
+        self.assertEqual(len(errors), 1, err)
+        self.assertIn("No space left on device", errors[0])
+        filler.unlink()
+        self.assertEqual(self.reproduce(*rollout, verb="rollout", folder=folder).returncode, 0)
+        with h5py.File(whole) as file, h5py.File(folder / "kept/gaussian.h5") as other:
+            np.testing.assert_array_equal(file["vorticity"][:].view(np.uint32), other["vorticity"][:].view(np.uint32))
+
+    def test_damaged_shipped_weights_are_found_first(self):
+        """Before the truth is made, which may take hours."""
+        folder = Path(self.temporary.name) / "damaged"
+        for damage, message in {
+            "flipped": "does not have the SHA-256", "truncated": "truncated", "another network": "weights of another architecture",
+            "absent": "ema.safetensors",
+        }.items():
+            with self.subTest(damage):
+                weights = Path(self.temporary.name) / damage
+                shutil.copytree(self.run_folder / "models/sns", weights)
+                file = weights / "ema.safetensors"
+                data = bytearray(file.read_bytes())
+                if damage == "flipped":
+                    sums = subprocess.run(["sha256sum", "ema.safetensors", "config.yaml"], cwd=weights, text=True,
+                                          capture_output=True, check=True).stdout
+                    (weights / "SHA256SUMS").write_text(sums)
+                    data[-1] ^= 1
+                elif damage == "another network":
+                    data = (self.run_folder / "models/gaussian/ema.safetensors").read_bytes()
+                file.write_bytes(data[:-100] if damage == "truncated" else data)
+                if damage == "absent":
+                    file.unlink()
+                result = self.reproduce(f"models.sns.weights={weights}", folder=folder)
+                self.assertEqual(result.returncode, 1, result.stderr)
+                self.assertEqual(len(result.stderr.strip().splitlines()), 1, result.stderr)
+                self.assertIn(message, result.stderr)
+                self.assertFalse(folder.exists())
 
     def test_shipped_weights_replace_training(self):
         folder = Path(self.temporary.name) / "shipped"

@@ -1,14 +1,13 @@
 """sns simulate: initial states, output, resuming, failures."""
 
 import signal
-import subprocess
 import time
 import unittest
 
 import h5py
 import numpy as np
 import xarray
-from sns_case import SnsCase, arrays, wait_until_it_handles
+from sns_case import SnsCase, arrays, fill_disk, mount_small_disk, wait_until_it_handles
 
 
 class Output(SnsCase):
@@ -125,6 +124,7 @@ class Failures(SnsCase):
             _, err = self.sns(verb, self.config, "-o", "a.h5", "solver.stepper.dt=0.5", code=1)
             self.assert_one_line(err, "stepper.dt = 0.5", "CFL", "dt <= 0.0")
             self.assertFalse((self.folder / "a.h5").is_file())
+        self.assertFalse((self.folder / "a.h5.partial").exists())
 
     def test_cfl_is_broken_on_the_way(self):
         _, err = self.sns("simulate", self.config, "-o", "a.h5", *self.STORM, "--members", 1, "--every", 5, code=1)
@@ -255,15 +255,12 @@ class FullDisk(SnsCase):
     def setUp(self):
         super().setUp()
         self.disk = self.folder / "disk"
-        self.disk.mkdir()
-        mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", self.disk], capture_output=True)
-        if mount.returncode != 0:
-            self.skipTest("no right to mount a small tmpfs")
-        self.addCleanup(subprocess.run, ["umount", "-l", self.disk])
+        mount_small_disk(self, self.disk, "6m")
 
     def test_too_small_from_the_start(self):
         _, err = self.sns("simulate", self.config, "-o", self.disk / "a.h5", "--steps", 4000, "--every", 1, code=1)
         self.assert_one_line(err, "not enough disk space", str(self.disk))
+        self.assertEqual(list(self.disk.iterdir()), [])
         _, err = self.sns("datagen", self.config, "-o", self.disk / "set", "datagen.frames=4000", code=1)
         self.assert_one_line(err, "not enough disk space")
 
@@ -273,13 +270,7 @@ class FullDisk(SnsCase):
         process = self.start("simulate", self.config, "-o", self.disk / "a.h5", *length)
         while process.poll() is None and not (self.disk / "a.h5.partial" / "checkpoint.h5").exists():
             time.sleep(0.002)
-        filler = self.disk / "filler"
-        with open(filler, "wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(bytes(4096))
-            except OSError:
-                pass
+        filler = fill_disk(self.disk)
         _, err = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 1, err)
         self.assertEqual(len([line for line in err.splitlines() if line.startswith("sns: error:")]), 1, err)

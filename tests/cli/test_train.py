@@ -13,7 +13,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from sns_case import curve, digest, wait_for_lines, wait_until_it_handles
+from sns_case import curve, digest, fill_disk, mount_small_disk, wait_for_lines, wait_until_it_handles
 
 SNS = ""
 POINTS, FRAMES = 16, 40
@@ -120,6 +120,20 @@ class Train(unittest.TestCase):
         for name in ("model.safetensors", "ema.safetensors", "config.yaml", *best):
             self.assertEqual(digest(whole / name), digest(parts / name), name)
         self.assertEqual(curve(whole), curve(parts))
+
+    def test_a_disk_that_fills_up(self):
+        disk = self.root / "disk"
+        mount_small_disk(self, disk, "6m")
+        process = self.start(disk / "run")
+        filler = fill_disk(disk)
+        _, err = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 1, err)
+        errors = [line for line in err.splitlines() if line.startswith("sns: error")]
+        self.assertEqual(len(errors), 1, err)
+        self.assertIn(str(disk), errors[0])
+        self.assertIn("No space left on device", errors[0])
+        filler.unlink()
+        self.finish_and_compare(disk / "run")
 
     def test_stopped_by_sigterm_resumes_bit_identically(self):
         output = self.root / "terminated"

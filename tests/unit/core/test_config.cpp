@@ -132,7 +132,7 @@ TEST_CASE("config: required keys and rejections point at the file") {
   Section grid = config.root().child("solver").child("grid");
   int points = 0;
   CHECK(message_of<ConfigError>([&] { grid.need("points", points); }) ==
-        "solver.grid.points is required (is pionts meant to be it?)  x.yaml:2");
+        "solver.grid.points is required (is pionts meant to be it?)  x.yaml:3");
   double length = 0;
   CHECK(message_of<ConfigError>([&] { grid.need("length", length); }) ==
         "solver.grid.length is required  x.yaml:2");

@@ -82,6 +82,21 @@ TEST_CASE("hdf5 failures: truncated and damaged files") {
   }
 }
 
+TEST_CASE("hdf5 failures: sizes that fit into no memory") {
+  const test::ScratchFolder folder;
+  h5::File file = h5::File::create(folder / "a.h5");
+  h5::DatasetOptions chunked;
+  chunked.chunk = {1024};
+  for (const int bits : {50, 60, 62}) {  // never written, so that the file stays small
+    const std::string name = "x" + std::to_string(bits);
+    const h5::Dataset dataset = file.create<double>(name, {std::uint64_t{1} << bits}, chunked);
+    const std::string message = message_of([&] { dataset.read<double>(); });
+    CHECK(contains(message, "not enough memory: values of " + (folder / "a.h5").string() + ":/" + name));
+  }
+  CHECK(h5::element_count({std::uint64_t{1} << 40, std::uint64_t{1} << 40}) == ~std::uint64_t{0});
+  CHECK(h5::element_count({std::uint64_t{1} << 40, std::uint64_t{1} << 40, 0}) == 0);
+}
+
 TEST_CASE("hdf5 failures: a full disk, at once or when closing") {
   const test::ScratchFolder folder;
   for (const bool buffered : {false, true}) {

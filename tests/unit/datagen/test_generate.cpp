@@ -5,6 +5,7 @@
 #include "datagen/manifest.hpp"
 #include "datagen/spinup_cache.hpp"
 #include "datagen/verify.hpp"
+#include "tests/support/child.hpp"
 #include "tests/unit/datagen/toy_data.hpp"
 
 #include <doctest/doctest.h>
@@ -237,7 +238,9 @@ TEST_CASE("another configuration is refused, unless it is to be replaced") {
                        doctest::Contains("there: frames: 21; now: frames: 5"), ConfigError);
   GenerateOptions options;
   options.overwrite = true;
+  write_text(scratch.path / "stage.json", "{}");  // an experiment's record of the data set that is replaced
   CHECK(generate(scratch.path, settings, plan, options).written == 4);
+  CHECK(!fs::exists(scratch.path / "stage.json"));
   CHECK(all_frames(scratch.path) == expected_frames(settings, plan));
   plan.name = "other";
   CHECK(generate(scratch.path, settings, plan, options).written == 4);
@@ -446,4 +449,38 @@ TEST_CASE("spun-up states are kept, reused and change nothing") {
     REQUIRE(cache.find(group, 17));
     CHECK(cache.find(group, 17)->step == 17);
   }
+}
+
+TEST_CASE("memory does not grow with the number of frames") {
+#if defined(__SANITIZE_ADDRESS__)
+  MESSAGE("skipped: the sanitizer keeps freed memory");
+#else
+  /// Peak resident size of a process that makes and verifies so many frames of 4 kB [kB].
+  const auto peak = [](std::int64_t frames) {
+    const test::ChildResult child = test::in_child([&] {
+      ScratchFolder scratch;
+      ToySettings settings;
+      settings.points = 32;
+      DatagenPlan plan = toy_plan();
+      plan.coarsen = {};
+      plan.splits = {{"test", 1}};
+      plan.samples_per_trajectory = 1;
+      plan.steps_per_frame = 1;
+      plan.frames = frames;
+      generate(scratch.path, settings, plan);
+      require(verify_dataset(scratch.path).bytes > static_cast<std::uint64_t>(4096 * frames), "too few frames");
+      std::ifstream status("/proc/self/status");
+      std::string word;
+      while (status >> word && word != "VmHWM:") {
+      }
+      status >> word;
+      std::printf("%s", word.c_str());
+      return 0;
+    });
+    REQUIRE_MESSAGE(child.exit_code == 0, child.err);
+    return std::stol(child.out);
+  };
+  constexpr long kRoom = 4000;  // kB, a tenth of what the long run writes
+  CHECK(peak(10000) < peak(500) + kRoom);
+#endif
 }

@@ -17,7 +17,8 @@ struct Pipeline {
   std::string viscosity = "viscosity: 0.01", steps = "steps: 100", floor = "floor: 8";
   std::vector<std::string> ran;
   bool fail_training = false, break_training = false;
-  std::string skipped;  ///< a stage that cannot be made here
+  std::string skipped;        ///< a stage that cannot be made here
+  bool record_inside = true;  ///< of the stage's folder, or beside it
 
   sns::StageGraph graph(const fs::path& root) {
     sns::StageGraph graph;
@@ -25,7 +26,7 @@ struct Pipeline {
                          std::vector<std::string> from, std::vector<std::string> after = {}) {
       const fs::path folder = root / name;
       graph.add({.name = name,
-                 .record = folder / "stage.json",
+                 .record = record_inside ? folder / "stage.json" : root / (name + ".stage.json"),
                  .outputs = {folder / "result"},
                  .leftovers = {folder},
                  .inputs = std::move(inputs),
@@ -34,6 +35,7 @@ struct Pipeline {
                  .run = [this, name, folder]() -> std::optional<sns::StageFacts> {
                    if (name == skipped) return std::nullopt;
                    ran.push_back(name);
+                   fs::create_directories(folder);
                    sns::write_text(folder / "partial", "half");
                    if (name == "train" && fail_training) throw sns::Stopped("stopped");
                    if (name == "train" && break_training) sns::fail("no space left");
@@ -154,6 +156,47 @@ TEST_CASE("a run with other inputs that fails leaves the finished results as the
     CHECK(sns::read_text(result) == "done with steps: 200");
     CHECK_FALSE(fs::exists(folder.path() / "train.previous"));
   }
+  SUBCASE("also if it comes after a stopped run with yet other inputs") {
+    pipeline.break_training = false;
+    pipeline.fail_training = true;
+    pipeline.steps = "steps: 300";
+    CHECK_THROWS_AS(pipeline.run(folder.path()), sns::Stopped);
+    pipeline.break_training = true;
+    pipeline.fail_training = false;
+    pipeline.steps = "steps: 400";
+    CHECK_THROWS_AS(pipeline.run(folder.path()), sns::Error);
+    pipeline.steps = "steps: 100";
+    CHECK(pipeline.run(folder.path()).empty());
+    CHECK(sns::read_text(result) == "done with steps: 100");
+  }
+}
+
+TEST_CASE("a finished result is taken back after a stopped run with other inputs") {
+  for (const bool record_inside : {true, false}) {
+    CAPTURE(record_inside);
+    const sns::test::ScratchFolder folder;
+    Pipeline pipeline;
+    pipeline.record_inside = record_inside;
+    pipeline.run(folder.path());
+    pipeline.steps = "steps: 200";
+    pipeline.fail_training = true;
+    CHECK_THROWS_AS(pipeline.run(folder.path()), sns::Stopped);
+    pipeline.steps = "steps: 100";
+    const auto status = pipeline.graph(folder.path()).status("train");
+    CHECK(status.state == StageState::finished);
+    CHECK(status.facts.at("made") == "train");
+    CHECK(fs::exists(folder.path() / "train.previous"));  // looking moves nothing
+    CHECK(pipeline.run(folder.path()).empty());
+    CHECK(sns::read_text(folder.path() / "train" / "result") == "done with steps: 100");
+    CHECK_FALSE(fs::exists(folder.path() / "train.previous"));
+    // Unless something of it was lost.
+    pipeline.steps = "steps: 200";
+    CHECK_THROWS_AS(pipeline.run(folder.path()), sns::Stopped);
+    fs::remove(folder.path() / "train.previous" / "result");
+    pipeline.steps = "steps: 100";
+    pipeline.fail_training = false;
+    CHECK(pipeline.run(folder.path()) == Names{"train"});
+  }
 }
 
 TEST_CASE("results tell what was run and what was finished before") {
@@ -175,6 +218,31 @@ TEST_CASE("a stage that cannot be made here is tried again") {
   pipeline.skipped.clear();
   CHECK(pipeline.run(folder.path()) == Names{"report"});
   CHECK(pipeline.run(folder.path()).empty());
+}
+
+TEST_CASE("a stage that cannot be made here leaves what was there, and the stages that wait for it") {
+  for (const bool record_inside : {true, false}) {
+    CAPTURE(record_inside);
+    const sns::test::ScratchFolder folder;
+    const fs::path result = folder.path() / "rollout" / "result";
+    Pipeline pipeline;
+    pipeline.record_inside = record_inside;
+    pipeline.run(folder.path());
+    pipeline.viscosity = "viscosity: 0.02";
+    pipeline.steps = "steps: 200";
+    pipeline.skipped = "rollout";
+    sns::StageGraph graph = pipeline.graph(folder.path());
+    graph.run({"report"}, [](const sns::StageStatus&) {});
+    std::vector<std::string> left;
+    for (const sns::StageResult& made : graph.results())
+      if (made.skipped) left.push_back(made.name);
+    CHECK(left == Names{"rollout", "report"});
+    CHECK(sns::read_text(result) == "done with steps: 100");
+    CHECK(graph.status("rollout").state == StageState::changed);
+    pipeline.skipped.clear();
+    CHECK(pipeline.run(folder.path()) == Names{"rollout", "report"});
+    CHECK(sns::read_text(result) == "done with steps: 200");
+  }
 }
 
 TEST_CASE("a damaged record counts as missing") {
