@@ -8,7 +8,6 @@
 #include "datagen/statistics.hpp"
 #include "experiments/round_queue.hpp"
 
-#include <cmath>
 #include <mutex>
 
 namespace sns {

@@ -138,6 +138,8 @@ void CheckpointFolder::save(const TrainingState& state, const FlatParameters& pa
   const fs::path link = folder_ / "last.tmp";
   fs::remove(link);
   fs::create_directory_symlink(target.filename(), link);
+  // Where a copy of a run followed its links, `last` is a folder, which no rename replaces.
+  if (!fs::is_symlink(folder_ / "last")) fs::remove_all(folder_ / "last");
   fs::rename(link, folder_ / "last");
   sync_to_disk(folder_);
   fs::remove_all(replaced);
@@ -153,7 +155,7 @@ void CheckpointFolder::save(const TrainingState& state, const FlatParameters& pa
 }
 
 void CheckpointFolder::clear() {
-  fs::remove(folder_ / "last");
+  fs::remove_all(folder_ / "last");
   for (const auto& checkpoint : complete()) fs::remove_all(checkpoint);
 }
 

@@ -139,6 +139,31 @@ TEST_CASE("a process killed while it replaced its only checkpoint leaves that ch
   CHECK(names(scratch.path()) == std::set<std::string>{"ckpt-00000007", "last"});
 }
 
+TEST_CASE("in a copy that followed its links, `last` is a folder: it is read, replaced and cleared") {
+  ScratchFolder scratch;
+  Trained model(1, 1);
+  {
+    CheckpointFolder original(scratch / "run", 2);
+    original.save(state_at(7), *model.parameters, *model.ema, *model.optimizer);
+  }
+  std::filesystem::create_directory(scratch / "copy");
+  std::filesystem::copy(scratch / "run/ckpt-00000007", scratch / "copy/ckpt-00000007",
+                        std::filesystem::copy_options::recursive);
+  std::filesystem::copy(scratch / "run/ckpt-00000007", scratch / "copy/last",
+                        std::filesystem::copy_options::recursive);
+  CheckpointFolder copy(scratch / "copy", 2);
+  CHECK(read_training_state(*copy.latest()).step == 7);
+  SUBCASE("saved to") {
+    copy.save(state_at(9), *model.parameters, *model.ema, *model.optimizer);
+    CHECK(std::filesystem::is_symlink(scratch / "copy/last"));
+    CHECK(read_training_state(*copy.latest()).step == 9);
+  }
+  SUBCASE("cleared") {
+    copy.clear();
+    CHECK_FALSE(copy.latest().has_value());
+  }
+}
+
 TEST_CASE("a checkpoint holds what the source of the samples adds, and the metrics of the validation") {
   ScratchFolder scratch;
   CheckpointFolder checkpoints(scratch.path(), 1);

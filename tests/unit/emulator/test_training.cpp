@@ -15,6 +15,7 @@
 #include "emulator/training/sns_task.hpp"
 #include "emulator/training/trainer.hpp"
 #include "tests/support/scratch.hpp"
+#include "tests/support/small_training.hpp"
 #include "tests/support/synthetic_dataset.hpp"
 
 #include <ATen/Context.h>
@@ -22,59 +23,12 @@
 #include <torch/optim/adamw.h>
 
 #include <algorithm>
-#include <atomic>
-#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 using namespace sns;
 using namespace sns::test;
-
-namespace {
-
-ModelSpec small_spec(const std::string& kind) {
-  ModelSpec spec;
-  spec.name = kind;
-  spec.model.kind = kind;
-  spec.model.network.hidden = 2;
-  spec.model.network.multipliers = {1, 1};
-  spec.model.network.blocks = 1;
-  spec.model.network.embedding = 4;
-  spec.model.diffusion.levels = 20;
-  if (kind == "acdm") spec.model.diffusion.schedule = "linear";
-  spec.training = reference_training(kind);
-  spec.training.steps = 30;
-  spec.training.batch = 4;
-  spec.training.learning_rate = 3e-3;
-  spec.training.validate_every = 10;
-  spec.training.checkpoint_every = 10;
-  spec.training.validation_samples = 8;
-  return spec;
-}
-
-RunConfig cpu_run(std::uint64_t seed = 7) {
-  RunConfig run;
-  run.seed = seed;
-  run.device = "cpu";
-  run.threads = 1;
-  return run;
-}
-
-/// Everything that must not depend on interruptions: step and loss values of the log.
-std::string loss_curve(const std::filesystem::path& folder) {
-  std::istringstream lines(read_text(folder / "metrics.jsonl"));
-  std::string curve, line;
-  while (std::getline(lines, line)) {
-    auto entry = nlohmann::json::parse(line);
-    entry.erase("wall");
-    entry.erase("images_per_second");
-    curve += entry.dump() + "\n";
-  }
-  return curve;
-}
-
-}  // namespace
 
 TEST_CASE("learning rates follow their schedules") {
   TrainingConfig config;
@@ -426,170 +380,6 @@ TEST_CASE("training that stays non-finite gives up with one line and keeps its c
   CHECK(contains(message, "not finite"));
   CHECK(contains(message, "learning_rate"));
   CHECK(std::filesystem::exists(scratch / "model" / "checkpoints" / "last" / "state.json"));
-}
-
-namespace {
-
-/// Training frames of a data set, some of whose reads give NaN.
-class Poisoned : public TrainingFrames {
- public:
-  Poisoned(std::unique_ptr<TrainingFrames> frames, int first, int last)
-      : frames_(std::move(frames)), first_(first), last_(last) {}
-  const std::string& name() const override { return frames_->name(); }
-  std::string origin() const override { return frames_->origin(); }
-  std::int64_t channels() const override { return frames_->channels(); }
-  std::int64_t nx() const override { return frames_->nx(); }
-  std::int64_t ny() const override { return frames_->ny(); }
-  std::int64_t trajectories() const override { return frames_->trajectories(); }
-  std::int64_t frames(std::int64_t trajectory) const override { return frames_->frames(trajectory); }
-
- protected:
-  void do_read(std::int64_t trajectory, std::int64_t first, std::int64_t count, std::span<float> out,
-               std::uint64_t pass) const override {
-    frames_->read(trajectory, first, count, out, pass);
-    const int number = reads_++;
-    if (number >= first_ && number <= last_) out[0] = std::numeric_limits<float>::quiet_NaN();
-  }
-
- private:
-  std::unique_ptr<TrainingFrames> frames_;
-  int first_, last_;
-  mutable std::atomic<int> reads_{0};
-};
-
-/// A data set whose training reads number first to last give NaN.
-TrainingSource poisoned(const std::filesystem::path& dataset, int first, int last) {
-  return [=](const std::vector<double>& field_std, const std::optional<std::filesystem::path>& checkpoint) {
-    TrainingData data = dataset_source(dataset, DataSplit::kDefaultBudget)(field_std, checkpoint);
-    data.training = std::make_unique<Poisoned>(std::move(data.training), first, last);
-    return data;
-  };
-}
-
-}  // namespace
-
-TEST_CASE("one NaN that passes is overcome by a return to the last checkpoint; NaN without end is an error") {
-  ScratchFolder scratch;
-  write_synthetic_dataset(scratch / "dataset");
-  const auto spec = small_spec("gaussian");
-  constexpr int kRead = 15 * 4 + 1;  // in step 16 of batch 4; checkpoints are at 10 and 20
-  SUBCASE("one") {
-    const auto result =
-        train_model(spec, poisoned(scratch / "dataset", kRead, kRead), scratch / "model", cpu_run());
-    CHECK(result.rollbacks == 1);
-    CHECK(result.steps == 30);
-    load_model(scratch / "model", Weights::raw, torch::kCPU);
-    load_model(scratch / "model", Weights::ema, torch::kCPU);
-    std::istringstream lines(loss_curve(scratch / "model"));
-    std::string line;
-    std::int64_t next = 1;
-    while (std::getline(lines, line)) {
-      const auto entry = nlohmann::json::parse(line);
-      if (entry.contains("validation")) continue;
-      CHECK(entry["step"] == next++);
-      CHECK(entry["loss"].is_number());
-      CHECK(entry["lr"].get<double>() == doctest::Approx(next <= 11 ? 3e-3 : 1.5e-3));
-    }
-    CHECK(next == 31);
-    CHECK(contains(read_text(scratch / "model/model_card.md"), "restarts after non-finite steps | 1"));
-  }
-  SUBCASE("without end") {
-    const auto message = message_of([&] {
-      train_model(spec, poisoned(scratch / "dataset", kRead, std::numeric_limits<int>::max()),
-                  scratch / "model", cpu_run());
-    });
-    CHECK(contains(message, "not finite at step 10"));
-    CHECK(contains(message, "3 restarts"));
-    CHECK(contains(message, "learning_rate"));
-    const auto last = scratch / "model/checkpoints/last";
-    CHECK(read_training_state(last).step == 10);
-    for (const auto& [name, tensor] : load_safetensors(last / "model.safetensors")) CHECK(all_finite(tensor));
-    CHECK_FALSE(std::filesystem::exists(scratch / "model/model.safetensors"));
-  }
-}
-
-TEST_CASE("weights that overflow in an update are not saved") {
-  ScratchFolder scratch;
-  write_synthetic_dataset(scratch / "dataset");
-  auto spec = small_spec("gaussian");
-  spec.training.learning_rate = 1e40;  // the gradient is finite, the update is not
-  spec.training.checkpoint_every = 1;
-  const auto message =
-      message_of([&] { train_model(spec, scratch / "dataset", scratch / "model", cpu_run()); });
-  CHECK(contains(message, "weights are not finite at step 1"));
-  CHECK(read_training_state(scratch / "model/checkpoints/last").step == 0);
-  CHECK_FALSE(std::filesystem::exists(scratch / "model/best-1"));
-}
-
-TEST_CASE("training.select is honoured by a finished folder, and its card is of the weights it holds") {
-  ScratchFolder scratch;
-  write_synthetic_dataset(scratch / "dataset");
-  auto spec = small_spec("gaussian");
-  spec.training.learning_rate = 0.5;  // far too fast: the last weights are not the best
-  spec.training.ema = 0.5;
-  spec.training.validate_every = 1;
-  const auto folder = scratch / "model";
-  const auto last = train_model(spec, scratch / "dataset", folder, cpu_run());
-  REQUIRE(last.best_step < last.steps);
-  CHECK(last.selected_step == 30);
-  const auto last_hash = sha256_file(folder / "ema.safetensors");
-  CHECK(last_hash == sha256_file(folder / "checkpoints/last/ema.safetensors"));
-
-  spec.training.select = "best";
-  const auto best = train_model(spec, scratch / "dataset", folder, cpu_run());
-  CHECK(best.images_per_second == 0);
-  CHECK(best.selected_step == last.best_step);
-  CHECK(metric(best.validation, "loss") == last.best_loss);
-  CHECK(sha256_file(folder / "ema.safetensors") ==
-        sha256_file(folder / fmt::format("best-{}", last.best_step) / "ema.safetensors"));
-  const auto card = read_text(folder / "model_card.md");
-  CHECK(contains(card, fmt::format("| selected weights | best (step {}) |", last.best_step)));
-  CHECK(contains(card, fmt::format("| loss | {:.6g} |", last.best_loss)));
-
-  spec.training.select = "last";
-  const auto again = train_model(spec, scratch / "dataset", folder, cpu_run());
-  CHECK(again.validation == last.validation);
-  CHECK(sha256_file(folder / "ema.safetensors") == last_hash);
-  CHECK(contains(read_text(folder / "model_card.md"), "| selected weights | last (step 30) |"));
-}
-
-TEST_CASE("a stop before the first step of a resumed run leaves its checkpoint as it is") {
-  ScratchFolder scratch;
-  write_synthetic_dataset(scratch / "dataset");
-  auto spec = small_spec("gaussian");
-  spec.training.steps = 3;
-  train_model(spec, scratch / "dataset", scratch / "model", cpu_run());
-  const auto state = read_text(scratch / "model/checkpoints/last/state.json");
-  spec.training.steps = 6;
-  const TrainingSource stops = [&](const auto& field_std, const auto& checkpoint) {
-    TrainingData data = dataset_source(scratch / "dataset", DataSplit::kDefaultBudget)(field_std, checkpoint);
-    request_stop();
-    return data;
-  };
-  CHECK_THROWS_AS(train_model(spec, stops, scratch / "model", cpu_run()), Stopped);
-  reset_stop();
-  CHECK(read_text(scratch / "model/checkpoints/last/state.json") == state);
-}
-
-TEST_CASE("training from nothing leaves no weights of an earlier run") {
-  ScratchFolder scratch;
-  write_synthetic_dataset(scratch / "dataset");
-  auto spec = small_spec("gaussian");
-  spec.training.steps = 3;
-  train_model(spec, scratch / "dataset", scratch / "model", cpu_run());
-  write_text(scratch / "model/stage.json", "{}");
-  TrainOptions options;
-  options.outdated = {scratch / "model/stage.json"};
-  train_model(spec, scratch / "dataset", scratch / "model", cpu_run(), options);
-  CHECK(std::filesystem::exists(scratch / "model/stage.json"));  // nothing was trained
-  options.resume = false;
-  // Data that cannot be read: what is there stays.
-  CHECK_THROWS_AS(train_model(spec, scratch / "nowhere", scratch / "model", cpu_run(), options), Error);
-  CHECK(std::filesystem::exists(scratch / "model/checkpoints/last/state.json"));
-  spec.training.learning_rate = 1e40;
-  CHECK_THROWS_AS(train_model(spec, scratch / "dataset", scratch / "model", cpu_run(), options), Error);
-  for (const char* file : {"stage.json", "model.safetensors", "ema.safetensors", "model_card.md"})
-    CHECK_FALSE(std::filesystem::exists(scratch / "model" / file));
 }
 
 TEST_CASE("SNS with a clean past learns the noise of the present frame only") {
