@@ -23,7 +23,7 @@ struct InitialConfig {
   std::optional<double> amplitude;  ///< a [1/s]; null = 1e-7 (perturbed), 1e-10 (eigenmode)
   /// Of the eigenmode, (k, l) in periods per domain; null = the most unstable one of the grid.
   std::optional<std::vector<int>> wavenumber;
-  std::string path;                     ///< "FILE.h5:/dataset", [2][n][n] or [trajectory][2][n][n]
+  std::string path;                          ///< "FILE.h5:/dataset", [2][n][n] or [trajectory][2][n][n]
   std::optional<std::uint64_t> states = {};  ///< SolverInfo::initial_states, as kind and file say
 };
 

@@ -117,10 +117,11 @@ class ReproduceLayers(unittest.TestCase):
                 with h5py.File(maps) as file:
                     self.assertEqual({name: file.attrs[name] for name in jet}, jet)
                     self.assertEqual(file.attrs["grid_points"], points)
-                    text = file["provenance"].attrs["config_yaml"]
-                number = lambda key: float(re.search(rf"\b{key}: ([-+.\de]+)", text).group(1))
-                self.assertEqual(number("dt") * number("steps_per_frame"), 36000)
-                self.assertEqual(points / number("factor"), 64)
+                    solver = file["provenance"].attrs["config_yaml"]
+                datagen = (QUICKSTART.parent / "scales" / f"{scale}.yaml").read_text()
+                value = lambda key, text: float(re.search(rf"\b{key}: ([-+.\de]+)", text).group(1))
+                self.assertEqual(value("dt", solver) * value("steps_per_frame", datagen), 36000)
+                self.assertEqual(points / value("factor", datagen), 64)
 
     def test_predict_takes_and_gives_both_fields(self):
         states = Path(self.temporary.name) / "states.h5"

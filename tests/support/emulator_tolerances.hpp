@@ -11,7 +11,7 @@ inline constexpr double kSchedule32 = 1e-6, kSchedule32Beta = 5e-5, kSchedule32C
 /// One float32 forward or backward pass against another implementation, relative to the largest magnitude:
 /// about a hundred roundings of 6e-8 in sums of a few thousand terms.
 inline constexpr double kForward = 1e-5;
-/// Up to 16 reverse steps, each a forward pass whose error enters the next; the reference's sampler uses tables
+/// Up to 31 reverse steps, each a forward pass whose error enters the next; the reference's sampler uses tables
 /// computed in float32.
 inline constexpr double kRefinement = 5e-5;
 /// Losses and gradient norms are sums over all elements, so roundings average out.
