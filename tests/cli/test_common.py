@@ -23,6 +23,8 @@ class Common(SnsCase):
         out, _ = self.sns("info")
         for word in ("HDF5", "fftw", "cufft backend", "threads", "GPU"):
             self.assertIn(word, out)
+        if "built without LibTorch" not in out:
+            self.assertRegex(out, r"LibTorch's CUDA +(usable|not usable: \S)")
 
     def test_verbs_without_libtorch_say_so(self):
         for verb in ("train", "rollout"):
