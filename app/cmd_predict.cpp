@@ -20,7 +20,8 @@ void run_predict(PredictOptions options) {
   if (options.threads < 1) options.threads = default_threads();
   const auto summary = predict(options);
   fmt::print("{}: {} {} written to {}\n", summary.kind, summary.samples,
-             summary.kind == "sns"           ? "refined pairs"
+             !options.oracle.empty()         ? "estimates of clean pairs"
+             : summary.kind == "sns"         ? "refined pairs"
              : summary.kind == "thermalizer" ? "refined states"
                                              : "next states",
              options.output.string());
@@ -52,16 +53,29 @@ void add_predict(CLI::App& app) {
       ->check(CLI::IsMember({"raw", "ema"}))
       ->capture_default_str();
   verb->add_option("--path", options->path, "SNS: A, B, C, fixed_past or clean_past")->capture_default_str();
-  verb->add_option("--rule", options->rule, "SNS, thermalizer: inclusive or reference")->capture_default_str();
+  verb->add_option("--rule", options->rule, "SNS, thermalizer: inclusive, exclusive or reference")
+      ->capture_default_str();
   verb->add_option("--level-floor", options->level_floor, "SNS: predicted levels below are raised to it")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   verb->add_option("--threshold", options->threshold,
                    "SNS: pairs with no predicted level above it are left alone")
       ->capture_default_str();
+  verb->add_option(
+          "--gate", options->gate,
+          "SNS: either (compare both levels with the threshold) or present (as the paper's lagged code)")
+      ->capture_default_str();
+  verb->add_option(
+          "--oracle", options->oracle,
+          "SNS: noise the pairs to levels S1 (past), S2 (present), and estimate the clean ones in one step")
+      ->delimiter(',')
+      ->expected(2)
+      ->type_name("S1,S2");
   verb->add_option("--start-level", options->start_level, "thermalizer: states above it are denoised")
       ->capture_default_str();
   verb->add_option("--stop-level", options->stop_level, "thermalizer: ... down to the step above this level")
+      ->capture_default_str();
+  verb->add_option("--noise-limit", options->noise_limit, "thermalizer: states above it are given up (NaN)")
       ->capture_default_str();
   verb->add_option("--start", options->start, "ACDM: noised_past or pure_noise")->capture_default_str();
   verb->add_option("--conditioning", options->conditioning, "ACDM: per_step or single")->capture_default_str();
@@ -76,8 +90,10 @@ void add_predict(CLI::App& app) {
       "  sns predict --weights runs/q/models/gaussian --input states.h5:/vorticity -o next.h5\n"
       "  sns predict --weights runs/q/models/sns --input pairs.h5:/pairs --long ic.h5:/vorticity --level-floor "
       "2\n"
-      "Writes /next (emulator), /next and /evaluations (ACDM), or /refined, /levels, /used_levels and "
-      "/evaluations (SNS, thermalizer).");
+      "  sns predict --weights runs/q/models/sns --input pairs.h5:/pairs --oracle 100,900 -o oracle.h5\n"
+      "Writes /next (emulator), /next and /evaluations (ACDM), /refined, /levels, /used_levels and "
+      "/evaluations "
+      "(SNS, thermalizer), or /noised, /estimate and /levels (--oracle).");
   verb->callback([options] { run_predict(*options); });
 }
 

@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "core/log.hpp"
 
+#include <ATen/cpu/Utils.h>
 #include <torch/cuda.h>
 #include <torch/types.h>
 
@@ -45,6 +46,14 @@ c10::Device pick_device(const std::string& name) {
   require(index < count, "run.device is '{}', but this machine has {} GPU{}", name, count,
           count == 1 ? "" : "s");
   return {torch::kCUDA, static_cast<c10::DeviceIndex>(index)};
+}
+
+void require_bfloat16(torch::Device device) {
+  if (!device.is_cpu()) return;
+  const auto capabilities = at::cpu::get_cpu_capabilities();
+  const auto found = capabilities.find("avx512_bf16");
+  require(found != capabilities.end() && found->second.toBool(),
+          "this CPU has no bfloat16 instructions (avx512_bf16), without which bfloat16 is slower than float32");
 }
 
 }  // namespace sns

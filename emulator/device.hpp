@@ -15,4 +15,7 @@ const std::string& load_cuda_backend();
 /// if a GPU was asked for and none is usable.
 c10::Device pick_device(const std::string& name);
 
+/// Error where this CPU has no bfloat16 instructions, without which the type is slower than float32.
+void require_bfloat16(torch::Device device);
+
 }  // namespace sns

@@ -4,6 +4,7 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/hdf5.hpp"
+#include "core/log.hpp"
 #include "core/stop.hpp"
 #include "core/text.hpp"
 #include "emulator/device.hpp"
@@ -13,8 +14,11 @@
 #include "emulator/models/thermalizer.hpp"
 #include "emulator/runtime.hpp"
 
+#include <c10/core/InferenceMode.h>
+
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace sns {
@@ -117,6 +121,12 @@ PhiloxNoise noise_of(const PredictOptions& options, std::int64_t first, std::int
   return PhiloxNoise(options.seed, rows, 0);
 }
 
+void write_levels(h5::Dataset& array, std::int64_t first, const std::vector<Levels>& pairs) {
+  std::vector<std::int32_t> flat;
+  for (const Levels& one : pairs) flat.insert(flat.end(), {one.past, one.present});
+  write_rows<std::int32_t>(array, first, {pairs.size(), 2}, flat);
+}
+
 /// What a refinement says of each item beside the refined frames.
 class RefinementArrays {
  public:
@@ -131,11 +141,6 @@ class RefinementArrays {
   }
 
  private:
-  static void write_levels(h5::Dataset& array, std::int64_t first, const std::vector<Levels>& pairs) {
-    std::vector<std::int32_t> flat;
-    for (const Levels& one : pairs) flat.insert(flat.end(), {one.past, one.present});
-    write_rows<std::int32_t>(array, first, {pairs.size(), 2}, flat);
-  }
   h5::Dataset levels_, used_, evaluations_;
 };
 
@@ -145,6 +150,7 @@ RefineOptions refine_options(const PredictOptions& options) {
   refine.rule = parse_rule(options.rule);
   refine.level_floor = options.level_floor;
   refine.threshold = options.threshold;
+  refine.gate = parse_gate(options.gate);
   refine.reverse_std = parse_reverse_std(options.reverse_std);
   return refine;
 }
@@ -190,45 +196,107 @@ void predict_thermalized(Thermalizer& model, const PredictOptions& options, h5::
   for_batches(options, input.count(), [&](std::int64_t first, std::int64_t count) {
     const auto x = normalised(model, input.read(first, count), 1);
     const auto predicted = model.levels(x);
+    // A level of 0 keeps a state that is given up from being denoised.
+    std::vector<Levels> levels = predicted;
+    std::vector<std::int64_t> given_up;
+    for (std::int64_t b = 0; b < count; ++b)
+      if (Levels& p = levels[static_cast<std::size_t>(b)]; p.present > options.noise_limit) {
+        p.present = 0;
+        given_up.push_back(b);
+      }
     PhiloxNoise noise = noise_of(options, first, count);
-    const Refined result = model.refine(x, predicted, how, noise);
+    Refined result = model.refine(x, levels, how, noise);
+    for (const std::int64_t b : given_up) {
+      result.x[b].fill_(std::numeric_limits<float>::quiet_NaN());
+      log::warn("state {}: noise level {} is above the noise limit {}", first + b,
+                predicted[static_cast<std::size_t>(b)].present, options.noise_limit);
+    }
     write_rows(refined, first, rows_of(count, frame), result.x * model.scale());
     record.write(first, predicted, result);
   });
 }
 
-void predict_refined(Sns& model, const PredictOptions& options, h5::File& out, PredictSummary& summary) {
-  const h5::Shape frame = frame_shape(model), pair = frame_shape(model, 2);
+/// Pairs of a file with the long frames that SNS wants beside them.
+class PairInput {
+ public:
+  PairInput(const Sns& model, const PredictOptions& options)
+      : model_(model), pairs_(options.input, frame_shape(model, 2), "pairs (x_{t-1}, x_t)") {
+    if (model.longest_lag() > 0 && (options.long_input.empty() || options.lag < 1))
+      fail<ConfigError>(
+          "the model wants an earlier frame of the same trajectory: give it (--long) and the steps from "
+          "it to the present frame (--lag 1 to {})",
+          model.longest_lag());
+    if (options.long_input.empty()) return;
+    long_ = std::make_unique<InputArray>(options.long_input, frame_shape(model), "frames");
+    require(long_->count() == count() || long_->count() == 1,
+            "{} has {} frames for {} pairs; give one for all, or one for each", options.long_input,
+            long_->count(), count());
+  }
+  std::int64_t count() const { return pairs_.count(); }
+
+  /// (long, past, present) of pairs first..first+count-1, normalised [count, 3C, n, n].
+  torch::Tensor read(std::int64_t first, std::int64_t count) const {
+    const auto pairs = normalised(model_, pairs_.read(first, count), 2);
+    torch::Tensor beside = pairs.narrow(1, 0, model_.config().field_channels);
+    if (long_ && long_->count() == 1)
+      beside = normalised(model_, long_->read(0, 1), 1).expand_as(beside);
+    else if (long_)
+      beside = normalised(model_, long_->read(first, count), 1);
+    return torch::cat({beside, pairs}, 1);
+  }
+
+ private:
+  const Sns& model_;
+  InputArray pairs_;
+  std::unique_ptr<InputArray> long_;
+};
+
+/// The pairs of a batch (long, past, present), physical.
+torch::Tensor physical_pairs(const Sns& model, const torch::Tensor& x) {
   const std::int64_t channels = model.config().field_channels;
-  const InputArray input(options.input, pair, "pairs (x_{t-1}, x_t)");
-  if (model.longest_lag() > 0 && (options.long_input.empty() || options.lag < 1))
-    fail<ConfigError>(
-        "the model wants an earlier frame of the same trajectory: give it (--long) and the steps from "
-        "it to the present frame (--lag 1 to {})",
-        model.longest_lag());
-  std::unique_ptr<InputArray> clean;
-  if (!options.long_input.empty()) clean = std::make_unique<InputArray>(options.long_input, frame, "frames");
-  require(!clean || clean->count() == input.count() || clean->count() == 1,
-          "{} has {} frames for {} pairs; give one for all, or one for each", options.long_input,
-          clean ? clean->count() : 0, input.count());
+  return x.narrow(1, x.size(1) - 2 * channels, 2 * channels) * model.scale(2);
+}
+
+std::vector<int> lags_of(const PredictOptions& options) {
+  return std::vector<int>(options.lag > 0 ? 1 : 0, options.lag);
+}
+
+void predict_refined(Sns& model, const PredictOptions& options, h5::File& out, PredictSummary& summary) {
+  const PairInput input(model, options);
   summary.samples = input.count();
-  const std::vector<int> lags(options.lag > 0 ? 1 : 0, options.lag);
   const RefineOptions how = refine_options(options);
+  const h5::Shape pair = frame_shape(model, 2);
   auto refined = out.create<float>("refined", rows_of(input.count(), pair));
   RefinementArrays record(out, input.count());
   for_batches(options, input.count(), [&](std::int64_t first, std::int64_t count) {
-    const auto pairs = normalised(model, input.read(first, count), 2);
-    auto clean_frames = pairs.narrow(1, 0, channels);
-    if (clean && clean->count() == 1)
-      clean_frames = normalised(model, clean->read(0, 1), 1).expand_as(clean_frames);
-    if (clean && clean->count() > 1) clean_frames = normalised(model, clean->read(first, count), 1);
-    const auto x = torch::cat({clean_frames, pairs}, 1);
-    const auto predicted = model.levels(x, lags);
+    const torch::Tensor x = input.read(first, count);
+    const auto predicted = model.levels(x, lags_of(options));
     PhiloxNoise noise = noise_of(options, first, count);
-    const Refined result = model.refine(x, predicted, how, noise, lags);
-    write_rows(refined, first, rows_of(count, pair),
-               result.x.narrow(1, channels, 2 * channels) * model.scale(2));
+    const Refined result = model.refine(x, predicted, how, noise, lags_of(options));
+    write_rows(refined, first, rows_of(count, pair), physical_pairs(model, result.x));
     record.write(first, predicted, result);
+  });
+}
+
+void predict_oracle(Sns& model, const PredictOptions& options, h5::File& out, PredictSummary& summary) {
+  const PairInput input(model, options);
+  summary.samples = input.count();
+  const int levels = model.schedule().levels();
+  for (const int s : options.oracle)
+    if (options.oracle.size() != 2 || s < 0 || s >= levels)
+      fail<ConfigError>("the oracle takes two levels, each 0 to {}", levels - 1);
+  const Levels at{options.oracle[0], options.oracle[1]};
+  const h5::Shape pair = frame_shape(model, 2), rows = rows_of(input.count(), pair);
+  auto noised = out.create<float>("noised", rows), estimate = out.create<float>("estimate", rows);
+  auto predicted = out.create<std::int32_t>("levels", {static_cast<std::uint64_t>(input.count()), 2});
+  for_batches(options, input.count(), [&](std::int64_t first, std::int64_t count) {
+    PhiloxNoise noise = noise_of(options, first, count);
+    const torch::Tensor x = model.noised(input.read(first, count), at, noise);
+    const torch::Tensor pairs_at = torch::tensor({at.past, at.present}, torch::kInt64).expand({count, 2});
+    write_rows(noised, first, rows_of(count, pair), physical_pairs(model, x));
+    write_rows(estimate, first, rows_of(count, pair),
+               physical_pairs(model, model.clean_estimate(x, pairs_at.to(model.device()), lags_of(options))));
+    write_levels(predicted, first, model.levels(x, lags_of(options)));
   });
 }
 
@@ -241,14 +309,19 @@ PredictSummary predict(const PredictOptions& options) {
     fail<ConfigError>("{} exists; give --overwrite to replace it or another -o", options.output.string());
   const auto which = parse_weights(options.which);
   const auto model = load_model(options.weights, which, pick_device(options.device));
-  const torch::NoGradGuard no_grad;
+  if (!options.oracle.empty() && model->config().kind != "sns")
+    fail<ConfigError>("{} holds a model of kind '{}'; the oracle is SNS's", options.weights.string(),
+                      model->config().kind);
+  const c10::InferenceMode guard;
   PredictSummary summary;
   summary.kind = model->config().kind;
   write_atomically(options.output, [&](const std::filesystem::path& temporary) {
     auto out = h5::File::create(temporary);
     if (auto* gaussian = dynamic_cast<GaussianEmulator*>(model.get()))
       predict_next(*gaussian, options, out, summary);
-    if (auto* sns = dynamic_cast<Sns*>(model.get())) predict_refined(*sns, options, out, summary);
+    if (auto* sns = dynamic_cast<Sns*>(model.get()))
+      options.oracle.empty() ? predict_refined(*sns, options, out, summary)
+                             : predict_oracle(*sns, options, out, summary);
     if (auto* thermalizer = dynamic_cast<Thermalizer*>(model.get()))
       predict_thermalized(*thermalizer, options, out, summary);
     if (auto* acdm = dynamic_cast<Acdm*>(model.get())) predict_generated(*acdm, options, out, summary);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace sns {
 
@@ -15,11 +16,14 @@ struct PredictOptions {
   std::filesystem::path output;           ///< HDF5 file
   bool overwrite = false;                 ///< replace a file that is there
   std::string path = "A";                 ///< SNS: route of the refinement
-  std::string rule = "inclusive";         ///< SNS: where a sweep starts
+  std::string rule = "inclusive";         ///< SNS, thermalizer: where a sweep starts
   int level_floor = 0;                    ///< SNS: predicted levels below are raised to it
-  int threshold = -1;                     ///< SNS: samples with no predicted level above are left alone
+  int threshold = -1;                     ///< SNS: what the gate compares levels with
+  std::string gate = "either";            ///< SNS: which pairs are refined
+  std::vector<int> oracle;                ///< SNS: levels (s1, s2) of Tweedie's estimate; empty: refinement
   int start_level = 6;                    ///< thermalizer: states above it are denoised
   int stop_level = 4;                     ///< thermalizer: down to the step above it
+  int noise_limit = 100;                  ///< thermalizer: states above it are given up
   std::string start = "noised_past";      ///< ACDM: what a state begins as
   std::string conditioning = "per_step";  ///< ACDM: noise of the condition
   std::string reverse_std = "posterior";  ///< all but the emulator: spread of the noise of a reverse step
@@ -38,8 +42,10 @@ struct PredictSummary {
 /// Models of C > 1 fields take and give frames [C, x, y] where [x, y] stands below, fields in the model's
 /// order. gaussian: states [B, x, y] (or one state [x, y]) -> /next [B, x, y], one frame interval later. sns:
 /// pairs [B, 2, x, y] = (x_{t-1}, x_t) (or one pair [2, x, y]) -> /refined [B, 2, x, y]; /levels i32 [B, 2]
-/// predicted for (past, present), /used_levels i32 [B, 2] (-1: left alone), /evaluations i64 [B]. thermalizer:
-/// states -> /refined [B, x, y] and the same three arrays (past: -1). acdm: states -> /next and /evaluations.
+/// predicted for (past, present), /used_levels i32 [B, 2] (-1: left alone), /evaluations i64 [B]. sns with
+/// `oracle`: pairs are noised to its levels, /noised [B, 2, x, y]; /estimate [B, 2, x, y] is Tweedie's of the
+/// clean pair, /levels as above. thermalizer: states -> /refined [B, x, y] (NaN: given up) and the same three
+/// arrays as sns (past: -1). acdm: states -> /next and /evaluations.
 /// Root attributes name the weights (SHA-256), seed, command and software. Row b's noise depends on b and the
 /// seed alone. Error: weights or input missing, damaged, of another shape, or not finite. ConfigError: the
 /// output exists and overwrite is not set.

@@ -44,8 +44,17 @@ std::function<std::string(const int&)> level(int lowest, int levels) {
   };
 }
 
-void read_sns_refiner(Section& section, SamplingConfig& sampling, int levels) {
+/// Keys of both uses of SNS.
+void read_sns(Section& section, SamplingConfig& sampling, const ModelConfig& model) {
   section.maybe("path", sampling.path, one_of(path_names()));
+  section.maybe("long", sampling.long_frame, one_of({"initial", "dataset"}));
+  if (sampling.long_frame != "initial" && model.network.lag)
+    section.reject("long", "a lagged model looks back at its own trajectory: take this key out");
+}
+
+void read_sns_refiner(Section& section, SamplingConfig& sampling, const ModelConfig& model) {
+  const int levels = model.diffusion.levels;
+  read_sns(section, sampling, model);
   section.maybe("rule", sampling.rule, one_of(rule_names()));
   section.maybe("level_floor", sampling.level_floor, non_negative);
   if (sampling.level_floor >= levels)
@@ -53,6 +62,9 @@ void read_sns_refiner(Section& section, SamplingConfig& sampling, int levels) {
                    fmt::format("{} must be below the refiner's {} levels", sampling.level_floor, levels));
   section.maybe<int>("threshold", sampling.threshold, level(-1, levels));
   section.maybe("gate", sampling.gate, one_of(gate_names()));
+  section.maybe("write_back", sampling.write_back, one_of({"path", "always"}));
+  if (sampling.write_back == "always" && sampling.path == "fixed_past")
+    section.reject("write_back", "path fixed_past leaves the past frame noisy: it cannot be written back");
 }
 
 void read_thermalizer(Section& section, SamplingConfig& sampling, int levels) {
@@ -68,10 +80,10 @@ void read_thermalizer(Section& section, SamplingConfig& sampling, int levels) {
                                               sampling.noise_limit, sampling.start_level));
 }
 
-void read_sns_generator(Section& section, SamplingConfig& sampling) {
+void read_sns_generator(Section& section, SamplingConfig& sampling, const ModelConfig& model) {
   sampling.path = "fixed_past";
   sampling.start = "pure_noise";
-  section.maybe("path", sampling.path, one_of(path_names()));
+  read_sns(section, sampling, model);
   section.maybe("start", sampling.start, one_of(start_names()));
 }
 
@@ -93,7 +105,7 @@ MethodConfig read_method(Section section, const std::string& name, const std::ve
     if (model.kind == "acdm")
       read_acdm(section, sampling);
     else
-      read_sns_generator(section, sampling);
+      read_sns_generator(section, sampling, model);
   } else {
     std::string emulator;
     section.need("emulator", emulator);
@@ -105,7 +117,7 @@ MethodConfig read_method(Section section, const std::string& name, const std::ve
   if (method.refiner) {
     const ModelConfig& model = model_of(section, "refiner", *method.refiner, {"sns", "thermalizer"}, models);
     if (model.kind == "sns")
-      read_sns_refiner(section, sampling, model.diffusion.levels);
+      read_sns_refiner(section, sampling, model);
     else
       read_thermalizer(section, sampling, model.diffusion.levels);
     section.maybe("first_step", method.first_step, positive);
@@ -124,6 +136,8 @@ RolloutConfig read_rollout(Section rollout, const std::vector<ModelSpec>& models
   rollout.maybe("members", config.members, positive);
   rollout.maybe("floor_members", config.floor_members, non_negative);
   rollout.maybe("limit", config.limit, positive);
+  rollout.maybe("deterministic", config.deterministic);
+  rollout.maybe("precision", config.precision, one_of({"float32", "bfloat16"}));
   Section methods = rollout.child("methods");
   for (const std::string& name : methods.keys()) {
     check_name(methods, name);

@@ -24,6 +24,8 @@ struct SamplingConfig {
   std::string start = "noised_past";      ///< generators: what a frame begins as (sns: pure_noise)
   std::string conditioning = "per_step";  ///< acdm: noise of the condition
   std::string reverse_std = "posterior";  ///< spread of the noise that a reverse step adds
+  std::string long_frame = "initial";     ///< sns: key `long`, what stands beside the pair: initial | dataset
+  std::string write_back = "path";        ///< sns refiner: when x_{a-1} is rewritten in the file: path | always
 };
 
 /// One entry of `rollout.methods`: a surrogate, alone or refined, or a generator in its place.
@@ -46,8 +48,10 @@ struct MethodConfig {
 struct RolloutConfig {
   std::int64_t steps = 1000;
   int members = 8;
-  int floor_members = 8;  ///< further solver runs, for truth against truth
-  double limit = 50;      ///< standard deviations beyond which a member has failed
+  int floor_members = 8;       ///< further solver runs, for truth against truth
+  double limit = 50;           ///< standard deviations beyond which a member has failed
+  bool deterministic = false;  ///< networks see one member at a time: the same bits alone and in any batch
+  std::string precision = "float32";  ///< of networks: float32 | bfloat16
   std::vector<MethodConfig> methods;
 };
 

@@ -138,9 +138,10 @@ std::pair<std::string, double> cost_of(const MethodConfig& method, const std::ve
   if (find_model(models, *method.refiner).model.kind == "thermalizer")
     return {once + ", 1 classification, denoiser evaluations where a frame looks noisy",
             surrogate + kClassification * diffusion};
-  // At least one reverse step of both frames, or those that the floor asks for.
+  // The reverse steps of frames at the floor: one more than its level under the inclusive rule.
   const bool both = method.sampling.path == "A" || method.sampling.path == "B";
-  const int denoiser = (both ? 2 : 1) * (method.sampling.level_floor + 1);
+  const int denoiser =
+      (both ? 2 : 1) * (method.sampling.level_floor + (method.sampling.rule == "inclusive" ? 1 : 0));
   return {once + fmt::format(", 1 classification, {} or more denoiser evaluations", denoiser),
           surrogate + (kClassification + denoiser) * diffusion};
 }

@@ -27,8 +27,11 @@ void count(StepOutcome& out, Column column, const std::vector<std::int64_t>& eva
 /// SNS and the frames it may look back at.
 class SnsStage : public DiffusionStage {
  public:
-  SnsStage(std::unique_ptr<Sns> model, std::uint64_t seed)
-      : model_(std::move(model)), seed_(seed), past_(model_->longest_lag()) {}
+  SnsStage(std::unique_ptr<Sns> model, const SnsConduct& conduct)
+      : model_(std::move(model)), conduct_(conduct), past_(model_->longest_lag()) {
+    require(!conduct_.long_frame.defined() || model_->longest_lag() == 0,
+            "a lagged model looks back at its own trajectory and takes no other long frame");
+  }
   Model& model() override { return *model_; }
   void observe(const StepInput& input) override { past_.remember(input.x, input.trajectories); }
   std::vector<float> save() const override { return past_.save(); }
@@ -38,18 +41,19 @@ class SnsStage : public DiffusionStage {
 
  protected:
   torch::Tensor long_frame(const StepInput& input, const std::vector<int>& lags) const {
-    return lags.empty() ? input.initial : past_.frames(lags);
+    if (!lags.empty()) return past_.frames(lags);
+    return conduct_.long_frame.defined() ? conduct_.long_frame.expand_as(input.x) : input.initial;
   }
 
   std::unique_ptr<Sns> model_;
-  std::uint64_t seed_;
+  SnsConduct conduct_;
   LongFrames past_;
 };
 
 class SnsRefiner : public SnsStage {
  public:
-  SnsRefiner(std::unique_ptr<Sns> model, const RefineOptions& options, std::uint64_t seed)
-      : SnsStage(std::move(model), seed), options_(options) {}
+  SnsRefiner(std::unique_ptr<Sns> model, const RefineOptions& options, const SnsConduct& conduct)
+      : SnsStage(std::move(model), conduct), options_(options) {}
 
   void apply(const StepInput& input, StepOutcome& out) override {
     const std::int64_t channels = input.x.size(1);
@@ -58,11 +62,11 @@ class SnsRefiner : public SnsStage {
     const std::vector<Levels> predicted = model_->levels(triple, lags);
     out.evaluations.select(1, kClassifier) += 1;
     record_levels(predicted, out);
-    PhiloxNoise noise = noise_of(seed_, input);
+    PhiloxNoise noise = noise_of(conduct_.seed, input);
     const Refined refined = model_->refine(triple, predicted, options_, noise, lags);
     count(out, kDenoiser, refined.evaluations);
     out.next = refined.x.narrow(1, 2 * channels, channels);
-    if (options_.path == Path::C) {
+    if (options_.path == Path::C || conduct_.write_back) {
       out.previous = refined.x.narrow(1, channels, channels);
       if (!lags.empty()) past_.rewrite(out.previous);
     }
@@ -85,13 +89,13 @@ class SnsRefiner : public SnsStage {
 
 class SnsGenerator : public SnsStage {
  public:
-  SnsGenerator(std::unique_ptr<Sns> model, const GenerateOptions& options, std::uint64_t seed)
-      : SnsStage(std::move(model), seed), options_(options) {}
+  SnsGenerator(std::unique_ptr<Sns> model, const GenerateOptions& options, const SnsConduct& conduct)
+      : SnsStage(std::move(model), conduct), options_(options) {}
 
   void apply(const StepInput& input, StepOutcome& out) override {
     const std::int64_t channels = input.x.size(1);
     const std::vector<int> lags = past_.lags(input.step);
-    PhiloxNoise noise = noise_of(seed_, input);
+    PhiloxNoise noise = noise_of(conduct_.seed, input);
     const Generated made = model_->generate(long_frame(input, lags), input.x, options_, noise, lags);
     out.next = made.x.narrow(1, 2 * channels, channels);
     count(out, kDenoiser, made.evaluations);
@@ -170,13 +174,13 @@ void DiffusionStage::restore(std::span<const float> saved, torch::Device) {
 }
 
 std::unique_ptr<DiffusionStage> make_sns_refiner(std::unique_ptr<Sns> model, const RefineOptions& options,
-                                                 std::uint64_t seed) {
-  return std::make_unique<SnsRefiner>(std::move(model), options, seed);
+                                                 const SnsConduct& conduct) {
+  return std::make_unique<SnsRefiner>(std::move(model), options, conduct);
 }
 
 std::unique_ptr<DiffusionStage> make_sns_generator(std::unique_ptr<Sns> model, const GenerateOptions& options,
-                                                   std::uint64_t seed) {
-  return std::make_unique<SnsGenerator>(std::move(model), options, seed);
+                                                   const SnsConduct& conduct) {
+  return std::make_unique<SnsGenerator>(std::move(model), options, conduct);
 }
 
 std::unique_ptr<DiffusionStage> make_thermalizer_refiner(std::unique_ptr<Thermalizer> model,

@@ -33,17 +33,26 @@ class DiffusionStage {
   virtual void restore(std::span<const float> saved, torch::Device device);
 };
 
+/// What SNS in a rollout needs to know beside how it samples.
+struct SnsConduct {
+  std::uint64_t seed = 0;  ///< of the noise
+  /// Long frame of all members, [1, C, X, Y] in the model's units; undefined: each one's initial condition. A
+  /// lagged model has its own.
+  torch::Tensor long_frame = {};
+  bool write_back =
+      false;  ///< whether every path, rather than C alone, rewrites x_{a-1} in the stored trajectory
+};
+
 /// Algorithm 1 of the SNS paper (arXiv 2603.17750): levels p of X = (long, x_{a-1}, y), then refine(X, p). The
-/// long frame is the trajectory's initial condition or, for a lagged model, x_{a-L} with L = min(a - last,
-/// longest lag) (appendix B.4). `last` is 0 and, under Gate::present, moves to each step after whose refinement
-/// the present frame is classified at or below the threshold. Path C also rewrites x_{a-1} in the stored
-/// trajectory.
+/// long frame of a lagged model is x_{a-L} with L = min(a - last, longest lag) (appendix B.4). `last` is 0 and,
+/// under Gate::present, moves to each step after whose refinement the present frame is classified at or below
+/// the threshold.
 std::unique_ptr<DiffusionStage> make_sns_refiner(std::unique_ptr<Sns> model, const RefineOptions& options,
-                                                 std::uint64_t seed);
+                                                 const SnsConduct& conduct);
 
 /// Generation by SNS: Algorithm 2 of the SNS paper, and its relatives (see GenerateOptions).
 std::unique_ptr<DiffusionStage> make_sns_generator(std::unique_ptr<Sns> model, const GenerateOptions& options,
-                                                   std::uint64_t seed);
+                                                   const SnsConduct& conduct);
 
 /// Thermalizer: y is classified, and denoised where its level lies above options.threshold. A level above
 /// noise_limit, where the method is taken not to know its way back, stops the member, or, under the reference

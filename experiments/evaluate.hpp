@@ -37,17 +37,26 @@ struct EvaluateMethod {
 
 /// What the solver needs for the same simulated time, measured on the same machine.
 struct SolverCost {
-  double member_frames_per_second = 0;  ///< frame intervals x members per wall-clock second
-  std::int64_t steps_per_frame = 0;     ///< solver steps per frame interval
-  int points = 0;                       ///< solver grid points per axis
-  int members = 0;                      ///< in the timed batch
+  double milliseconds_per_step = 0;  ///< wall clock of one frame interval of one member
+  std::int64_t steps_per_frame = 0;  ///< solver steps per frame interval
+  int points = 0;                    ///< solver grid points per axis
+  int members = 0;                   ///< in the timed batch
   int threads = 0;
   std::string precision, backend;
 };
-/// Times `members` members of the configured solver, from their initial states, for about `seconds` of wall
-/// clock. Arguments as make_solver; steps_per_frame: solver steps per frame interval.
-SolverCost measure_solver_cost(Section& solver, std::int64_t steps_per_frame, int members, int threads,
-                               const std::string& device = "cpu", double seconds = 2.0);
+
+struct SolverTiming {
+  std::uint64_t seed = 0;                  ///< the run's
+  std::vector<std::int64_t> trajectories;  ///< ids whose initial states are taken, in turn; at least one
+  std::int64_t steps_per_frame = 1;        ///< solver steps per frame interval
+  int members = 1;
+  int threads = 1;
+  std::string device = "cpu";
+  double seconds = 2;  ///< of wall clock, about
+};
+/// Times the configured solver from the initial states of these trajectories. nullopt, after one warning, where
+/// a state cannot be advanced: no number is better than one for a batch that has lost members.
+std::optional<SolverCost> measure_solver_cost(Section& solver, const SolverTiming& timing);
 
 struct EvaluateInputs {
   /// Data-set folder of solver trajectories. Those whose id occurs in a rollout's /member are its paired

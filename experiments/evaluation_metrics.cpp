@@ -79,9 +79,22 @@ Json judged_json(const Judged& judged, const std::vector<std::string>& fields) {
   return entry;
 }
 
-Json log_json(const metrics::RolloutLog& log) {
+/// The method's time per step over the solver's; NaN unless both were measured on the same device and as many
+/// threads.
+double times_solver(const metrics::RolloutLog& log, const std::optional<SolverCost>& solver) {
+  if (!solver || log.threads != solver->threads) return std::nan("");
+  const auto device = log.attributes.find("device");
+  const bool on_gpu = device != log.attributes.end() && device->second.starts_with("cuda");
+  if (on_gpu != (solver->backend == "cufft")) return std::nan("");
+  return log.milliseconds_per_step / solver->milliseconds_per_step;
+}
+
+Json log_json(const metrics::RolloutLog& log, const std::optional<SolverCost>& solver) {
   Json cost{{"wall_seconds", log.wall_seconds},
-            {"member_frames_per_second", log.member_frames_per_second},
+            {"member_steps", log.member_steps},
+            {"threads", log.threads},
+            {"milliseconds_per_step", log.milliseconds_per_step},
+            {"times_solver", number(times_solver(log, solver))},
             {"evaluations_per_step",
              {{"surrogate", log.surrogate}, {"classifier", log.classifier}, {"denoiser", log.denoiser}}}};
   Json levels{{"past", log.past_levels}, {"present", log.present_levels}};
@@ -142,7 +155,7 @@ Json truth_json(const Evaluation& evaluation) {
 }
 
 Json cost_json(const SolverCost& cost) {
-  return {{"member_frames_per_second", cost.member_frames_per_second},
+  return {{"milliseconds_per_step", cost.milliseconds_per_step},
           {"steps_per_frame", cost.steps_per_frame},
           {"points", cost.points},
           {"members", cost.members},
@@ -215,6 +228,26 @@ std::string join(const std::vector<std::vector<std::string>>& rows) {
   return text;
 }
 
+/// What a step costs; the solver stands in the floor's column, which is made of solver runs.
+std::vector<std::vector<std::string>> cost_rows(const Evaluation& evaluation) {
+  const auto& solver = evaluation.inputs.solver_cost;
+  std::vector<std::string> evaluations{"Network evaluations per step", "all"},
+      time{"Milliseconds per step", "all"}, ratio{"Time of a step / the solver's", "all"};
+  for (const auto& method : evaluation.methods) {
+    const metrics::RolloutLog& log = *method.log;
+    const double times = times_solver(log, solver);
+    evaluations.push_back(fmt::format("{:.3g}", log.surrogate + log.classifier + log.denoiser));
+    time.push_back(fmt::format("{:.3g}", log.milliseconds_per_step));
+    ratio.push_back(std::isnan(times) ? "-" : fmt::format("{:.3g}", times));
+  }
+  if (solver) {
+    evaluations.push_back("solver: 0");
+    time.push_back(fmt::format("solver: {:.3g}", solver->milliseconds_per_step));
+    ratio.push_back("solver: 1");
+  }
+  return {std::move(evaluations), std::move(time), std::move(ratio)};
+}
+
 }  // namespace
 
 void write_metrics_json(const Evaluation& evaluation, const std::filesystem::path& file) {
@@ -238,7 +271,7 @@ void write_metrics_json(const Evaluation& evaluation, const std::filesystem::pat
   Json methods = Json::array();
   for (const auto& method : evaluation.methods) {
     Json entry = judged_json(method, evaluation.flow.fields);
-    entry.update(log_json(*method.log));
+    entry.update(log_json(*method.log, evaluation.inputs.solver_cost));
     methods.push_back(std::move(entry));
   }
   root["methods"] = std::move(methods);
@@ -255,15 +288,17 @@ void write_metrics_csv(const Evaluation& evaluation, const std::filesystem::path
   std::string text = "method,metric,field,period,unit,statistic,value,low,high,members,lost\n";
   for (const auto& method : evaluation.methods) {
     append_csv(text, method);
-    append_csv_cost(text, method.name, "member_frames_per_second", "1/s", method.log->member_frames_per_second);
+    append_csv_cost(text, method.name, "milliseconds_per_step", "ms", method.log->milliseconds_per_step);
+    append_csv_cost(text, method.name, "times_solver", "-",
+                    times_solver(*method.log, evaluation.inputs.solver_cost));
     append_csv_cost(text, method.name, "surrogate_evaluations", "per step", method.log->surrogate);
     append_csv_cost(text, method.name, "classifier_evaluations", "per step", method.log->classifier);
     append_csv_cost(text, method.name, "denoiser_evaluations", "per step", method.log->denoiser);
   }
   if (evaluation.floor) append_csv(text, *evaluation.floor);
   if (evaluation.inputs.solver_cost)
-    append_csv_cost(text, "solver", "member_frames_per_second", "1/s",
-                    evaluation.inputs.solver_cost->member_frames_per_second);
+    append_csv_cost(text, "solver", "milliseconds_per_step", "ms",
+                    evaluation.inputs.solver_cost->milliseconds_per_step);
   write_text(file, text);
 }
 
@@ -287,17 +322,8 @@ std::string metrics_table(const Evaluation& evaluation) {
       }
       rows.push_back(std::move(row));
     }
-  std::vector<std::string> evaluations{"Network evaluations per step", "all"},
-      speed{"Member-steps per second", "all"};
-  for (const auto& method : evaluation.methods) {
-    evaluations.push_back(
-        fmt::format("{:.3g}", method.log->surrogate + method.log->classifier + method.log->denoiser));
-    speed.push_back(fmt::format("{:.4g}", method.log->member_frames_per_second));
-  }
-  if (evaluation.inputs.solver_cost)
-    speed.push_back(fmt::format("solver: {:.4g}", evaluation.inputs.solver_cost->member_frames_per_second));
-  rows.push_back(std::move(evaluations));
-  rows.push_back(std::move(speed));
+  const std::vector<std::vector<std::string>> cost = cost_rows(evaluation);
+  rows.insert(rows.end(), cost.begin(), cost.end());
   const auto& config = evaluation.inputs.config;
   return join(rows) + fmt::format(
                           "value [{:g} % bootstrap interval over initial conditions]; windows of {} steps; "

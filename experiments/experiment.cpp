@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "datagen/generate.hpp"
+#include "datagen/reader.hpp"
 #include "emulator/training/trainer.hpp"
 #include "experiments/solver_stream.hpp"
 
@@ -129,9 +130,11 @@ void Experiment::add_rollout(StageGraph& graph, const MethodConfig& method) cons
   stage.record = file.parent_path() / (method.name + ".stage.json");
   stage.outputs = {file};
   stage.leftovers = {file};
-  stage.inputs = {{"initial conditions", data_text(initial)},
-                  {"method", method.text},
-                  {"rollout", fmt::format("steps: {}\nlimit: {:.17g}", rollout_.steps, rollout_.limit)}};
+  stage.inputs = {
+      {"initial conditions", data_text(initial)},
+      {"method", method.text},
+      {"rollout", fmt::format("steps: {}\nlimit: {:.17g}\ndeterministic: {}\nprecision: {}", rollout_.steps,
+                              rollout_.limit, rollout_.deterministic, rollout_.precision)}};
   for (const auto* model : {&method.emulator, &method.diffusion_model()})
     if (*model) stage.built_from.push_back("train/" + **model);
   stage.after = {"truth"};
@@ -231,8 +234,14 @@ StageFacts Experiment::evaluate() const {
   inputs.seed = run_.seed;
   inputs.threads = run_.threads;
   Section solver = config_.root().child("solver");
+  // The truth's trajectories have initial states that the solver can start from.
   inputs.solver_cost =
-      measure_solver_cost(solver, data_plan_.steps_per_frame, rollout_.members, run_.threads, run_.device);
+      measure_solver_cost(solver, {.seed = run_.seed,
+                                   .trajectories = DatasetReader(folder().truth(), "test").trajectories(),
+                                   .steps_per_frame = data_plan_.steps_per_frame,
+                                   .members = rollout_.members,
+                                   .threads = run_.threads,
+                                   .device = run_.device});
   evaluate_rollouts(inputs);
   return {};
 }

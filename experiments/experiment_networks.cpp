@@ -150,9 +150,21 @@ RefineOptions refine_options(const SamplingConfig& sampling) {
   return options;
 }
 
+/// First frame of the first trajectory of a data set, [1, C, x, y] in the units of `model`: a fixed sample of
+/// the flow's invariant measure, the same in every run of an experiment.
+torch::Tensor first_frame(const DatasetReader& reader, const Model& model) {
+  InitialStates state = read_initial_states(reader, reader.trajectories().front(), 1);
+  const std::int64_t n = model.config().image, channels = model.config().field_channels;
+  require(state.values.size() == static_cast<std::size_t>(channels * n * n),
+          "the frames of the truth do not fit the model's {} fields of {} x {} points", channels, n, n);
+  return torch::tensor(state.values, torch::kFloat32).view({1, channels, n, n}).to(model.device()) /
+         model.scale();
+}
+
 /// What the method's refiner or generator, with weights in `folder`, does in each step.
 std::unique_ptr<DiffusionStage> load_stage(const MethodConfig& method, const std::string& kind,
-                                           const fs::path& folder, torch::Device device, std::uint64_t seed) {
+                                           const fs::path& folder, const DatasetReader& truth,
+                                           torch::Device device, std::uint64_t seed) {
   const Weights weights = parse_weights(method.weights);
   const SamplingConfig& sampling = method.sampling;
   const ReverseStd reverse_std = parse_reverse_std(sampling.reverse_std);
@@ -168,9 +180,12 @@ std::unique_ptr<DiffusionStage> load_stage(const MethodConfig& method, const std
                                     sampling.noise_limit, seed);
   }
   auto model = load_model_as<Sns>(folder, weights, device);
+  SnsConduct conduct{.seed = seed, .write_back = sampling.write_back == "always"};
+  if (sampling.long_frame == "dataset") conduct.long_frame = first_frame(truth, *model);
   if (method.generator)
-    return make_sns_generator(std::move(model), {options.path, parse_start(sampling.start), reverse_std}, seed);
-  return make_sns_refiner(std::move(model), options, seed);
+    return make_sns_generator(std::move(model), {options.path, parse_start(sampling.start), reverse_std},
+                              conduct);
+  return make_sns_refiner(std::move(model), options, conduct);
 }
 
 }  // namespace
@@ -183,15 +198,16 @@ StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& i
   options.first_step = method.first_step;
   options.noise = method.noise;
   options.seed = run_.seed;
+  options.inference = {.one_by_one = rollout_.deterministic,
+                       .precision = rollout_.precision == "bfloat16" ? torch::kBFloat16 : torch::kFloat32};
   const auto folder_of = [&](const std::string& name) { return weights_folder(find_model(models_, name)); };
   const auto hash = [&](const std::string& name) { return sha256_file(folder_of(name) / file_name(weights)); };
 
+  const DatasetReader truth(folder().truth(), "test");
   RolloutJob job;
-  job.attributes = {{"method", method.name},
-                    {"method_yaml", method.text},
-                    {"config_yaml", config_.resolved_yaml()},
-                    {"device", device.str()},
-                    {"weights", method.weights}};
+  job.attributes = {
+      {"method", method.name},  {"method_yaml", method.text},      {"config_yaml", config_.resolved_yaml()},
+      {"device", device.str()}, {"precision", rollout_.precision}, {"weights", method.weights}};
   std::unique_ptr<GaussianEmulator> emulator;
   if (method.emulator) {
     emulator = load_model_as<GaussianEmulator>(folder_of(*method.emulator), weights, device);
@@ -199,13 +215,13 @@ StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& i
   }
   std::unique_ptr<DiffusionStage> stage;
   if (const auto& name = method.diffusion_model()) {
-    stage = load_stage(method, find_model(models_, *name).model.kind, folder_of(*name), device, run_.seed);
+    stage =
+        load_stage(method, find_model(models_, *name).model.kind, folder_of(*name), truth, device, run_.seed);
     job.attributes.emplace_back(method.generator ? "weights_generator_sha256" : "weights_refiner_sha256",
                                 hash(*name));
   }
   SurrogateStepper stepper(std::move(emulator), std::move(stage), options);
 
-  const DatasetReader truth(folder().truth(), "test");
   const SolverInfo& info = solver_.info();
   InitialStates initial =
       read_initial_states(truth, static_cast<std::int64_t>(kFirstTruthTrajectory), rollout_.members);
@@ -227,6 +243,7 @@ StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& i
   job.frame_interval = info.dt * static_cast<double>(data_plan_.steps_per_frame);
   job.time_units = info.time_units;
   job.seed = run_.seed;
+  job.threads = run_.threads;
   job.identity = identity;
   job.limit = rollout_.limit;
   job.device = device;

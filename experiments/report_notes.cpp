@@ -143,13 +143,14 @@ void note_method(const std::string& name, Section method, bool layers, std::vect
   if (!layers && threshold >= 0)
     notes.push_back(
         fmt::format("{} refines only states with a predicted level above {} (threshold).", name, threshold));
-  if (value_or<std::string>(method, "rule", "inclusive") == "inclusive")
+  const auto rule = value_or<std::string>(method, "rule", "inclusive");
+  if (rule != "reference")
     notes.push_back(fmt::format(
-        "{} starts each sample's reverse sweep at its own predicted level (rule: inclusive). The paper's code "
-        "starts one level below the batch's largest, so that a sample of that level keeps some of the added "
-        "noise "
-        "(rule: reference).",
-        name));
+        "{} starts each sample's reverse sweep {} its own predicted level (rule: {}). The paper's code starts "
+        "one "
+        "level below the batch's largest, so that a sample of that level keeps some of the added noise (rule: "
+        "reference).",
+        name, rule == "inclusive" ? "at" : "one level below", rule));
 }
 
 }  // namespace

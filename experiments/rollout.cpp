@@ -8,6 +8,7 @@
 #include "datagen/frame_log.hpp"
 #include "experiments/rollout_file.hpp"
 
+#include <ATen/Functions.h>
 #include <c10/core/InferenceMode.h>
 #include <torch/types.h>
 #include <nlohmann/json.hpp>
@@ -20,6 +21,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <span>
 
 namespace sns {
 
@@ -96,6 +98,7 @@ class Rollout {
             members_, channels_, rows_, columns_, values_);
     require(std::all_of(job.initial.begin(), job.initial.end(), [](float v) { return std::isfinite(v); }),
             "an initial state holds a value that is not finite");
+    physical_.resize(values_);
     scale_ = torch::tensor(job.field_std, torch::kFloat64).to(torch::kFloat32).view({1, channels_, 1, 1});
   }
 
@@ -108,6 +111,7 @@ class Rollout {
     start_ = last_checkpoint_ = Clock::now();
     earlier_seconds_ = at_.wall_seconds;
     torch::Tensor x = upload(at_.state);
+    find_living();
     for (std::int64_t step = at_.step; step < job_.steps;) {
       const bool stop = stop_requested();
       const bool due =
@@ -165,43 +169,56 @@ class Rollout {
     return {host.const_data_ptr<float>(), host.const_data_ptr<float>() + host.numel()};
   }
 
+  /// The members that are not lost, and their rows on the device.
+  void find_living() {
+    alive_.clear();
+    ids_.clear();
+    for (std::int64_t m = 0; m < members_; ++m)
+      if (at_.failed_step[static_cast<std::size_t>(m)] < 0) {
+        alive_.push_back(m);
+        ids_.push_back(job_.trajectories[static_cast<std::size_t>(m)]);
+      }
+    living_ = torch::tensor(alive_, torch::kInt64).to(job_.device);
+  }
+  bool all_live() const { return static_cast<std::int64_t>(alive_.size()) == members_; }
+
   /// Frame `step` from frame step-1 for the living members; dead ones stay NaN.
   torch::Tensor advance(RolloutFile& file, const torch::Tensor& initial, const torch::Tensor& x,
                         std::int64_t step) {
-    std::vector<std::int64_t> alive, ids;
-    for (std::int64_t m = 0; m < members_; ++m)
-      if (at_.failed_step[static_cast<std::size_t>(m)] < 0) {
-        alive.push_back(m);
-        ids.push_back(job_.trajectories[static_cast<std::size_t>(m)]);
-      }
     std::vector<std::int32_t> levels(static_cast<std::size_t>(2 * members_), -1);
     std::vector<std::int64_t> evaluations(static_cast<std::size_t>(3 * members_), 0);
     torch::Tensor next = torch::full_like(x, std::numeric_limits<float>::quiet_NaN());
-    if (!alive.empty()) {
-      const bool all = static_cast<std::int64_t>(alive.size()) == members_;
-      const torch::Tensor index = torch::tensor(alive, torch::kInt64).to(job_.device);
-      const auto living = [&](const torch::Tensor& t) { return all ? t : t.index_select(0, index); };
-      const StepOutcome outcome = stepper_.advance(living(initial), living(x), ids, step);
-      record(outcome, alive, levels, evaluations);
-      next.index_copy_(0, index, outcome.next);
+    std::vector<StoppedMember> stopped;
+    if (!alive_.empty()) {
+      const auto living = [&](const torch::Tensor& t) { return all_live() ? t : t.index_select(0, living_); };
+      StepOutcome outcome = stepper_.advance(living(initial), living(x), ids_, step);
+      record(outcome, levels, evaluations);
+      next.index_copy_(0, living_, outcome.next);
       if (outcome.previous.defined() && step > 1)
-        file.rewrite(step - 1, physical(x.clone().index_copy_(0, index, outcome.previous)));
-      bury(next, alive, outcome.stopped, step);
+        file.rewrite(step - 1, physical(x.clone().index_copy_(0, living_, outcome.previous).to(torch::kCPU)));
+      stopped = std::move(outcome.stopped);
     }
-    file.append(step, physical(next), levels, evaluations);
+    torch::Tensor host = next.to(torch::kCPU);  // the one read-back; on the CPU, next itself
+    bury(next, host, stopped, step);
+    file.append(step, physical(host), levels, evaluations);
     return next;
   }
 
-  std::vector<float> physical(const torch::Tensor& x) const { return download(x * scale_.to(job_.device)); }
+  /// A frame on the host in physical units; valid until the next call.
+  std::span<const float> physical(const torch::Tensor& host) {
+    torch::Tensor out = torch::from_blob(physical_.data(), host.sizes(), torch::kFloat32);
+    at::mul_out(out, host, scale_);
+    return physical_;
+  }
 
-  static void record(const StepOutcome& outcome, const std::vector<std::int64_t>& alive,
-                     std::vector<std::int32_t>& levels, std::vector<std::int64_t>& evaluations) {
+  void record(const StepOutcome& outcome, std::vector<std::int32_t>& levels,
+              std::vector<std::int64_t>& evaluations) const {
     const torch::Tensor counts = outcome.evaluations.to(torch::kCPU, torch::kInt64).contiguous();
     const torch::Tensor predicted =
         outcome.levels.defined() ? outcome.levels.to(torch::kCPU, torch::kInt64).contiguous() : torch::Tensor();
-    for (std::size_t b = 0; b < alive.size(); ++b) {
-      const auto member = static_cast<std::size_t>(alive[b]);
-      std::copy_n(counts.const_data_ptr<std::int64_t>() + 3 * b, 3, evaluations.begin() + 3 * alive[b]);
+    for (std::size_t b = 0; b < alive_.size(); ++b) {
+      const auto member = static_cast<std::size_t>(alive_[b]);
+      std::copy_n(counts.const_data_ptr<std::int64_t>() + 3 * b, 3, evaluations.begin() + 3 * alive_[b]);
       if (predicted.defined())
         for (std::size_t k = 0; k < 2; ++k)
           levels[2 * member + k] =
@@ -209,27 +226,28 @@ class Rollout {
     }
   }
 
-  void fail_member(torch::Tensor& next, std::int64_t member, std::int64_t step, const std::string& why) {
-    at_.failed_step[static_cast<std::size_t>(member)] = step;
-    next.select(0, member).fill_(std::numeric_limits<float>::quiet_NaN());
-    ++failures_;
-    log::warn("rollout {}: trajectory {} failed at step {} ({})", job_.output.stem().string(),
-              job_.trajectories[static_cast<std::size_t>(member)], step, why);
-  }
-
-  /// Marks members that have become non-finite or too large, or were stopped, and blanks their frame.
-  void bury(torch::Tensor& next, const std::vector<std::int64_t>& alive,
-            const std::vector<StoppedMember>& stopped, std::int64_t step) {
+  /// Marks members that have become non-finite or too large, or were stopped, and blanks their frame in both
+  /// copies.
+  void bury(torch::Tensor& next, torch::Tensor& host, const std::vector<StoppedMember>& stopped,
+            std::int64_t step) {
     std::map<std::int64_t, std::string> reasons;
-    for (const StoppedMember& one : stopped) reasons[alive.at(static_cast<std::size_t>(one.row))] = one.why;
-    // NaN compares false, so "not within the limit" covers it.
-    const torch::Tensor good = next.abs().amax({1, 2, 3}).le(job_.limit).to(torch::kCPU).contiguous();
-    for (const std::int64_t m : alive) {
-      if (const auto given_up = reasons.find(m); given_up != reasons.end())
-        fail_member(next, m, step, given_up->second);
-      else if (!good.const_data_ptr<bool>()[m])
-        fail_member(next, m, step, fmt::format("not finite or beyond {} standard deviations", job_.limit));
+    for (const StoppedMember& one : stopped) reasons[alive_.at(static_cast<std::size_t>(one.row))] = one.why;
+    const std::size_t size = values_ / static_cast<std::size_t>(members_);
+    for (const std::int64_t m : alive_) {
+      const float* const frame = host.const_data_ptr<float>() + static_cast<std::size_t>(m) * size;
+      // NaN compares false, so "not within the limit" covers it.
+      const bool good = std::all_of(frame, frame + size, [this](float v) { return std::abs(v) <= job_.limit; });
+      if (!good) reasons.try_emplace(m, fmt::format("not finite or beyond {} standard deviations", job_.limit));
     }
+    for (const auto& [m, why] : reasons) {
+      for (torch::Tensor* const frames : {&next, &host})
+        frames->select(0, m).fill_(std::numeric_limits<float>::quiet_NaN());
+      at_.failed_step[static_cast<std::size_t>(m)] = step;
+      ++failures_;
+      log::warn("rollout {}: trajectory {} failed at step {} ({})", job_.output.stem().string(),
+                job_.trajectories[static_cast<std::size_t>(m)], step, why);
+    }
+    if (!reasons.empty()) find_living();
   }
 
   void write_checkpoint(RolloutFile& file, const torch::Tensor& x, std::int64_t step) {
@@ -253,7 +271,10 @@ class Rollout {
   fs::path partial_, checkpoint_;
   std::int64_t members_, channels_, rows_ = 0, columns_ = 0, failures_ = 0;
   std::size_t values_ = 0;
-  torch::Tensor scale_;
+  torch::Tensor scale_;  // [1, C, 1, 1], on the host
+  std::vector<float> physical_;
+  std::vector<std::int64_t> alive_, ids_;  // members that are not lost, and their trajectories
+  torch::Tensor living_;                   // alive_, on the device
   Checkpoint at_;
   double earlier_seconds_ = 0;
   Clock::time_point start_, last_checkpoint_;

@@ -55,6 +55,7 @@ struct RolloutJob {
   std::vector<std::pair<std::string, std::vector<double>>> axes;  ///< two: name, coordinates
   std::vector<float> initial;                                     ///< physical frame 0, [member][channel][x][y]
   std::uint64_t seed = 0;                                         ///< recorded in the file
+  int threads = 1;                                                ///< of the networks, recorded in the file
   double frame_interval = 1;                                      ///< time between frames
   std::string time_units;
   std::vector<std::pair<std::string, std::string>> attributes;  ///< further root attributes of the file

@@ -78,6 +78,7 @@ RolloutFile RolloutFile::create(const std::filesystem::path& path, const Rollout
   file.set_attribute("Conventions", "CF-1.10");
   for (const auto& [name, text] : job.attributes) file.set_attribute(name, text);
   file.set_attribute("seed", job.seed);
+  file.set_attribute("threads", job.threads);
   file.set_attribute("frame_interval", job.frame_interval);
   file.set_attribute("field_std", job.field_std);
   file.set_attribute("git_commit", build_info().git_commit);

@@ -1,34 +1,55 @@
 #include "core/error.hpp"
+#include "core/log.hpp"
 #include "experiments/evaluate.hpp"
 #include "solvers/solver.hpp"
 
 #include <chrono>
 
 namespace sns {
+namespace {
 
-SolverCost measure_solver_cost(Section& block, std::int64_t steps_per_frame, int members, int threads,
-                               const std::string& device, double seconds) {
-  const auto solver = make_solver(block, 0, members, threads, device);
-  const SolverInfo& info = solver->info();
-  for (int m = 0; m < members; ++m) solver->initialise(m, static_cast<std::uint64_t>(m));
-  solver->advance(steps_per_frame);  // planning and first touch are not what is timed
-  std::vector<float> frames(static_cast<std::size_t>(members) * solver->frame_size(1));
+/// Why the first lost member is lost; empty if all live.
+std::string loss(const Solver& solver) {
+  for (int m = 0; m < solver.members(); ++m)
+    if (const MemberStatus status = solver.status(m); !status.alive) return status.reason;
+  return "";
+}
+
+}  // namespace
+
+std::optional<SolverCost> measure_solver_cost(Section& block, const SolverTiming& timing) {
+  require(!timing.trajectories.empty(), "the solver cannot be timed without a trajectory to start from");
+  const auto solver = make_solver(block, timing.seed, timing.members, timing.threads, timing.device);
+  const auto give_up = [](const std::string& why) {
+    log::warn("the solver's cost is left out, it could not be timed: {}", why);
+    return std::nullopt;
+  };
+  try {
+    for (int m = 0; m < timing.members; ++m) {
+      const auto turn = static_cast<std::size_t>(m) % timing.trajectories.size();
+      solver->initialise(m, static_cast<std::uint64_t>(timing.trajectories[turn]));
+    }
+  } catch (const InitialStateError& error) {
+    return give_up(error.what());
+  }
+  solver->advance(timing.steps_per_frame);  // planning and first touch are not what is timed
+  std::vector<float> frames(static_cast<std::size_t>(timing.members) * solver->frame_size(1));
   const auto start = std::chrono::steady_clock::now();
   double elapsed = 0;
   std::int64_t done = 0;
-  while (elapsed < seconds) {
-    solver->record({.frames = 1, .steps_per_frame = steps_per_frame, .coarsen = {}}, frames);
+  while (elapsed < timing.seconds) {
+    solver->record({.frames = 1, .steps_per_frame = timing.steps_per_frame, .coarsen = {}}, frames);
     ++done;
     elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
-  for (int m = 0; m < members; ++m)
-    require(solver->status(m).alive, "the solver failed while it was timed: {}", solver->status(m).reason);
+  if (const std::string why = loss(*solver); !why.empty()) return give_up(why);
+  const SolverInfo& info = solver->info();
   SolverCost cost;
-  cost.member_frames_per_second = static_cast<double>(done * members) / elapsed;
-  cost.steps_per_frame = steps_per_frame;
+  cost.milliseconds_per_step = 1e3 * elapsed / static_cast<double>(done * timing.members);
+  cost.steps_per_frame = timing.steps_per_frame;
   cost.points = static_cast<int>(info.axes.front().coordinates.size());
-  cost.members = members;
-  cost.threads = threads;
+  cost.members = timing.members;
+  cost.threads = timing.threads;
   cost.precision = info.precision;
   cost.backend = info.backend;
   return cost;

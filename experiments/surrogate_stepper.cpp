@@ -13,8 +13,8 @@ SurrogateStepper::SurrogateStepper(std::unique_ptr<GaussianEmulator> emulator,
                                    std::unique_ptr<DiffusionStage> stage, const SurrogateOptions& options)
     : emulator_(std::move(emulator)), stage_(std::move(stage)), options_(options) {
   require(emulator_ || stage_, "a rollout needs an emulator or a generator");
-  if (emulator_) emulator_->network().eval();
-  if (stage_) stage_->model().network().eval();
+  if (emulator_) emulator_->use_for(options_.inference);
+  if (stage_) stage_->model().use_for(options_.inference);
   if (!emulator_ || !stage_) return;
   const ModelConfig &e = emulator_->config(), &s = stage_->model().config();
   require(

@@ -12,6 +12,7 @@ struct SurrogateOptions {
   std::int64_t first_step = 1;  ///< the first that is refined; earlier ones are the surrogate's alone
   double noise = 0;             ///< std of white noise added to each surrogate step, normalised units
   std::uint64_t seed = 0;       ///< of that noise
+  Inference inference;          ///< how both models are evaluated
 };
 
 /// y = x_{a-1} + Psi(x_{a-1}) (+ noise xi), then what the stage makes of it; without a surrogate, what the

@@ -171,15 +171,15 @@ def cost_sentence(metrics):
         cost = method["cost"]
         evaluations = sum(cost["evaluations_per_step"].values())
         parts.append(f"{html.escape(method['name'])} {short(evaluations)} network evaluations per step and "
-                     f"{short(cost['member_frames_per_second'])} steps per second")
+                     f"{short(cost['milliseconds_per_step'])} ms per step")
     sentence = "Cost: " + "; ".join(parts) + "."
     if solver:
-        rate = solver["member_frames_per_second"]
-        sentence += (f" The solver covers the same simulated time at {short(rate)} steps per second "
+        needs = solver["milliseconds_per_step"]
+        sentence += (f" The solver covers the same simulated time in {short(needs)} ms "
                      f"({solver['points']} x {solver['points']} points, {solver['threads']} threads)")
-        slowest = min(m["cost"]["member_frames_per_second"] for m in metrics["methods"])
+        slowest = max(m["cost"]["milliseconds_per_step"] for m in metrics["methods"])
         sentence += (f": at this size it is cheaper than the networks, and nothing here is a claim of speed."
-                     if slowest < rate else ".")
+                     if slowest > needs else ".")
     return sentence
 
 
@@ -224,24 +224,24 @@ def paired_table(metrics):
 
 def cost_table(metrics):
     solver = metrics["solver_cost"]
-    rate = solver["member_frames_per_second"] if solver else None
-    head = ("<tr><th></th><th>surrogate</th><th>noise heads</th><th>denoiser</th><th>member-steps per second</th>"
-            "<th>time per step / solver's</th></tr>")
+    head = ("<tr><th></th><th>surrogate</th><th>noise heads</th><th>denoiser</th><th>milliseconds per step</th>"
+            "<th>threads</th><th>time per step / solver's</th></tr>")
     rows = []
     for method in metrics["methods"]:
         cost = method["cost"]
         count = cost["evaluations_per_step"]
-        speed = cost["member_frames_per_second"]
-        relative = short(rate / speed) if rate and speed else "&ndash;"
         rows.append(f"<tr><td>{html.escape(method['name'])}</td><td>{short(count['surrogate'])}</td>"
                     f"<td>{short(count['classifier'])}</td><td>{short(count['denoiser'])}</td>"
-                    f"<td>{short(speed)}</td><td>{relative}</td></tr>")
+                    f"<td>{short(cost['milliseconds_per_step'])}</td><td>{cost['threads'] or '&ndash;'}</td>"
+                    f"<td>{short(number(cost['times_solver']))}</td></tr>")
     if solver:
         rows.append(f"<tr><td>solver ({solver['points']} x {solver['points']}, {solver['precision']}, "
-                    f"{solver['backend']}, {solver['steps_per_frame']} steps per frame, {solver['members']} members on "
-                    f"{solver['threads']} threads)</td><td></td><td></td><td></td><td>{short(rate)}</td><td>1</td></tr>")
-    return ("<p class='small'>Network evaluations per member and step, and frame intervals times members per second of "
-            "wall clock, file output included for the methods; measured on the same machine.</p>"
+                    f"{solver['backend']}, {solver['steps_per_frame']} steps per frame, {solver['members']} members)"
+                    f"</td><td></td><td></td><td></td><td>{short(solver['milliseconds_per_step'])}</td>"
+                    f"<td>{solver['threads']}</td><td>1</td></tr>")
+    return ("<p class='small'>Network evaluations and wall clock per step of one member, lost members counted while they "
+            "lived; a step is one frame interval, which the solver covers in the steps given. File output is included "
+            "for the methods. The last column is empty where device or threads differ from the solver's.</p>"
             f"<div class='scroll'><table>{head}{''.join(rows)}</table></div>")
 
 

@@ -5,6 +5,7 @@
 #include <ATen/Functions.h>
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <span>
 
@@ -21,155 +22,266 @@ Frame frame_of(std::int64_t f, const Layout& layout) {
   return f + 1 == layout.frames ? Frame::present : Frame::past;
 }
 
-torch::Tensor column(const std::vector<float>& values, const Layout& layout, const torch::Tensor& like) {
-  return at::tensor(values, torch::kFloat32)
-      .view({static_cast<std::int64_t>(values.size()) / layout.frames, layout.frames, 1, 1, 1})
-      .to(like.device());
-}
-
-/// Factors of x <- keep * x - remove * eps + spread * z, per row and frame.
-struct Factors {
-  std::vector<float> keep, remove, spread;
-
-  void add(double k, double r, double s) {
-    keep.push_back(static_cast<float>(k));
-    remove.push_back(static_cast<float>(r));
-    spread.push_back(static_cast<float>(s));
-  }
-  void add_rest() { add(1, 0, 0); }
-  /// Noise to level s; pure noise at s = S.
-  void add_noising(const Schedule& schedule, int s) {
-    if (s == schedule.levels())
-      add(0, 0, 1);
-    else
-      add(schedule.signal(s), 0, schedule.noise_std(s));
-  }
-  /// Ancestral step at level s.
-  void add_step(const Schedule& schedule, int s, double std) {
-    const auto i = static_cast<std::size_t>(s);
-    const double root = std::sqrt(schedule.alpha[i]);
-    add(1.0 / root, schedule.beta[i] / (schedule.noise_std(s) * root), std);
-  }
+/// Noise that a frame of a leg gets.
+struct Draw {
+  std::size_t row;  ///< of the leg
+  std::int64_t frame;
+  int level;  ///< of the reverse step
 };
 
-/// The frames of a batch on their walks.
-class Sampler {
+/// One step of all samples that take it, with its part of the tables on the device:
+/// x <- keep * x - remove * eps + spread * z, and past <- signal * (clean past) + noise_std * z where the past is a
+/// condition. The first leg of a plan has no moves: it noises frames to where their walks begin.
+struct Leg {
+  Step step;
+  std::vector<Draw> draws;             ///< frames without one have no noise, z = 0
+  torch::Tensor keep, remove, spread;  ///< [n, frames, 1, 1, 1]
+  bool conditioned = false;
+  torch::Tensor signal, noise_std;  ///< [n, 1, 1, 1]
+};
+
+/// Makes the legs of a call before its first step, so that the device gets all tables at once.
+class Planner {
  public:
-  Sampler(const Schedule& schedule, const Layout& layout, const torch::Tensor& x, ReverseStd reverse_std,
-          NoiseSource& noise)
-      : schedule_(schedule),
-        layout_(layout),
-        reverse_std_(reverse_std),
-        noise_(noise),
-        origin_(x),
-        x_(x.clone()),
-        frame_size_(layout.channels * x.size(2) * x.size(3)) {}
+  Planner(const Schedule& schedule, const Layout& layout, ReverseStd reverse_std)
+      : schedule_(schedule), layout_(layout), reverse_std_(reverse_std) {}
 
-  /// Noises the frames of the given rows to where their walks begin.
-  void begin(const std::vector<std::int64_t>& rows, const std::vector<Levels>& starts) {
-    torch::Tensor z = blank(rows.size());
-    Factors factors;
-    for (std::size_t r = 0; r < rows.size(); ++r)
-      for (std::int64_t f = 0; f < layout_.frames; ++f) {
-        const int s = level_of(starts[r], f, layout_);
-        if (s == Levels::kClean) {
-          factors.add_rest();
-          continue;
-        }
-        factors.add_noising(schedule_, s);
-        noise_.forward(rows[r], frame_of(f, layout_), slot(z, r, f));
+  void new_leg() { legs_.emplace_back(); }
+
+  void add_start(std::int64_t row, const Levels& start) {
+    for (std::int64_t f = 0; f < layout_.frames; ++f) {
+      const int s = level_of(start, f, layout_);
+      levels_.push_back(0);
+      if (s == Levels::kClean) {
+        set(f, 1, 0, 0);
+        continue;
       }
-    torch::Tensor sub = select(x_, rows);
-    store(rows, sub,
-          frames(sub) * column(factors.keep, layout_, x_) +
-              z.to(x_.device()) * column(factors.spread, layout_, x_));
+      draw(f, s);
+      if (s == schedule_.levels())  // pure noise
+        set(f, 0, 0, 1);
+      else
+        set(f, schedule_.signal(s), 0, schedule_.noise_std(s));
+    }
+    finish(row);
   }
 
-  /// One network evaluation.
-  void move(const Step& step, const Denoiser& denoiser) {
-    const auto& [rows, moves] = step;
-    torch::Tensor sub = select(x_, rows);
-    noise_condition(step, sub);
-    torch::Tensor z = blank(rows.size());
-    Factors factors;
-    bool noisy = false;
-    for (std::size_t r = 0; r < rows.size(); ++r)
-      for (std::int64_t f = 0; f < layout_.frames; ++f) {
-        const int s = level_of(moves[r], f, layout_);
-        if (s == Move::kRest) {
-          factors.add_rest();
-          continue;
-        }
-        const auto i = static_cast<std::size_t>(s);
-        const double std =
-            reverse_std_ == ReverseStd::posterior ? schedule_.posterior_std[i] : std::sqrt(schedule_.beta[i]);
-        factors.add_step(schedule_, s, std);
-        if (std == 0) continue;
-        noise_.reverse(rows[r], frame_of(f, layout_), s, slot(z, r, f));
-        noisy = true;
+  void add_move(std::int64_t row, const Move& move) {
+    Leg& leg = legs_.back();
+    for (std::int64_t f = 0; f < layout_.frames; ++f) {
+      const int s = level_of(move, f, layout_);
+      levels_.push_back(std::max(s, 0));
+      if (s == Move::kRest) {
+        set(f, 1, 0, 0);
+        continue;
       }
-    const torch::Tensor eps = denoiser(sub, step);
-    torch::Tensor next =
-        frames(sub) * column(factors.keep, layout_, x_) - eps.view_as(z) * column(factors.remove, layout_, x_);
-    if (noisy) next += z.to(x_.device()) * column(factors.spread, layout_, x_);
-    store(rows, sub, next);
+      const auto i = static_cast<std::size_t>(s);
+      const double root = std::sqrt(schedule_.alpha[i]);
+      const double std =
+          reverse_std_ == ReverseStd::posterior ? schedule_.posterior_std[i] : std::sqrt(schedule_.beta[i]);
+      set(f, 1.0 / root, schedule_.beta[i] / (schedule_.noise_std(s) * root), std);
+      if (std != 0) draw(f, s);
+    }
+    leg.step.moves.push_back(move);
+    leg.conditioned = move.condition.has_value();
+    if (move.condition)
+      finish(row, schedule_.signal(move.condition->level), schedule_.noise_std(move.condition->level));
+    else
+      finish(row);
   }
 
-  const torch::Tensor& x() const { return x_; }
+  std::vector<Leg> upload(torch::Device device) {
+    const std::int64_t frames = layout_.frames, rows = static_cast<std::int64_t>(rows_.size());
+    std::vector<std::int64_t> whole = rows_;
+    whole.insert(whole.end(), levels_.begin(), levels_.end());
+    const torch::Tensor numbers = at::tensor(whole, torch::kInt64).to(device),
+                        factors = at::tensor(factors_, torch::kFloat32).view({rows, width()}).to(device);
+    const torch::Tensor levels = numbers.narrow(0, rows, rows * frames).view({rows, frames});
+    std::int64_t first = 0;
+    for (Leg& leg : legs_) {
+      const auto n = static_cast<std::int64_t>(leg.step.rows.size());
+      leg.step.index = numbers.narrow(0, first, n);
+      leg.step.levels = levels.narrow(0, first, n);
+      const torch::Tensor mine = factors.narrow(0, first, n);
+      const auto of_frames = [&](std::int64_t block) {
+        return mine.narrow(1, block * frames, frames).view({n, frames, 1, 1, 1});
+      };
+      const auto of_row = [&](std::int64_t place) {
+        return mine.narrow(1, 3 * frames + place, 1).view({n, 1, 1, 1});
+      };
+      leg.keep = of_frames(0);
+      leg.remove = of_frames(1);
+      leg.spread = of_frames(2);
+      leg.signal = of_row(0);
+      leg.noise_std = of_row(1);
+      first += n;
+    }
+    return std::move(legs_);
+  }
 
  private:
-  /// Replaces past frames that serve as a condition by their clean origin, noised to the move's level.
-  void noise_condition(const Step& step, torch::Tensor& sub) {
-    const auto& [rows, moves] = step;
-    torch::Tensor z, past;
-    for (std::size_t r = 0; r < rows.size(); ++r) {
-      const auto& condition = moves[r].condition;
-      if (!condition) continue;
-      if (!z.defined()) {
-        z = at::empty({layout_.channels, x_.size(2), x_.size(3)}, torch::kFloat32);
-        past = frames(sub).select(1, 0);
-      }
-      noise_.condition(rows[r], condition->draw, {z.data_ptr<float>(), static_cast<std::size_t>(frame_size_)});
-      const torch::Tensor clean = frames(origin_)[rows[r]][0];
-      past[static_cast<std::int64_t>(r)].copy_(clean * schedule_.signal(condition->level) +
-                                               z.to(x_.device()) * schedule_.noise_std(condition->level));
-    }
+  // A row of the table: keep, remove and spread of all frames, signal and noise std of the condition.
+  std::int64_t width() const { return 3 * layout_.frames + 2; }
+  void set(std::int64_t f, double keep, double remove, double spread) {
+    const auto frames = static_cast<std::size_t>(layout_.frames), at = static_cast<std::size_t>(f);
+    row_.resize(static_cast<std::size_t>(width()));
+    row_[at] = static_cast<float>(keep);
+    row_[frames + at] = static_cast<float>(remove);
+    row_[2 * frames + at] = static_cast<float>(spread);
   }
-
-  torch::Tensor blank(std::size_t rows) const {
-    return at::zeros(
-        {static_cast<std::int64_t>(rows), layout_.frames, layout_.channels, x_.size(2), x_.size(3)},
-        torch::kFloat32);
+  void draw(std::int64_t f, int level) {
+    Leg& leg = legs_.back();
+    leg.draws.push_back({leg.step.rows.size(), f, level});
   }
-  std::span<float> slot(torch::Tensor& z, std::size_t row, std::int64_t frame) const {
-    const std::int64_t index = static_cast<std::int64_t>(row) * layout_.frames + frame;
-    return {z.data_ptr<float>() + index * frame_size_, static_cast<std::size_t>(frame_size_)};
-  }
-  bool all(const std::vector<std::int64_t>& rows) const {
-    return static_cast<std::int64_t>(rows.size()) == x_.size(0);
-  }
-  torch::Tensor index(const std::vector<std::int64_t>& rows) const {
-    return at::tensor(rows, torch::kInt64).to(x_.device());
-  }
-  torch::Tensor select(const torch::Tensor& from, const std::vector<std::int64_t>& rows) const {
-    return all(rows) ? from : from.index_select(0, index(rows));
-  }
-  /// The frames [n, frames, C, h, w], a view.
-  torch::Tensor frames(const torch::Tensor& x) const {
-    const std::int64_t width = layout_.frames * layout_.channels;
-    return x.narrow(1, x.size(1) - width, width).unflatten(1, {layout_.frames, layout_.channels});
-  }
-  void store(const std::vector<std::int64_t>& rows, torch::Tensor& sub, const torch::Tensor& new_frames) {
-    frames(sub).copy_(new_frames);
-    if (!all(rows)) x_.index_copy_(0, index(rows), sub);
+  void finish(std::int64_t row, double signal = 0, double noise_std = 0) {
+    row_[row_.size() - 2] = static_cast<float>(signal);
+    row_.back() = static_cast<float>(noise_std);
+    factors_.insert(factors_.end(), row_.begin(), row_.end());
+    rows_.push_back(row);
+    legs_.back().step.rows.push_back(row);
   }
 
   const Schedule& schedule_;
   const Layout layout_;
   ReverseStd reverse_std_;
+  std::vector<Leg> legs_;
+  std::vector<std::int64_t> rows_, levels_;
+  std::vector<float> factors_, row_;
+};
+
+/// Standard normal numbers for the device, in one buffer that every leg uses again.
+class NoiseBuffer {
+ public:
+  NoiseBuffer(std::vector<std::int64_t> sizes, torch::Device device)
+      : sizes_(std::move(sizes)), device_(device) {}
+
+  /// [rows, ...] with what `fill(values)` writes into zeros on the host.
+  template <class Fill>
+  torch::Tensor get(std::int64_t rows, const Fill& fill) {
+    if (!on_device_.defined())
+      on_device_ = at::empty(sizes_, at::TensorOptions().dtype(torch::kFloat32).device(device_));
+    const torch::Tensor target = on_device_.narrow(0, 0, rows);
+    if (device_.is_cpu()) {
+      target.zero_();
+      fill(std::span(target.data_ptr<float>(), static_cast<std::size_t>(target.numel())));
+      return target;
+    }
+    // Pinned memory comes from an allocator that waits for the copy before it gives a block out again.
+    std::vector<std::int64_t> sizes = sizes_;
+    sizes[0] = rows;
+    const torch::Tensor host =
+        at::zeros(sizes, at::TensorOptions().dtype(torch::kFloat32).pinned_memory(true));
+    fill(std::span(host.data_ptr<float>(), static_cast<std::size_t>(host.numel())));
+    return target.copy_(host, /*non_blocking=*/true);
+  }
+
+ private:
+  std::vector<std::int64_t> sizes_;
+  torch::Device device_;
+  torch::Tensor on_device_;
+};
+
+/// The frames of a batch on their walks.
+class Sampler {
+ public:
+  Sampler(const Layout& layout, const torch::Tensor& x, std::int64_t most_rows, NoiseSource& noise)
+      : layout_(layout),
+        noise_(noise),
+        origin_(x),
+        x_(x.clone(at::MemoryFormat::Contiguous)),
+        frame_size_(static_cast<std::size_t>(layout.channels * x.size(2) * x.size(3))),
+        z_({most_rows, layout.frames, layout.channels, x.size(2), x.size(3)}, x.device()),
+        condition_z_({most_rows, layout.channels, x.size(2), x.size(3)}, x.device()),
+        update_(at::empty({most_rows, layout.frames, layout.channels, x.size(2), x.size(3)}, x.options())) {}
+
+  /// Noises the frames of the leg's samples to where their walks begin.
+  void begin(const Leg& leg) {
+    take(leg.step);
+    const torch::Tensor now = frames(active_);
+    now.mul_(leg.keep).add_(noise(leg).mul_(leg.spread));
+  }
+
+  /// One network evaluation.
+  void move(const Leg& leg, const Denoiser& denoiser) {
+    take(leg.step);
+    if (leg.conditioned) noise_condition(leg);
+    const torch::Tensor eps = denoiser(active_, leg.step).unflatten(1, {layout_.frames, layout_.channels});
+    torch::Tensor removed = update_.narrow(0, 0, active_.size(0));
+    at::mul_out(removed, eps, leg.remove);
+    const torch::Tensor now = frames(active_);
+    now.mul_(leg.keep).sub_(removed);
+    if (!leg.draws.empty()) now.add_(noise(leg).mul_(leg.spread));
+  }
+
+  /// The batch; the sampler is spent.
+  torch::Tensor finish() {
+    put_back();
+    return x_;
+  }
+
+ private:
+  bool all(const std::vector<std::int64_t>& rows) const {
+    return static_cast<std::int64_t>(rows.size()) == x_.size(0);
+  }
+
+  /// Gathers the samples that move, unless they are those of the last step.
+  void take(const Step& step) {
+    if (step.rows == rows_) return;
+    put_back();
+    rows_ = step.rows;
+    index_ = step.index;
+    active_ = all(rows_) ? x_ : x_.index_select(0, index_);
+    clean_.reset();
+  }
+  void put_back() {
+    if (!rows_.empty() && !all(rows_)) x_.index_copy_(0, index_, active_);
+  }
+
+  /// Replaces past frames, which serve as a condition, by their clean origin, noised to the move's level.
+  void noise_condition(const Leg& leg) {
+    if (!clean_.defined())
+      clean_ = frames(all(rows_) ? origin_ : origin_.index_select(0, index_)).select(1, 0);
+    torch::Tensor past = frames(active_).select(1, 0);
+    at::mul_out(past, clean_, leg.signal);
+    past.add_(condition_noise(leg).mul_(leg.noise_std));
+  }
+
+  torch::Tensor noise(const Leg& leg) {
+    const bool starts = leg.step.moves.empty();
+    return z_.get(active_.size(0), [&](std::span<float> values) {
+      for (const Draw& draw : leg.draws) {
+        const auto slot = draw.row * static_cast<std::size_t>(layout_.frames) + static_cast<std::size_t>(draw.frame);
+        const std::span<float> out = values.subspan(slot * frame_size_, frame_size_);
+        const Frame frame = frame_of(draw.frame, layout_);
+        if (starts)
+          noise_.forward(leg.step.rows[draw.row], frame, out);
+        else
+          noise_.reverse(leg.step.rows[draw.row], frame, draw.level, out);
+      }
+    });
+  }
+
+  torch::Tensor condition_noise(const Leg& leg) {
+    return condition_z_.get(active_.size(0), [&](std::span<float> values) {
+      for (std::size_t r = 0; r < leg.step.rows.size(); ++r)
+        noise_.condition(leg.step.rows[r], leg.step.moves[r].condition->draw,
+                         values.subspan(r * frame_size_, frame_size_));
+    });
+  }
+
+  /// The frames [n, frames, C, h, w], a view.
+  torch::Tensor frames(const torch::Tensor& x) const {
+    const std::int64_t width = layout_.frames * layout_.channels;
+    return x.narrow(1, x.size(1) - width, width).unflatten(1, {layout_.frames, layout_.channels});
+  }
+
+  const Layout layout_;
   NoiseSource& noise_;
   torch::Tensor origin_, x_;
-  std::int64_t frame_size_;
+  std::size_t frame_size_;
+  NoiseBuffer z_, condition_z_;
+  torch::Tensor update_;            // room for what a step removes
+  std::vector<std::int64_t> rows_;  // of the samples that move now
+  torch::Tensor index_, active_, clean_;
 };
 
 /// The factors that levels stand for, as columns for x.
@@ -183,14 +295,63 @@ std::pair<torch::Tensor, torch::Tensor> signal_and_std(const Schedule& schedule,
           (1 - alpha_bar).sqrt().to(x.scalar_type()).view(shape)};
 }
 
+/// One frame going down its levels.
+class Descent {
+ public:
+  Descent(const char* frame, int start) : frame_(frame), next_(start) {}
+  void step(int s) {
+    if (s == Move::kRest) return;
+    require(s == next_ || (!moved_ && s == next_ - 1),
+            "a walk steps the {} frame at level {}; {} {}: levels go down one by one", frame_, s,
+            moved_ ? "the next is" : "it stands at", next_);
+    next_ = s - 1;
+    moved_ = true;
+  }
+
+ private:
+  const char* frame_;
+  int next_;
+  bool moved_ = false;
+};
+
 void check(const Schedule& schedule, const Walk& walk) {
   const auto within = [](int s, int lowest, int highest) {
     require(s >= lowest && s <= highest, "level {} of a walk is outside {}..{}", s, lowest, highest);
   };
   for (const int s : {walk.start.past, walk.start.present}) within(s, Levels::kClean, schedule.levels());
+  Descent past("past", walk.start.past), present("present", walk.start.present);
   for (const Move& move : walk.moves) {
     for (const int s : {move.past, move.present}) within(s, Move::kRest, schedule.levels() - 1);
+    past.step(move.past);
+    present.step(move.present);
     if (move.condition) within(move.condition->level, 0, schedule.levels() - 1);
+    require(move.condition.has_value() == walk.moves.front().condition.has_value(),
+            "some moves of a walk have a condition, others have none");
+  }
+}
+
+/// The legs of all walks that go anywhere; empty where none does.
+std::vector<Leg> plan(const Schedule& schedule, const Layout& layout, const std::vector<Walk>& walks,
+                      ReverseStd reverse_std, torch::Device device) {
+  Planner planner(schedule, layout, reverse_std);
+  planner.new_leg();
+  std::vector<std::size_t> active;
+  for (std::size_t b = 0; b < walks.size(); ++b) {
+    check(schedule, walks[b]);
+    if (walks[b].stays()) continue;
+    active.push_back(b);
+    planner.add_start(static_cast<std::int64_t>(b), walks[b].start);
+  }
+  if (active.empty()) return {};
+  for (std::size_t k = 0;; ++k) {
+    std::erase_if(active, [&](std::size_t b) { return k >= walks[b].moves.size(); });
+    if (active.empty()) return planner.upload(device);
+    planner.new_leg();
+    for (const std::size_t b : active) {
+      require(walks[b].moves[k].condition.has_value() == walks[active.front()].moves[k].condition.has_value(),
+              "some walks of a batch have a condition, others have none");
+      planner.add_move(static_cast<std::int64_t>(b), walks[b].moves[k]);
+    }
   }
 }
 
@@ -204,36 +365,17 @@ Sampled follow(const Schedule& schedule, const Layout& layout, const Denoiser& d
           layout.channels);
   require(static_cast<std::int64_t>(walks.size()) == x.size(0), "{} walks for a batch of {}", walks.size(),
           x.size(0));
+  const std::vector<Leg> legs = plan(schedule, layout, walks, reverse_std, x.device());
   Sampled result;
-  result.evaluations.assign(walks.size(), 0);
-  std::vector<std::int64_t> active;
-  std::vector<Levels> starts;
-  for (std::size_t b = 0; b < walks.size(); ++b) {
-    const Walk& walk = walks[b];
-    check(schedule, walk);
-    if (walk.stays()) continue;
-    active.push_back(static_cast<std::int64_t>(b));
-    starts.push_back(walk.start);
-  }
-  if (active.empty()) {
+  for (const Walk& walk : walks) result.evaluations.push_back(static_cast<std::int64_t>(walk.moves.size()));
+  if (legs.empty()) {
     result.x = x.clone();
     return result;
   }
-  Sampler sampler(schedule, layout, x, reverse_std, noise);
-  sampler.begin(active, starts);
-  for (std::size_t k = 0;; ++k) {
-    Step step;
-    for (const std::int64_t b : active) {
-      const auto row = static_cast<std::size_t>(b);
-      if (k >= walks[row].moves.size()) continue;
-      step.rows.push_back(b);
-      step.moves.push_back(walks[row].moves[k]);
-      ++result.evaluations[row];
-    }
-    if (step.rows.empty()) break;
-    sampler.move(step, denoiser);
-  }
-  result.x = sampler.x();
+  Sampler sampler(layout, x, static_cast<std::int64_t>(legs.front().step.rows.size()), noise);
+  sampler.begin(legs.front());
+  for (std::size_t k = 1; k < legs.size(); ++k) sampler.move(legs[k], denoiser);
+  result.x = sampler.finish();
   return result;
 }
 

@@ -23,10 +23,12 @@ struct Sampled {
   std::vector<std::int64_t> evaluations;  ///< denoiser evaluations of every sample
 };
 
-/// The samples that are about to move, as rows of the batch, and their moves.
+/// The samples that are about to move, and their moves.
 struct Step {
-  std::vector<std::int64_t> rows;
-  std::vector<Move> moves;
+  std::vector<std::int64_t> rows;  ///< of the batch
+  std::vector<Move> moves;         ///< one per row
+  torch::Tensor index;             ///< the rows, int64 [n] on the batch's device
+  torch::Tensor levels;  ///< of the moves, int64 [n, frames] on the batch's device; 0 for a resting frame
 };
 
 /// x [n, K, h, w] of the moving samples -> noise estimate eps of their frames [n, frames * channels, h, w].
@@ -35,7 +37,8 @@ using Denoiser = std::function<torch::Tensor(const torch::Tensor& x, const Step&
 /// Takes every sample of x along its walk: frames are noised to where the walk begins, then stepped,
 ///   x <- (x - beta_s / sqrt(1 - alpha_bar_s) eps) / sqrt(alpha_s) + std_s z.
 /// Samples whose walk is empty and begins clean are left alone. Step k of all walks is one network evaluation
-/// of those that have one. No gradients.
+/// of those that have one. No gradients. Error for a walk that is not as Walk says, or of which only some moves
+/// have a condition.
 Sampled follow(const Schedule& schedule, const Layout& layout, const Denoiser& denoiser, const torch::Tensor& x,
                const std::vector<Walk>& walks, ReverseStd reverse_std, NoiseSource& noise);
 

@@ -23,7 +23,7 @@ const std::vector<std::string>& path_names() {
 }
 
 const std::vector<std::string>& rule_names() {
-  static const std::vector<std::string> names = {"inclusive", "reference"};
+  static const std::vector<std::string> names = {"inclusive", "exclusive", "reference"};
   return names;
 }
 
@@ -45,6 +45,54 @@ SweepRule parse_rule(const std::string& name) {
   return static_cast<SweepRule>(position_of("rule", name, rule_names()));
 }
 
+namespace {
+
+/// Level of the first reverse step of a frame at level p, where the highest of the batch is `maximum`.
+int first_step(SweepRule rule, int p, int maximum, int levels_in_all) {
+  switch (rule) {
+    case SweepRule::inclusive:
+      return std::min(p, levels_in_all - 1);
+    case SweepRule::exclusive:
+      return p - 1;
+    case SweepRule::reference:
+      break;
+  }
+  return std::min(p, maximum - 1);
+}
+
+/// Moves of a sample whose frames take their first steps at `first`, down to `lowest`.
+std::vector<Move> moves_along(Path path, const Levels& first, int lowest) {
+  std::vector<Move> moves;
+  const auto sweep_past = [&] {
+    for (int s = first.past; s >= lowest; --s) moves.push_back({.past = s, .present = Move::kRest});
+  };
+  const auto sweep_present = [&] {
+    for (int s = first.present; s >= lowest; --s) moves.push_back({.past = Move::kRest, .present = s});
+  };
+  switch (path) {
+    case Path::A:
+      sweep_past();
+      sweep_present();
+      break;
+    case Path::B:
+      sweep_present();
+      sweep_past();
+      break;
+    case Path::fixed_past:
+    case Path::clean_past:
+      sweep_present();
+      break;
+    case Path::C:
+      for (int s = std::max(first.past, first.present); s >= lowest; --s)
+        moves.push_back(
+            {.past = s <= first.past ? s : Move::kRest, .present = s <= first.present ? s : Move::kRest});
+      break;
+  }
+  return moves;
+}
+
+}  // namespace
+
 std::vector<Walk> plan_walks(Path path, SweepRule rule, const std::vector<Levels>& levels, int levels_in_all,
                              int lowest) {
   Levels highest{0, 0};
@@ -52,45 +100,16 @@ std::vector<Walk> plan_walks(Path path, SweepRule rule, const std::vector<Levels
     highest.past = std::max(highest.past, p.past);
     highest.present = std::max(highest.present, p.present);
   }
-  // First reverse step of a sweep whose batch maximum is `maximum`, for a sample at level p.
-  const auto first = [&](int p, int maximum) {
-    return std::min(p, (rule == SweepRule::inclusive ? levels_in_all : maximum) - 1);
-  };
+  if (path == Path::C) highest.past = highest.present = std::max(highest.past, highest.present);
 
   std::vector<Walk> walks;
   for (const Levels& p : levels) {
-    Walk walk;
-    walk.start = p;
-    if (path == Path::clean_past) walk.start.past = Levels::kClean;
-    const auto sweep_past = [&] {
-      for (int s = first(p.past, highest.past); s >= lowest; --s)
-        walk.moves.push_back({.past = s, .present = Move::kRest});
-    };
-    const auto sweep_present = [&] {
-      for (int s = first(p.present, highest.present); s >= lowest; --s)
-        walk.moves.push_back({.past = Move::kRest, .present = s});
-    };
-    switch (path) {
-      case Path::A:
-        sweep_past();
-        sweep_present();
-        break;
-      case Path::B:
-        sweep_present();
-        sweep_past();
-        break;
-      case Path::fixed_past:
-      case Path::clean_past:
-        sweep_present();
-        break;
-      case Path::C: {
-        const int higher = std::max(p.past, p.present);
-        for (int s = first(higher, std::max(highest.past, highest.present)); s >= lowest; --s)
-          walk.moves.push_back(
-              {.past = s <= p.past ? s : Move::kRest, .present = s <= p.present ? s : Move::kRest});
-        break;
-      }
-    }
+    const Levels first{first_step(rule, p.past, highest.past, levels_in_all),
+                       first_step(rule, p.present, highest.present, levels_in_all)};
+    Walk walk{.start = p, .moves = moves_along(path, first, lowest)};
+    const bool spared = rule == SweepRule::exclusive;
+    if (path == Path::clean_past || (spared && first.past < lowest)) walk.start.past = Levels::kClean;
+    if (spared && first.present < lowest) walk.start.present = Levels::kClean;
     walks.push_back(std::move(walk));
   }
   return walks;

@@ -20,17 +20,18 @@ enum class Path {
 /// Where a sweep starts.
 enum class SweepRule {
   /// Every sample from its own level p down, p+1 reverse steps to clean, whatever its batch mates are. A frame
-  /// at
-  /// p = 0 is noised at level 0 and gets one deterministic step; `threshold` is what leaves samples alone.
+  /// at p = 0 is noised at level 0 and gets one deterministic step; `threshold` is what leaves samples alone.
   inclusive,
+  /// Every sample from p-1 down, p reverse steps, whatever its batch mates are: what the reference code does to
+  /// a batch of one. A frame that gets no step, as at p = 0, is not noised either.
+  exclusive,
   /// As the reference code: from (batch maximum) - 1 down, sample active at level i if p >= i. The samples at
-  /// the
-  /// maximum skip step p; frames are noised even where no reverse step follows.
+  /// the maximum skip step p; frames are noised even where no reverse step follows.
   reference,
 };
 
 /// ConfigError that lists the names otherwise: "A", "B", "C", "fixed_past", "clean_past"; "inclusive",
-/// "reference".
+/// "exclusive", "reference".
 Path parse_path(const std::string& name);
 SweepRule parse_rule(const std::string& name);
 const std::vector<std::string>& path_names();
@@ -68,6 +69,8 @@ struct Move {
   std::optional<Condition> condition = {};
 };
 
+/// Each frame goes down its levels one by one, from its start or, where the rule skips that step, from one below
+/// it; the two frames may take turns in any way.
 struct Walk {
   Levels start{Levels::kClean, Levels::kClean};  ///< levels that the frames are noised to first
   std::vector<Move> moves;

@@ -26,15 +26,16 @@ AcdmLoss Acdm::loss(const torch::Tensor& clean, const torch::Tensor& levels, con
 }
 
 torch::Tensor Acdm::noise_estimate(const torch::Tensor& x, const torch::Tensor& levels) {
-  return as_eps(net_->forward(x, levels), levels.unsqueeze(1).expand({-1, predicts_both() ? 2 : 1}));
+  const auto network = [this](const torch::Tensor& rows, const torch::Tensor& of_rows) {
+    return net_->forward(rows, of_rows);
+  };
+  return as_eps(evaluate(network, x, levels), levels.unsqueeze(1).expand({-1, predicts_both() ? 2 : 1}));
 }
 
 Sampled Acdm::next(const torch::Tensor& past, const AcdmOptions& options, NoiseSource& noise) {
   const int levels = schedule().levels();
   const Denoiser denoiser = [&](const torch::Tensor& active, const Step& step) {
-    std::vector<std::int64_t> at_levels;
-    for (const Move& move : step.moves) at_levels.push_back(move.present);
-    const torch::Tensor eps = noise_estimate(active, at::tensor(at_levels, torch::kInt64).to(device_));
+    const torch::Tensor eps = noise_estimate(active, step.levels.select(1, 1));
     return predicts_both() ? eps : at::cat({at::zeros_like(eps), eps}, 1);
   };
   const Walk walk = plan_conditioned_walk(start_level(options.start, levels), levels,

@@ -23,17 +23,6 @@ torch::Tensor DiffusionModel::per_channel(const torch::Tensor& table, const torc
       .unsqueeze(-1);
 }
 
-torch::Tensor DiffusionModel::as_eps(const torch::Tensor& output, const std::vector<Move>& moves,
-                                     const Layout& layout) const {
-  if (!scaled_) return output;
-  std::vector<std::int64_t> at_levels;
-  for (const Move& move : moves) {
-    if (layout.frames == 2) at_levels.push_back(std::max(move.past, 0));
-    at_levels.push_back(std::max(move.present, 0));
-  }
-  return as_eps(output, at::tensor(at_levels, torch::kInt64).view({-1, layout.frames}).to(device_));
-}
-
 std::vector<int> most_probable(const torch::Tensor& logits) {
   const torch::Tensor best = logits.argmax(1).cpu();
   const auto rows = best.accessor<std::int64_t, 1>();

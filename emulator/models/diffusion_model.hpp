@@ -18,8 +18,6 @@ class DiffusionModel : public Model {
   torch::Tensor as_eps(const torch::Tensor& output, const torch::Tensor& levels) const {
     return scaled_ ? output / noise_std(levels) : output;
   }
-  /// The same for frames on a walk; resting ones, whose estimate is not used, are taken at any level.
-  torch::Tensor as_eps(const torch::Tensor& output, const std::vector<Move>& moves, const Layout& layout) const;
   Layout layout(std::int64_t frames) const { return {frames, config_.field_channels}; }
 
  private:

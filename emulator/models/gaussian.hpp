@@ -23,7 +23,7 @@ class GaussianEmulator : public Model {
   GaussianEmulator(const ModelConfig& config, std::uint64_t seed, torch::Device device);
   torch::nn::Module& network() override { return *net_; }
 
-  /// Psi(x): [B, C, n, n] -> [B, C, n, n]
+  /// Psi(x): [B, C, n, n] -> [B, C, n, n], for training
   torch::Tensor residual(const torch::Tensor& x) { return net_->forward(x); }
   /// x + Psi(x); no gradients.
   torch::Tensor step(const torch::Tensor& x);

@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "emulator/device.hpp"
 #include "emulator/models/acdm.hpp"
 #include "emulator/models/gaussian.hpp"
 #include "emulator/models/sns.hpp"
@@ -89,6 +90,25 @@ torch::Tensor Model::scale(std::int64_t frames) const {
       .repeat({frames})
       .view({1, -1, 1, 1})
       .to(device_);
+}
+
+void Model::use_for(const Inference& inference) {
+  if (inference.precision == torch::kBFloat16) require_bfloat16(device_);
+  inference_ = inference;
+  network().eval();
+  network().to(inference.precision);
+}
+
+torch::Tensor Model::evaluate(const Network& network, const torch::Tensor& x,
+                              const torch::Tensor& condition) const {
+  const auto once = [&](const torch::Tensor& rows, const torch::Tensor& of_rows) {
+    return network(rows.to(inference_.precision), of_rows).to(torch::kFloat32);
+  };
+  if (!inference_.one_by_one) return once(x, condition);
+  std::vector<torch::Tensor> out;
+  for (std::int64_t b = 0; b < x.size(0); ++b)
+    out.push_back(once(x.narrow(0, b, 1), condition.defined() ? condition.narrow(0, b, 1) : condition));
+  return at::cat(out);
 }
 
 std::unique_ptr<Model> make_model(const ModelConfig& config, std::uint64_t seed, torch::Device device) {

@@ -5,10 +5,20 @@
 #include <torch/types.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
 namespace sns {
+
+/// How networks are evaluated where nothing is trained.
+struct Inference {
+  /// The samples of a batch one after the other: what a sample gets is then the same, bit for bit, in every
+  /// batch, since kernels add up in an order that depends on the shape.
+  bool one_by_one = false;
+  /// Of weights and activations: float32 or bfloat16. Input and output are float32.
+  torch::ScalarType precision = torch::kFloat32;
+};
 
 /// A trainable model: network + configuration + losses. Fields in and out are normalised (divided by
 /// config().field_std).
@@ -23,11 +33,24 @@ class Model {
   /// The same as a float32 tensor [1, frames * C, 1, 1] on the model's device, for `frames` frames side by
   /// side.
   torch::Tensor scale(std::int64_t frames = 1) const;
+  /// From here on the model is not trained any more, and evaluated like this. Error where the device has no
+  /// bfloat16 arithmetic.
+  void use_for(const Inference& inference);
 
  protected:
   Model(ModelConfig config, torch::Device device);
+
+  using Network = std::function<torch::Tensor(const torch::Tensor& x, const torch::Tensor& condition)>;
+  /// network(x, condition): what every evaluation but those of a loss goes through. x [B, ...]; condition [B]
+  /// or undefined.
+  torch::Tensor evaluate(const Network& network, const torch::Tensor& x,
+                         const torch::Tensor& condition = {}) const;
+
   ModelConfig config_;
   torch::Device device_;
+
+ private:
+  Inference inference_;
 };
 
 /// A new model with initial weights from `seed`.

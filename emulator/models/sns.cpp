@@ -59,16 +59,31 @@ torch::Tensor Sns::rows_of(const torch::Tensor& x, const std::vector<int>& lags)
 
 std::vector<Levels> Sns::levels(const torch::Tensor& x, const std::vector<int>& lags) {
   const c10::AutoGradMode no_grad(false);
-  const SnsLogits logits = net_->classify(x, rows_of(x, lags));
-  const std::vector<int> both = most_probable(at::stack({logits.past, logits.present}, 1).flatten(0, 1));
+  const auto classify = [this](const torch::Tensor& rows, const torch::Tensor& of_rows) {
+    const SnsLogits logits = net_->classify(rows, of_rows);
+    return at::stack({logits.past, logits.present}, 1);
+  };
+  const std::vector<int> both = most_probable(evaluate(classify, x, rows_of(x, lags)).flatten(0, 1));
   std::vector<Levels> levels;
   for (std::size_t b = 0; b < both.size(); b += 2) levels.push_back({both[b], both[b + 1]});
   return levels;
 }
 
+torch::Tensor Sns::denoised(const torch::Tensor& x, const torch::Tensor& lags) const {
+  const auto network = [this](const torch::Tensor& rows, const torch::Tensor& of_rows) {
+    return net_->forward(rows, of_rows).noise;
+  };
+  return evaluate(network, x, lags);
+}
+
 torch::Tensor Sns::noise_estimate(const torch::Tensor& x, const torch::Tensor& levels,
                                   const torch::Tensor& lags) {
-  return as_eps(net_->forward(x, lags).noise, levels);
+  return as_eps(denoised(x, lags), levels);
+}
+
+torch::Tensor Sns::noised(const torch::Tensor& x, const Levels& levels, NoiseSource& noise) const {
+  const std::vector<Walk> nowhere(static_cast<std::size_t>(x.size(0)), Walk{.start = levels, .moves = {}});
+  return follow(schedule(), layout(2), Denoiser(), x, nowhere, ReverseStd::posterior, noise).x;
 }
 
 torch::Tensor Sns::clean_estimate(const torch::Tensor& x, const torch::Tensor& levels,
@@ -81,20 +96,16 @@ torch::Tensor Sns::clean_estimate(const torch::Tensor& x, const torch::Tensor& l
       .view({x.size(0), 2 * c, x.size(2), x.size(3)});
 }
 
-Denoiser Sns::denoiser(const std::vector<int>& lags) {
-  return [this, lags](const torch::Tensor& active, const Step& step) {
-    std::vector<int> of_active = lags;
-    if (lags.size() > 1) {
-      of_active.clear();
-      for (const std::int64_t row : step.rows) of_active.push_back(lags.at(static_cast<std::size_t>(row)));
-    }
-    return as_eps(net_->forward(active, rows_of(active, of_active)).noise, step.moves, layout(2));
+Denoiser Sns::denoiser(const torch::Tensor& x, const std::vector<int>& lags) const {
+  return [this, of_batch = rows_of(x, lags)](const torch::Tensor& active, const Step& step) {
+    const torch::Tensor of_active = of_batch.defined() ? of_batch.index_select(0, step.index) : of_batch;
+    return as_eps(denoised(active, of_active), step.levels);
   };
 }
 
 Refined Sns::refine(const torch::Tensor& x, const std::vector<Levels>& predicted, const RefineOptions& options,
                     NoiseSource& noise, const std::vector<int>& lags) {
-  return sns::refine(schedule(), layout(2), denoiser(lags), x, predicted, options, noise);
+  return sns::refine(schedule(), layout(2), denoiser(x, lags), x, predicted, options, noise);
 }
 
 Generated Sns::generate(const torch::Tensor& long_frame, const torch::Tensor& past,
@@ -105,18 +116,14 @@ Generated Sns::generate(const torch::Tensor& long_frame, const torch::Tensor& pa
   Generated result;
   if (options.path != Path::clean_past) {
     // The heads see the past beside the noise that the present starts from.
-    std::vector<Walk> nowhere;
-    for (const Levels& levels : begin) nowhere.push_back({.start = levels, .moves = {}});
-    const Denoiser none;
-    const Sampled noised = follow(schedule(), layout(2), none, x, nowhere, options.reverse_std, noise);
-    result.predicted = levels(noised.x, lags);
+    result.predicted = levels(noised(x, begin.front(), noise), lags);
     for (std::size_t b = 0; b < begin.size(); ++b) {
       begin[b].past = result.predicted[b].past;
       result.predicted[b].present = -1;
     }
   }
   const std::vector<Walk> walks = plan_walks(options.path, SweepRule::inclusive, begin, in_all);
-  Sampled sampled = follow(schedule(), layout(2), denoiser(lags), x, walks, options.reverse_std, noise);
+  Sampled sampled = follow(schedule(), layout(2), denoiser(x, lags), x, walks, options.reverse_std, noise);
   result.x = std::move(sampled.x);
   result.evaluations = std::move(sampled.evaluations);
   return result;

@@ -49,6 +49,8 @@ class Sns : public DiffusionModel {
   /// prediction = scaled_eps only). lags as for the loss.
   torch::Tensor noise_estimate(const torch::Tensor& x, const torch::Tensor& levels,
                                const torch::Tensor& lags = {});
+  /// x with both frames noised from clean to the given levels.
+  torch::Tensor noised(const torch::Tensor& x, const Levels& levels, NoiseSource& noise) const;
   /// Tweedie's estimate [B, 2C, n, n] of the clean past and present of frames that stand at levels (s1, s2)
   /// [B, 2] int64: the oracle of the paper's Figure 3. No gradients.
   torch::Tensor clean_estimate(const torch::Tensor& x, const torch::Tensor& levels,
@@ -62,7 +64,10 @@ class Sns : public DiffusionModel {
  private:
   /// One lag for each row of x; undefined for a model without.
   torch::Tensor rows_of(const torch::Tensor& x, const std::vector<int>& lags) const;
-  Denoiser denoiser(const std::vector<int>& lags);
+  /// The network's output for the noise of both frames.
+  torch::Tensor denoised(const torch::Tensor& x, const torch::Tensor& lags) const;
+  /// For a batch like x.
+  Denoiser denoiser(const torch::Tensor& x, const std::vector<int>& lags) const;
 
   SnsNet net_;
 };

@@ -29,18 +29,23 @@ ThermalizerLoss Thermalizer::loss(const torch::Tensor& clean, const torch::Tenso
 std::vector<Levels> Thermalizer::levels(const torch::Tensor& x) {
   const c10::AutoGradMode no_grad(false);
   std::vector<Levels> levels;
-  for (const int level : most_probable(net_->classify(x))) levels.push_back({-1, level});
+  const auto classify = [this](const torch::Tensor& rows, const torch::Tensor&) { return net_->classify(rows); };
+  for (const int level : most_probable(evaluate(classify, x))) levels.push_back({-1, level});
   return levels;
 }
 
+torch::Tensor Thermalizer::denoised(const torch::Tensor& x) const {
+  return evaluate([this](const torch::Tensor& rows, const torch::Tensor&) { return net_->denoise(rows); }, x);
+}
+
 torch::Tensor Thermalizer::noise_estimate(const torch::Tensor& x, const torch::Tensor& levels) {
-  return as_eps(net_->denoise(x), levels.unsqueeze(1));
+  return as_eps(denoised(x), levels.unsqueeze(1));
 }
 
 Refined Thermalizer::refine(const torch::Tensor& x, const std::vector<Levels>& predicted,
                             const RefineOptions& options, NoiseSource& noise) {
   const Denoiser denoiser = [this](const torch::Tensor& active, const Step& step) {
-    return as_eps(net_->denoise(active), step.moves, layout(1));
+    return as_eps(denoised(active), step.levels);
   };
   return sns::refine(schedule(), layout(1), denoiser, x, predicted, options, noise);
 }

@@ -30,6 +30,9 @@ class Thermalizer : public DiffusionModel {
                  NoiseSource& noise);
 
  private:
+  /// The network's output for the noise.
+  torch::Tensor denoised(const torch::Tensor& x) const;
+
   ThermalizerNet net_;
 };
 

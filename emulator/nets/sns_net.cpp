@@ -59,7 +59,8 @@ Encoded SnsNetImpl::encode(const torch::Tensor& x, const torch::Tensor& lags) {
   require(lags.defined() == (lag_width_ > 0), "the network has {} lag embedding, the long frame {} lag",
           lag_width_ > 0 ? "a" : "no", lags.defined() ? "a" : "no");
   if (lag_width_ == 0) return body_.encode(x);
-  return body_.encode(x, {blocks::two_layers(lag_mlp_, blocks::sinusoidal_embedding(lags, lag_width_))});
+  const torch::Tensor embedding = blocks::sinusoidal_embedding(lags, lag_width_).to(x.scalar_type());
+  return body_.encode(x, {blocks::two_layers(lag_mlp_, embedding)});
 }
 
 SnsLogits SnsNetImpl::heads(const Encoded& encoded) {

@@ -60,7 +60,7 @@ void read_evaluations(const h5::Dataset& evaluations, RolloutLog& log) {
                                           {1, static_cast<std::uint64_t>(count), 3}, values);
       for (std::size_t i = 0; i < values.size(); ++i) sums[i % 3] += values[i];
     }
-  const auto steps = static_cast<double>(log.members * log.steps);
+  const auto steps = static_cast<double>(log.member_steps);
   log.surrogate = static_cast<double>(sums[0]) / steps;
   log.classifier = static_cast<double>(sums[1]) / steps;
   log.denoiser = static_cast<double>(sums[2]) / steps;
@@ -78,11 +78,14 @@ RolloutLog read_rollout_log(const std::filesystem::path& path, std::int64_t wind
   RolloutLog log;
   log.members = static_cast<std::int64_t>(shape[0]);
   log.steps = static_cast<std::int64_t>(shape[1]) - 1;
+  // The step of a loss was still computed.
+  for (const std::int64_t failed : file.dataset("failed_step").read<std::int64_t>())
+    log.member_steps += failed < 0 ? log.steps : failed;
   read_levels(levels, log, make_windows(log.steps + 1, window));
   read_evaluations(evaluations, log);
   if (file.has_attribute("wall_seconds")) log.wall_seconds = file.attribute<double>("wall_seconds");
-  if (log.wall_seconds > 0)
-    log.member_frames_per_second = static_cast<double>(log.members * log.steps) / log.wall_seconds;
+  log.milliseconds_per_step = 1e3 * log.wall_seconds / static_cast<double>(log.member_steps);
+  if (file.has_attribute("threads")) log.threads = file.attribute<int>("threads");
   for (const auto& name : file.attribute_names())
     if (name.starts_with("weights") || name == "method" || name == "git_commit" || name == "device")
       log.attributes[name] = file.attribute<std::string>(name);

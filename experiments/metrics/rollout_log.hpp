@@ -15,11 +15,13 @@ struct RolloutLog {
   std::vector<std::int64_t> past_levels, present_levels;
   /// Mean predicted level per window, {past, present}; NaN where nothing was predicted.
   std::vector<double> past_by_window, present_by_window;
-  /// Network evaluations per member and step.
+  /// Steps that were computed, over all members: a lost member's count up to the step of its loss.
+  std::int64_t member_steps = 0;
+  /// Network evaluations per computed step of a member.
   double surrogate = 0, classifier = 0, denoiser = 0;
   double wall_seconds = 0;
-  /// members x steps / wall_seconds: comparable with SolverCost::member_frames_per_second.
-  double member_frames_per_second = 0;
+  double milliseconds_per_step = 0;  ///< wall clock per computed step of a member; as SolverCost's
+  int threads = 0;                   ///< 0: the file does not say
   /// Text attributes of the file: method, git_commit, device and all weights* (hashes).
   std::map<std::string, std::string> attributes;
 };

@@ -56,6 +56,12 @@ CONFIG = configuration("tiny", SOLVER, "samples_per_trajectory: 2", "decorrelati
                        "coarsen: {factor: 2, kind: spectral}")
 
 
+def sns(*arguments, **options):
+    """Runs the program to its end; figures are drawn by this Python."""
+    environment = {**os.environ, "SNS_PYTHON": sys.executable}
+    return subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, env=environment, **options)
+
+
 class SnsCase(unittest.TestCase):
     def setUp(self):
         # Memory where there is some: these tests wait for no disk.

@@ -1,42 +1,44 @@
-#!/usr/bin/env python3
-"""Every surrogate and refiner of the comparison, trained and rolled out at smoke scale, for both systems:
-test_methods.py <sns> <source>."""
+"""Every surrogate and refiner of the comparison, trained and rolled out at smoke scale, for both systems."""
 
-import os
-import subprocess
-import sys
+import signal
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-SNS, SOURCE = Path(sys.argv.pop(1)).resolve(), Path(sys.argv.pop(1)).resolve()
+from sns_case import SOURCE, SnsCase, arrays, sns
+
+METHODS = SOURCE / "yaml" / "kolmogorov" / "methods.yaml"
+SIZES = ["rollout.members=2", "evaluate.window=3", "evaluate.lags=3", "rollout.limit=1e30"]
 LEVELS = 20
+LAGGED = ["models.lagged={kind: sns, network: {hidden: 4, blocks: 1, embedding: 16, lag: {window: 5, embedding: 8}}, "
+          "diffusion: {levels: 20}, training: {steps: 4, batch: 4, validate_every: 4, checkpoint_every: 4}}",
+          "rollout.methods.sns_lagged={emulator: gaussian, refiner: lagged}"]
 
 
-def sns(*arguments):
-    environment = {**os.environ, "SNS_PYTHON": sys.executable}
-    return subprocess.run([str(SNS), *map(str, arguments)], capture_output=True, text=True, env=environment)
+def setUpModule():
+    """One experiment of Kolmogorov flow at smoke scale that most tests look at."""
+    global TEMPORARY, RUN, BASE
+    TEMPORARY = tempfile.TemporaryDirectory()
+    RUN = Path(TEMPORARY.name) / "run"
+    BASE = [METHODS, "--scale", "smoke", f"run.output={RUN}", *LAGGED, *SIZES]
+    make(BASE)
+
+
+def tearDownModule():
+    TEMPORARY.cleanup()
+
+
+def make(base):
+    result = sns("reproduce", *base, "rollout.steps=6", "--until", "evaluate")
+    assert result.returncode == 0, result.stderr
 
 
 class Methods:
-    """Tests of one system: `system` and the fields of its frames are given by the cases below."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.temporary = tempfile.TemporaryDirectory()
-        cls.run_folder = Path(cls.temporary.name) / "run"
-        cls.base = [SOURCE / "yaml" / cls.system / "methods.yaml", "--scale", "smoke", f"run.output={cls.run_folder}",
-                    "rollout.steps=6", "rollout.members=2", "rollout.limit=1e30", "evaluate.window=3",
-                    "evaluate.lags=3"]
-        result = sns("reproduce", *cls.base, "--until", "evaluate")
-        assert result.returncode == 0, result.stderr
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.temporary.cleanup()
+    """Tests of one system, whose run folder, configuration and fields the cases below give."""
 
     def rollout(self, name):
         with h5py.File(self.run_folder / "rollouts" / f"{name}.h5") as file:
@@ -71,14 +73,14 @@ class Methods:
         self.assertTrue((self.run_folder / "evaluation/metrics.json").is_file())
 
     def test_predict_with_each_model(self):
-        states = Path(self.temporary.name) / "states.h5"
+        states = self.run_folder / "states.h5"
         with h5py.File(self.run_folder / "rollouts/gaussian.h5") as source, h5py.File(states, "w") as file:
             states_of = [source[field][:, 0] for field in self.fields]
             file["states"] = states_of[0] if len(self.fields) == 1 else np.stack(states_of, axis=1)
             shape = file["states"].shape
         for model, arrays in {"thermalizer": {"refined", "levels", "used_levels", "evaluations"},
                               "acdm": {"next", "evaluations"}}.items():
-            output = Path(self.temporary.name) / f"{model}.h5"
+            output = self.run_folder / f"{model}.h5"
             result = sns("predict", "--weights", self.run_folder / "models" / model, "--input", f"{states}:/states",
                          "-o", output, "--start-level", "-1", "--stop-level", "-1")
             self.assertEqual(result.returncode, 0, result.stderr)
@@ -114,12 +116,112 @@ class Methods:
 
 
 class Kolmogorov(Methods, unittest.TestCase):
-    system, fields = "kolmogorov", ["vorticity"]
+    fields = ["vorticity"]
+
+    @classmethod
+    def setUpClass(cls):
+        cls.run_folder, cls.base = RUN, BASE
 
 
 class TwoLayer(Methods, unittest.TestCase):
-    system, fields = "qg2layer", ["q_upper", "q_lower"]
+    fields = ["q_upper", "q_lower"]
+
+    @classmethod
+    def setUpClass(cls):
+        cls.run_folder = Path(TEMPORARY.name) / "two-layer"
+        cls.base = [SOURCE / "yaml" / "qg2layer" / "methods.yaml", "--scale", "smoke", f"run.output={cls.run_folder}",
+                    *SIZES]
+        make(cls.base)
 
 
-if __name__ == "__main__":
-    unittest.main(verbosity=2)
+class Interrupted(SnsCase):
+    """A rollout that is stopped, then killed, then finished has the bytes of one that ran through."""
+
+    STEPS = 300
+
+    def rollout(self, method, *overrides):
+        return [METHODS, "--scale", "smoke", f"run.output={RUN}", *LAGGED, "rollout.members=2", "rollout.limit=1e30",
+                f"rollout.steps={self.STEPS}", "--method", method, *overrides]
+
+    def finished(self, method):
+        """The numbers of the finished rollout, which is taken away."""
+        file = RUN / "rollouts" / f"{method}.h5"
+        found = arrays(file)
+        file.unlink()
+        file.with_name(f"{method}.stage.json").unlink()
+        return found
+
+    def interrupt(self, process, method, number):
+        """Sends the signal when the run is under way; returns the exit code."""
+        partial = RUN / "rollouts" / f"{method}.h5.partial"
+        while process.poll() is None and not partial.exists():
+            time.sleep(0.005)
+        time.sleep(0.2)
+        process.send_signal(number)
+        process.communicate(timeout=120)
+        return process.returncode
+
+    def test_every_method(self):
+        self.sns("reproduce", *self.rollout("gaussian")[:-2], "--until", "truth")
+        for method in ["sns", "sns_lagged", "thermalizer", "acdm"]:
+            with self.subTest(method):
+                self.sns("rollout", *self.rollout(method))
+                whole = self.finished(method)
+                checkpoint = RUN / "rollouts" / f"{method}.h5.checkpoint"
+                code = self.interrupt(self.start("rollout", *self.rollout(method)), method, signal.SIGTERM)
+                self.assertEqual(code, 75, "it had ended before it was stopped: take more steps")
+                self.assertTrue(checkpoint.exists())
+                code = self.interrupt(self.start("rollout", *self.rollout(method)), method, signal.SIGKILL)
+                self.assertEqual(code, -signal.SIGKILL, "it had ended before it was killed: take more steps")
+                _, log = self.sns("rollout", *self.rollout(method))
+                self.assertRegex(log, r"continuing after step \d+")
+                self.assertEqual(self.finished(method), whole)
+
+
+class Predict(SnsCase):
+    """Options of `sns predict` beside those of the other tests."""
+
+    def pairs(self, shape):
+        file = self.folder / "pairs.h5"
+        with h5py.File(RUN / "rollouts/gaussian.h5") as source, h5py.File(file, "w") as out:
+            out["pairs"] = source["vorticity"][:, :2]
+            out["states"] = source["vorticity"][:, 0]
+        return f"{file}:/{shape}"
+
+    def predict(self, model, shape, *options, code=0):
+        out = self.folder / "out.h5"
+        _, err = self.sns("predict", "--weights", RUN / "models" / model, "--input", self.pairs(shape), "-o", out,
+                          "--overwrite", *options, code=code)
+        if code:
+            return err
+        with h5py.File(out) as file:
+            return {name: file[name][:] for name in file} | {"stderr": err}
+
+    def test_oracle(self):
+        low = self.predict("sns", "pairs", "--oracle", "0,0")
+        self.assertEqual(set(low) - {"stderr"}, {"noised", "estimate", "levels"})
+        self.assertEqual(low["estimate"].shape, (2, 2, 16, 16))
+        high = self.predict("sns", "pairs", "--oracle", "0,15")
+        with h5py.File(self.folder / "pairs.h5") as file:
+            clean = file["pairs"][:]
+        size = np.abs(clean).std()
+        moved = [np.abs(found["noised"] - clean).std(axis=(0, 2, 3)) / size for found in (low, high)]
+        self.assertGreater(moved[1][1], 5 * moved[0][1])  # the present frame is far noisier
+        np.testing.assert_array_equal(low["noised"][:, 0], high["noised"][:, 0])  # the past is as noisy as before
+        self.assert_one_line(self.predict("sns", "pairs", "--oracle", "0,20", code=2), "0 to 19")
+        self.assert_one_line(self.predict("acdm", "states", "--oracle", "0,0", code=2), "kind 'acdm'")
+
+    def test_gate_and_noise_limit(self):
+        everything = self.predict("sns", "pairs", "--gate", "either")
+        gated = self.predict("sns", "pairs", "--gate", "present", "--threshold", "19")
+        self.assertTrue((everything["used_levels"] >= 0).all())
+        self.assertTrue((gated["used_levels"] == -1).all())
+        self.assertTrue((gated["evaluations"] == 0).all())
+        free = self.predict("thermalizer", "states", "--start-level", "-1", "--stop-level", "-1")
+        self.assertTrue(np.isfinite(free["refined"]).all())
+        limit = free["levels"][:, 1].max() - 1
+        limited = self.predict("thermalizer", "states", "--start-level", "-1", "--stop-level", "-1",
+                               "--noise-limit", limit)
+        given_up = free["levels"][:, 1] > limit
+        np.testing.assert_array_equal(np.isnan(limited["refined"]).all(axis=(1, 2)), given_up)
+        self.assertIn("above the noise limit", limited["stderr"])

@@ -84,20 +84,22 @@ inline void write_example_rollout(const std::filesystem::path& path, const std::
   const auto frames = static_cast<std::uint64_t>(E::kSteps + 1), n = static_cast<std::uint64_t>(E::kPoints);
   const auto members = static_cast<std::uint64_t>(E::kMembers);
   std::vector<float> values;
-  std::vector<std::int64_t> ids, evaluations;
+  std::vector<std::int64_t> ids, evaluations, failed;
   std::vector<std::int32_t> levels;
   for (int m = 0; m < E::kMembers; ++m) {
     auto member = example_member(static_cast<std::uint64_t>(method == "other" ? 100 + m : m));
+    const std::int64_t nan_from = method == "diverging" && m < 2 ? E::kNanStart : -1;
     for (std::int64_t t = 0; t <= E::kSteps; ++t) {
       float factor = 1;
       if (method == "diverging" && t >= E::kGrowthStart)
         factor = std::exp(0.2F * static_cast<float>(t - E::kGrowthStart));
-      if (method == "diverging" && m < 2 && t >= E::kNanStart) factor = std::numeric_limits<float>::quiet_NaN();
+      if (nan_from >= 0 && t >= nan_from) factor = std::numeric_limits<float>::quiet_NaN();
       for (std::size_t i = 0; i < n * n; ++i) member[static_cast<std::size_t>(t) * n * n + i] *= factor;
-      const bool refined = method == "other" && t > 0;
+      const bool refined = method == "other" && t > 0, lost = nan_from >= 0 && t > nan_from;
       levels.insert(levels.end(), {refined ? static_cast<std::int32_t>(t % 3) : -1, refined ? 4 : -1});
-      evaluations.insert(evaluations.end(), {t > 0 ? 1 : 0, refined ? 1 : 0, refined ? 6 : 0});
+      evaluations.insert(evaluations.end(), {t > 0 && !lost ? 1 : 0, refined ? 1 : 0, refined ? 6 : 0});
     }
+    failed.push_back(nan_from);
     values.insert(values.end(), member.begin(), member.end());
     ids.push_back(E::kFirstId + m);
   }
@@ -109,7 +111,10 @@ inline void write_example_rollout(const std::filesystem::path& path, const std::
   file.write<std::int64_t>("evaluations", {members, frames, 3}, evaluations);
   file.set_attribute("method", method);
   file.set_attribute("git_commit", "unknown");
+  file.write<std::int64_t>("failed_step", {members}, failed);
   file.set_attribute("wall_seconds", 3.0);
+  file.set_attribute("threads", 2);
+  file.set_attribute("device", "cpu");
   file.set_attribute("complete", complete);
   file.close();
 }
@@ -131,7 +136,7 @@ inline EvaluateInputs write_example(const std::filesystem::path& folder) {
   inputs.figure.columns = 4;
   inputs.seed = 5;
   inputs.threads = 2;
-  inputs.solver_cost = SolverCost{.member_frames_per_second = 500,
+  inputs.solver_cost = SolverCost{.milliseconds_per_step = 2,
                                   .steps_per_frame = 2,
                                   .points = 16,
                                   .members = 4,

@@ -54,6 +54,40 @@ TEST_CASE("walks: the inclusive rule starts every sample at its own level") {
   CHECK(steps(Path::fixed_past, SweepRule::inclusive, levels, 1) == Steps{{-1, 2}, {-1, 1}, {-1, 0}});
 }
 
+TEST_CASE("walks: the exclusive rule skips the step at the level itself, and spares frames that get no step") {
+  const std::vector<Levels> levels = {{1, 0}, {3, 2}, {0, 0}};
+  CHECK(steps(Path::A, SweepRule::exclusive, levels, 0) == Steps{{0, -1}});
+  CHECK(steps(Path::B, SweepRule::exclusive, levels, 1) == Steps{{-1, 1}, {-1, 0}, {2, -1}, {1, -1}, {0, -1}});
+  CHECK(steps(Path::C, SweepRule::exclusive, levels, 1) == Steps{{2, -1}, {1, 1}, {0, 0}});
+  CHECK(steps(Path::A, SweepRule::exclusive, levels, 1) == steps(Path::A, SweepRule::exclusive, {{3, 2}}, 0));
+  const auto walks = plan_walks(Path::A, SweepRule::exclusive, levels, 40);
+  CHECK(walks[0].start.past == 1);
+  CHECK(walks[0].start.present == Levels::kClean);
+  CHECK(walks[1].start.present == 2);
+  CHECK(walks[2].stays());
+  const auto fixed = plan_walks(Path::fixed_past, SweepRule::exclusive, {{0, 2}, {1, 2}}, 40);
+  CHECK(fixed[0].start.past == Levels::kClean);
+  CHECK(fixed[1].start.past == 1);
+  // A batch of one under the reference rule gets the same steps.
+  for (const Path path : {Path::A, Path::B, Path::C})
+    CHECK(steps(path, SweepRule::exclusive, {{4, 4}}, 0) == steps(path, SweepRule::reference, {{4, 4}}, 0));
+  // A sweep that ends above the frame's first step leaves it alone.
+  CHECK(plan_walks(Path::clean_past, SweepRule::exclusive, {{0, 5}}, 40, 5)[0].stays());
+}
+
+TEST_CASE("exclusive: a frame at level 0 stays bit for bit") {
+  Sns sns(small_sns(), 5, torch::kCPU);
+  const torch::Tensor x = waves(2);
+  PhiloxNoise noise(1, {0, 1}, 0);
+  RefineOptions options;
+  options.rule = SweepRule::exclusive;
+  const Refined refined = sns.refine(x, {{2, 0}, {0, 0}}, options, noise);
+  CHECK(refined.evaluations == std::vector<std::int64_t>{2, 0});
+  CHECK(torch::equal(refined.x[1], x[1]));
+  CHECK(torch::equal(refined.x[0][2], x[0][2]));
+  CHECK_FALSE(torch::equal(refined.x[0][1], x[0][1]));
+}
+
 TEST_CASE("walks: the reference rule starts at the batch maximum minus one") {
   const std::vector<Levels> levels = {{1, 0}, {3, 2}, {3, 0}};
   CHECK(steps(Path::A, SweepRule::reference, levels, 0) == Steps{{1, -1}, {0, -1}, {-1, 0}});
@@ -64,6 +98,7 @@ TEST_CASE("walks: the reference rule starts at the batch maximum minus one") {
 TEST_CASE("names of paths and rules") {
   CHECK(bool(parse_path("fixed_past") == Path::fixed_past));
   CHECK(bool(parse_rule("reference") == SweepRule::reference));
+  CHECK(bool(parse_rule("exclusive") == SweepRule::exclusive));
   CHECK(contains(test::message_of<ConfigError>([] { parse_path("D"); }), "A, B, C, fixed_past, clean_past"));
 }
 

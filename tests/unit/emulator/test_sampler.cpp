@@ -137,21 +137,111 @@ TEST_CASE("the noise of a reverse step: posterior, or sqrt(beta) at every level"
   const Schedule schedule = Schedule::cosine(kLevels);
   const Layout layout{1, 1};
   const torch::Tensor x = frames(1, 1);
-  Walk walk;
-  walk.moves = {{.past = Move::kRest, .present = 1}, {.past = Move::kRest, .present = 0}};
+  const Walk walk{.start = {Levels::kClean, 1},
+                  .moves = {{.past = Move::kRest, .present = 1}, {.past = Move::kRest, .present = 0}}};
   const auto run = [&](ReverseStd which, ConstantNoise& noise) {
     return follow(schedule, layout, no_noise(layout), x, {walk}, which, noise).x;
   };
   ConstantNoise posterior, wide;
   const double r1 = std::sqrt(schedule.alpha[1]), r0 = std::sqrt(schedule.alpha[0]);
   const torch::Tensor a = run(ReverseStd::posterior, posterior), b = run(ReverseStd::sqrt_beta, wide);
+  const torch::Tensor noised = schedule.signal(1) * x + schedule.noise_std(1);
   CHECK(posterior.reversed == std::vector<int>{1});
   CHECK(wide.reversed == std::vector<int>{1, 0});
-  CHECK((a - (x / r1 + schedule.posterior_std[1]) / r0).abs().max().item<double>() < 1e-6);
-  CHECK((b - ((x / r1 + std::sqrt(schedule.beta[1])) / r0 + std::sqrt(schedule.beta[0])))
+  CHECK((a - (noised / r1 + schedule.posterior_std[1]) / r0).abs().max().item<double>() < 1e-6);
+  CHECK((b - ((noised / r1 + std::sqrt(schedule.beta[1])) / r0 + std::sqrt(schedule.beta[0])))
             .abs()
             .max()
             .item<double>() < 1e-6);
+}
+
+TEST_CASE("frames may take turns in any way: a zig-zag walk ends at the clean frames") {
+  // With eps = (x_s - sqrt(alpha_bar) x_0) / sigma the last step of each frame returns x_0 exactly.
+  const Schedule schedule = Schedule::cosine(kLevels);
+  const Layout layout{2, 1};
+  const torch::Tensor x = frames(2, 3);
+  const std::vector<Walk> walks = {
+      {.start = {3, 2}, .moves = {{3, -1}, {-1, 2}, {2, 1}, {1, -1}, {-1, 0}, {0, -1}}},
+      {.start = {0, 4}, .moves = {{-1, 4}, {0, 3}, {-1, 2}, {-1, 1}, {-1, 0}}}};
+  const Denoiser perfect = [&](const torch::Tensor& active, const Step& step) {
+    torch::Tensor eps = torch::zeros({active.size(0), 2, 16, 16});
+    for (std::size_t r = 0; r < step.rows.size(); ++r)
+      for (int frame = 0; frame < 2; ++frame) {
+        const int s = frame == 0 ? step.moves[r].past : step.moves[r].present;
+        const auto row = static_cast<std::int64_t>(r);
+        CHECK(step.index[row].item<std::int64_t>() == step.rows[r]);
+        CHECK(step.levels[row][frame].item<int>() == std::max(s, 0));
+        if (s >= 0)
+          eps[row][frame] = (active[row][1 + frame] - schedule.signal(s) * x[step.rows[r]][1 + frame]) /
+                            schedule.noise_std(s);
+      }
+    return eps;
+  };
+  PhiloxNoise noise(3, {1, 2}, 0), again(3, {2}, 0);
+  const Sampled out = follow(schedule, layout, perfect, x, walks, ReverseStd::posterior, noise);
+  CHECK(largest(out.x - x) < 1e-4);
+  CHECK(out.evaluations == std::vector<std::int64_t>{6, 5});
+  // The order of the turns is all that differs from path A: each frame alone has the same steps and noise.
+  const Sampled alone =
+      follow(schedule, layout, no_noise(layout), x.narrow(0, 1, 1), {walks[1]}, ReverseStd::posterior, again);
+  PhiloxNoise third(3, {2}, 0);
+  const Sampled path_a =
+      follow(schedule, layout, no_noise(layout), x.narrow(0, 1, 1),
+             plan_walks(Path::A, SweepRule::inclusive, {{0, 4}}, kLevels), ReverseStd::posterior, third);
+  CHECK(torch::equal(alone.x, path_a.x));
+}
+
+TEST_CASE("a walk that does not go down one by one from its start is refused") {
+  const Schedule schedule = Schedule::cosine(kLevels);
+  const Layout layout{2, 1};
+  const auto problem = [&](const Walk& walk) {
+    ConstantNoise noise;
+    return test::message_of([&] {
+      follow(schedule, layout, no_noise(layout), frames(1, 3), {walk}, ReverseStd::posterior, noise);
+    });
+  };
+  CHECK(contains(problem({.start = {3, 2}, .moves = {{3, -1}, {3, -1}}}),
+                 "the past frame at level 3; the next is 2"));
+  CHECK(contains(problem({.start = {3, 2}, .moves = {{3, 2}, {1, -1}}}), "at level 1; the next is 2"));
+  CHECK(
+      contains(problem({.start = {3, 2}, .moves = {{-1, 0}}}), "the present frame at level 0; it stands at 2"));
+  CHECK(contains(problem({.start = {3, 2}, .moves = {{4, -1}}}), "it stands at 3"));
+  CHECK(contains(problem({.start = {-1, 2}, .moves = {{0, -1}}}), "it stands at -1"));
+  CHECK(problem({.start = {3, 2}, .moves = {{2, 1}}}) == "no exception");  // the step at the start may be skipped
+  CHECK(contains(problem({.start = {-1, 1},
+                          .moves = {{.past = -1, .present = 1, .condition = Move::Condition{1, 0}},
+                                    {.past = -1, .present = 0, .condition = {}}}}),
+                 "others have none"));
+}
+
+TEST_CASE("bfloat16: outputs stay float32 and within a few roundings of 2^-8") {
+  torch::set_num_threads(1);
+  Inference inference{.precision = torch::kBFloat16};
+  const torch::Tensor x = frames(2, 3), levels = torch::zeros({2, 2}, torch::kInt64);
+  Sns sns(tiny("sns"), 3, torch::kCPU);
+  const c10::AutoGradMode no_grad(false);
+  const torch::Tensor exact = sns.noise_estimate(x, levels);
+  try {
+    sns.use_for(inference);
+  } catch (const Error& error) {
+    CHECK(contains(error.what(), "no bfloat16 instructions"));
+    MESSAGE("not tested: " << error.what());
+    return;
+  }
+  const torch::Tensor rounded = sns.noise_estimate(x, levels);
+  CHECK(bool(rounded.scalar_type() == torch::kFloat32));
+  const double error = ((rounded - exact).norm() / exact.norm()).item<double>();
+  MESSAGE("relative error in bfloat16: " << error);
+  CHECK(error < 0.02);
+  CHECK(error > 1e-5);
+  ModelConfig lagged = tiny("sns");
+  lagged.network.lag = LagConfig{.window = 10, .embedding = 8};
+  Sns of_lag(lagged, 3, torch::kCPU);
+  Acdm acdm(tiny("acdm"), 3, torch::kCPU);
+  of_lag.use_for(inference);
+  acdm.use_for(inference);
+  CHECK(of_lag.levels(x, {2, 5}).size() == 2);
+  CHECK(acdm.noise_estimate(frames(2, 2), levels.select(1, 0)).isfinite().all().item<bool>());
 }
 
 TEST_CASE("the gate of the lagged variant: levels are dropped where the present looks cleaner") {

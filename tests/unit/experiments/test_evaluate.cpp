@@ -82,7 +82,18 @@ TEST_CASE_FIXTURE(Fixture, "an evaluation finds what the example rollouts were g
     const auto& refined = root["methods"][2];
     CHECK(refined["cost"]["evaluations_per_step"]["denoiser"] == 6);
     CHECK(refined["cost"]["evaluations_per_step"]["classifier"] == 1);
-    CHECK(number(refined["cost"]["member_frames_per_second"]) == doctest::Approx(4 * 90 / 3.0));
+    CHECK(number(refined["cost"]["milliseconds_per_step"]) == doctest::Approx(1e3 * 3.0 / (4 * 90)));
+    CHECK(number(refined["cost"]["times_solver"]) == doctest::Approx(1e3 * 3.0 / (4 * 90) / 2));
+    CHECK(number(root["solver_cost"]["milliseconds_per_step"]) == 2);
+    // Lost members cost nothing after their loss, and do not make the others look cheaper.
+    const auto& lossy = root["methods"][0]["cost"];
+    CHECK(lossy["member_steps"] == 2 * 90 + 2 * Example::kNanStart);
+    CHECK(lossy["evaluations_per_step"]["surrogate"] == 1);
+    CHECK(number(lossy["milliseconds_per_step"]) == doctest::Approx(3e3 / (2 * 90 + 2 * Example::kNanStart)));
+    const std::string table = read_text(inputs.output / "metrics.csv");
+    CHECK(contains(table, "other,milliseconds_per_step,,all,ms,measured,8.33"));
+    CHECK(contains(table, "other,times_solver,,all,-,measured,4.16"));
+    CHECK(contains(table, "solver,milliseconds_per_step,,all,ms,measured,2"));
     CHECK(refined["levels"]["present"].size() == 5);
     CHECK(refined["levels"]["present"][4] == 4 * 90);
     CHECK(refined["levels"]["past"][0] == 4 * 30);
@@ -112,6 +123,46 @@ TEST_CASE_FIXTURE(Fixture, "curves.h5 holds what the figures draw") {
   CHECK(file.dataset("field/vorticity/method/other/window_spectra").shape() ==
         h5::Shape{Example::kMembers, 3, 8});
   CHECK(file.dataset("field/vorticity/floor/autocorrelation").shape() == h5::Shape{Example::kFloor, 21});
+}
+
+TEST_CASE("times are compared with the solver's on the same device and threads only") {
+  ScratchFolder folder;
+  auto inputs = write_example(folder.path());
+  const auto ratio = [&](std::size_t method) {
+    evaluate_rollouts(inputs);
+    return nlohmann::json::parse(
+        read_text(inputs.output / "metrics.json"))["methods"][method]["cost"]["times_solver"];
+  };
+  inputs.solver_cost->threads = 1;
+  CHECK(ratio(0).is_null());
+  inputs.solver_cost->threads = 2;
+  CHECK_FALSE(ratio(0).is_null());
+  auto file = h5::File::open_edit(inputs.methods[0].file);
+  file.set_attribute("device", "cuda:0");
+  file.close();
+  CHECK(ratio(0).is_null());
+  CHECK_FALSE(ratio(1).is_null());
+  inputs.solver_cost.reset();
+  CHECK(ratio(1).is_null());
+}
+
+TEST_CASE("the solver is timed from states that it can start from, or not at all") {
+  const auto cost = [](const std::string& limit) {
+    const Config config = Config::parse(
+        "solver: {system: kolmogorov, grid: {points: 16, length: 6.283185307179586}, viscosity: 1.0e-2,\n"
+        "         drag: 0.1, forcing: {wavenumber: 4, amplitude: 1.0}, dealias: jaxcfd, advection: basdevant,\n"
+        "         stepper: {name: cn_rk4, dt: 0.01}, precision: float32, max_courant: " +
+        limit + ",\n         initial: {kind: filtered_velocity, max_velocity: 4.0, peak_wavenumber: 4}}\n");
+    Section solver = config.root().child("solver");
+    return measure_solver_cost(solver,
+                               {.trajectories = {3, 4}, .steps_per_frame = 2, .members = 3, .seconds = 0.01});
+  };
+  const auto measured = cost("1.0");
+  REQUIRE(measured.has_value());
+  CHECK(measured->milliseconds_per_step > 0);
+  CHECK(measured->members == 3);
+  CHECK(measured->steps_per_frame == 2);
+  CHECK_FALSE(cost("1.0e-3").has_value());  // every random state is beyond it
 }
 
 TEST_CASE("what cannot be evaluated is refused with one clear line") {

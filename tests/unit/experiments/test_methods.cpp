@@ -6,12 +6,16 @@
 #include "core/random.hpp"
 #include "experiments/config.hpp"
 #include "experiments/surrogate_stepper.hpp"
+#include "tests/support/emulator_tolerances.hpp"
 #include "tests/support/scratch.hpp"
 
 #include <c10/core/GradMode.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <functional>
 
 using namespace sns;
 using test::contains;
@@ -76,8 +80,8 @@ struct Log {
   std::vector<float> frames;
 };
 Log run(const RolloutJob& job, std::unique_ptr<GaussianEmulator> surrogate,
-        std::unique_ptr<DiffusionStage> stage) {
-  SurrogateStepper stepper(std::move(surrogate), std::move(stage), {});
+        std::unique_ptr<DiffusionStage> stage, const Inference& inference = {}) {
+  SurrogateStepper stepper(std::move(surrogate), std::move(stage), {.inference = inference});
   const RolloutSummary summary = run_rollout(job, stepper);
   const auto file = h5::File::open_read(job.output);
   return {file.dataset("levels").read<std::int32_t>(), file.dataset("evaluations").read<std::int64_t>(),
@@ -97,6 +101,7 @@ RolloutConfig parse(const std::string& methods) {
       "models:\n"
       "  gaussian: {kind: gaussian}\n"
       "  sns: {kind: sns, diffusion: {levels: 20}}\n"
+      "  lagged: {kind: sns, diffusion: {levels: 20}, network: {lag: {window: 5}}}\n"
       "  therm: {kind: thermalizer, diffusion: {levels: 20}}\n"
       "  acdm: {kind: acdm, diffusion: {levels: 20}}\n"
       "rollout: {methods: {" +
@@ -204,12 +209,133 @@ TEST_CASE("generators need no emulator, and count their work") {
   CHECK(again.frames == made.frames);
 
   const Log sns = run(job_for(folder / "sns.h5", 2, {0, 1}), nullptr,
-                      make_sns_generator(std::make_unique<Sns>(tiny("sns"), 2, torch::kCPU), {}, 11));
+                      make_sns_generator(std::make_unique<Sns>(tiny("sns"), 2, torch::kCPU), {}, {.seed = 11}));
   CHECK(sns.evaluations[3 + 1] == 1);
   CHECK(sns.evaluations[3 + 2] == kLevels);
   CHECK(sns.levels[2] >= 0);
   CHECK(sns.levels[3] == -1);
   CHECK_THROWS_AS(SurrogateStepper(nullptr, nullptr, {}), Error);
+}
+
+namespace {
+
+/// What a method consists of, made anew for every run: {surrogate, stage}.
+using Parts = std::pair<std::unique_ptr<GaussianEmulator>, std::unique_ptr<DiffusionStage>>;
+
+std::vector<std::pair<std::string, std::function<Parts()>>> every_method() {
+  std::vector<std::pair<std::string, std::function<Parts()>>> methods;
+  methods.emplace_back("gaussian", [] { return Parts(emulator(), nullptr); });
+  for (const std::string path : {"A", "B", "C"})
+    methods.emplace_back("sns " + path, [path] {
+      RefineOptions options;
+      options.path = parse_path(path);
+      options.level_floor = 2;
+      auto model = std::make_unique<Sns>(tiny("sns"), 2, torch::kCPU);
+      return Parts(emulator(), make_sns_refiner(std::move(model), options, {.seed = 11}));
+    });
+  methods.emplace_back("lagged sns", [] {
+    ModelConfig config = tiny("sns");
+    config.network.lag = LagConfig{.window = 3, .embedding = 8};
+    auto model = std::make_unique<Sns>(config, 2, torch::kCPU);
+    return Parts(emulator(), make_sns_refiner(std::move(model), {}, {.seed = 11}));
+  });
+  methods.emplace_back("thermalizer", [] {
+    return Parts(emulator(), make_thermalizer_refiner(thermalizer_that_says(9), from_to(6, 4), 15, 11));
+  });
+  methods.emplace_back("acdm", [] {
+    return Parts(nullptr, make_acdm_generator(std::make_unique<Acdm>(tiny("acdm"), 2, torch::kCPU), {}, 11));
+  });
+  methods.emplace_back("sns generation", [] {
+    auto model = std::make_unique<Sns>(tiny("sns"), 2, torch::kCPU);
+    return Parts(nullptr, make_sns_generator(std::move(model), {}, {.seed = 11}));
+  });
+  return methods;
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("deterministic: member 3 of eight has the same bits alone, with every method") {
+  const test::ScratchFolder folder;
+  torch::set_num_threads(2);
+  for (const auto& [name, make] : every_method()) {
+    CAPTURE(name);
+    const RolloutJob all = job_for(folder / "all.h5", 3, {0, 1, 2, 3, 4, 5, 6, 7});
+    RolloutJob one = job_for(folder / "one.h5", 3, {3});
+    one.initial.assign(all.initial.begin() + 3 * 256, all.initial.begin() + 4 * 256);
+    const auto run_with = [&](const RolloutJob& job, bool one_by_one) {
+      auto [surrogate, stage] = make();
+      return run(job, std::move(surrogate), std::move(stage), {.one_by_one = one_by_one});
+    };
+    const Log together = run_with(all, true), alone = run_with(one, true);
+    const auto size = static_cast<std::ptrdiff_t>(alone.frames.size());
+    CHECK(same_bits({together.frames.begin() + 3 * size, together.frames.begin() + 4 * size}, alone.frames));
+    CHECK(std::equal(alone.levels.begin(), alone.levels.end(), together.levels.begin() + 3 * 8));
+    // In batches it is the same rollout to rounding.
+    const Log batched = run_with(all, false);
+    double difference = 0, norm = 0;
+    for (std::size_t i = 0; i < batched.frames.size(); ++i) {
+      difference += std::pow(batched.frames[i] - together.frames[i], 2);
+      norm += std::pow(together.frames[i], 2);
+    }
+    CHECK(std::sqrt(difference / norm) < tolerance::kBatchMates);
+  }
+}
+
+TEST_CASE("two runs with one seed have the same bits on two threads") {
+  const test::ScratchFolder folder;
+  torch::set_num_threads(2);
+  for (const auto& [name, make] : every_method()) {
+    CAPTURE(name);
+    const auto frames = [&] {
+      auto [surrogate, stage] = make();
+      return run(job_for(folder / "a.h5", 3, {0, 1, 2, 3}), std::move(surrogate), std::move(stage)).frames;
+    };
+    CHECK(same_bits(frames(), frames()));
+  }
+}
+
+TEST_CASE("the long frame: each trajectory's own beginning, or one for all") {
+  const test::ScratchFolder folder;
+  const RolloutJob job = job_for(folder / "a.h5", 2, {0, 1});
+  const auto frames = [&](const torch::Tensor& long_frame) {
+    auto model = std::make_unique<Sns>(tiny("sns"), 2, torch::kCPU);
+    return run(job, emulator(), make_sns_refiner(std::move(model), {}, {.seed = 11, .long_frame = long_frame}))
+        .frames;
+  };
+  const auto own = frames({});
+  const auto same = frames(torch::tensor(job.initial).view({2, 1, 16, 16}).narrow(0, 0, 1));
+  const std::size_t member = own.size() / 2;
+  CHECK(same_bits({own.begin(), own.begin() + static_cast<std::ptrdiff_t>(member)},
+                  {same.begin(), same.begin() + static_cast<std::ptrdiff_t>(member)}));  // it is its own
+  CHECK(own != same);
+
+  ModelConfig config = tiny("sns");
+  config.network.lag = LagConfig{.window = 5, .embedding = 8};
+  CHECK_THROWS_AS(make_sns_refiner(std::make_unique<Sns>(config, 2, torch::kCPU), {},
+                                   {.long_frame = torch::zeros({1, 1, 16, 16})}),
+                  Error);
+}
+
+TEST_CASE("write-back changes the stored past and nothing that follows") {
+  const test::ScratchFolder folder;
+  const auto frames = [&](bool write_back) {
+    auto model = std::make_unique<Sns>(tiny("sns"), 2, torch::kCPU);
+    return run(job_for(folder / "a.h5", 3, {0}), emulator(),
+               make_sns_refiner(std::move(model), {}, {.seed = 11, .write_back = write_back}))
+        .frames;
+  };
+  const auto plain = frames(false), rewritten = frames(true);
+  const auto frame = [](const std::vector<float>& all, std::ptrdiff_t step) {
+    return std::vector<float>(all.begin() + 256 * step, all.begin() + 256 * (step + 1));
+  };
+  CHECK(same_bits(frame(plain, 0), frame(rewritten, 0)));  // frame 0 is given
+  CHECK_FALSE(same_bits(frame(plain, 1), frame(rewritten, 1)));
+  CHECK_FALSE(same_bits(frame(plain, 2), frame(rewritten, 2)));
+  CHECK(same_bits(frame(plain, 3), frame(rewritten, 3)));
 }
 
 TEST_CASE("long frames: lags count from the last clean step of each member") {
@@ -249,7 +375,7 @@ TEST_CASE("lagged SNS with the gate on the present: a second classification, and
     RefineOptions options;
     options.gate = gate;
     options.threshold = threshold;
-    return make_sns_refiner(std::make_unique<Sns>(config, 2, torch::kCPU), options, 11);
+    return make_sns_refiner(std::make_unique<Sns>(config, 2, torch::kCPU), options, {.seed = 11});
   };
   const Log either = run(job_for(folder / "either.h5", 4, {0}), emulator(), stage(Gate::either, kLevels - 1)),
             present =
@@ -278,6 +404,10 @@ TEST_CASE("methods: defaults of each kind") {
   CHECK(config.methods[2].sampling.start == "pure_noise");
   CHECK(config.methods[2].sampling.path == "fixed_past");
   CHECK(config.methods[3].sampling.gate == "present");
+  CHECK(config.methods[3].sampling.long_frame == "initial");
+  CHECK(config.methods[3].sampling.write_back == "path");
+  CHECK_FALSE(config.deterministic);
+  CHECK(config.precision == "float32");
 }
 
 TEST_CASE("methods: mistakes are named") {
@@ -285,8 +415,9 @@ TEST_CASE("methods: mistakes are named") {
     return test::message_of<ConfigError>([&] { parse("m: " + method); });
   };
   CHECK(contains(problem("{emulator: sns}"), "not a model of kind gaussian (have: gaussian)"));
-  CHECK(contains(problem("{emulator: gaussian, refiner: acdm}"), "kind sns or thermalizer (have: sns, therm)"));
-  CHECK(contains(problem("{generator: therm}"), "kind acdm or sns (have: sns, acdm)"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: acdm}"),
+                 "kind sns or thermalizer (have: sns, lagged, therm)"));
+  CHECK(contains(problem("{generator: therm}"), "kind acdm or sns (have: sns, lagged, acdm)"));
   CHECK(contains(problem("{generator: acdm, emulator: gaussian}"), "alone"));
   CHECK(contains(problem("{emulator: gaussian, refiner: therm, path: A}"), "path"));
   CHECK(contains(problem("{emulator: gaussian, refiner: sns, stop_level: 3}"), "stop_level"));
@@ -296,5 +427,9 @@ TEST_CASE("methods: mistakes are named") {
   CHECK(contains(problem("{generator: acdm, start: zero}"), "noised_past"));
   CHECK(contains(problem("{generator: acdm, conditioning: none}"), "per_step"));
   CHECK(contains(problem("{generator: sns, conditioning: single}"), "conditioning"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: sns, long: truth}"), "initial, dataset"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: lagged, long: dataset}"), "its own trajectory"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: sns, path: fixed_past, write_back: always}"), "noisy"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: sns, rule: open}"), "inclusive, exclusive, reference"));
   CHECK(contains(problem("{}"), "emulator"));
 }

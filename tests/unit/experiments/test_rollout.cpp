@@ -304,7 +304,8 @@ sns::SurrogateStepper tiny_stepper(bool refined, sns::Path path = sns::Path::A) 
   refine.path = path;
   refine.level_floor = 2;
   return {std::make_unique<sns::GaussianEmulator>(tiny("gaussian"), 1, torch::kCPU),
-          refined ? sns::make_sns_refiner(std::make_unique<sns::Sns>(tiny("sns"), 2, torch::kCPU), refine, 11)
+          refined ? sns::make_sns_refiner(std::make_unique<sns::Sns>(tiny("sns"), 2, torch::kCPU), refine,
+                                          {.seed = 11})
                   : nullptr,
           options};
 }
@@ -378,7 +379,8 @@ sns::SurrogateStepper lagged_stepper(std::int64_t first_step = 1, int threshold 
   refine.threshold = threshold;
   refine.gate = gate;
   return {std::make_unique<sns::GaussianEmulator>(emulator, 1, torch::kCPU),
-          sns::make_sns_refiner(std::make_unique<sns::Sns>(refiner, 2, torch::kCPU), refine, 11), options};
+          sns::make_sns_refiner(std::make_unique<sns::Sns>(refiner, 2, torch::kCPU), refine, {.seed = 11}),
+          options};
 }
 
 sns::RolloutJob two_field_job(const fs::path& output, std::int64_t steps, std::vector<std::int64_t> ids) {
