@@ -98,9 +98,9 @@ class Generator {
       log::warn("replacing the data set in {}", folder_.string());
       // stage.json: an experiment's record that this data set is finished; it speaks of the one that goes.
       for (const std::string& name :
-           {std::string("stage.json"), std::string("MANIFEST.jsonl"), std::string("data"), std::string("partial"),
-            std::string("stats.yaml"), metadata_file(name_in_identity(found)), std::string("README.md"),
-            std::string("config.yaml")}) {
+           {std::string("stage.json"), std::string("MANIFEST.jsonl"), std::string("data"),
+            std::string("partial"), std::string("stats.yaml"), metadata_file(name_in_identity(found)),
+            std::string("README.md"), std::string("config.yaml")}) {
         fs::remove_all(folder_ / name);
       }
       write_text(config, identity_);
