@@ -48,7 +48,7 @@ c10::Device pick_device(const std::string& name) {
   return {torch::kCUDA, static_cast<c10::DeviceIndex>(index)};
 }
 
-void require_bfloat16(torch::Device device) {
+void require_bfloat16(c10::Device device) {
   if (!device.is_cpu()) return;
   const auto capabilities = at::cpu::get_cpu_capabilities();
   const auto found = capabilities.find("avx512_bf16");

@@ -16,6 +16,6 @@ const std::string& load_cuda_backend();
 c10::Device pick_device(const std::string& name);
 
 /// Error where this CPU has no bfloat16 instructions, without which the type is slower than float32.
-void require_bfloat16(torch::Device device);
+void require_bfloat16(c10::Device device);
 
 }  // namespace sns
