@@ -69,11 +69,12 @@ struct Move {
   std::optional<Condition> condition = {};
 };
 
-/// Each frame goes down its levels one by one, from its start or, where the rule skips that step, from one below
-/// it; the two frames may take turns in any way.
+/// Each frame goes down its levels one by one, from its start or, where the rule skips that step, from one
+/// below it; the two frames may take turns in any way.
 struct Walk {
   Levels start{Levels::kClean, Levels::kClean};  ///< levels that the frames are noised to first
   std::vector<Move> moves;
+  bool noised = false;  ///< the frames given stand at `start` already
   bool stays() const {
     return moves.empty() && start.past == Levels::kClean && start.present == Levels::kClean;
   }

@@ -144,7 +144,7 @@ TEST_CASE("31 reverse steps of the present frame with recorded noise") {
     const std::int64_t channels = system.config.field_channels;
     const Denoiser denoiser = [&](const torch::Tensor& x, const Step&) { return sns.net().forward(x).noise; };
     const auto present_after = [&](int last) {
-      Walk walk;
+      Walk walk{.start = {Levels::kClean, 30}, .moves = {}, .noised = true};
       for (int level = 30; level >= last; --level)
         walk.moves.push_back({.past = Move::kRest, .present = level});
       Recorded noise(file);
