@@ -30,8 +30,8 @@ struct Draw {
 };
 
 /// One step of all samples that take it, with its part of the tables on the device:
-/// x <- keep * x - remove * eps + spread * z, and past <- signal * (clean past) + noise_std * z where the past is a
-/// condition. The first leg of a plan has no moves: it noises frames to where their walks begin.
+/// x <- keep * x - remove * eps + spread * z, and past <- signal * (clean past) + noise_std * z where the past
+/// is a condition. The first leg of a plan has no moves: it noises frames to where their walks begin.
 struct Leg {
   Step step;
   std::vector<Draw> draws;             ///< frames without one have no noise, z = 0
@@ -168,8 +168,7 @@ class NoiseBuffer {
     // Pinned memory comes from an allocator that waits for the copy before it gives a block out again.
     std::vector<std::int64_t> sizes = sizes_;
     sizes[0] = rows;
-    const torch::Tensor host =
-        at::zeros(sizes, at::TensorOptions().dtype(torch::kFloat32).pinned_memory(true));
+    const torch::Tensor host = at::zeros(sizes, at::TensorOptions().dtype(torch::kFloat32).pinned_memory(true));
     fill(std::span(host.data_ptr<float>(), static_cast<std::size_t>(host.numel())));
     return target.copy_(host, /*non_blocking=*/true);
   }
@@ -238,8 +237,7 @@ class Sampler {
 
   /// Replaces past frames, which serve as a condition, by their clean origin, noised to the move's level.
   void noise_condition(const Leg& leg) {
-    if (!clean_.defined())
-      clean_ = frames(all(rows_) ? origin_ : origin_.index_select(0, index_)).select(1, 0);
+    if (!clean_.defined()) clean_ = frames(all(rows_) ? origin_ : origin_.index_select(0, index_)).select(1, 0);
     torch::Tensor past = frames(active_).select(1, 0);
     at::mul_out(past, clean_, leg.signal);
     past.add_(condition_noise(leg).mul_(leg.noise_std));
@@ -249,7 +247,8 @@ class Sampler {
     const bool starts = leg.step.moves.empty();
     return z_.get(active_.size(0), [&](std::span<float> values) {
       for (const Draw& draw : leg.draws) {
-        const auto slot = draw.row * static_cast<std::size_t>(layout_.frames) + static_cast<std::size_t>(draw.frame);
+        const auto slot =
+            draw.row * static_cast<std::size_t>(layout_.frames) + static_cast<std::size_t>(draw.frame);
         const std::span<float> out = values.subspan(slot * frame_size_, frame_size_);
         const Frame frame = frame_of(draw.frame, layout_);
         if (starts)

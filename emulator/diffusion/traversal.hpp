@@ -69,8 +69,8 @@ struct Move {
   std::optional<Condition> condition = {};
 };
 
-/// Each frame goes down its levels one by one, from its start or, where the rule skips that step, from one below
-/// it; the two frames may take turns in any way.
+/// Each frame goes down its levels one by one, from its start or, where the rule skips that step, from one
+/// below it; the two frames may take turns in any way.
 struct Walk {
   Levels start{Levels::kClean, Levels::kClean};  ///< levels that the frames are noised to first
   std::vector<Move> moves;
