@@ -1,13 +1,17 @@
-// Networks of the paper's size and the path A refinement around one of them, wall-clock time.
+// Networks of several widths (64: the paper's) and the path A refinement around one of them, wall-clock time.
 //
-//   forward/<model>/<batch>     one forward pass of the whole network
-//   refine/path_A               refinement of 8 trajectories at levels as they occur (see kTypical)
-//   refine/forwards_alone       the network forwards of the same refinement, same batches, nothing else
+//   forward/<model>/<hidden>/<batch>             one evaluation of the whole network
+//   forward/<model>_bfloat16/<hidden>/<batch>    the same in bfloat16
+//   forward/<model>_one_by_one/<hidden>/<batch>  the same, sample after sample
+//   refine/path_A/<hidden>           refinement of 8 trajectories at levels as they occur (see kTypical)
+//   refine/forwards_alone/<hidden>   the network forwards of the same refinement, same batches, nothing else
 //
 // --threads=N (default 1) sets the threads of the networks.
+#include "core/error.hpp"
 #include "core/random.hpp"
 #include "emulator/models/gaussian.hpp"
 #include "emulator/models/sns.hpp"
+#include "emulator/nets/initialise.hpp"
 #include "emulator/runtime.hpp"
 
 #include <ATen/Functions.h>
@@ -15,7 +19,9 @@
 #include <c10/core/InferenceMode.h>
 
 #include <charconv>
+#include <string>
 #include <string_view>
+#include <utility>
 
 using namespace sns;
 
@@ -43,19 +49,32 @@ torch::Tensor input(std::int64_t batch, std::int64_t channels) {
   return x;
 }
 
-void forward_sns(benchmark::State& state) {
-  Sns model(paper("sns", 64), 1, torch::kCPU);
-  const torch::Tensor x = input(state.range(0), 3);
-  const c10::InferenceMode inference;
-  for (auto _ : state) benchmark::DoNotOptimize(model.net().forward(x).noise);
-  state.counters["parameters"] = 73727522;
+/// One evaluation by `evaluate(model, x)`; state: hidden, batch.
+template <class M, class Evaluate>
+auto forward(const std::string& kind, std::int64_t channels, const Inference& how, const Evaluate& evaluate) {
+  return [=](benchmark::State& state) {
+    M model(paper(kind, static_cast<int>(state.range(0))), 1, torch::kCPU);
+    try {
+      model.use_for(how);
+    } catch (const Error& error) {
+      state.SkipWithError(error.what());
+      return;
+    }
+    const torch::Tensor x = input(state.range(1), channels);
+    const c10::InferenceMode inference;
+    for (auto _ : state) benchmark::DoNotOptimize(evaluate(model, x));
+    state.counters["parameters"] = static_cast<double>(parameter_count(model.network()));
+  };
 }
 
-void forward_gaussian(benchmark::State& state) {
-  GaussianEmulator model(paper("gaussian", 64), 1, torch::kCPU);
-  const torch::Tensor x = input(state.range(0), 1);
-  const c10::InferenceMode inference;
-  for (auto _ : state) benchmark::DoNotOptimize(model.residual(x));
+auto forward_sns(const Inference& how) {
+  return forward<Sns>("sns", 3, how,
+                      [](Sns& model, const torch::Tensor& x) { return model.noise_estimate(x, {}); });
+}
+
+auto forward_gaussian(const Inference& how) {
+  return forward<GaussianEmulator>(
+      "gaussian", 1, how, [](GaussianEmulator& model, const torch::Tensor& x) { return model.step(x); });
 }
 
 void refine_path_a(benchmark::State& state) {
@@ -64,6 +83,7 @@ void refine_path_a(benchmark::State& state) {
   std::vector<std::uint64_t> ids;
   for (std::size_t b = 0; b < kTypical.size(); ++b) ids.push_back(b);
   std::uint64_t step = 0;
+  const c10::InferenceMode inference;
   for (auto _ : state) {
     PhiloxNoise noise(1, ids, ++step);
     benchmark::DoNotOptimize(model.levels(x));
@@ -105,13 +125,17 @@ int main(int argc, char** argv) {
     break;
   }
   prepare_torch(threads);
-  const auto add = [](const char* name, auto function) {
-    return benchmark::RegisterBenchmark(name, function)->Unit(benchmark::kMillisecond)->UseRealTime();
+  const auto add = [](const std::string& name, auto function) {
+    return benchmark::RegisterBenchmark(name.c_str(), function)->Unit(benchmark::kMillisecond)->UseRealTime();
   };
-  add("forward/sns", forward_sns)->Arg(1)->Arg(8);
-  add("forward/gaussian", forward_gaussian)->Arg(1)->Arg(8);
-  add("refine/path_A", refine_path_a)->Arg(8)->Arg(64);
-  add("refine/forwards_alone", refine_forwards)->Arg(8)->Arg(64);
+  const std::pair<std::string, Inference> ways[] = {
+      {"", {}}, {"_bfloat16", {.precision = torch::kBFloat16}}, {"_one_by_one", {.one_by_one = true}}};
+  for (const auto& [suffix, how] : ways) {
+    add("forward/sns" + suffix, forward_sns(how))->ArgsProduct({{8, 16, 32, 64}, {1, 8}});
+    add("forward/gaussian" + suffix, forward_gaussian(how))->ArgsProduct({{8, 16, 32, 64}, {1, 8}});
+  }
+  add("refine/path_A", refine_path_a)->Arg(8)->Arg(16)->Arg(64);
+  add("refine/forwards_alone", refine_forwards)->Arg(8)->Arg(16)->Arg(64);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RunSpecifiedBenchmarks();

@@ -29,7 +29,9 @@ ThermalizerLoss Thermalizer::loss(const torch::Tensor& clean, const torch::Tenso
 std::vector<Levels> Thermalizer::levels(const torch::Tensor& x) {
   const c10::AutoGradMode no_grad(false);
   std::vector<Levels> levels;
-  const auto classify = [this](const torch::Tensor& rows, const torch::Tensor&) { return net_->classify(rows); };
+  const auto classify = [this](const torch::Tensor& rows, const torch::Tensor&) {
+    return net_->classify(rows);
+  };
   for (const int level : most_probable(evaluate(classify, x))) levels.push_back({-1, level});
   return levels;
 }

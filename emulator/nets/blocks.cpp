@@ -27,8 +27,8 @@ PeriodicConvolution::PeriodicConvolution(int channels_in, int channels_out, int 
       bias_(register_parameter("bias", unset({channels_out}))),
       stride_(stride) {}
 
-torch::Tensor PeriodicConvolution::forward(const torch::Tensor& x) const {
-  return periodic_convolution(x, weight_, bias_, stride_);
+torch::Tensor PeriodicConvolution::forward(const torch::Tensor& x, at::MemoryFormat format) const {
+  return periodic_convolution(x, weight_, bias_, stride_, format);
 }
 
 PointConvolution::PointConvolution(int channels_in, int channels_out)

@@ -15,7 +15,8 @@ namespace sns::blocks {
 class PeriodicConvolution : public torch::nn::Module {
  public:
   PeriodicConvolution(int channels_in, int channels_out, int stride = 1);
-  torch::Tensor forward(const torch::Tensor& x) const;
+  /// format: order of memory of the result on the CPU; x's by default.
+  torch::Tensor forward(const torch::Tensor& x, at::MemoryFormat format = at::MemoryFormat::Preserve) const;
 
  private:
   torch::Tensor weight_, bias_;

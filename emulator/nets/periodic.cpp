@@ -13,19 +13,23 @@
 namespace sns {
 namespace {
 
-// Channels last: one pixel is `pixel` = C adjacent floats, an image is `rows` rows of `row` = n*C floats.
-// oneDNN's kernels reach the peak of the machine on this layout down to 16 channels; on NCHW every call
-// reorders its arguments.
-constexpr at::MemoryFormat kFormat = at::MemoryFormat::ChannelsLast;
-
+/// An image is `rows` rows of `row` numbers, `pixel` of which are neighbours that stand at one place. Channels
+/// last: an image is a sample, a pixel its C channels. Otherwise each channel of a sample is an image.
 struct Layout {
   std::int64_t images, rows, row, pixel;
 
-  explicit Layout(const torch::Tensor& x)
-      : images(x.size(0)), rows(x.size(2)), row(x.size(3) * x.size(1)), pixel(x.size(1)) {}
+  Layout(const torch::Tensor& x, at::MemoryFormat format)
+      : images(x.size(0)), rows(x.size(2)), row(x.size(3)), pixel(1) {
+    if (format == at::MemoryFormat::ChannelsLast) {
+      pixel = x.size(1);
+      row *= pixel;
+    } else {
+      images *= x.size(1);
+    }
+  }
 };
 
-constexpr std::int64_t kGrain = 1 << 15;  // floats per task: smaller ones do not pay for waking a thread
+constexpr std::int64_t kGrain = 1 << 15;  // numbers per task: smaller ones do not pay for waking a thread
 
 template <class Body>
 void for_each_image(const Layout& layout, const Body& body) {
@@ -36,13 +40,14 @@ void for_each_image(const Layout& layout, const Body& body) {
 }
 
 /// One ring of periodic neighbours around every image, in a single pass.
-void pad(const Layout& in, const float* from, float* to) {
+template <class Number>
+void pad(const Layout& in, const Number* from, Number* to) {
   const std::int64_t row_out = in.row + 2 * in.pixel;
   for_each_image(in, [&](std::int64_t index) {
-    const float* const image = from + index * in.rows * in.row;
-    float* out = to + index * (in.rows + 2) * row_out;
+    const Number* const image = from + index * in.rows * in.row;
+    Number* out = to + index * (in.rows + 2) * row_out;
     for (std::int64_t i = -1; i <= in.rows; ++i, out += row_out) {
-      const float* const row = image + (i + in.rows) % in.rows * in.row;
+      const Number* const row = image + (i + in.rows) % in.rows * in.row;
       std::copy_n(row + in.row - in.pixel, in.pixel, out);
       std::copy_n(row, in.row, out + in.pixel);
       std::copy_n(row, in.pixel, out + in.pixel + in.row);
@@ -72,10 +77,14 @@ void fold(const Layout& out, const float* from, float* to) {
   });
 }
 
-torch::Tensor padded(const torch::Tensor& x) {
-  const torch::Tensor source = x.contiguous(kFormat);
-  torch::Tensor out = at::empty({x.size(0), x.size(1), x.size(2) + 2, x.size(3) + 2}, x.options(), kFormat);
-  pad(Layout(source), source.const_data_ptr<float>(), out.mutable_data_ptr<float>());
+torch::Tensor padded(const torch::Tensor& x, at::MemoryFormat format) {
+  const torch::Tensor source = x.contiguous(format);
+  torch::Tensor out = at::empty({x.size(0), x.size(1), x.size(2) + 2, x.size(3) + 2}, x.options(), format);
+  const Layout layout(source, format);
+  if (x.scalar_type() == torch::kFloat32)
+    pad(layout, source.const_data_ptr<float>(), out.mutable_data_ptr<float>());
+  else
+    pad(layout, source.const_data_ptr<at::BFloat16>(), out.mutable_data_ptr<at::BFloat16>());
   return out;
 }
 
@@ -84,8 +93,9 @@ torch::Tensor padded(const torch::Tensor& x) {
 class PaddedConvolution : public torch::autograd::Function<PaddedConvolution> {
  public:
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
-                               const torch::Tensor& weight, const torch::Tensor& bias, std::int64_t stride) {
-    const torch::Tensor ring = padded(x);
+                               const torch::Tensor& weight, const torch::Tensor& bias, std::int64_t stride,
+                               at::MemoryFormat format) {
+    const torch::Tensor ring = padded(x, format);
     context->save_for_backward({ring, weight});
     context->saved_data["stride"] = stride;
     return at::conv2d(ring, weight, bias, stride);
@@ -104,24 +114,28 @@ class PaddedConvolution : public torch::autograd::Function<PaddedConvolution> {
                                  {0, 0}, {1, 1}, false, {0, 0}, 1, wanted);
     torch::Tensor to_x;
     if (wanted[0]) {
-      const torch::Tensor source = to_ring.contiguous(kFormat);
+      const at::MemoryFormat format = ring.suggest_memory_format();
+      const torch::Tensor source = to_ring.contiguous(format);
       to_x =
-          at::empty({ring.size(0), ring.size(1), ring.size(2) - 2, ring.size(3) - 2}, ring.options(), kFormat);
-      fold(Layout(to_x), source.const_data_ptr<float>(), to_x.mutable_data_ptr<float>());
+          at::empty({ring.size(0), ring.size(1), ring.size(2) - 2, ring.size(3) - 2}, ring.options(), format);
+      fold(Layout(to_x, format), source.const_data_ptr<float>(), to_x.mutable_data_ptr<float>());
     }
-    return {to_x, to_weight, to_bias, torch::Tensor()};
+    return {to_x, to_weight, to_bias, torch::Tensor(), torch::Tensor()};
   }
 };
 
 }  // namespace
 
 torch::Tensor periodic_convolution(const torch::Tensor& x, const torch::Tensor& weight,
-                                   const torch::Tensor& bias, int stride) {
+                                   const torch::Tensor& bias, int stride, at::MemoryFormat format) {
+  if (format == at::MemoryFormat::Preserve) format = x.suggest_memory_format();
   // Autocast casts inside conv2d, where the hand-made backward would meet two types.
-  if (!x.device().is_cpu() || x.scalar_type() != torch::kFloat32 || at::autocast::is_autocast_enabled(at::kCPU))
+  const bool trains = at::GradMode::is_enabled(), single = x.scalar_type() == torch::kFloat32;
+  if (!x.device().is_cpu() || at::autocast::is_autocast_enabled(at::kCPU) ||
+      !(single || (!trains && x.scalar_type() == torch::kBFloat16)))
     return at::conv2d(at::pad(x, {1, 1, 1, 1}, "circular"), weight, bias, stride);
-  if (!at::GradMode::is_enabled()) return at::conv2d(padded(x), weight, bias, stride);
-  return PaddedConvolution::apply(x, weight, bias, std::int64_t{stride});
+  if (!trains) return at::conv2d(padded(x, format), weight, bias, stride);
+  return PaddedConvolution::apply(x, weight, bias, std::int64_t{stride}, format);
 }
 
 }  // namespace sns

@@ -4,8 +4,9 @@
 namespace sns {
 
 /// 3x3 convolution with periodic boundaries. x [B, i, n, m], weight [o, i, 3, 3], bias [o];
-/// stride 1 or 2. Differentiable.
+/// stride 1 or 2. Differentiable. On the CPU the result comes in the given order of memory, x's by default.
 torch::Tensor periodic_convolution(const torch::Tensor& x, const torch::Tensor& weight,
-                                   const torch::Tensor& bias, int stride = 1);
+                                   const torch::Tensor& bias, int stride = 1,
+                                   at::MemoryFormat format = at::MemoryFormat::Preserve);
 
 }  // namespace sns

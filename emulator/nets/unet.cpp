@@ -22,6 +22,14 @@ class Sequence : public torch::nn::Module {
   }
 };
 
+/// Order of memory inside the network, on the CPU: with few channels oneDNN's kernels lose more to reordering
+/// NCHW arguments than with many to strided ones. Measured in
+/// docs/decisions/0018-memory-format-and-precision.md.
+at::MemoryFormat memory_format(const UNetConfig& config) {
+  constexpr int kWide = 64;
+  return config.hidden < kWide ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+}
+
 bool attends(const UNetConfig& config, std::size_t level) {
   return level < config.attention_levels.size() && config.attention_levels[level];
 }
@@ -114,7 +122,7 @@ Encoded UNetBody::encode(const torch::Tensor& x, const std::vector<torch::Tensor
           text(x.sizes()));
   Encoded encoded;
   encoded.embeddings = everywhere;
-  torch::Tensor h = image_proj->as<PeriodicConvolution>()->forward(x);
+  torch::Tensor h = image_proj->as<PeriodicConvolution>()->forward(x, memory_format(config_));
   encoded.skips.push_back(h);
   for (const auto& block : down->children()) {
     if (const auto* stage = block->as<Stage>())
@@ -137,7 +145,7 @@ torch::Tensor UNetBody::decode(const Encoded& encoded, std::vector<torch::Tensor
     else
       h = block->as<Upsample>()->forward(h);
   }
-  return final->as<PeriodicConvolution>()->forward(at::gelu(h)).contiguous();  // inside, channels come last
+  return final->as<PeriodicConvolution>()->forward(at::gelu(h)).contiguous();  // inside, channels may come last
 }
 
 UNetImpl::UNetImpl(const UNetConfig& config) : torch::nn::Module("UNet"), body_(config) {

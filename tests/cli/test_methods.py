@@ -1,5 +1,6 @@
 """Every surrogate and refiner of the comparison, trained and rolled out at smoke scale, for both systems."""
 
+import shutil
 import signal
 import tempfile
 import time
@@ -137,15 +138,20 @@ class TwoLayer(Methods, unittest.TestCase):
 class Interrupted(SnsCase):
     """A rollout that is stopped, then killed, then finished has the bytes of one that ran through."""
 
-    STEPS = 300
+    STEPS = 500
 
-    def rollout(self, method, *overrides):
-        return [METHODS, "--scale", "smoke", f"run.output={RUN}", *LAGGED, "rollout.members=2", "rollout.limit=1e30",
-                f"rollout.steps={self.STEPS}", "--method", method, *overrides]
+    def setUp(self):
+        super().setUp()
+        self.run_folder = self.folder / "run"
+        shutil.copytree(RUN, self.run_folder)  # with the trained models
+
+    def rollout(self, method):
+        return [METHODS, "--scale", "smoke", f"run.output={self.run_folder}", *LAGGED, "rollout.members=2",
+                "rollout.limit=1e30", f"rollout.steps={self.STEPS}", "--method", method]
 
     def finished(self, method):
         """The numbers of the finished rollout, which is taken away."""
-        file = RUN / "rollouts" / f"{method}.h5"
+        file = self.run_folder / "rollouts" / f"{method}.h5"
         found = arrays(file)
         file.unlink()
         file.with_name(f"{method}.stage.json").unlink()
@@ -153,7 +159,7 @@ class Interrupted(SnsCase):
 
     def interrupt(self, process, method, number):
         """Sends the signal when the run is under way; returns the exit code."""
-        partial = RUN / "rollouts" / f"{method}.h5.partial"
+        partial = self.run_folder / "rollouts" / f"{method}.h5.partial"
         while process.poll() is None and not partial.exists():
             time.sleep(0.005)
         time.sleep(0.2)
@@ -162,12 +168,11 @@ class Interrupted(SnsCase):
         return process.returncode
 
     def test_every_method(self):
-        self.sns("reproduce", *self.rollout("gaussian")[:-2], "--until", "truth")
         for method in ["sns", "sns_lagged", "thermalizer", "acdm"]:
             with self.subTest(method):
                 self.sns("rollout", *self.rollout(method))
                 whole = self.finished(method)
-                checkpoint = RUN / "rollouts" / f"{method}.h5.checkpoint"
+                checkpoint = self.run_folder / "rollouts" / f"{method}.h5.checkpoint"
                 code = self.interrupt(self.start("rollout", *self.rollout(method)), method, signal.SIGTERM)
                 self.assertEqual(code, 75, "it had ended before it was stopped: take more steps")
                 self.assertTrue(checkpoint.exists())

@@ -207,7 +207,8 @@ TEST_CASE("a walk that does not go down one by one from its start is refused") {
       contains(problem({.start = {3, 2}, .moves = {{-1, 0}}}), "the present frame at level 0; it stands at 2"));
   CHECK(contains(problem({.start = {3, 2}, .moves = {{4, -1}}}), "it stands at 3"));
   CHECK(contains(problem({.start = {-1, 2}, .moves = {{0, -1}}}), "it stands at -1"));
-  CHECK(problem({.start = {3, 2}, .moves = {{2, 1}}}) == "no exception");  // the step at the start may be skipped
+  CHECK(problem({.start = {3, 2}, .moves = {{2, 1}}}) ==
+        "no exception");  // the step at the start may be skipped
   CHECK(contains(problem({.start = {-1, 1},
                           .moves = {{.past = -1, .present = 1, .condition = Move::Condition{1, 0}},
                                     {.past = -1, .present = 0, .condition = {}}}}),
