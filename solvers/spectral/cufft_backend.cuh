@@ -95,7 +95,8 @@ class CufftPlan {
  public:
   CufftPlan(int n, cufftType type, int batch) {
     int shape[2] = {n, n};
-    check_cufft(cufftPlanMany(&plan_, 2, shape, nullptr, 1, 0, nullptr, 1, 0, type, batch), "planning a transform");
+    check_cufft(cufftPlanMany(&plan_, 2, shape, nullptr, 1, 0, nullptr, 1, 0, type, batch),
+                "planning a transform");
   }
   CufftPlan(const CufftPlan&) = delete;
   CufftPlan& operator=(const CufftPlan&) = delete;
@@ -163,7 +164,9 @@ struct CufftBackend {
 
   /// Selects the device for the calling thread.
   struct Session {
-    explicit Session(const CufftBackend& backend) { check_cuda(cudaSetDevice(backend.device), "selecting the device"); }
+    explicit Session(const CufftBackend& backend) {
+      check_cuda(cudaSetDevice(backend.device), "selecting the device");
+    }
   };
 
   static unsigned blocks(std::size_t total) { return static_cast<unsigned>((total + kBlock - 1) / kBlock); }
@@ -185,7 +188,8 @@ struct CufftBackend {
     const dim3 grid(std::min(blocks(n), 64u), static_cast<unsigned>(batch));
     kernel::largest<<<grid, kBlock>>>(f, n, bits.data());
     check_cuda(cudaGetLastError(), "kernel launch");
-    check_cuda(cudaMemcpy(out, bits.data(), batch * sizeof(double), cudaMemcpyDeviceToHost), "copy from device");
+    check_cuda(cudaMemcpy(out, bits.data(), batch * sizeof(double), cudaMemcpyDeviceToHost),
+               "copy from device");
     for (int b = 0; b < batch; ++b)
       if (!std::isfinite(out[b])) out[b] = std::numeric_limits<double>::quiet_NaN();
   }
@@ -193,7 +197,9 @@ struct CufftBackend {
   void copy(const Complex<R>* from, Complex<R>* to, std::size_t n) const {
     check_cuda(cudaMemcpy(to, from, n * sizeof(*to), cudaMemcpyDeviceToDevice), "copy on device");
   }
-  void zero(Complex<R>* data, std::size_t n) const { check_cuda(cudaMemset(data, 0, n * sizeof(*data)), "device memory"); }
+  void zero(Complex<R>* data, std::size_t n) const {
+    check_cuda(cudaMemset(data, 0, n * sizeof(*data)), "device memory");
+  }
   void to_host(const Complex<R>* from, std::byte* to, std::size_t n) const {
     check_cuda(cudaMemcpy(to, from, n * sizeof(*from), cudaMemcpyDeviceToHost), "copy from device");
   }
@@ -221,15 +227,18 @@ struct CufftBackend {
     /// `count` is the plan's batch in both directions.
     void forward(R* spent, Complex<R>* out, int /*count*/) const {
       if constexpr (kDouble)
-        check_cufft(cufftExecD2Z(forward_.get(), spent, reinterpret_cast<cufftDoubleComplex*>(out)), "transform");
+        check_cufft(cufftExecD2Z(forward_.get(), spent, reinterpret_cast<cufftDoubleComplex*>(out)),
+                    "transform");
       else
         check_cufft(cufftExecR2C(forward_.get(), spent, reinterpret_cast<cufftComplex*>(out)), "transform");
     }
-    /// cuFFT requires Hermitian edge columns, which the mask leaves un-symmetric: their Hermitian part is taken.
+    /// cuFFT requires Hermitian edge columns, which the mask leaves un-symmetric: their Hermitian part is
+    /// taken.
     void inverse(Complex<R>* spent, R* out, int count) const {
       backend_.for_each(static_cast<std::size_t>(count) * (n_ / 2 + 1), SymmetriseEdgeColumns<R>{spent, n_});
       if constexpr (kDouble)
-        check_cufft(cufftExecZ2D(inverse_.get(), reinterpret_cast<cufftDoubleComplex*>(spent), out), "transform");
+        check_cufft(cufftExecZ2D(inverse_.get(), reinterpret_cast<cufftDoubleComplex*>(spent), out),
+                    "transform");
       else
         check_cufft(cufftExecC2R(inverse_.get(), reinterpret_cast<cufftComplex*>(spent), out), "transform");
     }
@@ -257,7 +266,8 @@ struct CufftBackend {
     /// op(a, b) -> Complex{a', b'} at every grid point.
     template <class Op>
     void apply(int batch, Op op) {
-      backend_.for_each_mode(batch, grid_.n, all_modes(grid_), SpreadPairs<R>{spectra(), spectra_.data(), kept_});
+      backend_.for_each_mode(batch, grid_.n, all_modes(grid_),
+                             SpreadPairs<R>{spectra(), spectra_.data(), kept_});
       transforms_.inverse(spectra_.data(), fields_.data(), 2 * batch);
       backend_.for_each(grid_.points() * batch, ApplyToPairs<R, Op>{fields_.data(), grid_.points(), op});
       transforms_.forward(fields_.data(), spectra_.data(), 2 * batch);
