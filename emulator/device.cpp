@@ -3,7 +3,6 @@
 #include "core/error.hpp"
 #include "core/log.hpp"
 
-#include <ATen/cpu/Utils.h>
 #include <torch/cuda.h>
 #include <torch/types.h>
 
@@ -48,11 +47,12 @@ c10::Device pick_device(const std::string& name) {
   return {torch::kCUDA, static_cast<c10::DeviceIndex>(index)};
 }
 
+bool cpu_has_bfloat16() {
+  return __builtin_cpu_supports("avx512bf16") != 0;
+}
+
 void require_bfloat16(c10::Device device) {
-  if (!device.is_cpu()) return;
-  const auto capabilities = at::cpu::get_cpu_capabilities();
-  const auto found = capabilities.find("avx512_bf16");
-  require(found != capabilities.end() && found->second.toBool(),
+  require(!device.is_cpu() || cpu_has_bfloat16(),
           "this CPU has no bfloat16 instructions (avx512_bf16), without which bfloat16 is slower than float32");
 }
 

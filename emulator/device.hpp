@@ -15,6 +15,8 @@ const std::string& load_cuda_backend();
 /// if a GPU was asked for and none is usable.
 c10::Device pick_device(const std::string& name);
 
+/// Whether this CPU has bfloat16 instructions (avx512_bf16); without them the type is emulated.
+bool cpu_has_bfloat16();
 /// Error where this CPU has no bfloat16 instructions, without which the type is slower than float32.
 void require_bfloat16(c10::Device device);
 

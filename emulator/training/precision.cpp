@@ -1,6 +1,7 @@
 #include "emulator/training/precision.hpp"
 
 #include "core/error.hpp"
+#include "emulator/device.hpp"
 
 #include <ATen/Context.h>
 #include <ATen/autocast_mode.h>
@@ -37,7 +38,7 @@ std::string precision_warning(const std::string& precision, torch::Device device
   if (precision == "float32") return {};
   if (device.is_cpu()) {
     if (precision == "tf32") return "training.precision: tf32 is float32 on the CPU";
-    if (__builtin_cpu_supports("avx512bf16")) return {};
+    if (cpu_has_bfloat16()) return {};
     return "training.precision: this CPU has no bfloat16 instructions; bfloat16 is emulated and slower than "
            "float32";
   }
