@@ -12,6 +12,7 @@ enum class Transforms {
   real,           ///< 4 real-to-complex transforms of N x N per stage
   packed,         ///< 2 complex transforms of N x N per stage
   packed_pruned,  ///< the same by rows and columns, columns outside the 2/3 rule left out
+  real_pruned,    ///< `real` by rows and columns, columns outside the 2/3 rule left out
 };
 
 /// Times the transforms of one step; state.range(0) = N. Plans are made several times and the fastest is kept:
@@ -19,7 +20,7 @@ enum class Transforms {
 template <class Real>
 void transforms_of_a_step(benchmark::State& state, Transforms variant);
 
-/// The same for a two-layer step; `real` does its ten real transforms, and there is no pruned variant.
+/// The same for a two-layer step; `real` does its ten real transforms, and there are no pruned variants.
 template <class Real>
 void transforms_of_a_two_layer_step(benchmark::State& state, Transforms variant);
 
