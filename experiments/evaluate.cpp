@@ -43,14 +43,17 @@ void for_each_frame(const FrameSource& source, int member, const Visit& visit) {
   }
 }
 
-/// Mean, standard deviation and the ranges of energy and enstrophy of all truth frames, by field.
+/// Mean, standard deviation, ranges of energy and enstrophy and the size of increments of all truth frames, by
+/// field.
 std::vector<metrics::Yardstick> survey(const FrameSource& truth, FrameDiagnostics& diagnostics,
                                        Progress& progress, std::int64_t& done) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const std::size_t fields = truth.fields().size(), pixels = truth.pixels();
   std::vector<double> spectra(fields * diagnostics.wavenumbers().size());
-  std::vector<metrics::Yardstick> yardsticks(fields, {0, 0, {kInfinity, -kInfinity}, {kInfinity, -kInfinity}});
-  std::vector<double> sum(fields, 0.0), sum_of_squares(fields, 0.0);
+  std::vector<metrics::Yardstick> yardsticks(fields,
+                                             {0, 0, {kInfinity, -kInfinity}, {kInfinity, -kInfinity}, 0});
+  std::vector<double> sum(fields, 0.0), sum_of_squares(fields, 0.0), increments(fields, 0.0);
+  std::vector<float> previous(truth.frame_size());
   for (int m = 0; m < truth.members(); ++m)
     for_each_frame(truth, m, [&](std::int64_t t, std::span<const float> frame) {
       for (std::size_t f = 0; f < fields; ++f) {
@@ -62,7 +65,12 @@ std::vector<metrics::Yardstick> survey(const FrameSource& truth, FrameDiagnostic
         require(std::isfinite(squares),
                 "truth trajectory {} is not finite at frame {}: make the truth set again", truth.id(m), t);
         sum_of_squares[f] += squares;
+        for (std::size_t i = f * pixels; t > 0 && i < (f + 1) * pixels; ++i) {
+          const double increment = static_cast<double>(frame[i]) - static_cast<double>(previous[i]);
+          increments[f] += increment * increment;
+        }
       }
+      std::copy(frame.begin(), frame.end(), previous.begin());
       throw_if_stopped("while the truth was measured");
       const auto values = diagnostics.measure(frame, spectra);
       for (std::size_t f = 0; f < fields; ++f) {
@@ -79,6 +87,9 @@ std::vector<metrics::Yardstick> survey(const FrameSource& truth, FrameDiagnostic
         std::sqrt(sum_of_squares[f] / count - yardsticks[f].mean * yardsticks[f].mean);
     require(yardsticks[f].standard_deviation > 0,
             "the truth set's {} is constant: nothing can be compared with it", truth.fields()[f]);
+    const double pairs = static_cast<double>(truth.frames() - 1) / static_cast<double>(truth.frames());
+    yardsticks[f].increment = std::sqrt(increments[f] / (count * pairs));
+    require(yardsticks[f].increment > 0, "the truth set's {} does not change in time", truth.fields()[f]);
   }
   return yardsticks;
 }

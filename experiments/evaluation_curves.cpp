@@ -109,9 +109,9 @@ void write_judged(h5::Group group, const Judged& judged, std::size_t f, const Ev
   write_members(group, "paired_correlation", members,
                 [](const MemberRecord& m) { return m.paired_correlation; });
   write_members(group, "autocorrelation", members, [](const MemberRecord& m) { return m.autocorrelation; });
-  write_members(group, "pdf_early", members, [](const MemberRecord& m) { return m.early.density(kPdfBins); });
-  write_members(group, "pdf_mid", members, [](const MemberRecord& m) { return m.mid.density(kPdfBins); });
-  write_members(group, "pdf_late", members, [](const MemberRecord& m) { return m.late.density(kPdfBins); });
+  write_members(group, "pdf_early", members, [](const MemberRecord& m) { return m.early.pixels.density(kPdfBins); });
+  write_members(group, "pdf_mid", members, [](const MemberRecord& m) { return m.mid.pixels.density(kPdfBins); });
+  write_members(group, "pdf_late", members, [](const MemberRecord& m) { return m.late.pixels.density(kPdfBins); });
 
   std::vector<std::int64_t> unstable, nonfinite;
   for (const auto& member : members) {

@@ -210,7 +210,10 @@ constexpr const char* kTableRows[] = {"stable_fraction/all",
                                       "enstrophy_ratio/late",
                                       "rate_ratio/late",
                                       "w1/late",
+                                      "w1_increment/late",
+                                      "energy_distance/late",
                                       "autocorrelation_error/all",
+                                      "decorrelation_ratio/all",
                                       "correlation_time_0.8/all"};
 
 std::string join(const std::vector<std::vector<std::string>>& rows) {

@@ -154,6 +154,7 @@ void Experiment::add_judgement(StageGraph& graph) const {
   for (const FieldInfo& field : solver_.info().fields) fields.push_back(field.name);
 
   graph.add({.name = "evaluate",
+             .version = 2,
              .record = at.evaluation() / "stage.json",
              .outputs = {at.evaluation() / "metrics.json", at.evaluation() / "metrics.csv",
                          at.evaluation() / "curves.h5"},

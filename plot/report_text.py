@@ -9,7 +9,8 @@ from pathlib import Path
 MAIN = ["stable_fraction/all", "first_unstable/all", "spectrum_error_ensemble/early", "spectrum_error_ensemble/mid",
         "spectrum_error_ensemble/late", "spectrum_error/late", "spectrum_bias_large/late",
         "spectrum_bias_medium/late", "spectrum_bias_small/late", "energy_ratio/late", "enstrophy_ratio/late",
-        "rate_ratio/late", "w1/late", "autocorrelation_error/all", "nrmse/early", "correlation_time_0.8/all"]
+        "rate_ratio/late", "w1/late", "w1_increment/late", "energy_distance/late", "autocorrelation_error/all",
+        "decorrelation_ratio/all", "nrmse/early", "correlation_time_0.8/all"]
 
 
 def number(value):

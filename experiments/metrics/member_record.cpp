@@ -21,6 +21,12 @@ auto as_double(std::span<const float> frame) {
   return Eigen::Map<const Eigen::ArrayXf>(frame.data(), static_cast<Eigen::Index>(frame.size())).cast<double>();
 }
 
+PeriodRecord empty_period(const Yardstick& yardstick) {
+  return {.pixels = {yardstick.mean, yardstick.standard_deviation},
+          .increments = {0, yardstick.increment},
+          .frames = {}};
+}
+
 }  // namespace
 
 std::vector<Window> make_windows(std::int64_t frames, std::int64_t length) {
@@ -57,10 +63,10 @@ FieldRecorder::FieldRecorder(const RecordSettings& settings, std::size_t bins)
               .paired_correlation = {},
               .correlation_time = {},
               .autocorrelation = {},
-              .early = {settings.yardstick.mean, settings.yardstick.standard_deviation},
-              .mid = {settings.yardstick.mean, settings.yardstick.standard_deviation},
-              .late = {settings.yardstick.mean, settings.yardstick.standard_deviation},
-              .all = {settings.yardstick.mean, settings.yardstick.standard_deviation}},
+              .early = empty_period(settings.yardstick),
+              .mid = empty_period(settings.yardstick),
+              .late = empty_period(settings.yardstick),
+              .all = empty_period(settings.yardstick)},
       autocorrelation_(0, 0) {
   for (const Window& window : windows_) {
     WindowRecord values;
@@ -95,11 +101,23 @@ void FieldRecorder::compare(std::span<const float> frame, std::span<const float>
       record_.correlation_time[i] = static_cast<double>(frame_) * settings_.interval;
 }
 
+void FieldRecorder::gather(PeriodRecord& period, const Window& frames, std::span<const float> frame,
+                           const FrameDiagnostics::Values& values, std::span<const double> spectrum) {
+  period.pixels.add(frame);
+  if (previous_finite_) period.increments.add(increment_);
+  const std::int64_t stride = (frames.last - frames.first + kSampledFrames) / kSampledFrames;
+  if ((frame_ - frames.first) % stride != 0) return;
+  period.frames.energy.push_back(values.energy);
+  period.frames.enstrophy.push_back(values.enstrophy);
+  period.frames.spectra.insert(period.frames.spectra.end(), spectrum.begin(), spectrum.end());
+}
+
 void FieldRecorder::add(std::span<const float> frame, std::span<const float> truth,
                         const FrameDiagnostics::Values* values, std::span<const double> spectrum) {
   if (frame_ == 0) {
     autocorrelation_ = Autocorrelation(frame.size(), settings_.lags);
     previous_.resize(frame.size());
+    increment_.resize(frame.size());
   }
   while (window_ + 1 < windows_.size() && frame_ > windows_[window_].last) ++window_;
   WindowRecord* window = frame_ > 0 ? &record_.windows[window_] : nullptr;
@@ -116,14 +134,16 @@ void FieldRecorder::add(std::span<const float> frame, std::span<const float> tru
       window->enstrophy += enstrophy;
       for (std::size_t i = 0; i < spectrum.size(); ++i) window->spectrum[i] += spectrum[i];
       if (previous_finite_) {
+        for (std::size_t i = 0; i < frame.size(); ++i) increment_[i] = frame[i] - previous_[i];
         rate = (as_double(frame) - as_double(previous_)).abs().mean() / settings_.interval;
         window->rate += rate;
         ++window->rates;
       }
-      if (window_ == periods_.early) record_.early.add(frame);
-      if (window_ == periods_.mid) record_.mid.add(frame);
-      if (window_ == periods_.late) record_.late.add(frame);
-      record_.all.add(frame);
+      const Window& now = windows_[window_];
+      if (window_ == periods_.early) gather(record_.early, now, frame, *values, spectrum);
+      if (window_ == periods_.mid) gather(record_.mid, now, frame, *values, spectrum);
+      if (window_ == periods_.late) gather(record_.late, now, frame, *values, spectrum);
+      gather(record_.all, {1, settings_.frames - 1}, frame, *values, spectrum);
     }
     std::copy(frame.begin(), frame.end(), previous_.begin());
   } else if (record_.first_nonfinite < 0) {

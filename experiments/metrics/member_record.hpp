@@ -37,6 +37,7 @@ struct Range {
 struct Yardstick {
   double mean, standard_deviation;  ///< of truth's pixels
   Range energy, enstrophy;
+  double increment;  ///< root mean square of x_t - x_{t-1} over truth's pixels and frames
 };
 
 struct RecordSettings {
@@ -66,6 +67,22 @@ struct WindowRecord {
   bool whole() const { return finite == frames; }
 };
 
+/// Frames of a period that are kept for comparisons of whole frames, evenly spaced, so that they do not grow
+/// with the rollout.
+inline constexpr std::int64_t kSampledFrames = 128;
+/// Finite frames only.
+struct FrameSample {
+  std::vector<double> energy, enstrophy;
+  std::vector<double> spectra;  ///< [frame][bin]
+};
+
+/// What is gathered over a period: over its finite frames, and over its pairs of them.
+struct PeriodRecord {
+  Distribution pixels;
+  Distribution increments;  ///< x_t - x_{t-1}, in units of truth's root mean square
+  FrameSample frames;
+};
+
 struct MemberRecord {
   std::vector<WindowRecord> windows;
   std::int64_t first_nonfinite = -1;            ///< frame; -1 never
@@ -74,7 +91,7 @@ struct MemberRecord {
   std::vector<double> paired_nrmse, paired_correlation;  ///< first frames
   std::vector<double> correlation_time;  ///< per threshold, time units; infinite if it is never reached
   std::vector<double> autocorrelation;
-  Distribution early, mid, late, all;
+  PeriodRecord early, mid, late, all;
 };
 
 /// One field of one member.
@@ -88,13 +105,16 @@ class FieldRecorder {
 
  private:
   void compare(std::span<const float> frame, std::span<const float> truth, bool finite, WindowRecord* window);
+  /// A finite frame into the record of a period of frames first..last.
+  void gather(PeriodRecord& period, const Window& frames, std::span<const float> frame,
+              const FrameDiagnostics::Values& values, std::span<const double> spectrum);
 
   RecordSettings settings_;
   std::vector<Window> windows_;
   Periods periods_;
   MemberRecord record_;
   Autocorrelation autocorrelation_;
-  std::vector<float> previous_;
+  std::vector<float> previous_, increment_;
   bool previous_finite_ = false;
   std::int64_t frame_ = 0;
   std::size_t window_ = 0;

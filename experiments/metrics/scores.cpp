@@ -11,8 +11,35 @@ namespace {
 
 constexpr double kInfinite = std::numeric_limits<double>::infinity();
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
+constexpr double kDecorrelated = 0.5;  // of C(tau)
 constexpr int kBands = 3;
 constexpr const char* kBandNames[kBands] = {"large", "medium", "small"};
+
+/// Points of truth that methods are compared with, at most: the cost grows with their number.
+constexpr std::size_t kReferencePoints = 2048;
+
+void append(std::vector<double>& to, const std::vector<double>& values) {
+  to.insert(to.end(), values.begin(), values.end());
+}
+
+double standard_deviation(std::span<const double> values) {
+  const double centre = mean(values);
+  double sum = 0;
+  for (const double value : values) sum += (value - centre) * (value - centre);
+  return std::sqrt(sum / static_cast<double>(values.size()));
+}
+
+/// Every nth point, so that kReferencePoints or fewer are left.
+std::vector<double> thinned(const std::vector<double>& points, std::size_t dimension) {
+  const std::size_t count = points.size() / dimension,
+                    stride = (count + kReferencePoints - 1) / kReferencePoints;
+  std::vector<double> result;
+  for (std::size_t point = 0; point < count; point += stride) {
+    const auto begin = points.begin() + static_cast<std::ptrdiff_t>(point * dimension);
+    result.insert(result.end(), begin, begin + static_cast<std::ptrdiff_t>(dimension));
+  }
+  return result;
+}
 
 /// Per-member value of a window quantity over truth's mean: infinite where the member did not stay finite.
 double ratio(const WindowRecord& window, double value, double truth) {
@@ -99,8 +126,38 @@ bool frozen(const MemberRecord& member, double threshold) {
                      [&](const WindowRecord& window) { return window.rates > 0 && window.rate < threshold; });
 }
 
+/// Distances between the distributions of a period and truth's, infinite for members that are not `whole` in
+/// it.
+template <class Whole>
+void add_distributions(Table& table, const std::string& period, PeriodRecord MemberRecord::*record,
+                       const TruthReference& reference, const Whole& whole) {
+  const auto add = [&](const char* key, const char* label, const char* unit, const auto& distance) {
+    table.add({key, period, label, unit},
+              [&](const MemberRecord& m) { return whole(m) ? distance(m.*record) : kInfinite; });
+  };
+  add("w1", "W1 of the pixel PDF", "std",
+      [&](const PeriodRecord& p) { return wasserstein1(p.pixels, reference.pixels); });
+  add("w1_increment", "W1 of the PDF of increments", "rms",
+      [&](const PeriodRecord& p) { return wasserstein1(p.increments, reference.increments); });
+  add("w1_energy", "W1 of the PDF of energy", "std", [&](const PeriodRecord& p) {
+    return wasserstein1(p.frames.energy, reference.frame_energies) /
+           standard_deviation(reference.frame_energies);
+  });
+  add("w1_enstrophy", "W1 of the PDF of enstrophy", "std", [&](const PeriodRecord& p) {
+    return wasserstein1(p.frames.enstrophy, reference.frame_enstrophies) /
+           standard_deviation(reference.frame_enstrophies);
+  });
+  if (reference.features.empty()) return;
+  add("energy_distance", "Energy distance of frame spectra", "", [&](const PeriodRecord& p) {
+    return reference.features.truth().energy_distance(reference.features.points(p.frames.spectra));
+  });
+  add("mmd", "MMD of frame spectra", "", [&](const PeriodRecord& p) {
+    return reference.features.truth().maximum_mean_discrepancy(reference.features.points(p.frames.spectra));
+  });
+}
+
 void add_window_scores(Table& table, std::span<const MemberRecord> members, const std::string& period,
-                       std::size_t w, Distribution MemberRecord::*pixels, const TruthReference& reference,
+                       std::size_t w, PeriodRecord MemberRecord::*record, const TruthReference& reference,
                        const Bootstrap& bootstrap) {
   const auto of = [w](const MemberRecord& m) -> const WindowRecord& { return m.windows[w]; };
   const WindowError error = window_error(members, w, reference, bootstrap);
@@ -126,9 +183,7 @@ void add_window_scores(Table& table, std::span<const MemberRecord> members, cons
             [&](const MemberRecord& m) { return ratio(of(m), of(m).enstrophy, reference.enstrophy); });
   table.add({"rate_ratio", period, "Rate of change R / truth", "", Better::near_one},
             [&](const MemberRecord& m) { return ratio(of(m), of(m).rate, reference.rate); });
-  table.add({"w1", period, "W1 of the pixel PDF", "std"}, [&](const MemberRecord& m) {
-    return of(m).whole() ? wasserstein1(m.*pixels, reference.pixels) : kInfinite;
-  });
+  add_distributions(table, period, record, reference, [of](const MemberRecord& m) { return of(m).whole(); });
 }
 
 void add_long_term(Table& table, const TruthReference& reference) {
@@ -138,9 +193,16 @@ void add_long_term(Table& table, const TruthReference& reference) {
     return m.first_nonfinite < 0 ? autocorrelation_error(m.autocorrelation, reference.autocorrelation)
                                  : kInfinite;
   });
-  table.add({"w1", "all", "W1 of the pixel PDF", "std"}, [&](const MemberRecord& m) {
-    return m.first_nonfinite < 0 ? wasserstein1(m.all, reference.pixels) : kInfinite;
-  });
+  const double truth_time = first_crossing(reference.autocorrelation, kDecorrelated);
+  // Where truth itself does not decorrelate within the lags, its time is not known.
+  if (truth_time < static_cast<double>(reference.autocorrelation.size()) - 1)
+    table.add({"decorrelation_ratio", "all", "Decorrelation time / truth", "", Better::near_one},
+              [&](const MemberRecord& m) {
+                return m.first_nonfinite < 0 ? first_crossing(m.autocorrelation, kDecorrelated) / truth_time
+                                             : kInfinite;
+              });
+  add_distributions(table, "all", &MemberRecord::all, reference,
+                    [](const MemberRecord& m) { return m.first_nonfinite < 0; });
 }
 
 void add_short_term(Table& table, const ScoreSettings& settings) {
@@ -197,6 +259,30 @@ const char* name(Statistic statistic) {
   return "";
 }
 
+SpectralFeatures::SpectralFeatures(std::span<const MemberRecord> truth, const ShellMask& mask)
+    : bins_(truth[0].windows[0].spectrum.size()) {
+  std::vector<double> spectra;
+  for (const MemberRecord& member : truth) append(spectra, member.all.frames.spectra);
+  for (const std::size_t bin : mask.bins) {
+    std::vector<double> logarithms;
+    for (std::size_t at = bin; at < spectra.size(); at += bins_) logarithms.push_back(std::log(spectra[at]));
+    const double scatter = standard_deviation(logarithms);
+    if (!(scatter > 0) || !std::isfinite(scatter)) continue;
+    used_.push_back(bin);
+    mean_.push_back(mean(logarithms));
+    scale_.push_back(scatter);
+  }
+  if (!used_.empty()) truth_.emplace(thinned(points(spectra), used_.size()), used_.size());
+}
+
+std::vector<double> SpectralFeatures::points(std::span<const double> spectra) const {
+  std::vector<double> result;
+  for (std::size_t frame = 0; frame < spectra.size(); frame += bins_)
+    for (std::size_t i = 0; i < used_.size(); ++i)
+      result.push_back((std::log(spectra[frame + used_[i]]) - mean_[i]) / scale_[i]);
+  return result;
+}
+
 TruthReference make_reference(std::span<const MemberRecord> truth, std::vector<double> wavenumbers,
                               double resolved, int first_shell, int last_shell,
                               const RecordSettings& settings) {
@@ -208,7 +294,11 @@ TruthReference make_reference(std::span<const MemberRecord> truth, std::vector<d
                            .enstrophy = 0,
                            .rate = 0,
                            .pixels = {settings.yardstick.mean, settings.yardstick.standard_deviation},
+                           .increments = {0, settings.yardstick.increment},
+                           .frame_energies = {},
+                           .frame_enstrophies = {},
                            .mask = {},
+                           .features = {},
                            .interval = settings.interval,
                            .frames = settings.frames};
   reference.spectrum.assign(reference.wavenumbers.size(), 0.0);
@@ -226,13 +316,18 @@ TruthReference make_reference(std::span<const MemberRecord> truth, std::vector<d
     }
     for (std::size_t i = 0; i < reference.autocorrelation.size(); ++i)
       reference.autocorrelation[i] += member.autocorrelation[i] / static_cast<double>(truth.size());
-    reference.pixels.add(member.all);
+    const PeriodRecord& all = member.all;
+    reference.pixels.add(all.pixels);
+    reference.increments.add(all.increments);
+    append(reference.frame_energies, all.frames.energy);
+    append(reference.frame_enstrophies, all.frames.enstrophy);
   }
   reference.energy /= frames;
   reference.enstrophy /= frames;
   reference.rate /= frames;
   for (double& value : reference.spectrum) value /= frames;
   reference.mask = make_mask(reference.wavenumbers, reference.spectrum, resolved, first_shell, last_shell);
+  reference.features = SpectralFeatures(truth, reference.mask);
   return reference;
 }
 

@@ -240,7 +240,7 @@ RecordSettings settings_for(std::int64_t frames) {
   settings.interval = 0.5;
   settings.lags = 4;
   settings.correlation_thresholds = {0.9, 0.5};
-  settings.yardstick = {0, 1, {0.1, 0.2}, {0.2, 0.3}};
+  settings.yardstick = {0, 1, {0.1, 0.2}, {0.2, 0.3}, 0.1};
   return settings;
 }
 
@@ -286,7 +286,7 @@ TEST_CASE("a member is unstable from the first frame beyond the range, and its l
   CHECK_FALSE(record.windows[2].whole());
   CHECK(record.windows[2].finite == 4);
   CHECK(record.windows[2].energy == Approx(1.7 * 1.7 / 4).epsilon(1e-6));
-  CHECK(record.late.count() == 4 * kPoints * kPoints);
+  CHECK(record.late.pixels.count() == 4 * kPoints * kPoints);
   std::vector<double> weak(21, 0.9);
   weak[7] = 0.4;  // energy 0.04 < 0.1 / 2
   CHECK(run(weak).first_unstable == 7);
