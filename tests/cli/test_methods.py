@@ -13,6 +13,7 @@ import numpy as np
 from sns_case import SOURCE, SnsCase, arrays, sns
 
 METHODS = SOURCE / "yaml" / "kolmogorov" / "methods.yaml"
+SAMPLING = METHODS.with_name("sampling.yaml")
 SIZES = ["rollout.members=2", "evaluate.window=3", "evaluate.lags=3", "rollout.limit=1e30"]
 LEVELS = 20
 LAGGED = ["models.lagged={kind: sns, network: {hidden: 4, blocks: 1, embedding: 16, lag: {window: 5, embedding: 8}}, "
@@ -133,6 +134,30 @@ class TwoLayer(Methods, unittest.TestCase):
         cls.base = [SOURCE / "yaml" / "qg2layer" / "methods.yaml", "--scale", "smoke", f"run.output={cls.run_folder}",
                     *SIZES]
         make(cls.base)
+
+
+class Sampling(SnsCase):
+    """The comparison of ways of sampling, with the networks of the other experiment."""
+
+    def test_every_row_is_a_way_of_its_own(self):
+        run_folder = self.folder / "run"
+        weights = [f"models.{name}.weights={RUN / 'models' / name}" for name in ("gaussian", "sns")]
+        self.sns("reproduce", SAMPLING, "--scale", "smoke", f"run.output={run_folder}", *weights, *SIZES,
+                 "rollout.steps=6", "--until", "rollout")
+        rows = {file.stem: arrays(file) for file in (run_folder / "rollouts").glob("*.h5")}
+        # An untrained head may name levels above the floor: then floor2 does what the default does.
+        plain = {"gaussian", "default", "exclusive", "reference", "sqrt_beta", "long_dataset", "raw"}
+        floored = {name for name in rows if name.startswith("floor2")}
+        self.assertEqual(set(rows), plain | floored)
+        self.assertEqual(floored, {"floor2", *(f"floor2_{name}" for name in (
+            "exclusive", "B", "C", "fixed_past", "clean_past"))})
+        same = lambda group: [(a, b) for a in group for b in group
+                              if a < b and rows[a]["vorticity"] == rows[b]["vorticity"]]
+        # Where both members stand at one level, the reference rule does what the exclusive one does.
+        self.assertEqual(same(plain - {"reference"}), [])
+        self.assertEqual(same(plain - {"exclusive"}), [])
+        # Path B's second sweep, of the past, comes after the present frame is made.
+        self.assertEqual(same(floored), [("floor2_B", "floor2_fixed_past")])
 
 
 class Interrupted(SnsCase):
