@@ -2,12 +2,16 @@
 
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "core/log.hpp"
 #include "datagen/generate.hpp"
 #include "datagen/reader.hpp"
 #include "emulator/training/trainer.hpp"
 #include "experiments/solver_stream.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <cmath>
 
 namespace sns {
 
@@ -39,6 +43,8 @@ Experiment::Experiment(const Config& config, std::string command)
   Section figure = root.child("figure");
   read(figure, figure_);
   config.finish({"simulate"});
+  for (const MethodConfig& method : rollout_.methods)
+    if (!method.without_effect.empty()) log::warn("rollout.methods.{}: {}", method.name, method.without_effect);
 }
 
 DatagenPlan Experiment::truth_plan() const {

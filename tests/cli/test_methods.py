@@ -95,20 +95,37 @@ class Methods:
                     np.testing.assert_array_equal(file["evaluations"][:], file["levels"][:, 1] + 1)
 
     def test_check_names_the_cost(self):
-        result = sns("check", *self.base)
+        result = sns("check", *self.base, "rollout.methods.thermalizer.path=B")
         self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stdout, r"not used +path \(no effect on a refiner of kind thermalizer\)")
         self.assertRegex(result.stdout, r"models\.acdm +acdm, [\d,]+ parameters")
         self.assertIn(f"{LEVELS} denoiser evaluations", result.stdout)
+
+    def test_one_key_swaps_a_method(self):
+        for override, kind, unused in [
+            ("rollout.methods.sns.refiner=thermalizer", "a refiner of kind thermalizer", "path"),
+            ("rollout.methods.thermalizer.refiner=sns", "a refiner of kind sns", "start_level, stop_level"),
+            ("rollout.methods.sns.generator=acdm", "a generator of kind acdm", "emulator, refiner, path"),
+            ("rollout.methods.acdm.generator=sns", "a generator of kind sns", "conditioning"),
+            ("rollout.methods.sns.refiner=null", "a surrogate alone", "path"),
+        ]:
+            with self.subTest(override):
+                result = sns("reproduce", *self.base, "--dry-run", override)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                warnings = [line for line in result.stderr.splitlines() if "warning" in line]
+                self.assertEqual(len(warnings), 1, result.stderr)
+                name = override.split(".")[2]
+                self.assertRegex(warnings[0], rf"rollout\.methods\.{name}: {unused}.* \(no effect on {kind}\)")
 
     def test_mistakes_are_one_line(self):
         for override, message in {
             "rollout.methods.acdm.generator=gaussian": "not a model of kind acdm or sns",
             "rollout.methods.thermalizer.refiner=acdm": "not a model of kind sns or thermalizer",
             "rollout.methods.thermalizer.noise_limit=5": "must lie above start_level",
-            "rollout.methods.acdm.emulator=gaussian": "a generator makes its frames alone",
+            "rollout.methods.thermalizer.pth=A": "pth is unknown",
+            "rollout.methods.sns.start_levle=3": "start_levle is unknown",
             "rollout.methods.sns.gate=past": "either",
             "models.acdm.network.predicts=past": "both",
-            "rollout.methods.sns.start=3": "start",
         }.items():
             with self.subTest(override):
                 result = sns("reproduce", *self.base, override)
