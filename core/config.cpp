@@ -15,7 +15,8 @@ namespace detail {
 struct ConfigNode {
   struct Record {
     std::string key;
-    bool read = false;                               ///< false: only looked for with has()
+    bool read = false;                               ///< false: only looked for with has(), or set aside
+    bool aside = false;                              ///< known, but without effect here
     std::string text;                                ///< YAML of a value
     std::shared_ptr<ConfigNode> child;               ///< or a nested map
     std::vector<std::shared_ptr<ConfigNode>> items;  ///< or a list of maps
@@ -178,6 +179,7 @@ void check_all_read(const ConfigNode& node, const ConfigNode& root, const std::v
       continue;
     }
     if (std::find(ignore.begin(), ignore.end(), entry.key) != ignore.end()) continue;
+    if (record && record->aside) continue;
     const std::string path = node.full(entry.key);
     if (record) fail<ConfigError>("{} has no effect here; remove it  {}", path, entry.where);
     std::vector<std::string> known = ignore;
@@ -292,6 +294,13 @@ void Section::need(std::string_view key, T& value, const RuleOf<T>& rule) {
     fail<ConfigError>("{} is required (is {} meant to be it?)  {}", node_->full(key), given, where(given));
   }
   maybe(key, value, rule);
+}
+
+bool Section::set_aside(std::string_view key) {
+  if (!node_->find(key)) return false;
+  ConfigNode::Record& record = node_->record(key);
+  record.aside = !record.read;
+  return record.aside;
 }
 
 Section Section::child(std::string_view key) {

@@ -75,6 +75,10 @@ class Section {
   template <class T>
   void need(std::string_view key, T& value, const RuleOf<T>& rule = {});
 
+  /// Whether `key` is present and was not read. It then counts as known although it says nothing here: it is no
+  /// error, and no part of the resolved configuration. For keys that make sense beside another choice.
+  bool set_aside(std::string_view key);
+
   /// The nested map under `key`; an empty section if absent (so that defaults are recorded).
   Section child(std::string_view key);
   /// A list of maps under `key`; empty if absent.

@@ -24,6 +24,18 @@ void check_name(const Section& parent, const std::string& name) {
   if (!good) parent.reject(name, "a name may hold letters, digits, '_' and '-' only");
 }
 
+/// What to say of a generator that is named as a refiner, or the other way round; empty for other mistakes.
+std::string other_role(std::string_view key, const std::string& name, const std::vector<ModelSpec>& models) {
+  for (const ModelSpec& entry : models) {
+    if (entry.name != name) continue;
+    if (key == "refiner" && entry.model.kind == "acdm")
+      return fmt::format("; it makes frames alone: generator: {}", name);
+    if (key == "generator" && entry.model.kind == "thermalizer")
+      return fmt::format("; it refines a surrogate's: refiner: {}", name);
+  }
+  return "";
+}
+
 /// The model that `key` names, which must be of one of the kinds.
 const ModelConfig& model_of(const Section& section, const char* key, const std::string& name,
                             const std::vector<std::string>& kinds, const std::vector<ModelSpec>& models) {
@@ -35,7 +47,8 @@ const ModelConfig& model_of(const Section& section, const char* key, const std::
   }
   std::string allowed;
   for (const std::string& kind : kinds) allowed += (allowed.empty() ? "" : " or ") + kind;
-  section.reject(key, fmt::format("'{}' is not a model of kind {} (have: {})", name, allowed, listed(known)));
+  section.reject(key, fmt::format("'{}' is not a model of kind {} (have: {}){}", name, allowed, listed(known),
+                                  other_role(key, name, models)));
 }
 
 std::function<std::string(const int&)> level(int lowest, int levels) {
@@ -47,9 +60,8 @@ std::function<std::string(const int&)> level(int lowest, int levels) {
 /// Keys of both uses of SNS.
 void read_sns(Section& section, SamplingConfig& sampling, const ModelConfig& model) {
   section.maybe("path", sampling.path, one_of(path_names()));
-  section.maybe("long", sampling.long_frame, one_of({"initial", "dataset"}));
-  if (sampling.long_frame != "initial" && model.network.lag)
-    section.reject("long", "a lagged model looks back at its own trajectory: take this key out");
+  // A lagged model looks back at its own trajectory.
+  if (!model.network.lag) section.maybe("long", sampling.long_frame, one_of({"initial", "dataset"}));
 }
 
 void read_sns_refiner(Section& section, SamplingConfig& sampling, const ModelConfig& model) {
@@ -92,21 +104,45 @@ void read_acdm(Section& section, SamplingConfig& sampling) {
   section.maybe("conditioning", sampling.conditioning, one_of(conditioning_names()));
 }
 
+/// The keys of the refiner or generator, if there is one; returns the kind of method in words.
+std::string read_sampling(Section& section, MethodConfig& method, const std::vector<ModelSpec>& models) {
+  SamplingConfig& sampling = method.sampling;
+  if (!method.diffusion_model()) return "a surrogate alone";
+  const char* role = method.generator ? "generator" : "refiner";
+  const std::vector<std::string> kinds = method.generator ? std::vector<std::string>{"acdm", "sns"}
+                                                          : std::vector<std::string>{"sns", "thermalizer"};
+  const ModelConfig& model = model_of(section, role, *method.diffusion_model(), kinds, models);
+  if (model.kind == "acdm")
+    read_acdm(section, sampling);
+  else if (model.kind == "thermalizer")
+    read_thermalizer(section, sampling, model.diffusion.levels);
+  else if (method.generator)
+    read_sns_generator(section, sampling, model);
+  else
+    read_sns_refiner(section, sampling, model);
+  if (method.refiner) section.maybe("first_step", method.first_step, positive);
+  section.maybe("reverse_std", sampling.reverse_std, one_of(reverse_std_names()));
+  return fmt::format("a {} of kind {}", role, model.kind);
+}
+
+/// Those of the section's keys that belong to other kinds of methods, with what this one is; empty if there are
+/// none. They may stay, so that one key swaps a method; keys that no method knows are errors.
+std::string keys_without_effect(Section& section, const std::string& what) {
+  static const std::vector<std::string> all = {
+      "emulator", "refiner",     "noise",       "first_step",   "path",       "long",
+      "rule",     "level_floor", "gate",        "threshold",    "write_back", "start_level",
+      "start",    "stop_level",  "noise_limit", "conditioning", "reverse_std"};
+  std::vector<std::string> found;
+  for (const std::string& key : section.keys())
+    if (std::find(all.begin(), all.end(), key) != all.end() && section.set_aside(key)) found.push_back(key);
+  return found.empty() ? "" : fmt::format("{} (no effect on {})", listed(found), what);
+}
+
 MethodConfig read_method(Section section, const std::string& name, const std::vector<ModelSpec>& models) {
   MethodConfig method;
   method.name = name;
-  SamplingConfig& sampling = method.sampling;
-  section.maybe("generator", method.generator);
-  if (method.generator) {
-    for (const char* key : {"emulator", "refiner", "noise"})
-      if (section.has(key))
-        section.reject(key, "a generator makes its frames alone: take this key out, or the generator");
-    const ModelConfig& model = model_of(section, "generator", *method.generator, {"acdm", "sns"}, models);
-    if (model.kind == "acdm")
-      read_acdm(section, sampling);
-    else
-      read_sns_generator(section, sampling, model);
-  } else {
+  section.maybe("generator", method.generator);  // wins over a surrogate and its refiner
+  if (!method.generator) {
     std::string emulator;
     section.need("emulator", emulator);
     model_of(section, "emulator", emulator, {"gaussian"}, models);
@@ -114,16 +150,9 @@ MethodConfig read_method(Section section, const std::string& name, const std::ve
     section.maybe("refiner", method.refiner);
     section.maybe("noise", method.noise, non_negative);
   }
-  if (method.refiner) {
-    const ModelConfig& model = model_of(section, "refiner", *method.refiner, {"sns", "thermalizer"}, models);
-    if (model.kind == "sns")
-      read_sns_refiner(section, sampling, model);
-    else
-      read_thermalizer(section, sampling, model.diffusion.levels);
-    section.maybe("first_step", method.first_step, positive);
-  }
-  if (method.diffusion_model()) section.maybe("reverse_std", sampling.reverse_std, one_of(reverse_std_names()));
+  const std::string what = read_sampling(section, method, models);
   section.maybe("weights", method.weights, one_of({"ema", "raw"}));
+  method.without_effect = keys_without_effect(section, what);
   method.text = section.resolved_yaml();
   return method;
 }

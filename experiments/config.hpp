@@ -39,6 +39,7 @@ struct MethodConfig {
   std::int64_t first_step = 1;  ///< the first that is refined
   double noise = 0;             ///< std of white noise added to the surrogate's step, normalised units
   std::string text;             ///< resolved block
+  std::string without_effect;   ///< keys of other kinds of methods that the block holds, and what this one is
 
   /// The refiner or generator, if there is one.
   const std::optional<std::string>& diffusion_model() const { return generator ? generator : refiner; }
@@ -56,6 +57,7 @@ struct RolloutConfig {
 };
 
 /// Reads `rollout` and checks that its methods name models of the right kind. Names of methods are the user's.
+/// A method may hold keys of other kinds of methods, so that changing `refiner` or `generator` alone swaps it.
 RolloutConfig read_rollout(Section rollout, const std::vector<ModelSpec>& models);
 
 }  // namespace sns

@@ -189,6 +189,7 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Fram
                     rollout.steps, rollout.members, evaluations, human_time(samples * seconds),
                     human_bytes(static_cast<double>(
                         rollout_bytes(rollout.steps, rollout.members, frames.channels, frames.points)))));
+    if (!method.without_effect.empty()) lines.emplace_back("  not used", method.without_effect);
   }
   const int truth = rollout.members + rollout.floor_members;
   lines.emplace_back("truth",

@@ -2,12 +2,16 @@
 
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "core/log.hpp"
 #include "datagen/generate.hpp"
 #include "datagen/reader.hpp"
 #include "emulator/training/trainer.hpp"
 #include "experiments/solver_stream.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <cmath>
 
 namespace sns {
 
@@ -19,6 +23,24 @@ namespace fs = std::filesystem;
 std::string as_lines(std::string text) {
   for (std::size_t at = 0; (at = text.find("; ", at)) != std::string::npos;) text.replace(at, 2, "\n");
   return text;
+}
+
+/// ConfigError where the file gives other scales than the shipped weights of `folder` were trained with:
+/// networks work on field / field_std, so that nothing else fits them.
+void check_scales(const ModelSpec& model, const fs::path& folder) {
+  if (model.model.field_std.empty()) return;
+  constexpr double kSame = 1e-5;  // a model card shows six digits
+  const ModelConfig stored = load_model_config(folder / "config.yaml");
+  ModelConfig given = model.model;
+  given.field_channels = stored.field_channels;
+  const std::vector<double> theirs = field_std_per_channel(stored), ours = field_std_per_channel(given);
+  if (std::equal(ours.begin(), ours.end(), theirs.begin(), theirs.end(),
+                 [](double a, double b) { return std::abs(a - b) <= kSame * b; }))
+    return;
+  fail<ConfigError>(
+      "models.{}.field_std is [{}], but the weights of {} were trained with [{}]: take the key out, or give "
+      "retrain=true",
+      model.name, fmt::join(ours, ", "), folder.string(), fmt::join(theirs, ", "));
 }
 
 }  // namespace
@@ -39,6 +61,8 @@ Experiment::Experiment(const Config& config, std::string command)
   Section figure = root.child("figure");
   read(figure, figure_);
   config.finish({"simulate"});
+  for (const MethodConfig& method : rollout_.methods)
+    if (!method.without_effect.empty()) log::warn("rollout.methods.{}: {}", method.name, method.without_effect);
 }
 
 DatagenPlan Experiment::truth_plan() const {
@@ -101,6 +125,7 @@ void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
   stage.leftovers = {at};
   if (shipped(model)) {
     stage.inputs = {{"model", to_yaml(model.model)}, {"weights", check_shipped(model)}};
+    check_scales(model, shipped_folder(model));
     stage.run = [this, &model] { return take_shipped_weights(model); };
   } else {
     std::string training = as_lines(training_identity(model.training, run_.seed));

@@ -46,7 +46,8 @@ class Experiment {
 
   /// The stages dataset, truth, train/<model>, rollout/<method>, evaluate, figure, report. Each refers to this
   /// object and to `graph`, which both must stay where they are. The data set is part of it only if some model
-  /// is trained on it here; weights that are shipped rather than trained are checked at once. run.threads,
+  /// is trained on it here; weights that are shipped rather than trained are checked at once (ConfigError where
+  /// the file gives them other scales or another network). run.threads,
   /// run.device, run.name and run.output enter no hash.
   void add_stages(StageGraph& graph) const;
   /// Stages of `graph` that `name` stands for: itself, or all of "train" or "rollout". ConfigError otherwise.

@@ -2,6 +2,8 @@
 
 #include "core/config.hpp"
 
+#include <optional>
+
 namespace sns {
 namespace {
 
@@ -15,7 +17,10 @@ constexpr double kPaperRmsPenalty = 1, kPaperRmsLimit = 1;
 constexpr int kPaperHidden = 64, kPaperLayerSnsHidden = 128;
 constexpr int kPaperLayerThreshold = 5;
 constexpr int kPaperBlocks = 2;
-constexpr int kPaperLevels = 1000;
+constexpr int kPaperLevels = 1000, kPaperAcdmLevels = 200;
+constexpr int kPaperLagWindow = 100;
+// The thermalizer's levels; its attempt on two layers begins higher.
+constexpr int kPaperStartLevel = 6, kPaperLayerStartLevel = 10, kPaperStopLevel = 4, kPaperNoiseLimit = 100;
 
 template <class T>
 T value_or(Section section, const char* key, T fallback) {
@@ -67,13 +72,24 @@ void note_flow(Section root, std::vector<std::string>& notes) {
       viscosity, points, points, kPaperViscosity, kPaperPoints, kPaperPoints));
 }
 
-/// The networks of the paper's code for two layers have attention in the middle, whose softmax runs over the
-/// queries.
-void note_attention(const std::string& name, Section attention, std::vector<std::string>& notes) {
-  if (!value_or(attention, "middle", false)) {
-    notes.push_back(fmt::format("{} has no attention in its middle (paper: it has).", name));
-    return;
-  }
+std::string kind_of(Section model) {
+  return value_or<std::string>(model, "kind", "gaussian");
+}
+
+/// SNS conditioned on an earlier frame.
+bool is_lagged(Section model) {
+  return model.child("network").maybe_child("lag").has_value();
+}
+
+/// Of the paper's networks, SNS for two layers has attention in its middle; its lagged variant and all others
+/// have none. The softmax of its code's attention runs over the queries.
+void note_attention(const std::string& name, Section attention, bool expected,
+                    std::vector<std::string>& notes) {
+  const bool there = value_or(attention, "middle", false);
+  if (there != expected)
+    notes.push_back(fmt::format("{} has {} in its middle (paper: {}).", name,
+                                there ? "attention" : "no attention", expected ? "it has" : "none"));
+  if (!there) return;
   if (const auto softmax = value_or<std::string>(attention, "softmax", "keys"); softmax != "queries")
     notes.push_back(fmt::format(
         "The softmax of {}'s attention runs over the {} (paper's code: over the queries).", name, softmax));
@@ -89,68 +105,170 @@ void note_penalty(const std::string& name, Section rollout, std::vector<std::str
       name, limit, weight, kPaperRmsLimit, kPaperRmsPenalty));
 }
 
-void note_model(const std::string& name, Section model, bool layers, std::vector<std::string>& notes) {
-  Section network = model.child("network");
-  const int paper_hidden =
-      layers && value_or<std::string>(model, "kind", "gaussian") == "sns" ? kPaperLayerSnsHidden : kPaperHidden;
-  const auto hidden = value_or(network, "hidden", kPaperHidden);
-  const auto blocks = value_or(network, "blocks", kPaperBlocks);
-  const auto kind = value_or<std::string>(model, "kind", "gaussian");
-  Section training = model.child("training");
-  const auto steps = value_or(training, "steps", 0);
-  if (hidden < paper_hidden || blocks < kPaperBlocks) {
-    notes.push_back(fmt::format(
-        "{} is deliberately small: {} hidden channels and {} residual blocks per level (paper: {} and {}), {} "
-        "training "
-        "steps.{}",
-        name, hidden, blocks, paper_hidden, kPaperBlocks, steps,
-        kind == "gaussian"
-            ? " Its instability comes from its size and short training; trained longer, a surrogate can "
-              "be stable on this flow without refinement."
-            : ""));
-  }
-  if (layers && kind == "gaussian") note_penalty(name, training.child("rollout"), notes);
-  if (kind != "sns") return;
-  if (layers) note_attention(name, network.child("attention"), notes);
-  Section diffusion = model.child("diffusion");
-  const auto levels = value_or(diffusion, "levels", kPaperLevels);
-  if (levels != kPaperLevels)
-    notes.push_back(fmt::format("{} has {} noise levels (paper: {}).", name, levels, kPaperLevels));
-  if (value_or<std::string>(diffusion, "prediction", "eps") != "eps")
-    notes.push_back(fmt::format("The output of {} is read as sigma x noise (paper: noise).", name));
-  Section sampling = training.child("levels");
-  if (value_or<std::string>(sampling, "sampling", "uniform") != "uniform")
+/// Which levels a diffusion model was trained on. The paper's code leaves the last one of ACDM out.
+void note_training_levels(const std::string& name, Section levels, bool acdm, std::vector<std::string>& notes) {
+  const auto sampling = value_or<std::string>(levels, "sampling", "uniform");
+  const char* papers = acdm ? "all but the last" : "all";
+  if (sampling == "low")
     notes.push_back(
-        fmt::format("{} was trained on levels 0 to {}, low ones more often (paper: all, uniformly).", name,
-                    value_or(sampling, "max_level", 0)));
+        fmt::format("{} was trained on levels 0 to {}, low ones more often (paper's code: {}, uniformly).",
+                    name, value_or(levels, "max_level", 0), papers));
+  else if ((sampling == "but_last") != acdm)
+    notes.push_back(fmt::format("{} was trained on {} levels (paper's code: {}).", name,
+                                acdm ? "all" : "all but the last of its", papers));
+  if (value_or<std::string>(levels, "past", "noised") == "clean")
+    notes.push_back(fmt::format("{} was trained beside clean past frames (paper: noised ones).", name));
 }
 
-void note_method(const std::string& name, Section method, bool layers, std::vector<std::string>& notes) {
-  if (!method.has("refiner") || !value_or(method, "refiner", std::optional<std::string>())) return;
+void note_diffusion(const std::string& name, Section model, std::vector<std::string>& notes) {
+  const bool acdm = kind_of(model) == "acdm";
+  Section diffusion = model.child("diffusion");
+  const int paper_levels = acdm ? kPaperAcdmLevels : kPaperLevels;
+  // Thresholds and limits are numbers of levels: they mean another noise where there are fewer or more.
+  if (const auto levels = value_or(diffusion, "levels", paper_levels); levels != paper_levels)
+    notes.push_back(fmt::format("{} has {} noise levels (paper: {}){}.", name, levels, paper_levels,
+                                acdm ? ""
+                                     : fmt::format(": a level of the same number stands for {} noise",
+                                                   levels < paper_levels ? "more" : "less")));
+  const std::string paper_schedule = acdm ? "linear" : "cosine";
+  if (const auto schedule = value_or(diffusion, "schedule", paper_schedule); schedule != paper_schedule)
+    notes.push_back(fmt::format("{} has a {} schedule (paper: {}).", name, schedule, paper_schedule));
+  if (value_or<std::string>(diffusion, "prediction", "eps") != "eps")
+    notes.push_back(fmt::format("The output of {} is read as sigma x noise (paper: noise).", name));
+  note_training_levels(name, model.child("training").child("levels"), acdm, notes);
+}
+
+void note_size(const std::string& name, Section model, bool layers, std::vector<std::string>& notes) {
+  Section network = model.child("network");
+  const std::string kind = kind_of(model);
+  const int paper_hidden = layers && kind == "sns" ? kPaperLayerSnsHidden : kPaperHidden;
+  const auto hidden = value_or(network, "hidden", kPaperHidden);
+  const auto blocks = value_or(network, "blocks", kPaperBlocks);
+  if (hidden >= paper_hidden && blocks >= kPaperBlocks) return;
+  notes.push_back(fmt::format(
+      "{} is deliberately small: {} hidden channels and {} residual blocks per level (paper: {} and {}), {} "
+      "training steps.{}",
+      name, hidden, blocks, paper_hidden, kPaperBlocks, value_or(model.child("training"), "steps", 0),
+      kind == "gaussian"
+          ? " Its instability comes from its size and short training; trained longer, a surrogate can "
+            "be stable on this flow without refinement."
+          : ""));
+}
+
+void note_model(const std::string& name, Section model, bool layers, std::vector<std::string>& notes) {
+  Section network = model.child("network");
+  const std::string kind = kind_of(model);
+  const bool lagged = is_lagged(model);
+  note_size(name, model, layers, notes);
+  if (layers && kind == "gaussian") note_penalty(name, model.child("training").child("rollout"), notes);
+  note_attention(name, network.child("attention"), layers && kind == "sns" && !lagged, notes);
+  if (kind == "gaussian") return;
+  note_diffusion(name, model, notes);
+  const std::string paper_frames = layers ? "present" : "both";
+  if (const auto predicts = value_or<std::string>(network, "predicts", "both");
+      kind == "acdm" && predicts != paper_frames)
+    notes.push_back(fmt::format("{} estimates the noise of the {} (paper's code: of the {}).", name,
+                                predicts == "both" ? "past and the present frame" : "present frame alone",
+                                layers ? "present frame alone" : "past and the present frame"));
+  if (!lagged) return;
+  if (const auto window = value_or(network.child("lag"), "window", kPaperLagWindow); window != kPaperLagWindow)
+    notes.push_back(fmt::format("{} looks back {} frames at most (paper's code: {}).", name, window - 1,
+                                kPaperLagWindow - 1));
+}
+
+void note_rule(const std::string& name, Section method, std::vector<std::string>& notes) {
+  const auto rule = value_or<std::string>(method, "rule", "inclusive");
+  if (rule == "reference") return;
+  notes.push_back(fmt::format(
+      "{} starts each sample's reverse sweep {} its own predicted level (rule: {}). The paper's code starts "
+      "one "
+      "level below the batch's largest, so that a sample of that level keeps some of the added noise (rule: "
+      "reference).",
+      name, rule == "inclusive" ? "at" : "one level below", rule));
+}
+
+void note_thermalizer(const std::string& name, Section method, bool layers, std::vector<std::string>& notes) {
+  const int paper_start = layers ? kPaperLayerStartLevel : kPaperStartLevel;
+  const auto start = value_or(method, "start_level", kPaperStartLevel),
+             stop = value_or(method, "stop_level", kPaperStopLevel),
+             limit = value_or(method, "noise_limit", kPaperNoiseLimit);
+  if (start != paper_start || stop != kPaperStopLevel)
+    notes.push_back(
+        fmt::format("{} denoises states with a predicted level above {} down to {} (paper's code: above {} "
+                    "down to {}).",
+                    name, start, stop, paper_start, kPaperStopLevel));
+  if (limit != kPaperNoiseLimit)
+    notes.push_back(fmt::format("{} gives a trajectory up above level {} (paper's code: {}).", name, limit,
+                                kPaperNoiseLimit));
+  note_rule(name, method, notes);
+}
+
+/// Which states SNS refines. The paper's code: all for Kolmogorov flow, for two layers those above a threshold;
+/// the lagged variant has a gate of its own and is run so that it refines all.
+void note_gate(const std::string& name, Section method, bool layers, bool lagged,
+               std::vector<std::string>& notes) {
+  const auto refined = [](int threshold) {
+    return threshold < 0 ? std::string("every state")
+                         : fmt::format("states with a predicted level above {}", threshold);
+  };
+  const int paper_threshold = layers && !lagged ? kPaperLayerThreshold : -1;
+  const std::string paper_gate = lagged ? "present" : "either";
+  const auto threshold = value_or(method, "threshold", -1);
+  if (threshold != paper_threshold)
+    notes.push_back(
+        fmt::format("{} refines {} (paper's code: {}).", name, refined(threshold), refined(paper_threshold)));
+  if (const auto gate = value_or<std::string>(method, "gate", "either"); gate != paper_gate)
+    notes.push_back(fmt::format("{} chooses the states to refine by the gate '{}' (paper's code: '{}').", name,
+                                gate, paper_gate));
+}
+
+void note_sns_refiner(const std::string& name, Section method, bool layers, bool lagged,
+                      std::vector<std::string>& notes) {
   if (const auto floor = value_or(method, "level_floor", 0); floor > 0)
     notes.push_back(
         fmt::format("{} refines every frame from level {} at least, whatever the heads predict (level_floor: "
                     "{}). The paper has no "
                     "floor; without it refinement acts only where a head sees noise.",
                     name, floor, floor));
-  const auto threshold = value_or(method, "threshold", -1);
-  if (layers && threshold != kPaperLayerThreshold)
-    notes.push_back(fmt::format("{} refines {} (paper: states with a predicted level above {}).", name,
-                                threshold < 0
-                                    ? std::string("every state")
-                                    : fmt::format("states with a predicted level above {}", threshold),
-                                kPaperLayerThreshold));
-  if (!layers && threshold >= 0)
-    notes.push_back(
-        fmt::format("{} refines only states with a predicted level above {} (threshold).", name, threshold));
-  const auto rule = value_or<std::string>(method, "rule", "inclusive");
-  if (rule != "reference")
+  note_gate(name, method, layers, lagged, notes);
+  note_rule(name, method, notes);
+}
+
+/// ACDM, and SNS as a generator.
+void note_generator(const std::string& name, Section method, bool acdm, std::vector<std::string>& notes) {
+  const std::string paper_start = acdm ? "noised_past" : "pure_noise";
+  if (const auto start = value_or(method, "start", paper_start); start != paper_start)
+    notes.push_back(fmt::format("{} starts a frame from {} (paper{}: from {}).", name,
+                                acdm ? "pure noise" : "the noised past frame", acdm ? "'s code" : "",
+                                acdm ? "the noised past frame" : "pure noise"));
+  if (acdm && value_or<std::string>(method, "conditioning", "per_step") == "single")
     notes.push_back(fmt::format(
-        "{} starts each sample's reverse sweep {} its own predicted level (rule: {}). The paper's code starts "
-        "one "
-        "level below the batch's largest, so that a sample of that level keeps some of the added noise (rule: "
-        "reference).",
-        name, rule == "inclusive" ? "at" : "one level below", rule));
+        "{} conditions all reverse steps on one noised past frame (paper's code: noised anew for each).",
+        name));
+  if (const auto path = value_or<std::string>(method, "path", "fixed_past");
+      !acdm && path != "fixed_past" && path != "A")
+    notes.push_back(fmt::format(
+        "{} generates along path {} (paper: fixed_past in its Algorithm 2, A in its Figure 2).", name, path));
+}
+
+void note_method(const std::string& name, Section method, Section models, bool layers,
+                 std::vector<std::string>& notes) {
+  const std::optional<std::string> none;
+  const auto generator = value_or(method, "generator", none), refiner = value_or(method, "refiner", none);
+  if (!generator && !refiner) return;
+  Section model = models.child(generator ? *generator : *refiner);
+  const std::string kind = kind_of(model);
+  if (generator)
+    note_generator(name, method, kind == "acdm", notes);
+  else if (kind == "thermalizer")
+    note_thermalizer(name, method, layers, notes);
+  else
+    note_sns_refiner(name, method, layers, is_lagged(model), notes);
+  if (value_or<std::string>(method, "reverse_std", "posterior") != "posterior")
+    notes.push_back(
+        fmt::format("The reverse steps of {} add noise of standard deviation sqrt(beta), as the paper prints "
+                    "(paper's code: the posterior's).",
+                    name));
 }
 
 }  // namespace
@@ -163,7 +281,8 @@ std::vector<std::string> deviations_from_paper(const std::filesystem::path& conf
   Section models = root.child("models");
   for (const auto& name : models.keys()) note_model(name, models.child(name), has_layers(root), notes);
   Section methods = root.child("rollout").child("methods");
-  for (const auto& name : methods.keys()) note_method(name, methods.child(name), has_layers(root), notes);
+  for (const auto& name : methods.keys())
+    note_method(name, methods.child(name), models, has_layers(root), notes);
   return notes;
 }
 

@@ -165,23 +165,43 @@ def comparison_sentences(metrics):
     return sentences
 
 
-def cost_sentence(metrics):
+def times_solver(method):
+    """The method's time per step over the solver's; NaN where device or threads differ or one was not timed."""
+    return number(method["cost"]["times_solver"])
+
+
+def with_ratio(methods):
+    return ", ".join(f"{html.escape(m['name'])} ({short(times_solver(m))} times its time)" for m in methods)
+
+
+def speed_sentences(metrics):
+    """Who is faster and who slower than the solver, of the methods that ran as it did."""
     solver = metrics["solver_cost"]
+    faster = [m for m in metrics["methods"] if times_solver(m) < 1]
+    slower = [m for m in metrics["methods"] if times_solver(m) >= 1]
+    others = [m for m in metrics["methods"] if math.isnan(times_solver(m))]
+    sentence = (f" The solver covers the same simulated time in {short(number(solver['milliseconds_per_step']))} ms "
+                f"({solver['points']} x {solver['points']} points, {solver['threads']} threads).")
+    if faster:
+        sentence += f" On the same device and threads, faster than it: {with_ratio(faster)}."
+    if slower:
+        sentence += f" On the same device and threads, slower than it: {with_ratio(slower)}."
+    if slower and not faster:
+        sentence += " Nothing here is a claim of speed."
+    if others:
+        sentence += (f" No comparison for {', '.join(html.escape(m['name']) for m in others)}: another device, other "
+                     f"threads, or no time.")
+    return sentence
+
+
+def cost_sentence(metrics):
     parts = []
     for method in metrics["methods"]:
         cost = method["cost"]
         evaluations = sum(cost["evaluations_per_step"].values())
         parts.append(f"{html.escape(method['name'])} {short(evaluations)} network evaluations per step and "
-                     f"{short(cost['milliseconds_per_step'])} ms per step")
-    sentence = "Cost: " + "; ".join(parts) + "."
-    if solver:
-        needs = solver["milliseconds_per_step"]
-        sentence += (f" The solver covers the same simulated time in {short(needs)} ms "
-                     f"({solver['points']} x {solver['points']} points, {solver['threads']} threads)")
-        slowest = max(m["cost"]["milliseconds_per_step"] for m in metrics["methods"])
-        sentence += (f": at this size it is cheaper than the networks, and nothing here is a claim of speed."
-                     if slowest > needs else ".")
-    return sentence
+                     f"{short(number(cost['milliseconds_per_step']))} ms per step")
+    return "Cost: " + "; ".join(parts) + "." + (speed_sentences(metrics) if metrics["solver_cost"] else "")
 
 
 def summary(metrics, facts):
@@ -233,7 +253,7 @@ def cost_table(metrics):
         count = cost["evaluations_per_step"]
         rows.append(f"<tr><td>{html.escape(method['name'])}</td><td>{short(count['surrogate'])}</td>"
                     f"<td>{short(count['classifier'])}</td><td>{short(count['denoiser'])}</td>"
-                    f"<td>{short(cost['milliseconds_per_step'])}</td><td>{cost['threads'] or '&ndash;'}</td>"
+                    f"<td>{short(number(cost['milliseconds_per_step']))}</td><td>{cost['threads'] or '&ndash;'}</td>"
                     f"<td>{short(number(cost['times_solver']))}</td></tr>")
     if solver:
         rows.append(f"<tr><td>solver ({solver['points']} x {solver['points']}, {solver['precision']}, "

@@ -13,6 +13,7 @@ import numpy as np
 from sns_case import SOURCE, SnsCase, arrays, sns
 
 METHODS = SOURCE / "yaml" / "kolmogorov" / "methods.yaml"
+SAMPLING = METHODS.with_name("sampling.yaml")
 SIZES = ["rollout.members=2", "evaluate.window=3", "evaluate.lags=3", "rollout.limit=1e30"]
 LEVELS = 20
 LAGGED = ["models.lagged={kind: sns, network: {hidden: 4, blocks: 1, embedding: 16, lag: {window: 5, embedding: 8}}, "
@@ -94,20 +95,37 @@ class Methods:
                     np.testing.assert_array_equal(file["evaluations"][:], file["levels"][:, 1] + 1)
 
     def test_check_names_the_cost(self):
-        result = sns("check", *self.base)
+        result = sns("check", *self.base, "rollout.methods.thermalizer.path=B")
         self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stdout, r"not used +path \(no effect on a refiner of kind thermalizer\)")
         self.assertRegex(result.stdout, r"models\.acdm +acdm, [\d,]+ parameters")
         self.assertIn(f"{LEVELS} denoiser evaluations", result.stdout)
+
+    def test_one_key_swaps_a_method(self):
+        for override, kind, unused in [
+            ("rollout.methods.sns.refiner=thermalizer", "a refiner of kind thermalizer", "path"),
+            ("rollout.methods.thermalizer.refiner=sns", "a refiner of kind sns", "start_level, stop_level"),
+            ("rollout.methods.sns.generator=acdm", "a generator of kind acdm", "emulator, refiner, path"),
+            ("rollout.methods.acdm.generator=sns", "a generator of kind sns", "conditioning"),
+            ("rollout.methods.sns.refiner=null", "a surrogate alone", "path"),
+        ]:
+            with self.subTest(override):
+                result = sns("reproduce", *self.base, "--dry-run", override)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                warnings = [line for line in result.stderr.splitlines() if "warning" in line]
+                self.assertEqual(len(warnings), 1, result.stderr)
+                name = override.split(".")[2]
+                self.assertRegex(warnings[0], rf"rollout\.methods\.{name}: {unused}.* \(no effect on {kind}\)")
 
     def test_mistakes_are_one_line(self):
         for override, message in {
             "rollout.methods.acdm.generator=gaussian": "not a model of kind acdm or sns",
             "rollout.methods.thermalizer.refiner=acdm": "not a model of kind sns or thermalizer",
             "rollout.methods.thermalizer.noise_limit=5": "must lie above start_level",
-            "rollout.methods.acdm.emulator=gaussian": "a generator makes its frames alone",
+            "rollout.methods.thermalizer.pth=A": "pth is unknown",
+            "rollout.methods.sns.start_levle=3": "start_levle is unknown",
             "rollout.methods.sns.gate=past": "either",
             "models.acdm.network.predicts=past": "both",
-            "rollout.methods.sns.start=3": "start",
         }.items():
             with self.subTest(override):
                 result = sns("reproduce", *self.base, override)
@@ -133,6 +151,30 @@ class TwoLayer(Methods, unittest.TestCase):
         cls.base = [SOURCE / "yaml" / "qg2layer" / "methods.yaml", "--scale", "smoke", f"run.output={cls.run_folder}",
                     *SIZES]
         make(cls.base)
+
+
+class Sampling(SnsCase):
+    """The comparison of ways of sampling, with the networks of the other experiment."""
+
+    def test_every_row_is_a_way_of_its_own(self):
+        run_folder = self.folder / "run"
+        weights = [f"models.{name}.weights={RUN / 'models' / name}" for name in ("gaussian", "sns")]
+        self.sns("reproduce", SAMPLING, "--scale", "smoke", f"run.output={run_folder}", *weights, *SIZES,
+                 "rollout.steps=6", "--until", "rollout")
+        rows = {file.stem: arrays(file) for file in (run_folder / "rollouts").glob("*.h5")}
+        # An untrained head may name levels above the floor: then floor2 does what the default does.
+        plain = {"gaussian", "default", "exclusive", "reference", "sqrt_beta", "long_dataset", "raw"}
+        floored = {name for name in rows if name.startswith("floor2")}
+        self.assertEqual(set(rows), plain | floored)
+        self.assertEqual(floored, {"floor2", *(f"floor2_{name}" for name in (
+            "exclusive", "B", "C", "fixed_past", "clean_past"))})
+        same = lambda group: [(a, b) for a in group for b in group
+                              if a < b and rows[a]["vorticity"] == rows[b]["vorticity"]]
+        # Where both members stand at one level, the reference rule does what the exclusive one does.
+        self.assertEqual(same(plain - {"reference"}), [])
+        self.assertEqual(same(plain - {"exclusive"}), [])
+        # Path B's second sweep, of the past, comes after the present frame is made.
+        self.assertEqual(same(floored), [("floor2_B", "floor2_fixed_past")])
 
 
 class Interrupted(SnsCase):

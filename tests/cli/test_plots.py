@@ -10,6 +10,8 @@ import unittest
 from pathlib import Path
 
 MAKE_EXAMPLE, PLOT = Path(sys.argv.pop(1)), Path(sys.argv.pop(1))
+sys.path.insert(0, str(PLOT))
+import report_text
 
 
 def run(*command, **options):
@@ -51,7 +53,7 @@ class Drawn(unittest.TestCase):
         self.assertIn("diverging: 0 of 4 members stayed within", text)
         self.assertIn("copy: all 4 members stayed within 2 times the solver's range", text)
         self.assertIn("the refined other is nearer to the solver's spectrum than diverging for 4 of 4", text)
-        self.assertIn("cheaper than the networks, and nothing here is a claim of speed", text)
+        self.assertIn("slower than it: diverging (5 times its time), copy (4.17 times its time)", text)
         self.assertIn("(2 of 4 lost)", text)
 
     def test_departures_from_the_paper_are_stated(self):
@@ -66,6 +68,50 @@ class Drawn(unittest.TestCase):
     def test_table_on_stdout(self):
         self.assertRegex(self.table, r"Members stable to the end +all +0 \[0, 0\.\d+\] +1 \[")
         self.assertRegex(self.table, r"First unstable step +all +\d+ \[\d+, \d+\] +never +never +never")
+
+
+class CostSentence(unittest.TestCase):
+    """Only methods that ran as the solver did are said to be faster or slower than it."""
+
+    @staticmethod
+    def text(solver=True, **ratios):
+        """The sentence for methods {name: time over the solver's, None where they are not comparable}."""
+        methods = [{"name": name, "cost": {"evaluations_per_step": {"surrogate": 1, "denoiser": 2},
+                                           "milliseconds_per_step": None if ratio is None else 4 * ratio,
+                                           "times_solver": ratio}} for name, ratio in ratios.items()]
+        cost = {"milliseconds_per_step": 4.0, "points": 64, "threads": 1} if solver else None
+        return report_text.cost_sentence({"methods": methods, "solver_cost": cost})
+
+    def test_faster_and_slower_are_told_apart(self):
+        text = self.text(plain=0.25, refined=3.0, slow=40.0)
+        self.assertIn("faster than it: plain (0.250 times its time).", text)
+        self.assertIn("slower than it: refined (3 times its time), slow (40 times its time).", text)
+        self.assertNotIn("No comparison", text)
+        self.assertNotIn("claim of speed", text)
+
+    def test_all_slower(self):
+        text = self.text(plain=1.5)
+        self.assertNotIn("faster", text)
+        self.assertIn("slower than it: plain (1.50 times its time). Nothing here is a claim of speed.", text)
+
+    def test_all_faster(self):
+        text = self.text(plain=0.1, refined=0.5)
+        self.assertIn("faster than it: plain (0.100 times its time), refined (0.500 times its time).", text)
+        self.assertNotIn("slower", text)
+        self.assertNotIn("claim of speed", text)
+
+    def test_other_devices_and_missing_times_are_not_compared(self):
+        text = self.text(gpu=None, other=None, refined=2.0)
+        self.assertIn("slower than it: refined (2 times its time).", text)
+        self.assertIn("No comparison for gpu, other:", text)
+        alone = self.text(gpu=None)
+        self.assertNotIn("slower", alone)
+        self.assertNotIn("faster", alone)
+
+    def test_without_the_solver_s_time(self):
+        text = self.text(solver=False, plain=None)
+        self.assertTrue(text.startswith("Cost: plain 3 network evaluations per step"))
+        self.assertNotIn("solver", text)
 
 
 class Failures(unittest.TestCase):

@@ -290,6 +290,25 @@ class Reproduce(unittest.TestCase):
         self.assertEqual(result.returncode, 2)
         self.assertIn("0.04 time units apart", result.stderr)
 
+    def test_shipped_weights_keep_their_scale(self):
+        folder = Path(self.temporary.name) / "scale"
+        shipped = ("--dry-run", f"models.sns.weights={self.run_folder / 'models/sns'}")
+        card = (self.run_folder / "models/sns/model_card.md").read_text()
+        scale = re.search(r"divided by ([-+.\de]+)", card).group(1)
+        other = f"models.sns.field_std={1.01 * float(scale)}"
+        for overrides, code in (
+            ((*shipped, f"models.sns.field_std={scale}"), 0),
+            ((*shipped, f"models.sns.field_std=[{scale}]"), 0),
+            ((*shipped, other), 2),
+            ((*shipped, other, "retrain=true"), 0),
+        ):
+            with self.subTest(overrides):
+                result = self.reproduce(*overrides, folder=folder)
+                self.assertEqual(result.returncode, code, result.stderr)
+                if code:
+                    self.assertIn("models.sns.field_std is", result.stderr)
+                    self.assertIn("were trained with", result.stderr)
+
     def test_shipped_weights_leave_trained_ones_alone(self):
         folder = Path(self.temporary.name) / "both"
         shutil.copytree(self.run_folder / "dataset", folder / "dataset")

@@ -348,6 +348,20 @@ std::string resolve(const std::string& yaml) {
 
 }  // namespace
 
+TEST_CASE("config: keys that are set aside are no errors, have no part in the result, and hide none") {
+  const Config config = parse("a: {x: 1, y: 2, z: 3}\n");
+  Section a = config.root().child("a");
+  int x = 0;
+  a.maybe("x", x);
+  CHECK_FALSE(a.set_aside("x"));  // it was read
+  CHECK_FALSE(a.set_aside("absent"));
+  CHECK(a.set_aside("y"));
+  CHECK(message_of<ConfigError>([&] { config.finish(); }) == "a.z is unknown (known here: x, y)  x.yaml:1");
+  CHECK(a.set_aside("z"));
+  config.finish();
+  CHECK(config.resolved_yaml() == "a:\n  x: 1\n");
+}
+
 TEST_CASE("config: the resolved configuration holds defaults and reads back the same") {
   const std::string text = resolve("items: [{n: 1}, {}]\nflag: false\n");
   CHECK(text ==

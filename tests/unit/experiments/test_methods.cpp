@@ -410,6 +410,49 @@ TEST_CASE("methods: defaults of each kind") {
   CHECK(config.precision == "float32");
 }
 
+TEST_CASE("methods: one key swaps a method; keys of its former kind may stay") {
+  // Every key that some method has, at a value that its default is not.
+  const std::string keys =
+      "emulator: gaussian, noise: 0.5, first_step: 7, path: B, long: dataset, rule: exclusive, level_floor: 3, "
+      "threshold: 2, gate: present, write_back: always, start_level: 5, stop_level: 3, noise_limit: 15, "
+      "start: pure_noise, conditioning: single, reverse_std: sqrt_beta";
+  const auto swapped = [&](const std::string& choice) {
+    return parse("m: {" + keys + ", " + choice + "}").methods.at(0);
+  };
+  const MethodConfig sns = swapped("refiner: sns"), therm = swapped("refiner: therm"),
+                     alone = swapped("refiner: null"), lagged = swapped("refiner: lagged"),
+                     acdm = swapped("refiner: sns, generator: acdm"), made = swapped("generator: sns");
+  CHECK(sns.without_effect ==
+        "start_level, stop_level, noise_limit, start, conditioning (no effect on a refiner of kind sns)");
+  CHECK(sns.sampling.level_floor == 3);
+  CHECK(therm.without_effect ==
+        "path, long, level_floor, threshold, gate, write_back, start, conditioning (no effect on a refiner of "
+        "kind thermalizer)");
+  CHECK(therm.sampling.start_level == 5);
+  CHECK(therm.sampling.rule == "exclusive");
+  CHECK(therm.first_step == 7);
+  CHECK(contains(alone.without_effect, "first_step, path, long"));
+  CHECK(contains(alone.without_effect, "on a surrogate alone"));
+  CHECK(alone.noise == 0.5);
+  CHECK(contains(lagged.without_effect, "long, start_level"));
+  CHECK(lagged.sampling.long_frame == "initial");  // it looks back at its own trajectory
+  CHECK(contains(acdm.without_effect, "emulator, noise, first_step, path"));
+  CHECK(contains(acdm.without_effect, "refiner (no effect on a generator of kind acdm)"));
+  CHECK_FALSE(acdm.emulator.has_value());
+  CHECK_FALSE(acdm.refiner.has_value());
+  CHECK(acdm.sampling.conditioning == "single");
+  CHECK(made.sampling.path == "B");
+  CHECK(made.sampling.start == "pure_noise");
+
+  // What has no effect is no part of what the method is.
+  CHECK(therm.text ==
+        parse("m: {emulator: gaussian, refiner: therm, noise: 0.5, first_step: 7, rule: exclusive, "
+              "start_level: 5, stop_level: 3, noise_limit: 15, reverse_std: sqrt_beta}")
+            .methods.at(0)
+            .text);
+  CHECK(parse("m: {emulator: gaussian, refiner: sns, path: A}").methods.at(0).without_effect.empty());
+}
+
 TEST_CASE("methods: mistakes are named") {
   const auto problem = [](const std::string& method) {
     return test::message_of<ConfigError>([&] { parse("m: " + method); });
@@ -418,17 +461,18 @@ TEST_CASE("methods: mistakes are named") {
   CHECK(contains(problem("{emulator: gaussian, refiner: acdm}"),
                  "kind sns or thermalizer (have: sns, lagged, therm)"));
   CHECK(contains(problem("{generator: therm}"), "kind acdm or sns (have: sns, lagged, acdm)"));
-  CHECK(contains(problem("{generator: acdm, emulator: gaussian}"), "alone"));
-  CHECK(contains(problem("{emulator: gaussian, refiner: therm, path: A}"), "path"));
-  CHECK(contains(problem("{emulator: gaussian, refiner: sns, stop_level: 3}"), "stop_level"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: acdm}"), "makes frames alone: generator: acdm"));
+  CHECK(contains(problem("{generator: therm}"), "refines a surrogate's: refiner: therm"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: therm, pth: A}"), "m.pth is unknown"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: sns, stop_levle: 3}"), "m.stop_levle is unknown"));
+  CHECK(contains(problem("{emulator: gaussian, path: A, refiners: sns}"), "refiners"));
+  CHECK(contains(problem("{generator: acdm, member: 3}"), "m.member is unknown"));
   CHECK(contains(problem("{emulator: gaussian, refiner: therm, start_level: 3}"), "must not lie above"));
   CHECK(contains(problem("{emulator: gaussian, refiner: therm, noise_limit: 6}"), "must lie above"));
   CHECK(contains(problem("{emulator: gaussian, refiner: therm, start_level: 20}"), "-1..19"));
   CHECK(contains(problem("{generator: acdm, start: zero}"), "noised_past"));
   CHECK(contains(problem("{generator: acdm, conditioning: none}"), "per_step"));
-  CHECK(contains(problem("{generator: sns, conditioning: single}"), "conditioning"));
   CHECK(contains(problem("{emulator: gaussian, refiner: sns, long: truth}"), "initial, dataset"));
-  CHECK(contains(problem("{emulator: gaussian, refiner: lagged, long: dataset}"), "its own trajectory"));
   CHECK(contains(problem("{emulator: gaussian, refiner: sns, path: fixed_past, write_back: always}"), "noisy"));
   CHECK(contains(problem("{emulator: gaussian, refiner: sns, rule: open}"), "inclusive, exclusive, reference"));
   CHECK(contains(problem("{}"), "emulator"));

@@ -1,0 +1,129 @@
+// What a report says of a run beside the paper's: every sentence must be true of the model that it names.
+#include "core/files.hpp"
+#include "experiments/report_notes.hpp"
+#include "tests/support/scratch.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+using namespace sns;
+
+namespace {
+
+using Notes = std::vector<std::string>;
+
+Notes notes_of_file(const std::string& file) {
+  return deviations_from_paper(std::string(SNS_SOURCE_DIR) + "/yaml/" + file);
+}
+
+Notes notes_of_text(const std::string& yaml) {
+  const test::ScratchFolder folder;
+  write_text(folder / "config.yaml", yaml);
+  return deviations_from_paper(folder / "config.yaml");
+}
+
+/// Whether one note holds both texts.
+bool says(const Notes& notes, const std::string& subject, const std::string& text) {
+  return std::any_of(notes.begin(), notes.end(), [&](const std::string& note) {
+    return test::contains(note, subject) && test::contains(note, text);
+  });
+}
+
+/// The paper's own set-up, with one further line in `models` and one in `methods`.
+std::string paper(bool layers, const std::string& model, const std::string& method) {
+  const std::string kolmogorov = "solver: {system: kolmogorov, viscosity: 1.0e-4, grid: {points: 512}}\n";
+  const std::string jet =
+      "solver: {system: qg2layer, grid: {points: 256, length: 1.0e6}, beta: 1.0e-11, bottom_drag: 7.0e-8, "
+      "depth_ratio: 0.1, stepper: {dt: 3600}}\ndatagen: {coarsen: {factor: 4}}\n";
+  const std::string penalty = layers ? ", training: {rollout: {rms_penalty: 1.0}}" : "";
+  return (layers ? jet : kolmogorov) + "models:\n  gaussian: {kind: gaussian" + penalty + "}\n  " + model +
+         "\nrollout:\n  methods:\n    plain: {emulator: gaussian}\n    " + method + "\n";
+}
+
+}  // namespace
+
+TEST_CASE("notes: the paper's own set-ups have none") {
+  const std::string layer_net = "network: {hidden: 128, attention: {middle: true, softmax: queries}}";
+  const std::string lagged_net = "network: {hidden: 128, lag: {window: 100}}";
+  for (const std::string& yaml : {
+           paper(false, "d: {kind: sns}", "m: {emulator: gaussian, refiner: d, rule: reference}"),
+           paper(false, "d: {kind: thermalizer}", "m: {emulator: gaussian, refiner: d, rule: reference}"),
+           paper(false, "d: {kind: acdm, training: {levels: {sampling: but_last}}}", "m: {generator: d}"),
+           paper(false, "d: {kind: sns}", "m: {generator: d}"),
+           paper(true, "d: {kind: sns, " + layer_net + "}",
+                 "m: {emulator: gaussian, refiner: d, rule: reference, threshold: 5}"),
+           paper(true, "d: {kind: sns, " + lagged_net + "}",
+                 "m: {emulator: gaussian, refiner: d, rule: reference, gate: present, first_step: 100}"),
+           paper(true, "d: {kind: thermalizer}",
+                 "m: {emulator: gaussian, refiner: d, rule: reference, start_level: 10}"),
+           paper(true,
+                 "d: {kind: acdm, network: {predicts: present}, training: {levels: {sampling: but_last}}}",
+                 "m: {generator: d}"),
+       }) {
+    CAPTURE(yaml);
+    CHECK(notes_of_text(yaml) == Notes{});
+  }
+}
+
+TEST_CASE("notes: every model and method is judged by its own kind") {
+  const Notes notes = notes_of_file("qg2layer/methods.yaml");
+  CHECK_FALSE(says(notes, "thermalizer", "above 5"));
+  CHECK(says(notes, "thermalizer denoises", "above 6 down to 4 (paper's code: above 10 down to 4)"));
+  CHECK(says(notes, "thermalizer starts each sample's reverse sweep", "inclusive"));
+  CHECK(says(notes, "thermalizer has 200 noise levels (paper: 1000)", "more noise"));
+  CHECK(says(notes, "The output of thermalizer", "sigma x noise"));
+  CHECK(says(notes, "thermalizer was trained on levels 0 to 50", "all, uniformly"));
+  CHECK(says(notes, "acdm has 20 noise levels", "(paper: 200)"));
+  CHECK(says(notes, "acdm was trained on all levels", "all but the last"));
+  CHECK_FALSE(says(notes, "acdm", "estimates the noise"));
+  CHECK(says(notes, "sns refines every state", "states with a predicted level above 5"));
+  CHECK(says(notes, "sns's attention", "over the keys"));
+  for (const char* other : {"gaussian", "thermalizer", "acdm"})
+    CHECK_FALSE(says(notes, other, "attention in its middle"));
+  CHECK_FALSE(says(notes, "sns_generated", "refines"));
+}
+
+TEST_CASE("notes: the lagged variant has no attention and refines always, as in the paper") {
+  const Notes notes = notes_of_file("qg2layer/lagged.yaml");
+  CHECK(says(notes, "sns_lagged looks back 19 frames at most", "99"));
+  CHECK(says(notes, "sns_lagged has 200 noise levels", "1000"));
+  CHECK_FALSE(says(notes, "sns_lagged", "attention"));
+  CHECK_FALSE(says(notes, "sns_lagged", "above 5"));
+  CHECK_FALSE(says(notes, "sns_lagged refines", "every state"));
+  const auto changed = notes_of_text(paper(
+      true,
+      "d: {kind: sns, network: {hidden: 128, lag: {window: 100}, attention: {middle: true, softmax: queries}}}",
+      "m: {emulator: gaussian, refiner: d, rule: reference, threshold: 5}"));
+  CHECK(changed.size() == 3);
+  CHECK(says(changed, "d has attention in its middle", "none"));
+  CHECK(says(changed, "m refines states with a predicted level above 5", "(paper's code: every state)"));
+  CHECK(says(changed, "m chooses the states to refine by the gate 'either'", "'present'"));
+}
+
+TEST_CASE("notes: choices of sampling and training that are not the paper's") {
+  const auto notes = [](const std::string& model, const std::string& method) {
+    return notes_of_text(paper(false, model, method));
+  };
+  const std::string acdm = "d: {kind: acdm, training: {levels: {sampling: but_last}}}";
+  CHECK(says(notes(acdm, "m: {generator: d, start: pure_noise}"), "m starts a frame from pure noise",
+             "noised past"));
+  CHECK(says(notes(acdm, "m: {generator: d, conditioning: single}"), "m conditions", "one noised past frame"));
+  CHECK(says(notes("d: {kind: acdm, network: {predicts: present}}", "m: {generator: d}"), "d estimates",
+             "of the present frame alone (paper's code: of the past"));
+  CHECK(says(notes("d: {kind: sns}", "m: {generator: d, path: clean_past, start: noised_past}"), "clean_past",
+             "Algorithm 2"));
+  CHECK(says(notes("d: {kind: sns, training: {levels: {past: clean}}}", "m: {generator: d}"), "d was trained",
+             "clean past frames"));
+  CHECK(says(notes("d: {kind: sns, training: {levels: {sampling: but_last}}}", "m: {generator: d}"),
+             "d was trained on all but the last", "(paper's code: all)"));
+  const std::string refined = "m: {emulator: gaussian, refiner: d, rule: reference";
+  CHECK(says(notes("d: {kind: thermalizer}", refined + ", noise_limit: 200}"), "m gives a trajectory up",
+             "above level 200 (paper's code: 100)"));
+  CHECK(
+      says(notes("d: {kind: sns}", refined + ", reverse_std: sqrt_beta}"), "reverse steps of m", "posterior"));
+  CHECK(says(notes("d: {kind: sns}", refined + ", level_floor: 2}"), "m refines every frame",
+             "level 2 at least"));
+}
