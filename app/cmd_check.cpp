@@ -1,6 +1,7 @@
 #include "app/commands.hpp"
 #include "app/config_arguments.hpp"
 #include "core/error.hpp"
+#include "core/memory.hpp"
 #include "core/progress.hpp"
 #include "core/run_config.hpp"
 #include "datagen/frame_log.hpp"
@@ -25,6 +26,20 @@ std::string shape_of(const std::vector<Axis>& axes) {
   for (const Axis& axis : axes)
     text += fmt::format("{}{} ({})", text.empty() ? "" : " x ", axis.coordinates.size(), axis.name);
   return text;
+}
+
+std::size_t point_count(const std::vector<Axis>& axes) {
+  std::size_t points = 1;
+  for (const Axis& axis : axes) points *= axis.coordinates.size();
+  return points;
+}
+
+/// "at least 1.2 MB for the solver"
+std::string solver_memory(const SolverInfo& info, int members, int threads) {
+  if (info.backend != "fftw") return "the solver's lies on the device";
+  const double bytes = least_solver_bytes(info.fields.size() * point_count(info.axes),
+                                          info.precision == "float32", members, threads);
+  return fmt::format("at least {} for the solver", human_bytes(bytes));
 }
 
 /// Member steps per second of a batch, from a few steps of the real solver.
@@ -71,8 +86,7 @@ void print_data_set(const DatagenPlan& plan, const SolverInfo& info, double spee
   const auto bytes = static_cast<double>(dataset_bytes(plan, info));
   const std::int64_t steps = plan.step_of(plan.records() - 1);
   const int members = batch_members(plan, info, threads);
-  std::size_t points = 1;
-  for (const Axis& axis : axes) points *= axis.coordinates.size();
+  const std::size_t points = point_count(axes);
   fmt::print("\ndata set\n");
   fmt::print("  trajectories     {} ({}) in {} files\n", plan.trajectories(), splits, plan.groups().size());
   fmt::print("  each             {} steps, of which {} spin-up; {} samples of {} frames, {} apart\n", steps,
@@ -81,22 +95,23 @@ void print_data_set(const DatagenPlan& plan, const SolverInfo& info, double spee
   fmt::print("  frame            {}, {} fields, float32\n", shape_of(axes), info.fields.size());
   fmt::print("  disk             {} (and {} while it is made)\n", human_bytes(bytes),
              human_bytes(bytes * members / static_cast<double>(plan.trajectories())));
-  fmt::print("  memory           {} of frames for {} members, and the solver\n",
+  fmt::print("  memory           {} of frames for {} members, {}\n",
              human_bytes(static_cast<double>(chunk_frames(plan.frames, points) * members) * 8 *
                          static_cast<double>(points * info.fields.size())),
-             members);
+             members, solver_memory(info, members, threads));
   fmt::print("  time             {} at {:.4g} steps/s\n",
              duration_text(static_cast<double>(steps) * static_cast<double>(plan.trajectories()) / speed),
              speed);
 }
 
-void print_simulation(const SimulatePlan& plan, const SolverInfo& info, double speed) {
+void print_simulation(const SimulatePlan& plan, const SolverInfo& info, double speed, int threads) {
   fmt::print("\nsimulate\n");
   fmt::print("  run              {} members, {} steps, a frame every {} ({})\n", plan.members, plan.steps,
              plan.every, time_text(info.dt * static_cast<double>(plan.every), info));
   fmt::print("  frame            {}, {} fields\n", shape_of(coarse_axes(info, plan.coarsen)),
              info.fields.size());
   fmt::print("  disk             {}\n", human_bytes(static_cast<double>(simulate_bytes(plan, info))));
+  fmt::print("  memory           {}\n", solver_memory(info, plan.members, threads));
   fmt::print("  time             {}\n", duration_text(static_cast<double>(plan.steps) * plan.members / speed));
 }
 
@@ -122,9 +137,6 @@ void run_check(const ConfigArguments& arguments) {
   const auto points = coarse_axes(info, data.coarsen).front().coordinates.size();
   const auto experiment = describe_experiment(
       config, run, {.channels = static_cast<int>(info.fields.size()), .points = static_cast<int>(points)});
-  config.finish();
-#else
-  config.finish(other_blocks({"run", "solver", "datagen", "simulate"}));
 #endif
 
   fmt::print("{}\n", config.resolved_yaml());
@@ -138,7 +150,7 @@ void run_check(const ConfigArguments& arguments) {
   const int members = batch_members(data, info, run.threads);
   const auto [speed, how] = estimate_speed(arguments, config, source, members, run);
   fmt::print("  speed            {:.4g} steps/s in a batch of {} members ({})\n", speed, members, how);
-  print_simulation(simulation, info, speed);
+  print_simulation(simulation, info, speed, run.threads);
   if (config.root().has("datagen")) print_data_set(data, info, speed, run.threads);
 #if SNS_HAVE_EXPERIMENTS
   print_experiment(experiment);

@@ -22,7 +22,6 @@ void run_datagen(const DatagenArguments& arguments) {
   const RunConfig run = read_run(config);
   const SolverSource source(config, run);
   const DatagenPlan plan = read_datagen_plan(config.root().child("datagen"), run.name, run.seed);
-  config.finish(other_blocks({"run", "solver", "datagen"}));
   GenerateOptions options = arguments.options;
   options.threads = run.threads;
   options.shard = arguments.shard.empty() ? shard_from_environment() : parse_shard(arguments.shard);

@@ -14,6 +14,7 @@ struct SimulateArguments {
   ConfigArguments config;
   SimulateOptions options;
   std::string initial;
+  std::string resample = "none";
   std::optional<int> members;
   std::optional<std::int64_t> steps, every;
   bool full = false;
@@ -38,7 +39,7 @@ SimulatePlan plan_of(const SimulateArguments& arguments, Section section, const 
                       plan.steps);
   }
   if (!arguments.initial.empty()) {
-    plan.initial = read_initial_states(arguments.initial, info);
+    plan.initial = read_initial_states(arguments.initial, info, arguments.resample == "spectral");
     if (members_given && plan.members != plan.initial->members) {
       fail<ConfigError>("{} holds {} initial states, but {} members are asked for", arguments.initial,
                         plan.initial->members, plan.members);
@@ -53,7 +54,6 @@ void run_simulate(const SimulateArguments& arguments) {
   const RunConfig run = read_run(config);
   const SolverSource source(config, run);
   const SimulatePlan plan = plan_of(arguments, config.root().child("simulate"), run, source.info());
-  config.finish(other_blocks({"run", "solver", "simulate"}));
   SimulateOptions options = arguments.options;
   if (options.output.empty()) options.output = run.output / "simulate.h5";
   simulate(plan, source, config.resolved_yaml(), options);
@@ -68,11 +68,17 @@ void add_simulate(CLI::App& app) {
   arguments->config.add_to(*verb);
   verb->add_option("-o,--output", arguments->options.output, "output file (default: simulate.h5 in run.output)")
       ->type_name("OUT.h5");
-  verb->add_option(
-          "--initial", arguments->initial,
-          "initial states on the solver's grid: float32 or float64, (x, y), for two-layer flow (layer, y, x), "
-          "with or without a member axis in front")
-      ->type_name("FILE.h5:/PATH");
+  CLI::Option* initial =
+      verb->add_option(
+              "--initial", arguments->initial,
+              "initial states on the solver's grid: float32 or float64, (x, y), for two-layer flow (layer, y, "
+              "x), with or without a member axis in front")
+          ->type_name("FILE.h5:/PATH");
+  verb->add_option("--resample", arguments->resample,
+                   "spectral: --initial may lie on another even grid of the same domain; its Fourier modes "
+                   "become the solver's (default: none)")
+      ->check(CLI::IsMember({"none", "spectral"}))
+      ->needs(initial);
   verb->add_option("--members", arguments->members, "independent members")->check(at_least(1));
   verb->add_option("--steps", arguments->steps, "time steps")->check(at_least(0));
   verb->add_option("--every", arguments->every, "steps between frames")->check(at_least(1));
@@ -100,6 +106,7 @@ void add_simulate(CLI::App& app) {
       "  sns simulate yaml/kolmogorov/quickstart.yaml --steps 2000 --every 50 -o flow.h5\n"
       "  sns simulate yaml/kolmogorov/quickstart.yaml --members 4 --full -o flow.h5 solver.viscosity=2e-3\n"
       "  sns simulate yaml/kolmogorov/quickstart.yaml --initial states.h5:/vorticity -o flow.h5\n"
+      "  sns simulate yaml/kolmogorov/quickstart.yaml --initial coarse.h5:/w --resample spectral -o flow.h5\n"
       "  sns simulate yaml/kolmogorov/quickstart.yaml --steps 4000 --every 50 -o flow.h5 --resume");
   verb->callback([arguments] { run_simulate(*arguments); });
 }

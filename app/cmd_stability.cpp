@@ -76,7 +76,6 @@ void run_stability(const StabilityArguments& arguments) {
     solver.reject("system", fmt::format("{} has no linear stability analysis: qg2layer has", system));
   const qg2layer::Params params = qg2layer::read_config(solver).params;
   const SolverSource source(config, run);
-  config.finish(other_blocks({"run", "solver"}));
   check_output(arguments);
   fmt::print("{}\n", source.info().title);
   for (const bool drag : {true, false})

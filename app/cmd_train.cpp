@@ -54,9 +54,6 @@ void run_train(const TrainArguments& arguments) {
   if (streams > 0) {
     solver.emplace(config, run);
     plan = read_datagen_plan(config.root().child("datagen"), run.name, run.seed);
-    config.finish(other_blocks({"run", "models", "solver", "datagen"}));
-  } else {
-    config.finish(other_blocks({"run", "models"}));
   }
 
   const auto dataset = arguments.dataset.empty() ? run.output / "dataset" : arguments.dataset;

@@ -1,6 +1,6 @@
 #include "app/config_arguments.hpp"
 
-#include "app/override_check.hpp"
+#include "app/file_check.hpp"
 #include "core/error.hpp"
 #include "core/stop.hpp"
 #include "experiments/overlay.hpp"
@@ -32,7 +32,7 @@ Config ConfigArguments::load() const {
     all = scale_overrides(file, find_scale(file, scale));
     all.insert(all.end(), overrides.begin(), overrides.end());
   }
-  if (!all.empty()) check_overrides(Config::load(file, all));
+  check_whole_file(Config::load(file, all));
   return Config::load(file, all);
 }
 
@@ -54,15 +54,6 @@ CLI::Validator at_least(std::int64_t least) {
                                      least);
           },
           fmt::format(">= {}", least)};
-}
-
-std::vector<std::string> other_blocks(const std::vector<std::string>& used) {
-  std::vector<std::string> others;
-  for (const char* block :
-       {"run", "solver", "simulate", "datagen", "models", "rollout", "evaluate", "figure", "retrain"}) {
-    if (std::find(used.begin(), used.end(), block) == used.end()) others.push_back(block);
-  }
-  return others;
 }
 
 void add_time_budget(CLI::App& verb) {

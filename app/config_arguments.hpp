@@ -17,8 +17,8 @@ struct ConfigArguments {
 
   /// Adds the arguments. This object must outlive the parse.
   void add_to(CLI::App& verb);
-  /// The file, then the scale's values, then the overrides; ConfigError if the file is missing, a value is
-  /// malformed, or an override is of no block's keys.
+  /// The file, then the scale's values, then the overrides; ConfigError if the file is missing, a block is
+  /// invalid, or a key is unknown, whether the verb reads the block or not.
   Config load() const;
   /// "sns <verb> FILE --scale NAME key=value": as typed, for reports and messages.
   std::string command(const std::string& verb) const;
@@ -26,9 +26,6 @@ struct ConfigArguments {
 
 /// For options that take numbers from `least` on.
 CLI::Validator at_least(std::int64_t least);
-
-/// The top-level blocks of a configuration file apart from `used`: those that a verb lets pass unread.
-std::vector<std::string> other_blocks(const std::vector<std::string>& used);
 
 /// Adds `--time-budget SECONDS`: the verb saves its state and stops (exit code 75) when they have passed.
 void add_time_budget(CLI::App& verb);

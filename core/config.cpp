@@ -161,21 +161,13 @@ std::string elsewhere(const ConfigNode& node, std::string_view key) {
   return {};
 }
 
-/// Whether the value or anything below it comes from the command line.
-bool is_override(const Entry& entry) {
-  return entry.where == detail::kCommandLine ||
-         std::any_of(entry.value->entries.begin(), entry.value->entries.end(), is_override);
-}
-
-void check_all_read(const ConfigNode& node, const ConfigNode& root, const std::vector<std::string>& ignore,
-                    bool overrides_only) {
+void check_all_read(const ConfigNode& node, const ConfigNode& root, const std::vector<std::string>& ignore) {
   if (!node.value) return;
   for (const Entry& entry : node.value->entries) {
-    if (overrides_only && !is_override(entry)) continue;
     const ConfigNode::Record* record = node.find_record(entry.key);
     if (record && record->read) {
-      if (record->child) check_all_read(*record->child, root, {}, overrides_only);
-      for (const auto& item : record->items) check_all_read(*item, root, {}, overrides_only);
+      if (record->child) check_all_read(*record->child, root, {});
+      for (const auto& item : record->items) check_all_read(*item, root, {});
       continue;
     }
     if (std::find(ignore.begin(), ignore.end(), entry.key) != ignore.end()) continue;
@@ -412,10 +404,7 @@ Section Config::root() const {
   return Section(root_);
 }
 void Config::finish(const std::vector<std::string>& ignore) const {
-  check_all_read(*root_, *root_, ignore, false);
-}
-void Config::finish_overrides(const std::vector<std::string>& ignore) const {
-  check_all_read(*root_, *root_, ignore, true);
+  check_all_read(*root_, *root_, ignore);
 }
 std::string Config::resolved_yaml() const {
   return root().resolved_yaml();

@@ -112,9 +112,6 @@ class Config {
   /// Throws ConfigError if any key was never read: "solver.viscosty is unknown (did you mean viscosity?)".
   /// `ignore` lists top-level blocks that the present verb has no use for.
   void finish(const std::vector<std::string>& ignore = {}) const;
-  /// The same for keys that overrides brought in, wherever they are; what the file itself holds may stay
-  /// unread.
-  void finish_overrides(const std::vector<std::string>& ignore = {}) const;
   std::string resolved_yaml() const;
   const std::filesystem::path& file() const;
 

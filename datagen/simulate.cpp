@@ -10,6 +10,7 @@
 #include "core/text.hpp"
 #include "datagen/group_run.hpp"
 #include "datagen/simulate_file.hpp"
+#include "solvers/initial_file.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -35,7 +36,8 @@ std::string identity_of(const SimulatePlan& plan, const SolverSource& source) {
           plan.coarsen.factor, name(plan.coarsen.kind),
           plan.coarsen.remove == Removal::none ? "" : fmt::format(" without {}", name(plan.coarsen.remove)),
           plan.full, plan.initial ? plan.initial->hash : "as configured") +
-      (plan.arrays ? "array diagnostics\n" : ""));
+      (plan.arrays ? fmt::format("array diagnostics {} values\n", diagnostic_values(plan, source.info()))
+                   : ""));
 }
 
 /// One run: the solver, the logs of frames and diagnostics, and the checkpoint that ties them together.
@@ -314,47 +316,63 @@ class Simulation {
   Clock::time_point last_checkpoint_ = Clock::now();
 };
 
+/// What a state of the solver looks like as an array, without its values.
+StateLayout layout_of(const SolverInfo& info, bool resample) {
+  StateLayout layout;
+  layout.resample = resample;
+  if (info.fields.size() > 1) layout.shape.push_back(info.fields.size());
+  for (const Axis& axis : info.axes) layout.shape.push_back(axis.coordinates.size());
+  const std::vector<double>& points = info.axes.front().coordinates;
+  if (points.size() > 1) layout.offset = points[0] / (points[1] - points[0]);
+  return layout;
+}
+
+/// "layer, y, x"
+std::string axis_names(const SolverInfo& info) {
+  std::vector<std::string> names;
+  if (info.fields.size() > 1) names.push_back(info.stacked ? info.stacked->axis : "field");
+  for (const Axis& axis : info.axes) names.push_back(axis.name);
+  return fmt::to_string(fmt::join(names, ", "));
+}
+
+/// Error that names the first value of an array that is not finite, and its place.
+void require_finite(const std::vector<double>& values, const h5::Shape& shape, const std::string& address) {
+  const auto bad = std::find_if(values.begin(), values.end(), [](double v) { return !std::isfinite(v); });
+  if (bad == values.end()) return;
+  auto index = static_cast<std::uint64_t>(bad - values.begin());
+  h5::Shape position(shape.size());
+  for (std::size_t axis = shape.size(); axis-- > 0;) {
+    position[axis] = index % shape[axis];
+    index /= shape[axis];
+  }
+  fail("{} holds a value that is not finite ({}) at {}", address, *bad, shape_text(position));
+}
+
 }  // namespace
 
-InitialStates read_initial_states(const std::string& address, const SolverInfo& info) {
+InitialStates read_initial_states(const std::string& address, const SolverInfo& info, bool resample) {
   const EndAtOnce reading;
   const auto [path, object] = h5::split_address(address);
   const h5::File file = h5::File::open_read(path);
   require(file.exists(object), "{} has no dataset {}", path.string(), object);
   require(!file.is_group(object), "{}:{} is a group, not a dataset", path.string(), object);
   const h5::Dataset dataset = file.dataset(object);
-  h5::Shape state;
-  std::string axes;
-  if (info.fields.size() > 1) {
-    state.push_back(info.fields.size());
-    axes = (info.stacked ? info.stacked->axis : "field") + ", ";
-  }
-  for (const Axis& axis : info.axes) {
-    state.push_back(axis.coordinates.size());
-    axes += axis.name + (&axis == &info.axes.back() ? "" : ", ");
-  }
-  const h5::Shape shape = dataset.shape();
-  const bool single = shape == state;
-  const bool several = shape.size() == state.size() + 1 && shape[0] > 0 &&
-                       std::equal(state.begin(), state.end(), shape.begin() + 1);
-  require(single || several, "{} has shape {}; the solver needs ({}) = {} or (member, {})", address,
-          shape_text(shape), axes, shape_text(state), axes);
+  const StateLayout layout = layout_of(info, resample);
+  const std::string axes = axis_names(info);
+  const auto stored = match_states(dataset.shape(), layout);
+  require(stored.has_value(), "{} has shape {}; the solver needs ({}) = {} or (member, {}){}", address,
+          shape_text(dataset.shape()), axes, shape_text(layout.shape), axes,
+          resample_hint(dataset.shape(), layout));
   require(dataset.kind() == h5::Kind::float32 || dataset.kind() == h5::Kind::float64,
           "{} holds {} values; float32 or float64 are needed", address, h5::name(dataset.kind()));
   InitialStates initial;
-  initial.members = single ? 1 : static_cast<int>(shape[0]);
+  initial.members = static_cast<int>(stored->count);
   initial.values = dataset.read<double>();
   initial.address = address;
-  const auto bad =
-      std::find_if(initial.values.begin(), initial.values.end(), [](double v) { return !std::isfinite(v); });
-  if (bad != initial.values.end()) {
-    auto index = static_cast<std::uint64_t>(bad - initial.values.begin());
-    h5::Shape position(shape.size());
-    for (std::size_t axis = shape.size(); axis-- > 0;) {
-      position[axis] = index % shape[axis];
-      index /= shape[axis];
-    }
-    fail("{} holds a value that is not finite ({}) at {}", address, *bad, shape_text(position));
+  require_finite(initial.values, dataset.shape(), address);
+  if (stored->state != layout.shape) {
+    initial.resampled_from = static_cast<int>(stored->state.back());
+    initial.values = states_on_grid(std::move(initial.values), stored->state, layout);
   }
   initial.hash =
       sha256({reinterpret_cast<const char*>(initial.values.data()), initial.values.size() * sizeof(double)});

@@ -17,12 +17,14 @@ struct InitialStates {
   std::vector<double> values;  ///< [member][field][axis0][axis1]
   std::string address;         ///< FILE.h5:/path
   std::string hash;            ///< of the values
+  int resampled_from = 0;      ///< points per side of the grid that they were given on; 0: the solver's
 };
 
 /// Reads FILE.h5:/path: (axis0, axis1) or (member, axis0, axis1), with a field axis before the space axes where
-/// the system has several fields; float32 or float64. Error for a missing file or dataset, another shape or
+/// the system has several fields; float32 or float64. With `resample`, states on other grids of the same domain
+/// are brought to the solver's by their Fourier modes. Error for a missing file or dataset, another shape or
 /// type, or a value that is not finite (all named).
-InitialStates read_initial_states(const std::string& address, const SolverInfo& info);
+InitialStates read_initial_states(const std::string& address, const SolverInfo& info, bool resample = false);
 
 struct SimulatePlan {
   std::uint64_t seed = 0;

@@ -181,6 +181,8 @@ void write_simulation(const std::filesystem::path& output, const SimulatePlan& p
     if (plan.initial) {
       provenance.set_attribute("initial", plan.initial->address);
       provenance.set_attribute("initial_sha256", plan.initial->hash);
+      if (plan.initial->resampled_from > 0)
+        provenance.set_attribute("initial_resampled_from", plan.initial->resampled_from);
     }
     std::vector<std::int64_t> failed_steps;
     std::vector<std::string> reasons;

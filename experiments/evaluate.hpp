@@ -38,6 +38,7 @@ struct EvaluateMethod {
 /// What the solver needs for the same simulated time, measured on the same machine.
 struct SolverCost {
   double milliseconds_per_step = 0;  ///< wall clock of one frame interval of one member
+  double steps_per_second = 0;       ///< frame intervals of the whole batch
   std::int64_t steps_per_frame = 0;  ///< solver steps per frame interval
   int points = 0;                    ///< solver grid points per axis
   int members = 0;                   ///< in the timed batch

@@ -93,6 +93,7 @@ Json log_json(const metrics::RolloutLog& log, const std::optional<SolverCost>& s
   Json cost{{"wall_seconds", log.wall_seconds},
             {"member_steps", log.member_steps},
             {"threads", log.threads},
+            {"steps_per_second", log.steps_per_second},
             {"milliseconds_per_step", log.milliseconds_per_step},
             {"times_solver", number(times_solver(log, solver))},
             {"evaluations_per_step",
@@ -155,7 +156,8 @@ Json truth_json(const Evaluation& evaluation) {
 }
 
 Json cost_json(const SolverCost& cost) {
-  return {{"milliseconds_per_step", cost.milliseconds_per_step},
+  return {{"steps_per_second", cost.steps_per_second},
+          {"milliseconds_per_step", cost.milliseconds_per_step},
           {"steps_per_frame", cost.steps_per_frame},
           {"points", cost.points},
           {"members", cost.members},
@@ -235,20 +237,23 @@ std::string join(const std::vector<std::vector<std::string>>& rows) {
 std::vector<std::vector<std::string>> cost_rows(const Evaluation& evaluation) {
   const auto& solver = evaluation.inputs.solver_cost;
   std::vector<std::string> evaluations{"Network evaluations per step", "all"},
-      time{"Milliseconds per step", "all"}, ratio{"Time of a step / the solver's", "all"};
+      speed{"Steps per second of the batch", "all"}, time{"Milliseconds per step of a member", "all"},
+      ratio{"Time of a step / the solver's", "all"};
   for (const auto& method : evaluation.methods) {
     const metrics::RolloutLog& log = *method.log;
     const double times = times_solver(log, solver);
     evaluations.push_back(fmt::format("{:.3g}", log.surrogate + log.classifier + log.denoiser));
+    speed.push_back(fmt::format("{:.3g}", log.steps_per_second));
     time.push_back(fmt::format("{:.3g}", log.milliseconds_per_step));
     ratio.push_back(std::isnan(times) ? "-" : fmt::format("{:.3g}", times));
   }
   if (solver) {
     evaluations.push_back("solver: 0");
+    speed.push_back(fmt::format("solver: {:.3g}", solver->steps_per_second));
     time.push_back(fmt::format("solver: {:.3g}", solver->milliseconds_per_step));
     ratio.push_back("solver: 1");
   }
-  return {std::move(evaluations), std::move(time), std::move(ratio)};
+  return {std::move(evaluations), std::move(speed), std::move(time), std::move(ratio)};
 }
 
 }  // namespace
@@ -291,6 +296,7 @@ void write_metrics_csv(const Evaluation& evaluation, const std::filesystem::path
   std::string text = "method,metric,field,period,unit,statistic,value,low,high,members,lost\n";
   for (const auto& method : evaluation.methods) {
     append_csv(text, method);
+    append_csv_cost(text, method.name, "steps_per_second", "s^-1", method.log->steps_per_second);
     append_csv_cost(text, method.name, "milliseconds_per_step", "ms", method.log->milliseconds_per_step);
     append_csv_cost(text, method.name, "times_solver", "-",
                     times_solver(*method.log, evaluation.inputs.solver_cost));
@@ -299,9 +305,10 @@ void write_metrics_csv(const Evaluation& evaluation, const std::filesystem::path
     append_csv_cost(text, method.name, "denoiser_evaluations", "per step", method.log->denoiser);
   }
   if (evaluation.floor) append_csv(text, *evaluation.floor);
-  if (evaluation.inputs.solver_cost)
-    append_csv_cost(text, "solver", "milliseconds_per_step", "ms",
-                    evaluation.inputs.solver_cost->milliseconds_per_step);
+  if (const auto& solver = evaluation.inputs.solver_cost) {
+    append_csv_cost(text, "solver", "steps_per_second", "s^-1", solver->steps_per_second);
+    append_csv_cost(text, "solver", "milliseconds_per_step", "ms", solver->milliseconds_per_step);
+  }
   write_text(file, text);
 }
 

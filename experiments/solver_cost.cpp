@@ -46,6 +46,7 @@ std::optional<SolverCost> measure_solver_cost(Section& block, const SolverTiming
   const SolverInfo& info = solver->info();
   SolverCost cost;
   cost.milliseconds_per_step = 1e3 * elapsed / static_cast<double>(done * timing.members);
+  cost.steps_per_second = static_cast<double>(done) / elapsed;
   cost.steps_per_frame = timing.steps_per_frame;
   cost.points = static_cast<int>(info.axes.front().coordinates.size());
   cost.members = timing.members;

@@ -6,9 +6,10 @@ void read_grid(Section section, spectral::Grid& grid) {
   if (section.holds_list("points"))
     section.reject("points", "is a list, but only square grids are supported: give the points of one side");
   section.need("points", grid.n);
-  if (grid.n < 8 || grid.n % 2 != 0)
-    section.reject("points", fmt::format("{} is not allowed: an even number of at least 8 is needed", grid.n));
-  if (grid.n > 16384) section.reject("points", fmt::format("{} is beyond 16384", grid.n));
+  if (grid.n < kFewestPoints || grid.n % 2 != 0)
+    section.reject("points", fmt::format("{} is not allowed: an even number of at least {} is needed", grid.n,
+                                         kFewestPoints));
+  if (grid.n > kMostPoints) section.reject("points", fmt::format("{} is beyond {}", grid.n, kMostPoints));
   if (section.holds_list("length"))
     section.reject("length", "is a list, but only square domains are supported: give the length of one side");
   section.maybe("length", grid.length, positive);

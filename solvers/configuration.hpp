@@ -24,7 +24,10 @@ void choose(Section& section, const std::string& key, T& value,
     if (name == chosen) value = item;
 }
 
-/// The `grid` block: points per side (even, 8 to 16384) and length of the periodic square.
+/// Points per side of a grid, which are even.
+inline constexpr int kFewestPoints = 8, kMostPoints = 16384;
+
+/// The `grid` block: points per side and length of the periodic square.
 void read_grid(Section section, spectral::Grid& grid);
 
 /// Coordinates of the points along one side, the first at `offset` spacings.

@@ -50,18 +50,21 @@ std::string resolve_device(std::string_view device) {
   return std::string(device);
 }
 
-/// Refuses what cannot fit, before it is allocated. Counts what every scheme needs at least: a member's
-/// spectra, and for each thread stages, a velocity pair and its transforms.
-void require_room(const spectral::Grid& grid, int fields, bool single, int members, int threads,
+/// Refuses what cannot fit, before it is allocated.
+void require_room(const spectral::Grid& grid, std::size_t fields, bool single, int members, int threads,
                   const std::string& device) {
   if (device != "cpu") return;  // the device says so itself
-  constexpr double kWorkArrays = 6;
-  const double array = static_cast<double>(grid.points()) * fields * (single ? 4 : 8);
-  require_memory(array * (members + kWorkArrays * std::min(members, threads)),
+  require_memory(least_solver_bytes(grid.points() * fields, single, members, threads),
                  fmt::format("{0} members of a {1} x {1} grid", members, grid.n));
 }
 
 }  // namespace
+
+double least_solver_bytes(std::size_t state_values, bool single, int members, int threads) {
+  constexpr double kWorkArrays = 6;
+  const double array = static_cast<double>(state_values) * (single ? sizeof(float) : sizeof(double));
+  return array * (members + kWorkArrays * std::min(members, threads));
+}
 
 std::unique_ptr<Solver> make_solver(Section& solver, std::uint64_t seed, int members, int threads,
                                     std::string_view device) {

@@ -83,6 +83,7 @@ RolloutLog read_rollout_log(const std::filesystem::path& path, std::int64_t wind
     log.member_steps += failed < 0 ? log.steps : failed;
   read_levels(levels, log, make_windows(log.steps + 1, window));
   read_evaluations(evaluations, log);
+  if (file.has_attribute("steps_per_second")) log.steps_per_second = file.attribute<double>("steps_per_second");
   if (file.has_attribute("wall_seconds")) log.wall_seconds = file.attribute<double>("wall_seconds");
   log.milliseconds_per_step = 1e3 * log.wall_seconds / static_cast<double>(log.member_steps);
   if (file.has_attribute("threads")) log.threads = file.attribute<int>("threads");

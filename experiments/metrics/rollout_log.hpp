@@ -20,6 +20,7 @@ struct RolloutLog {
   /// Network evaluations per computed step of a member.
   double surrogate = 0, classifier = 0, denoiser = 0;
   double wall_seconds = 0;
+  double steps_per_second = 0;       ///< of the whole batch; 0: the file does not say
   double milliseconds_per_step = 0;  ///< wall clock per computed step of a member; as SolverCost's
   int threads = 0;                   ///< 0: the file does not say
   /// Text attributes of the file: method, git_commit, device and all weights* (hashes).

@@ -68,19 +68,19 @@ std::vector<double> FieldDiagnostics::velocity_power(std::span<const double> vor
 
 KolmogorovSpectrum::KolmogorovSpectrum(int n, double length) : grid_{n, length}, fields_(grid_) {}
 
-Spectrum KolmogorovSpectrum::shells(std::span<const double> vorticity) {
+Spectrum KolmogorovSpectrum::shells(std::span<const double> vorticity, spectral::Shells shells) {
   std::vector<double> density = fields_.velocity_power(vorticity);
   const double points = static_cast<double>(grid_.points());
   for (double& value : density) value /= 2 * points * points;
-  return spectral::shell_spectrum(density, grid_.n, grid_.unit());
+  return spectral::shell_spectrum(density, grid_.n, grid_.unit(), shells);
 }
 Spectrum KolmogorovSpectrum::paper(std::span<const double> vorticity, double field_std) {
   std::vector<double> density = fields_.velocity_power(vorticity);
   for (double& value : density) value /= field_std * field_std;
   return spectral::ring_spectrum(density, grid_.n, grid_.unit());
 }
-Spectrum KolmogorovSpectrum::shells(std::span<const float> vorticity) {
-  return shells(std::vector<double>(vorticity.begin(), vorticity.end()));
+Spectrum KolmogorovSpectrum::shells(std::span<const float> vorticity, spectral::Shells shells) {
+  return this->shells(std::vector<double>(vorticity.begin(), vorticity.end()), shells);
 }
 Spectrum KolmogorovSpectrum::paper(std::span<const float> vorticity, double field_std) {
   return paper(std::vector<double>(vorticity.begin(), vorticity.end()), field_std);

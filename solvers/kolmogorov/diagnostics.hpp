@@ -42,10 +42,12 @@ class KolmogorovSpectrum {
  public:
   explicit KolmogorovSpectrum(int n, double length = 6.283185307179586);
 
-  /// Integer shells k = 0..n/2: E(k) = sum over the shell of |u_hat|^2 / (2 n^4); adds up to the energy, up to
-  /// the corners.
-  spectral::Spectrum shells(std::span<const float> vorticity);
-  spectral::Spectrum shells(std::span<const double> vorticity);
+  /// Integer shells: E(k) = sum over the shell of |u_hat|^2 / (2 n^4), which add up to the energy, save for the
+  /// corners of the plane where they end at n/2.
+  spectral::Spectrum shells(std::span<const float> vorticity,
+                            spectral::Shells shells = spectral::Shells::to_nyquist);
+  spectral::Spectrum shells(std::span<const double> vorticity,
+                            spectral::Shells shells = spectral::Shells::to_nyquist);
   /// The SNS paper's figures: ring_spectrum of |u_hat|^2 + |v_hat|^2 with unnormalised transforms of
   /// vorticity / field_std: no 1/2 and no 1/n^4, so it is 2 n^4 E(k) / field_std^2 in pyqg's rings.
   spectral::Spectrum paper(std::span<const float> vorticity, double field_std = 1);

@@ -30,9 +30,9 @@ std::vector<double> tabulate(const Grid& grid, F value) {
   return field;
 }
 
-h5::Shape file_shape(const Grid& grid) {
+StateLayout file_layout(const Grid& grid, const InitialConfig& config) {
   const auto n = static_cast<std::uint64_t>(grid.n);
-  return {n, n};
+  return {.shape = {n, n}, .offset = kGridOffset, .resample = config.resample};
 }
 
 std::vector<double> divergence(const StaggeredVelocity& velocity, const Grid& grid) {
@@ -135,14 +135,14 @@ std::vector<double> taylor_green(const Grid& grid, int wavenumber) {
   return tabulate(grid, [&](int i, int j) { return 2 * k * k * std::cos(k * i * dx) * std::cos(k * j * dx); });
 }
 
-std::vector<double> from_file(const Grid& grid, const std::string& address, std::uint64_t trajectory) {
+std::vector<double> from_file(const Grid& grid, const InitialConfig& config, std::uint64_t trajectory) {
   std::vector<double> field(grid.points());
-  read_initial_file(address, file_shape(grid), trajectory, field);
+  read_initial_file(config.path, file_layout(grid, config), trajectory, field);
   return field;
 }
 
-std::uint64_t states_in_file(const Grid& grid, const std::string& address) {
-  return count_initial_states(address, file_shape(grid)).value_or(1);
+std::uint64_t states_in_file(const Grid& grid, const InitialConfig& config) {
+  return count_initial_states(config.path, file_layout(grid, config)).value_or(1);
 }
 
 }  // namespace sns::kolmogorov

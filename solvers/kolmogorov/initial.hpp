@@ -9,6 +9,9 @@
 
 namespace sns::kolmogorov {
 
+/// Position of the first grid point along either axis, in spacings.
+inline constexpr double kGridOffset = 0;
+
 /// The `solver.initial` block.
 struct InitialConfig {
   std::string kind = "filtered_velocity";  ///< also rest, laminar, taylor_green, file
@@ -17,6 +20,7 @@ struct InitialConfig {
   int iterations = 3;                      ///< of projection and rescaling
   int wavenumber = 1;                      ///< of the Taylor-Green vortices, in periods per domain
   std::string path;                        ///< "FILE.h5:/dataset", [n][n] or [trajectory][n][n]
+  bool resample = false;                   ///< takes a file's states from another grid
   std::optional<std::uint64_t> states;     ///< SolverInfo::initial_states, as kind and file say
 };
 
@@ -46,9 +50,10 @@ std::vector<double> laminar(const spectral::Grid& grid, int wavenumber, double a
                             double drag);
 /// w = 2 k^2 cos(k x) cos(k y), which decays as exp(-(2 nu k^2 + mu) t) without forcing.
 std::vector<double> taylor_green(const spectral::Grid& grid, int wavenumber);
-/// Field of a file; Error if it has another shape. With a leading axis, the item `trajectory`.
-std::vector<double> from_file(const spectral::Grid& grid, const std::string& address, std::uint64_t trajectory);
+/// Field of the configured file; Error if it has another shape. With a leading axis, the item `trajectory`.
+std::vector<double> from_file(const spectral::Grid& grid, const InitialConfig& config,
+                              std::uint64_t trajectory);
 /// How many states such a file holds.
-std::uint64_t states_in_file(const spectral::Grid& grid, const std::string& address);
+std::uint64_t states_in_file(const spectral::Grid& grid, const InitialConfig& config);
 
 }  // namespace sns::kolmogorov

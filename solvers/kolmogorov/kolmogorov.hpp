@@ -12,7 +12,7 @@ namespace sns::kolmogorov {
 /// The `solver` block with `system: kolmogorov`.
 struct KolmogorovConfig {
   Params params;
-  double max_courant = 1;  ///< largest allowed max|u| dt / dx
+  double max_courant = 1;  ///< largest allowed max|u| dt / dx; default_courant() where the file says nothing
   InitialConfig initial;
 };
 

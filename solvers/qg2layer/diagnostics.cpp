@@ -305,7 +305,7 @@ spectral::Spectrum FieldDiagnostics::half_in_shells(std::vector<double> density)
 }
 
 spectral::Spectrum FieldDiagnostics::shells(std::span<const double> density) const {
-  return spectral::shell_spectrum(density, params_.grid.n, params_.grid.unit());
+  return spectral::shell_spectrum(density, params_.grid.n, params_.grid.unit(), spectral::Shells::to_corners);
 }
 
 spectral::Spectrum paper_qg_pv(std::span<const double> pv, int n, double length, double field_std, int bins) {

@@ -31,10 +31,10 @@ struct Integrals {
 
 /// What each mode contributes to the energy budget [m2 s-3]: positive feeds energy into the mode.
 struct BudgetDensities {
-  std::vector<double> ape_generation;      ///< pyqg's APEgenspec
-  std::vector<double> ape_flux;            ///< by advection of the thickness, pyqg's APEflux; sums to 0
-  std::vector<double> kinetic_flux;        ///< by advection of vorticity, pyqg's KEflux; sums to 0
-  std::vector<double> bottom_drag;         ///< pyqg's KEfrictionspec, negative
+  std::vector<double> ape_generation;  ///< pyqg's APEgenspec
+  std::vector<double> ape_flux;  ///< by advection of the thickness, pyqg's APEflux; sums to 0 but for aliasing
+  std::vector<double> kinetic_flux;  ///< by advection of vorticity, pyqg's KEflux; sums to 0 but for aliasing
+  std::vector<double> bottom_drag;   ///< pyqg's KEfrictionspec, negative
   std::vector<double> filter_dissipation;  ///< negative
 };
 
@@ -70,7 +70,7 @@ class FieldDiagnostics {
   spectral::Spectrum kinetic_rings(std::span<const double> state, int layer) {
     return rings(kinetic_density(state, layer));
   }
-  /// Integer shells whose values add up to the layer's kinetic energy, up to the corners.
+  /// Integer shells up to the corners, whose values add up to the layer's kinetic energy.
   spectral::Spectrum kinetic_shells(std::span<const double> state, int layer) {
     return half_in_shells(kinetic_density(state, layer));
   }
@@ -78,11 +78,11 @@ class FieldDiagnostics {
   spectral::Spectrum enstrophy_rings(std::span<const double> state, int layer) {
     return rings(enstrophy_density(state, layer));
   }
-  /// Integer shells whose values add up to the layer's enstrophy, up to the corners.
+  /// Integer shells up to the corners, whose values add up to the layer's enstrophy.
   spectral::Spectrum enstrophy_shells(std::span<const double> state, int layer) {
     return half_in_shells(enstrophy_density(state, layer));
   }
-  /// Integer shells of any density, as those of the budget.
+  /// Integer shells up to the corners of any density, as those of the budget.
   spectral::Spectrum shells(std::span<const double> density) const;
 
   const Params& params() const { return params_; }

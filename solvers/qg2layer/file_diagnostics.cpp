@@ -80,7 +80,7 @@ const std::vector<Array>& arrays() {
   static const std::vector<Array> table{
       {{"ke_spectrum",
         "m2 s-2",
-        "eddy kinetic energy in integer shells; adds up to that of the layer",
+        "eddy kinetic energy in integer shells up to the corners; adds up to that of the layer",
         {"layer", "k"}},
        [](const Fields& f) {
          return of_layers([&](int z) { return f.diagnostics.kinetic_shells(f.state, z).value; });
@@ -94,7 +94,7 @@ const std::vector<Array>& arrays() {
        }},
       {{"enstrophy_spectrum",
         "s-2",
-        "potential enstrophy in integer shells; adds up to that of the layer",
+        "potential enstrophy in integer shells up to the corners; adds up to that of the layer",
         {"layer", "k"}},
        [](const Fields& f) {
          return of_layers([&](int z) { return f.diagnostics.enstrophy_shells(f.state, z).value; });
@@ -108,27 +108,32 @@ const std::vector<Array>& arrays() {
        }},
       {{"ape_generation_spectrum",
         "m2 s-3",
-        "energy budget in integer shells: generation by the shear (APEgenspec)",
+        "energy budget in integer shells up to the corners: generation by the shear (APEgenspec); adds up to "
+        "ape_generation",
         {"k"}},
        [](const Fields& f) { return f.shells(f.budget.ape_generation); }},
       {{"ape_flux_spectrum",
         "m2 s-3",
-        "energy budget in integer shells: advection of thickness (APEflux)",
+        "energy budget in integer shells up to the corners: advection of thickness (APEflux); adds up to 0 but "
+        "for aliasing",
         {"k"}},
        [](const Fields& f) { return f.shells(f.budget.ape_flux); }},
       {{"ke_flux_spectrum",
         "m2 s-3",
-        "energy budget in integer shells: advection of vorticity (KEflux)",
+        "energy budget in integer shells up to the corners: advection of vorticity (KEflux); adds up to 0 but "
+        "for aliasing",
         {"k"}},
        [](const Fields& f) { return f.shells(f.budget.kinetic_flux); }},
       {{"bottom_drag_spectrum",
         "m2 s-3",
-        "energy budget in integer shells: bottom drag, negative (KEfrictionspec)",
+        "energy budget in integer shells up to the corners: bottom drag (KEfrictionspec); adds up to "
+        "-bottom_drag",
         {"k"}},
        [](const Fields& f) { return f.shells(f.budget.bottom_drag); }},
       {{"filter_dissipation_spectrum",
         "m2 s-3",
-        "energy budget in integer shells: the filter, negative (Dissspec)",
+        "energy budget in integer shells up to the corners: the filter (Dissspec); adds up to "
+        "-filter_dissipation",
         {"k"}},
        [](const Fields& f) { return f.shells(f.budget.filter_dissipation); }},
       {{"zonal_mean_u", "m s-1", "zonal mean of the zonal velocity, without the mean flow", {"layer", "y"}},
@@ -167,9 +172,9 @@ std::vector<Axis> diagnostic_axes(const Params& params) {
   const spectral::Grid& grid = params.grid;
   const std::vector<double> nothing(grid.modes(), 0.0);
   return {{"layer", {1, 2}, "1"},
-          {"k", spectral::shell_spectrum(nothing, grid.n, grid.unit()).k, "rad m-1"},
+          {"k", spectral::shell_wavenumbers(grid.n, grid.unit(), spectral::Shells::to_corners), "rad m-1"},
           {"k_ring", spectral::ring_spectrum(nothing, grid.n, grid.unit()).k, "rad m-1"},
-          {"y", grid_points(grid, 0.5), "m"}};
+          {"y", grid_points(grid, kGridOffset), "m"}};
 }
 
 std::vector<DiagnosticInfo> array_diagnostics() {

@@ -50,16 +50,16 @@ void eigenmode(const Params& params, const Mode& mode, double amplitude, std::sp
       }
 }
 
-h5::Shape file_shape(const Params& params) {
+StateLayout file_layout(const Params& params, const InitialConfig& config) {
   const auto n = static_cast<std::uint64_t>(params.grid.n);
-  return {2, n, n};
+  return {.shape = {2, n, n}, .offset = kGridOffset, .resample = config.resample};
 }
 
 /// SolverInfo::initial_states.
 std::optional<std::uint64_t> own_states(const Params& params, const InitialConfig& config) {
   const bool draws = config.kind == "pyqg" || config.kind == "perturbed";
   if (config.path.empty()) return draws ? std::nullopt : std::optional<std::uint64_t>(1);
-  const auto in_file = count_initial_states(config.path, file_shape(params));
+  const auto in_file = count_initial_states(config.path, file_layout(params, config));
   return in_file || draws ? in_file : std::optional<std::uint64_t>(1);
 }
 
@@ -70,23 +70,17 @@ InitialConfig read_initial(Section section, const Params& params) {
   section.maybe("kind", config.kind, one_of({"pyqg", "perturbed", "eigenmode", "rest", "file"}));
   section.maybe("amplitude", config.amplitude, positive);
   section.maybe("wavenumber", config.wavenumber);
-  section.maybe("path", config.path);
-  check_initial_path(section, config.kind, config.path, config.kind == "file" || config.kind == "perturbed");
-  const auto check_use = [&](const char* key, bool given, bool used) {
-    if (given && !used)
-      section.reject(key,
-                     fmt::format("means nothing to kind: {}; leave it out, or set it to null", config.kind));
-  };
-  check_use("amplitude", config.amplitude.has_value(),
-            config.kind == "perturbed" || config.kind == "eigenmode");
-  check_use("wavenumber", config.wavenumber.has_value(), config.kind == "eigenmode");
+  const bool is_perturbed = config.kind == "perturbed", is_eigenmode = config.kind == "eigenmode";
+  read_initial_path(section, config.kind, config.kind == "file" || is_perturbed, config.path, config.resample);
+  check_use(section, config.kind, "amplitude", config.amplitude.has_value(), is_perturbed || is_eigenmode);
+  check_use(section, config.kind, "wavenumber", config.wavenumber.has_value(), is_eigenmode);
   if (config.wavenumber) {
     const int half = params.grid.n / 2;
     const std::vector<int>& k = *config.wavenumber;
     if (k.size() != 2 || k[0] < 1 || k[0] >= half || std::abs(k[1]) >= half)
       section.reject("wavenumber", fmt::format("must be [k, l] with 1 <= k < {0} and -{0} < l < {0}", half));
   }
-  if (config.kind == "eigenmode" && !config.wavenumber && most_unstable(params).growth() <= 0)
+  if (is_eigenmode && !config.wavenumber && most_unstable(params).growth() <= 0)
     section.reject("kind", "eigenmode: this mean flow has no growing mode; give a wavenumber");
   config.states = own_states(params, config);
   return config;
@@ -102,12 +96,12 @@ void initial_state(const Params& params, const InitialConfig& config, std::uint6
     if (config.path.empty())
       pyqg_state(params, random, out);
     else
-      read_initial_file(config.path, file_shape(params), trajectory, out);
+      read_initial_file(config.path, file_layout(params, config), trajectory, out);
     perturb(config.amplitude.value_or(1e-7), random, out);
   } else if (config.kind == "eigenmode") {
     eigenmode(params, chosen_mode(params, config.wavenumber), config.amplitude.value_or(1e-10), out);
   } else if (config.kind == "file") {
-    read_initial_file(config.path, file_shape(params), trajectory, out);
+    read_initial_file(config.path, file_layout(params, config), trajectory, out);
   }
 }
 

@@ -24,6 +24,7 @@ struct InitialConfig {
   /// Of the eigenmode, (k, l) in periods per domain; null = the most unstable one of the grid.
   std::optional<std::vector<int>> wavenumber;
   std::string path;                          ///< "FILE.h5:/dataset", [2][n][n] or [trajectory][2][n][n]
+  bool resample = false;                     ///< takes a file's states from another grid
   std::optional<std::uint64_t> states = {};  ///< SolverInfo::initial_states, as kind and file say
 };
 

@@ -26,6 +26,9 @@ struct Filter {
   double strength = 23.6;  ///< 0 switches the filter off
 };
 
+/// Position of the first grid point along either axis, in spacings: points are cell centres, as pyqg's.
+inline constexpr double kGridOffset = 0.5;
+
 /// q1 = lap psi1 + F1 (psi2 - psi1), q2 = lap psi2 + F2 (psi1 - psi2), anomalies from the mean state:
 ///   dq1/dt + J(psi1, q1) + U1 dq1/dx + Q1 dpsi1/dx = ssd
 ///   dq2/dt + J(psi2, q2) + U2 dq2/dx + Q2 dpsi2/dx = -r_ek lap psi2 + ssd.
@@ -45,7 +48,6 @@ struct Params {
   bool single_precision = false;
   spectral::FftPlanning planning = spectral::FftPlanning::estimate;
 
-  double lower_depth() const { return upper_depth / depth_ratio; }
   /// H_z / H, the share of a layer (0 upper, 1 lower) in the total depth.
   double weight(int layer) const { return (layer == 0 ? depth_ratio : 1.0) / (1.0 + depth_ratio); }
   /// F1 = r_d^-2 / (1 + delta), F2 = delta F1 [1/m^2].

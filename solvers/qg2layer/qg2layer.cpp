@@ -34,7 +34,7 @@ SolverInfo describe(const Params& p, const std::string& backend) {
   info.fields = {{"q_upper", "s^-1", "potential vorticity anomaly of the upper layer"},
                  {"q_lower", "s^-1", "potential vorticity anomaly of the lower layer"}};
   info.stacked = {{"q", "s^-1", "potential vorticity anomaly"}, "layer"};
-  info.axes = {{"y", grid_points(p.grid, 0.5), "m"}, {"x", grid_points(p.grid, 0.5), "m"}};
+  info.axes = {{"y", grid_points(p.grid, kGridOffset), "m"}, {"x", grid_points(p.grid, kGridOffset), "m"}};
   info.parameters = {{"beta", p.beta},
                      {"bottom_drag", p.bottom_drag},
                      {"deformation_radius", p.deformation_radius},

@@ -26,8 +26,15 @@ class RealTransform {
   HostBuffer<Complex<double>> spectrum_;
 };
 
-/// Band-limited copy of an n x n field on an m x m grid: truncation (m < n) or padding with zeros (m > n).
-/// `filtered` zeroes the smaller grid's Nyquist row and column, which otherwise stay as they are.
-std::vector<double> resample(std::span<const double> field, int n, int m, bool filtered = false);
+struct ResampleOptions {
+  bool filtered = false;  ///< zeroes the smaller grid's Nyquist row and column, which otherwise are kept
+  double offset = 0;      ///< of the first point of either grid from the origin, in that grid's spacings
+};
+
+/// An n x n field at the points of an m x m grid of the same domain, n and m even. m > n: trigonometric
+/// interpolation, which gives the field's own values wherever the grids share a point. m < n: truncation to the
+/// modes that the new grid holds; with an offset, `filtered` only (Error), as a single Nyquist mode cannot be
+/// moved by part of its wavelength.
+std::vector<double> resample(std::span<const double> field, int n, int m, const ResampleOptions& options = {});
 
 }  // namespace sns::spectral

@@ -4,16 +4,18 @@
 
 namespace sns::spectral {
 
-/// Row of an n_from-row spectrum that lands in row i of an n_to-row one (same integer wavenumber; for the
-/// smaller grid's Nyquist row n_to/2 that is -n_to/2, as in jax-cfd), or -1 where the finer one has no partner.
+/// Row of an n_from-row spectrum that lands in row i of an n_to-row one: that of the same integer wavenumber,
+/// or -1 where there is none. The Nyquist row of a grid stands for both signs of its wavenumber: truncated to
+/// it, -n_to/2 is taken, as in jax-cfd; padded from it, both rows of the finer grid come from it.
 SNS_HD inline int source_row(int i, int n_from, int n_to) {
   if (n_to <= n_from) return i < n_to / 2 ? i : n_from - n_to + i;
-  if (i < n_from / 2) return i;
+  if (i <= n_from / 2) return i;
   return i >= n_to - n_from / 2 ? i - (n_to - n_from) : -1;
 }
 
 /// Copies [batch][n_from] spectra onto n_to-point grids: truncates or pads with zeros, and divides by n_from^2,
-/// so that the unnormalised inverse on the new grid gives the field there. `filtered` zeroes the smaller
+/// so that the unnormalised inverse on the new grid gives the field there. Padding halves the Nyquist row and
+/// column, which become two, so that the new field interpolates the old one. `filtered` zeroes the smaller
 /// grid's Nyquist row and column; without_mean (an axis, or -1) those modes that are constant along that axis.
 template <class Real>
 struct CopyModes {
@@ -28,13 +30,15 @@ struct CopyModes {
     const int half = half_from < half_to ? half_from : half_to;
     const int row = source_row(i, n_from, n_to);
     const std::size_t target = (static_cast<std::size_t>(b) * n_to + i) * (half_to + 1) + j;
-    const bool nyquist = j == half || i == half || i == n_to - half;
+    const bool nyquist_row = i == half || i == n_to - half, nyquist_column = j == half;
     const bool mean = (without_mean == 0 && i == 0) || (without_mean == 1 && j == 0);
-    if (row < 0 || j > half_from || (filtered && nyquist) || mean) {
+    if (row < 0 || j > half_from || (filtered && (nyquist_row || nyquist_column)) || mean) {
       to[target] = {0, 0};
       return;
     }
-    const Real scale = Real(1) / (static_cast<Real>(n_from) * static_cast<Real>(n_from));
+    Real scale = Real(1) / (static_cast<Real>(n_from) * static_cast<Real>(n_from));
+    if (n_to > n_from && nyquist_row) scale *= Real(0.5);
+    if (n_to > n_from && nyquist_column) scale *= Real(0.5);
     to[target] = scale * from[(static_cast<std::size_t>(b) * n_from + row) * (half_from + 1) + j];
   }
 };

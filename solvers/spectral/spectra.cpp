@@ -26,11 +26,18 @@ double full_plane_sum(std::span<const double> density, int n) {
   return total;
 }
 
-Spectrum shell_spectrum(std::span<const double> density, int n, double unit) {
+std::vector<double> shell_wavenumbers(int n, double unit, Shells shells) {
+  const long last = shells == Shells::to_corners ? std::lround(std::hypot(n / 2, n / 2)) : n / 2;
+  std::vector<double> k;
+  for (long m = 0; m <= last; ++m) k.push_back(unit * static_cast<double>(m));
+  return k;
+}
+
+Spectrum shell_spectrum(std::span<const double> density, int n, double unit, Shells shells) {
   check_shape(density, n);
   const int half = n / 2;
   Spectrum result;
-  for (int m = 0; m <= half; ++m) result.k.push_back(unit * m);
+  result.k = shell_wavenumbers(n, unit, shells);
   result.value.assign(result.k.size(), 0.0);
   std::size_t at = 0;
   for (int i = 0; i < n; ++i)

@@ -23,10 +23,18 @@ struct Spectrum {
   std::vector<double> k, value;
 };
 
+/// How far shells go.
+enum class Shells {
+  to_nyquist,  ///< up to n/2
+  to_corners   ///< up to sqrt(2) n/2: the values add up to the full-plane sum
+};
+
 /// Integer shells: value[m] = sum of `density` over all modes of the full plane with round(|k| / unit) = m,
-/// m = 0..n/2. Interior columns of the half plane count twice, so that the values add up to the full-plane
-/// sum, up to the corners beyond n/2. `density` is [n][n/2+1]; unit = 2 pi / length.
-Spectrum shell_spectrum(std::span<const double> density, int n, double unit);
+/// m = 0, 1, ... Interior columns of the half plane count twice. `density` is [n][n/2+1]; unit = 2 pi / length.
+Spectrum shell_spectrum(std::span<const double> density, int n, double unit,
+                        Shells shells = Shells::to_nyquist);
+/// Its wavenumbers alone.
+std::vector<double> shell_wavenumbers(int n, double unit, Shells shells);
 
 /// pyqg's options of calc_ispec, with its defaults.
 struct RingOptions {

@@ -1,5 +1,8 @@
 #include "solvers/spectral/stepper.hpp"
 
+#include <cmath>
+#include <complex>
+
 namespace sns::spectral {
 
 std::vector<LowStorageStage> low_storage_stages(StepperName name) {
@@ -47,6 +50,41 @@ double linear_amplification(StepperName name, double x) {
     u[s + 1] = sum / (1 - scheme.implicit_part[s][s + 1] * x);
   }
   return u[Sil3::kStages];
+}
+
+double explicit_amplification(StepperName name, double turn) {
+  const std::complex<double> rate{0, turn};
+  if (name != StepperName::imex_rk_sil3) {
+    std::complex<double> w = 1, carry = 0;
+    for (const LowStorageStage& stage : low_storage_stages(name)) {
+      carry = rate * w + stage.carry * carry;
+      w += stage.weight * carry;
+    }
+    return std::abs(w);
+  }
+  const Sil3 scheme;
+  std::array<std::complex<double>, Sil3::kStages + 1> u{1, 0, 0, 0};
+  for (int s = 0; s < Sil3::kStages; ++s) {
+    u[s + 1] = 1;
+    for (int j = 0; j <= s; ++j) u[s + 1] += scheme.explicit_part[s][j] * rate * u[j];
+  }
+  return std::abs(u[Sil3::kStages]);
+}
+
+double stable_turn(StepperName name) {
+  constexpr double kStep = 0.05;
+  constexpr double kRounding = 1e-12;
+  constexpr int kBisections = 40;
+  const auto stable = [name](double turn) { return explicit_amplification(name, turn) <= 1 + kRounding; };
+  double low = 0;
+  while (stable(low + kStep)) low += kStep;
+  if (low == 0) return 0;
+  double high = low + kStep;
+  for (int i = 0; i < kBisections; ++i) {
+    const double middle = 0.5 * (low + high);
+    (stable(middle) ? low : high) = middle;
+  }
+  return low;
 }
 
 }  // namespace sns::spectral

@@ -41,6 +41,13 @@ struct Sil3 {
 /// N and L evaluations aside, what one step multiplies a mode by when N = 0, for x = dt L.
 double linear_amplification(StepperName name, double x);
 
+/// What one step of the explicit part alone multiplies a mode by that turns, dw/dt = i omega w, for
+/// turn = omega dt: a modulus.
+double explicit_amplification(StepperName name, double turn);
+/// Largest turn up to which the explicit part amplifies none; 0 for schemes that amplify all, cn_rk2 by
+/// turn^4/8 and imex_euler by turn^2/2 a step.
+double stable_turn(StepperName name);
+
 /// Kernel of LowStorageStage over modes of [batch][n][columns] arrays.
 template <class Real, class Equation, bool first>
 struct LowStorageKernel {

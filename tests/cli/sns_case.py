@@ -1,6 +1,7 @@
 """What the command line tests share: a small configuration and ways to run, stop and kill `sns`.
 
-The program is found through the environment variable SNS_PROGRAM (CTest sets it).
+The program is found through the environment variable SNS_PROGRAM (CTest sets it). `sns_case.py NAMES` runs tests as
+`python -m unittest NAMES` does, but shows by its exit code that some were skipped.
 """
 
 import hashlib
@@ -147,6 +148,14 @@ def curve(folder):
     return [{k: v for k, v in line.items() if k not in ("wall", "images_per_second")} for line in lines]
 
 
+def run_tests(**options):
+    """unittest.main, but exits with 77, which CTest reports as skipped, if none failed and some were skipped."""
+    result = unittest.main(exit=False, **options).result
+    for case, reason in result.skipped:
+        print(f"skipped: {case}: {reason}", file=sys.stderr)
+    sys.exit(1 if not result.wasSuccessful() else 77 if result.skipped else 0)
+
+
 def mount_small_disk(case, folder, size):
     """Mounts a file system of so many bytes ("6m") on a new folder until the test ends; skips where nobody may."""
     folder.mkdir(parents=True)
@@ -194,3 +203,7 @@ def dataset_arrays(folder):
     for path in sorted(pathlib.Path(folder).glob("data/*/*.h5")):
         found.update(arrays(path, str(path.relative_to(folder)) + ":"))
     return found
+
+
+if __name__ == "__main__":
+    run_tests(module=None)

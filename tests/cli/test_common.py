@@ -42,7 +42,8 @@ class Common(SnsCase):
 
     def test_check_runs_nothing(self):
         out, _ = self.sns("check", self.config, "solver.viscosity=0.02")
-        for text in ("viscosity: 0.02", r"32 \(?x\)? x 32", r"16 \(?x\)? x 16", "steps/s", "3 train, 1 valid, 2 test", "disk"):
+        for text in ("viscosity: 0.02", r"32 \(?x\)? x 32", r"16 \(?x\)? x 16", "steps/s", "3 train, 1 valid, 2 test", "disk",
+                     r"memory +at least 57.3 kB for the solver", r"members, at least 57.3 kB for the solver"):
             self.assertRegex(out, text)
         self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["tiny.yaml"])
 
@@ -68,6 +69,8 @@ class BadConfiguration(SnsCase):
         "more trajectories than ever": (("datagen.trajectories=100000000000",), ("trajectories", "10000000")),
         "misspelt key of another verb": (("simulate.evry=5", "datagen.frames=3"), ("evry", "every")),
         "misspelt key of data sets": (("datagen.fraems=5",), ("fraems", "frames")),
+        "key of another initial state": (("solver.initial={kind: laminar, wavenumber: 8}",),
+                                         ("wavenumber", "kind: laminar")),
     }
 
     def test_each(self):
@@ -98,9 +101,27 @@ class BadConfiguration(SnsCase):
                     _, err = self.sns(verb, quickstart, f"run.output={self.folder / 'none'}", override, code=2)
                     self.assert_one_line(err, hint, "command line")
                     self.assertFalse((self.folder / "none").exists())
-        # keys of other verbs that are known, and faults of the file in blocks that are not read, are let pass
-        self.config.write_text(self.config.read_text().replace("every: 20", "every: 20, evry: 3"))
-        self.sns("datagen", self.config, "datagen.frames=3", "-o", "set")
+
+    def test_faults_of_the_file_in_blocks_that_the_verb_does_not_read(self):
+        whole = self.config.read_text()
+        for verb, fault, parts in (
+                ("datagen", ("every: 20", "every: 20, evry: 3"), ("evry", "every", "tiny.yaml:")),
+                ("simulate", ("spinup_steps: 40", "spinup_step: 40"), ("spinup_step", "spinup_steps", "tiny.yaml:")),
+                ("simulate", ("trajectories: 6", "trajectories: -6"), ("trajectories", "-6")),
+                ("simulate", ("simulate:", "simulat: {}\nsimulate:"), ("simulat", "simulate"))):
+            with self.subTest(verb, fault=fault):
+                self.assertIn(fault[0], whole)
+                self.config.write_text(whole.replace(*fault))
+                self.assert_one_line(self.sns(verb, self.config, "-o", "none", code=2)[1], *parts)
+                self.assertFalse((self.folder / "none").exists())
+        if "not in this build" in self.sns("train", "--help")[0]:
+            return
+        quickstart = (SOURCE / "yaml" / "kolmogorov" / "quickstart.yaml").read_text()
+        self.config.write_text(quickstart + "simulate: {evry: 3}\n")
+        for verb in ("train", "rollout", "evaluate", "reproduce"):
+            with self.subTest(verb):
+                _, err = self.sns(verb, self.config, f"run.output={self.folder / 'none'}", code=2)
+                self.assert_one_line(err, "evry", "every", "tiny.yaml:")
 
     def test_scales(self):
         scales = self.folder / "scales"

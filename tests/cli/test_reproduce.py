@@ -15,7 +15,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from sns_case import fill_disk, mount_small_disk
+from sns_case import fill_disk, mount_small_disk, run_tests
 
 SNS, SOURCE = Path(sys.argv.pop(1)).resolve(), Path(sys.argv.pop(1)).resolve()
 QUICKSTART = SOURCE / "yaml" / "kolmogorov" / "quickstart.yaml"
@@ -375,4 +375,4 @@ class Reproduce(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2)
+    run_tests(verbosity=2)

@@ -84,6 +84,28 @@ class Initial(SnsCase):
                 np.testing.assert_allclose(file["vorticity"][:, 0], expected, atol=1e-12)
                 self.assertEqual(file["provenance"].attrs["initial"], address)
 
+    def test_states_of_another_grid_are_resampled(self):
+        """Points that both grids have keep their values; what a coarser solver cannot hold is cut off."""
+        rough = np.random.default_rng(1).standard_normal((2, 16, 16))
+        x = np.arange(48) * 2 * np.pi / 48
+        wave = lambda x: np.cos(3 * x)[:, None] * np.sin(5 * x)[None, :]
+        coarse, fine = self.write("coarse", rough), self.write("fine", wave(x) + np.cos(20 * x)[:, None])
+        full = ("--full", "solver.precision=float64", "--steps", 0, "--every", 1)
+        self.sns("simulate", self.config, "-o", "up.h5", "--initial", coarse, "--resample", "spectral", *full)
+        with h5py.File(self.folder / "up.h5") as file:
+            np.testing.assert_allclose(file["vorticity"][:, 0, ::2, ::2], rough, atol=1e-13)
+            self.assertEqual(file["provenance"].attrs["initial_resampled_from"], 16)
+        self.sns("simulate", self.config, "-o", "down.h5", "--initial", fine, "--resample", "spectral", *full,
+                 "--members", 1)
+        with h5py.File(self.folder / "down.h5") as file:
+            np.testing.assert_allclose(file["vorticity"][0, 0], wave(np.arange(32) * 2 * np.pi / 32), atol=1e-13)
+        configured = "solver.initial={kind: file, path: '%s', resample: spectral}" % coarse
+        self.sns("simulate", self.config, "-o", "configured.h5", configured, *full)
+        with h5py.File(self.folder / "up.h5") as given, h5py.File(self.folder / "configured.h5") as file:
+            np.testing.assert_array_equal(file["vorticity"][:], given["vorticity"][:])
+        _, err = self.sns("simulate", self.config, "-o", "a.h5", "--resample", "spectral", code=2)
+        self.assert_one_line(err, "--resample", "--initial")
+
     def test_bad_states(self):
         nan = self.states(2)
         nan[1, 3, 4] = np.nan
@@ -99,7 +121,7 @@ class Initial(SnsCase):
             "a group": ("in.h5:/folder", ("folder", "group")),
             "truncated": ("truncated.h5:/good", ("truncated.h5",)),
             "not HDF5": ("text.h5:/good", ("text.h5",)),
-            "wrong grid": (self.write("grid", np.zeros((2, 16, 16))), ("(2, 16, 16)", "(32, 32)")),
+            "wrong grid": (self.write("grid", np.zeros((2, 16, 16))), ("(2, 16, 16)", "(32, 32)", "resample: spectral")),
             "wrong rank": (self.write("rank", np.zeros(32)), ("(32)", "(32, 32)")),
             "too many axes": (self.write("axes", np.zeros((1, 1, 32, 32))), ("(1, 1, 32, 32)",)),
             "wrong type": (self.write("type", np.zeros((2, 32, 32), int)), ("int64", "float32 or float64")),

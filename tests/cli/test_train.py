@@ -13,7 +13,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from sns_case import curve, digest, fill_disk, mount_small_disk, wait_for_lines, wait_until_it_handles
+from sns_case import curve, digest, fill_disk, mount_small_disk, run_tests, wait_for_lines, wait_until_it_handles
 
 SNS = ""
 POINTS, FRAMES = 16, 40
@@ -272,4 +272,4 @@ class Train(unittest.TestCase):
 
 if __name__ == "__main__":
     SNS = os.path.abspath(sys.argv.pop(1))
-    unittest.main(verbosity=2)
+    run_tests(verbosity=2)

@@ -113,6 +113,7 @@ inline void write_example_rollout(const std::filesystem::path& path, const std::
   file.set_attribute("git_commit", "unknown");
   file.write<std::int64_t>("failed_step", {members}, failed);
   file.set_attribute("wall_seconds", 3.0);
+  file.set_attribute("steps_per_second", 30.0);
   file.set_attribute("threads", 2);
   file.set_attribute("device", "cpu");
   file.set_attribute("complete", complete);
@@ -137,6 +138,7 @@ inline EvaluateInputs write_example(const std::filesystem::path& folder) {
   inputs.seed = 5;
   inputs.threads = 2;
   inputs.solver_cost = SolverCost{.milliseconds_per_step = 2,
+                                  .steps_per_second = 125,
                                   .steps_per_frame = 2,
                                   .points = 16,
                                   .members = 4,

@@ -84,7 +84,9 @@ TEST_CASE_FIXTURE(Fixture, "an evaluation finds what the example rollouts were g
     CHECK(refined["cost"]["evaluations_per_step"]["classifier"] == 1);
     CHECK(number(refined["cost"]["milliseconds_per_step"]) == doctest::Approx(1e3 * 3.0 / (4 * 90)));
     CHECK(number(refined["cost"]["times_solver"]) == doctest::Approx(1e3 * 3.0 / (4 * 90) / 2));
+    CHECK(number(refined["cost"]["steps_per_second"]) == 30);
     CHECK(number(root["solver_cost"]["milliseconds_per_step"]) == 2);
+    CHECK(number(root["solver_cost"]["steps_per_second"]) == 125);
     // Lost members cost nothing after their loss, and do not make the others look cheaper.
     const auto& lossy = root["methods"][0]["cost"];
     CHECK(lossy["member_steps"] == 2 * 90 + 2 * Example::kNanStart);
@@ -93,7 +95,9 @@ TEST_CASE_FIXTURE(Fixture, "an evaluation finds what the example rollouts were g
     const std::string table = read_text(inputs.output / "metrics.csv");
     CHECK(contains(table, "other,milliseconds_per_step,,all,ms,measured,8.33"));
     CHECK(contains(table, "other,times_solver,,all,-,measured,4.16"));
+    CHECK(contains(table, "other,steps_per_second,,all,s^-1,measured,30"));
     CHECK(contains(table, "solver,milliseconds_per_step,,all,ms,measured,2"));
+    CHECK(contains(table, "solver,steps_per_second,,all,s^-1,measured,125"));
     CHECK(refined["levels"]["present"].size() == 5);
     CHECK(refined["levels"]["present"][4] == 4 * 90);
     CHECK(refined["levels"]["past"][0] == 4 * 30);
@@ -161,6 +165,7 @@ TEST_CASE("the solver is timed from states that it can start from, or not at all
   REQUIRE(measured.has_value());
   CHECK(measured->milliseconds_per_step > 0);
   CHECK(measured->members == 3);
+  CHECK(1e3 / measured->steps_per_second == doctest::Approx(3 * measured->milliseconds_per_step));
   CHECK(measured->steps_per_frame == 2);
   CHECK_FALSE(cost("1.0e-3").has_value());  // every random state is beyond it
 }

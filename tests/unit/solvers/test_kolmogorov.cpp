@@ -64,9 +64,22 @@ TEST_CASE("a bad block is rejected with key, value and rule") {
   fails({{"initial.kind", "file"}}, {"solver.initial.path"});
   fails({{"initial.path", "w.h5:/w"}}, {"solver.initial.path", "kind: filtered_velocity reads no file"});
   fails({{"initial.kind", "laminar"}, {"viscosity", "0"}, {"drag", "0"}}, {"solver.initial.kind", "laminar"});
+  fails({{"initial.kind", "laminar"}, {"initial.wavenumber", "8"}}, {"initial.wavenumber", "kind: laminar"});
+  fails({{"initial.kind", "rest"}, {"initial.max_velocity", "3"}}, {"initial.max_velocity", "kind: rest"});
+  fails({{"initial.kind", "rest"}, {"initial.peak_wavenumber", "3"}}, {"peak_wavenumber", "kind: rest"});
+  fails({{"initial.kind", "taylor_green"}, {"initial.iterations", "1"}}, {"iterations", "kind: taylor_green"});
+  fails({{"initial.wavenumber", "2"}}, {"initial.wavenumber", "kind: filtered_velocity"});
+  fails({{"initial.resample", "spectral"}}, {"initial.resample", "no path"});
+  fails({{"initial", "{kind: file, path: 'w.h5:/w', resample: linear}"}}, {"resample", "none, spectral"});
   fails({{"initial.wavenumber", "16"}, {"initial.kind", "taylor_green"}}, {"solver.initial.wavenumber"});
   fails({{"max_courant", "0"}}, {"solver.max_courant", "positive"});
   fails({{"stepper.dt", "0.2"}}, {"stepper.dt = 0.2", "CFL", "max_courant 1", "use dt <= 0.028"});
+  // sqrt(3) for the third-order steppers, over the turn of the corner mode (-11, 10) of 32 points at Courant
+  // number 1
+  for (const char* stepper : {"cn_rk3", "imex_rk_sil3"})
+    fails({{"stepper.dt", "0.2"}, {"stepper.name", stepper}}, {"max_courant 0.593; use dt"});
+  for (const char* stepper : {"cn_rk2", "imex_euler"})
+    fails({{"stepper.dt", "0.2"}, {"stepper.name", stepper}}, {"max_courant 1; use dt"});
   CHECK(error_of({}, "tpu").find("auto, cpu, cuda or cuda:N") != std::string::npos);
   CHECK(error_of({}, "cuda:x").find("cuda:N") != std::string::npos);
 }
@@ -261,7 +274,7 @@ TEST_CASE("recorded frames are the coarsened states") {
   CHECK(relative_error(std::vector<float>(frames.begin() + 256, frames.end()), now) < tolerance::kStoredSingle);
   std::vector<float> filtered(16 * 16);
   solver->frame(0, {2, Coarsening::spectral_filtered}, filtered);
-  CHECK(relative_error(filtered, spectral::resample(state_of(*solver), 32, 16, true)) <
+  CHECK(relative_error(filtered, spectral::resample(state_of(*solver), 32, 16, {.filtered = true})) <
         tolerance::kStoredSingle);
 }
 
@@ -334,6 +347,8 @@ TEST_CASE("initial states from files") {
     file.write<double>("many", {3, 32, 32}, fields);
     file.write<double>("one", {32, 32}, std::span<const double>(fields).first(1024));
     file.write<double>("small", {16, 16}, std::span<const double>(fields).first(256));
+    file.write<double>("oblong", {16, 32}, std::span<const double>(fields).first(512));
+    file.write<double>("fine", {48, 48}, std::span<const double>(fields).first(48 * 48));
   }
   const auto start = [&](const std::string& name, std::uint64_t trajectory) {
     auto solver = make_case(small(), {{"initial.kind", "file"}, {"initial.path", path.string() + ":" + name}});
@@ -346,5 +361,28 @@ TEST_CASE("initial states from files") {
         tolerance::kRounding);
   CHECK_THROWS_WITH_AS(start("/many", 3), doctest::Contains("holds 3 trajectories"), Error);
   CHECK_THROWS_WITH_AS(start("/small", 0), doctest::Contains("(16, 16)"), Error);
+  CHECK_THROWS_WITH_AS(start("/small", 0), doctest::Contains("resample: spectral"), Error);
+
+  // From another grid: the points that both grids have keep their values.
+  const auto resampled = [&](const std::string& name) {
+    auto solver = make_case(
+        small(),
+        {{"initial", fmt::format("{{kind: file, path: '{}:{}', resample: spectral}}", path.string(), name)}});
+    solver->initialise(0, 0);
+    return state_of(*solver);
+  };
+  std::vector<double> shared;
+  const auto from_coarse = resampled("/small");
+  for (std::size_t i = 0; i < 32; i += 2)
+    for (std::size_t j = 0; j < 32; j += 2) shared.push_back(from_coarse[32 * i + j]);
+  CHECK(relative_error(shared, std::vector<double>(fields.begin(), fields.begin() + 256)) <
+        tolerance::kRounding);
+  const auto from_fine = resampled("/fine");
+  const auto expected =
+      spectral::resample(std::span<const double>(fields).first(48 * 48), 48, 32, {.filtered = true});
+  CHECK(relative_error(from_fine, expected) < tolerance::kRounding);
+  CHECK(relative_error(resampled("/one"), std::vector<double>(fields.begin(), fields.begin() + 1024)) <
+        tolerance::kRounding);
+  CHECK_THROWS_WITH_AS(resampled("/oblong"), doctest::Contains("(16, 32)"), Error);
   CHECK_THROWS_WITH_AS(start("/none", 0), doctest::Contains("/none"), Error);
 }

@@ -125,6 +125,27 @@ TEST_CASE("the eigenmode has the wavenumber, amplitude and structure that the st
         std::vector<double>(2048, 0.0));
 }
 
+TEST_CASE("a state of another grid is resampled to the solver's cell centres") {
+  ScratchFolder folder;
+  std::vector<double> stored(2 * 1024);
+  for (std::size_t i = 0; i < stored.size(); ++i)
+    stored[i] = 1e-6 * std::sin(0.37 * static_cast<double>(i * i % 101));
+  h5::File::create(folder / "q.h5").write<double>("q", {2, 32, 32}, stored);
+  // Every third of 96 cells has the centre of one of 32.
+  Params fine = small();
+  fine.grid.n = 96;
+  const std::string block =
+      fmt::format("{{kind: file, path: '{}:/q', resample: spectral}}", (folder / "q.h5").string());
+  auto solver = make_case(fine, {{"initial", block}, {"max_courant", "100"}});
+  solver->initialise(0, 0);
+  const auto q = state_of(*solver);
+  std::vector<double> shared;
+  for (std::size_t z = 0; z < 2; ++z)
+    for (std::size_t y = 1; y < 96; y += 3)
+      for (std::size_t x = 1; x < 96; x += 3) shared.push_back(q[(z * 96 + y) * 96 + x]);
+  CHECK(relative_error(shared, stored) < tolerance::kRounding);
+}
+
 TEST_CASE("bad initial blocks are refused") {
   CHECK_THROWS_WITH_AS(read("{kind: random}"), doctest::Contains("pyqg"), ConfigError);
   CHECK_THROWS_WITH_AS(read("{kind: file}"), doctest::Contains("path"), ConfigError);
@@ -132,4 +153,7 @@ TEST_CASE("bad initial blocks are refused") {
     CHECK_THROWS_WITH_AS(read(fmt::format("{{kind: eigenmode, wavenumber: {}}}", wavenumber)),
                          doctest::Contains("[k, l]"), ConfigError);
   CHECK_THROWS_AS(read("{kind: perturbed, amplitude: -1}"), ConfigError);
+  CHECK_THROWS_WITH_AS(read("{kind: rest, amplitude: 1.0e-6}"), doctest::Contains("kind: rest"), ConfigError);
+  CHECK_THROWS_WITH_AS(read("{kind: perturbed, resample: spectral}"), doctest::Contains("no path"),
+                       ConfigError);
 }

@@ -91,6 +91,23 @@ TEST_CASE("low-storage stages are consistent") {
   }
 }
 
+TEST_CASE("turns up to which the explicit parts amplify nothing") {
+  CHECK(stable_turn(StepperName::cn_rk3) == doctest::Approx(std::sqrt(3.0)).epsilon(1e-9));
+  CHECK(stable_turn(StepperName::imex_rk_sil3) == doctest::Approx(std::sqrt(3.0)).epsilon(1e-9));
+  const double rk4 = stable_turn(StepperName::cn_rk4);
+  CHECK(rk4 ==
+        doctest::Approx(3.34).epsilon(1e-3));  // Carpenter and Kennedy's five stages; the classical four: 2.83
+  CHECK(explicit_amplification(StepperName::cn_rk4, 0.99 * rk4) < 1);
+  CHECK(explicit_amplification(StepperName::cn_rk4, 1.01 * rk4) > 1);
+  const double turn = 0.1;
+  CHECK(stable_turn(StepperName::cn_rk2) == 0);
+  CHECK(explicit_amplification(StepperName::cn_rk2, turn) ==
+        doctest::Approx(std::sqrt(1 + std::pow(turn, 4) / 4)).epsilon(1e-12));
+  CHECK(stable_turn(StepperName::imex_euler) == 0);
+  CHECK(explicit_amplification(StepperName::imex_euler, turn) ==
+        doctest::Approx(std::sqrt(1 + turn * turn)).epsilon(1e-12));
+}
+
 TEST_CASE("pairs go to physical space and back as two real transforms would") {
   for (const int n : {8, 10, 12, 14, 16, 30, 32, 48, 64, 66, 128}) {
     for (const Dealiasing rule : {Dealiasing::jaxcfd, Dealiasing::symmetric}) {
@@ -173,29 +190,57 @@ TEST_CASE("resampling keeps what both grids resolve") {
   const int n = 32, m = 48;
   const auto field = noise(n * n);
   const auto fine = resample(field, n, m);
-  CHECK(relative_error(resample(fine, m, n, true), resample(field, n, n)) >
+  CHECK(relative_error(resample(fine, m, n, {.filtered = true}), resample(field, n, n)) >
         1e-3);  // the Nyquist modes are gone
   // A band-limited field survives the way up and down unchanged, and takes the right values in between.
-  const auto wave = [](int size) {
-    std::vector<double> values;
-    for (int i = 0; i < size; ++i)
-      for (int j = 0; j < size; ++j)
-        values.push_back(std::cos(6.283185307179586 * (3.0 * i + 5.0 * j) / size + 0.3));
-    return values;
-  };
-  CHECK(relative_error(resample(wave(n), n, m), wave(m)) < tolerance::kRounding);
-  CHECK(relative_error(resample(wave(m), m, n), wave(n)) < tolerance::kRounding);
-  CHECK(relative_error(resample(wave(m), m, n, true), wave(n)) < tolerance::kRounding);
+  for (const double offset : {0.0, 0.5}) {
+    CAPTURE(offset);
+    const auto wave = [offset](int size) {
+      std::vector<double> values;
+      for (int i = 0; i < size; ++i)
+        for (int j = 0; j < size; ++j)
+          values.push_back(
+              std::cos(6.283185307179586 * (3.0 * (i + offset) - 5.0 * (j + offset)) / size + 0.3));
+      return values;
+    };
+    CHECK(relative_error(resample(wave(n), n, m, {.offset = offset}), wave(m)) < tolerance::kRounding);
+    CHECK(relative_error(resample(wave(m), m, n, {.filtered = true, .offset = offset}), wave(n)) <
+          tolerance::kRounding);
+    if (offset == 0) CHECK(relative_error(resample(wave(m), m, n), wave(n)) < tolerance::kRounding);
+  }
   // "filtered" leaves no power at the coarse Nyquist wavenumber; the plain rule does.
   RealTransform coarse(n);
   for (const bool filtered : {false, true}) {
-    const auto reduced = resample(noise(m * m), m, n, filtered);
+    const auto reduced = resample(noise(m * m), m, n, {.filtered = filtered});
     const auto spectrum = coarse.forward(reduced);
     double nyquist = 0;
     for (int j = 0; j <= n / 2; ++j)
       nyquist += std::abs(spectrum[static_cast<std::size_t>(n / 2 * (n / 2 + 1) + j)]);
     CHECK((nyquist < 1e-10) == filtered);
   }
+}
+
+TEST_CASE("a finer grid interpolates all of a field, its Nyquist modes included") {
+  // Of a grid three times as fine, every third point is one of the field's own, from the first or the second
+  // on.
+  const int n = 16;
+  const auto field = noise(n * n);
+  for (const double offset : {0.0, 0.5}) {
+    CAPTURE(offset);
+    const int first = offset == 0 ? 0 : 1;
+    const auto fine = resample(field, n, 3 * n, {.offset = offset});
+    std::vector<double> shared;
+    for (int i = 0; i < n; ++i)
+      for (int j = 0; j < n; ++j)
+        shared.push_back(fine[static_cast<std::size_t>((3 * i + first) * 3 * n + 3 * j + first)]);
+    CHECK(relative_error(shared, field) < tolerance::kRounding);
+  }
+  // The next finer grid shares points (0, 0) and (n/2, n/2) with it.
+  const auto next = resample(field, n, n + 2);
+  CHECK(next[0] == doctest::Approx(field[0]).epsilon(tolerance::kRounding));
+  CHECK(next[static_cast<std::size_t>((n / 2 + 1) * (n + 2) + n / 2 + 1)] ==
+        doctest::Approx(field[static_cast<std::size_t>(n / 2 * n + n / 2)]).epsilon(tolerance::kRounding));
+  CHECK_THROWS_WITH_AS(resample(field, n, 8, {.offset = 0.5}), doctest::Contains("Nyquist"), Error);
 }
 
 TEST_CASE("cells are averaged") {
@@ -229,6 +274,12 @@ TEST_CASE("shells count every mode of the full plane once") {
   CHECK(shells.value[1] == 8);   // (+-1, 0), (0, +-1), (+-1, +-1)
   CHECK(shells.value[2] == 12);  // |k| = 2 (4), sqrt 5 (8); sqrt 8 rounds to 3
   CHECK(shells.k[3] == doctest::Approx(3 * 2 * 3.141592653589793 / 4));
+  // Up to the corners, |k| = sqrt(128), nothing is left out; the first shells are the same.
+  const Spectrum all = shell_spectrum(density, grid.n, grid.unit(), Shells::to_corners);
+  CHECK(all.value.size() == 12);
+  CHECK(all.k == shell_wavenumbers(grid.n, grid.unit(), Shells::to_corners));
+  CHECK(std::equal(shells.value.begin(), shells.value.end(), all.value.begin()));
+  CHECK(std::accumulate(all.value.begin(), all.value.end(), 0.0) == 256);
   CHECK_THROWS_WITH_AS(shell_spectrum(density, 14, 1.0), doctest::Contains("is not 14 x 8"), Error);
 }
 

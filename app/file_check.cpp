@@ -1,6 +1,5 @@
-#include "app/override_check.hpp"
+#include "app/file_check.hpp"
 
-#include "core/config_tree.hpp"
 #include "core/error.hpp"
 #include "core/run_config.hpp"
 #include "datagen/plan.hpp"
@@ -35,17 +34,18 @@ void read_all_blocks(const Config& config) {
 
 }  // namespace
 
-void check_overrides(const Config& config) {
+void check_whole_file(const Config& config) {
   try {
     read_all_blocks(config);
-  } catch (const ConfigError& error) {
-    if (std::string_view(error.what()).find(detail::kCommandLine) != std::string_view::npos) throw;
-    return;
+  } catch (const ConfigError&) {
+    throw;
+  } catch (const Error&) {
+    return;  // a state or a folder of weights that is not there, which not every verb needs
   }
 #if SNS_HAVE_EXPERIMENTS
-  config.finish_overrides();
+  config.finish();
 #else
-  config.finish_overrides({"models", "rollout", "evaluate", "figure", "retrain"});
+  config.finish({"models", "rollout", "evaluate", "figure", "retrain"});
 #endif
 }
 
