@@ -58,8 +58,8 @@ CLI::Validator at_least(std::int64_t least) {
 
 std::vector<std::string> other_blocks(const std::vector<std::string>& used) {
   std::vector<std::string> others;
-  for (const char* block :
-       {"run", "solver", "simulate", "datagen", "models", "rollout", "evaluate", "figure", "retrain"}) {
+  for (const char* block : {"run", "solver", "simulate", "datagen", "models", "rollout", "evaluate", "figure",
+                            "oracle", "video", "retrain"}) {
     if (std::find(used.begin(), used.end(), block) == used.end()) others.push_back(block);
   }
   return others;

@@ -45,7 +45,7 @@ void check_overrides(const Config& config) {
 #if SNS_HAVE_EXPERIMENTS
   config.finish_overrides();
 #else
-  config.finish_overrides({"models", "rollout", "evaluate", "figure", "retrain"});
+  config.finish_overrides({"models", "rollout", "evaluate", "figure", "oracle", "video", "retrain"});
 #endif
 }
 
