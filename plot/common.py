@@ -21,7 +21,7 @@ SOLVER = "#000000"
 # Okabe-Ito colours: distinct for all common forms of colour blindness. Surrogates without refinement start
 # gray, refined ones blue.
 PLAIN = ["#8c8c8c", "#E69F00", "#D55E00", "#F0E442"]
-REFINED = ["#0072B2", "#009E73", "#CC79A7", "#56B4E9"]
+REFINED = ["#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#5D3A9B"]
 
 plt.rcParams.update({
     "font.size": 9,

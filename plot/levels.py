@@ -26,7 +26,7 @@ def draw_panel(axes, methods, name, highest):
         axes.stairs(share, edges, color=curves.color, lw=1.8, label=f"{curves.label}: mean {mean:.3g}")
         axes.stairs(share, edges, color=curves.color, alpha=0.15, fill=True)
         rarest = min(rarest, share[share > 0].min())
-    axes.set(yscale="log", xlabel="predicted level", title=PANELS[name], ylim=(rarest / 2, 3))
+    axes.set(yscale="log", xlabel="predicted level", title=PANELS[name], ylim=(min(rarest / 2, 0.005), 3))
     axes.minorticks_off()
     axes.xaxis.get_major_locator().set_params(integer=True)
     if axes.get_legend_handles_labels()[0]:

@@ -97,7 +97,7 @@ def distance(evaluation, name, metric):
 
 def beside(axes, evaluation, name):
     """Distances of a method from the solver's means, beside the last tile of its row."""
-    text = (r"$|E-E_0|\,/\,|E_0|$ = " + distance(evaluation, name, "spectrum_distance/all") + "\nmean field: "
+    text = (r"$|E-E_0|\,/\,|E_0|$ = " + distance(evaluation, name, "spectrum_distance/all") + "\nmean field, std: "
             + distance(evaluation, name, "mean_field_distance/all"))
     axes.text(1.06, 0.5, text, transform=axes.transAxes, ha="left", va="center", fontsize=8, linespacing=1.35)
 

@@ -27,6 +27,7 @@ def draw_rate(axes, evaluation, end):
         line(axes, np.arange(first + 1, last + 1), values, curves, nan_mean, lw=1.8 if curves is evaluation.truth else 1.3)
         axes.set_xlim(first, last)
     axes.set(yscale="log", xlabel="step")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     if gone:
         axes.text(0.98, 0.96, f"{', '.join(gone)}: not finite", transform=axes.transAxes, ha="right", va="top",
                   color="#666666", fontsize=8)
