@@ -1,3 +1,4 @@
+#include "app/collection.hpp"
 #include "app/commands.hpp"
 #include "app/stage_commands.hpp"
 #include "core/error.hpp"
@@ -19,35 +20,71 @@ void print_results(const RunFolder& folder) {
   if (fs::is_directory(folder.figures()))
     for (const auto& entry : fs::directory_iterator(folder.figures()))
       if (entry.path().extension() == ".png") fmt::print("figure   {}\n", fs::absolute(entry.path()).string());
-  fmt::print("numbers  {}\n", fs::absolute(folder.evaluation() / "metrics.csv").string());
+  if (fs::exists(folder.video())) fmt::print("video    {}\n", fs::absolute(folder.video()).string());
+  for (const fs::path& numbers : {folder.evaluation() / "metrics.csv", folder.oracle() / "oracle.json"})
+    if (fs::exists(numbers)) fmt::print("numbers  {}\n", fs::absolute(numbers).string());
   if (fs::exists(folder.report())) fmt::print("report   {}\n", fs::absolute(folder.report()).string());
 }
 
-/// Figures and the report need Python; all else that was asked for is there when they are not.
-void require_drawn(const StageGraph& graph, const RunFolder& folder) {
+/// What could not be drawn in the last run of the graph, "figure and report"; empty where all was.
+std::string undrawn(const StageGraph& graph) {
   std::string skipped;
   for (const StageResult& result : graph.results())
-    if (result.skipped) skipped += (skipped.empty() ? "" : " and ") + result.name;
+    if (result.skipped && !result.optional) skipped += (skipped.empty() ? "" : " and ") + result.name;
+  return skipped;
+}
+
+/// Figures and the report need Python; all else that was asked for is there when they are not.
+void require_drawn(const std::string& skipped, const std::filesystem::path& results) {
   require(
       skipped.empty(),
       "{} could not be drawn (see above), though the data are all there, in {}; what was drawn before is left "
       "as it was. Run the same command again when the cause is removed",
-      skipped, folder.evaluation().string());
+      skipped, results.string());
+}
+
+/// Where an experiment's results lie, and what of them could not be drawn.
+struct Reproduced {
+  RunFolder folder;
+  std::string skipped;
+};
+
+Reproduced reproduce_one(const ConfigArguments& arguments, const ReproduceArguments& how) {
+  const Config config = arguments.load();
+  const Experiment experiment(config, arguments.command("reproduce"));
+  experiment.require_figures();
+  StageGraph graph;
+  experiment.add_stages(graph);
+  const auto targets = Experiment::targets(graph, how.until);
+  print_plan(graph.plan(targets));
+  if (!how.dry_run) run_stages(experiment, config, graph, targets);
+  return {experiment.folder(), undrawn(graph)};
+}
+
+void reproduce_all(const Collection& collection, const ReproduceArguments& how) {
+  CollectionInputs page{.output = collection.output, .title = collection.title, .results = {}};
+  std::string skipped;
+  for (const ConfigArguments& experiment : collection.experiments) {
+    fmt::print("{}{}\n", page.results.empty() ? "" : "\n", experiment.file.string());
+    Reproduced made = reproduce_one(experiment, how);
+    if (!made.skipped.empty()) skipped = made.skipped;
+    page.results.push_back(made.folder.results);
+  }
+  if (how.dry_run || how.until != "report") return;
+  require_drawn(skipped, "the run folders");
+  require(write_collection(page), "the page of all experiments could not be written (see above)");
+  fmt::print("\npage     {}\n", std::filesystem::absolute(collection.output / "report.html").string());
 }
 
 void run_reproduce(const ReproduceArguments& arguments) {
-  const Config config = arguments.experiment.load();
-  const Experiment experiment(config, arguments.experiment.command("reproduce"));
-  if (experiment.rollout().methods.empty())
-    fail<ConfigError>("{}: rollout.methods names no method to compare with the solver", config.file().string());
-  StageGraph graph;
-  experiment.add_stages(graph);
-  const auto targets = Experiment::targets(graph, arguments.until);
-  print_plan(graph.plan(targets));
+  if (const auto collection = read_collection(arguments.experiment)) {
+    reproduce_all(*collection, arguments);
+    return;
+  }
+  const Reproduced made = reproduce_one(arguments.experiment, arguments);
   if (arguments.dry_run) return;
-  run_stages(experiment, config, graph, targets);
-  require_drawn(graph, experiment.folder());
-  if (arguments.until == "report") print_results(experiment.folder());
+  require_drawn(made.skipped, made.folder.results);
+  if (arguments.until == "report") print_results(made.folder);
 }
 
 }  // namespace
@@ -59,7 +96,7 @@ void add_reproduce(CLI::App& app) {
   verb->add_option(
           "--until", arguments->until,
           "stop after this stage: dataset, truth, train, train/<model>, rollout, rollout/<method>, evaluate, "
-          "figure, report")
+          "oracle, figure, video, report")
       ->type_name("STAGE")
       ->capture_default_str();
   verb->add_flag("--dry-run", arguments->dry_run,
@@ -70,6 +107,7 @@ void add_reproduce(CLI::App& app) {
       "  sns reproduce yaml/kolmogorov/quickstart.yaml\n"
       "  sns reproduce yaml/kolmogorov/quickstart.yaml --scale smoke\n"
       "  sns reproduce yaml/kolmogorov/quickstart.yaml rollout.steps=2000 --dry-run\n"
+      "  sns reproduce yaml/paper.yaml --scale smoke        every figure of the paper, and one page of them\n"
       "Finished stages are not run again; a changed key reruns what depends on it and nothing else. A stopped "
       "or "
       "killed run continues where it was.");

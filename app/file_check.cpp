@@ -45,7 +45,7 @@ void check_whole_file(const Config& config) {
 #if SNS_HAVE_EXPERIMENTS
   config.finish();
 #else
-  config.finish({"models", "rollout", "evaluate", "figure", "retrain"});
+  config.finish({"models", "rollout", "evaluate", "figure", "oracle", "video", "retrain"});
 #endif
 }
 

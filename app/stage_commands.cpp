@@ -28,7 +28,8 @@ void run_stages(const Experiment& experiment, const Config& config, StageGraph& 
   const fs::path root = experiment.folder().root;
   make_writable_folder(root);
   const FolderLock lock(root);
-  write_text(root / "config.yaml", config.resolved_yaml());
+  make_writable_folder(experiment.folder().results);
+  write_text(experiment.folder().config(), config.resolved_yaml());
   const auto plan = graph.plan(targets);
   const auto due = std::count_if(plan.begin(), plan.end(),
                                  [](const StageStatus& s) { return s.state != StageState::finished; });

@@ -2,7 +2,6 @@
 
 #include "core/config_tree.hpp"
 #include "core/config_values.hpp"
-#include "core/files.hpp"
 
 #include <algorithm>
 #include <type_traits>
@@ -184,11 +183,11 @@ void check_all_read(const ConfigNode& node, const ConfigNode& root, const std::v
   }
 }
 
-std::shared_ptr<ConfigNode> make_root(const std::string& yaml, const std::vector<std::string>& overrides,
+std::shared_ptr<ConfigNode> make_root(std::shared_ptr<Value> value, const std::vector<std::string>& overrides,
                                       const std::string& name) {
   auto root = std::make_shared<ConfigNode>();
   root->where = name;
-  root->value = detail::parse_yaml(yaml, name);
+  root->value = std::move(value);
   for (const std::string& assignment : overrides) detail::apply_override(*root->value, assignment);
   return root;
 }
@@ -382,13 +381,8 @@ SNS_CONFIG_TYPE(std::vector<std::string>)
 // --- Config -------------------------------------------------------------------------------------------------
 
 Config Config::load(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
-  std::string text;
-  try {
-    text = read_text(file);
-  } catch (const Error& e) {
-    throw ConfigError(e.what());
-  }
-  Config config = parse(text, overrides, file.string());
+  Config config;
+  config.root_ = make_root(detail::load_yaml(file), overrides, file.string());
   config.file_ = file;
   return config;
 }
@@ -396,7 +390,7 @@ Config Config::load(const std::filesystem::path& file, const std::vector<std::st
 Config Config::parse(const std::string& yaml, const std::vector<std::string>& overrides,
                      const std::string& name) {
   Config config;
-  config.root_ = make_root(yaml, overrides, name);
+  config.root_ = make_root(detail::parse_yaml(yaml, name), overrides, name);
   return config;
 }
 

@@ -1,9 +1,11 @@
 #include "core/config_tree.hpp"
 
 #include "core/error.hpp"
+#include "core/files.hpp"
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 
@@ -118,6 +120,66 @@ std::shared_ptr<Value> parse_yaml(const std::string& yaml, const std::string& na
     fail<ConfigError>("the file must hold a map (key: value), not a {}  {}",
                       root->type == Value::Type::list ? "list" : "single value", name);
   return root;
+}
+
+bool is_choice(const Value& value) {
+  if (value.type != Value::Type::map || value.entries.empty()) return false;
+  const std::string& first = value.entries.front().key;
+  return first == "name" || first == "sampling" || first == "kind";
+}
+
+namespace {
+
+void merge_map(Value& base, const Value& changes, bool top) {
+  for (const Entry& change : changes.entries) {
+    Entry* present = base.find(change.key);
+    const bool over_a_map = present != nullptr && present->value->type == Value::Type::map;
+    if (present == nullptr)
+      base.entries.push_back(change);
+    else if (over_a_map && change.value->type == Value::Type::null)
+      std::erase_if(base.entries, [&](const Entry& entry) { return entry.key == change.key; });
+    else if (over_a_map && change.value->type == Value::Type::map && (top || !is_choice(*change.value)))
+      merge_map(*present->value, *change.value, false);
+    else
+      *present = change;
+  }
+}
+
+/// above: the files that have this one as their base.
+std::shared_ptr<Value> load_with_base(const std::filesystem::path& file,
+                                      std::vector<std::filesystem::path> above) {
+  auto changes = parse_yaml(read_text(file), file.string());
+  const Entry* entry = changes->find("base");
+  if (entry == nullptr) return changes;
+  const Entry named = *entry;
+  if (named.value->type != Value::Type::scalar || named.value->text.empty())
+    fail<ConfigError>("base must name a file  {}", named.where);
+  const std::filesystem::path base = file.parent_path() / named.value->text;
+  above.push_back(std::filesystem::weakly_canonical(file));
+  if (std::find(above.begin(), above.end(), std::filesystem::weakly_canonical(base)) != above.end())
+    fail<ConfigError>("base: {} has this file as its base  {}", base.string(), named.where);
+  if (!std::filesystem::is_regular_file(base))
+    fail<ConfigError>("base: there is no file {}  {}", base.string(), named.where);
+  auto merged = load_with_base(base, std::move(above));
+  std::erase_if(changes->entries, [](const Entry& e) { return e.key == "base"; });
+  merge(*merged, *changes);
+  return merged;
+}
+
+}  // namespace
+
+void merge(Value& base, const Value& changes) {
+  merge_map(base, changes, true);
+}
+
+std::shared_ptr<Value> load_yaml(const std::filesystem::path& file) {
+  try {
+    return load_with_base(file, {});
+  } catch (const ConfigError&) {
+    throw;
+  } catch (const Error& error) {
+    throw ConfigError(error.what());
+  }
 }
 
 void apply_override(Value& root, const std::string& assignment) {

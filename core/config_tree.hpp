@@ -1,5 +1,6 @@
 #pragma once
 // The parsed YAML file before any meaning: what Section reads from. Internal to sns_core.
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -33,6 +34,19 @@ struct Value {
 /// Parses one YAML document, an empty one being an empty map. ConfigError (file, line, column) for syntax
 /// errors, repeated keys, tags and anything but a map at the top.
 std::shared_ptr<Value> parse_yaml(const std::string& yaml, const std::string& name);
+
+/// As parse_yaml, of a file. Its key `base` names another file, relative to its own folder, that this one
+/// changes keys of: see merge. The base may have a base itself. ConfigError also for a file that cannot be
+/// read, and for files that are each other's base.
+std::shared_ptr<Value> load_yaml(const std::filesystem::path& file);
+
+/// Puts `changes` into `base`: maps are merged key by key, except choices below the top, which replace what is
+/// there; everything else replaces; null takes a map out. Entries keep the place they were written at.
+void merge(Value& base, const Value& changes);
+
+/// {name: cosine}, {sampling: low, ...}, {kind: sns, ...}: a choice with its settings. It replaces another one
+/// as a whole, since the settings of one mean nothing to the other.
+bool is_choice(const Value& value);
 
 /// Applies one `key.path=value` of the command line; maps on the way are made.
 void apply_override(Value& root, const std::string& assignment);

@@ -9,6 +9,7 @@
 #include "emulator/runtime.hpp"
 #include "experiments/config.hpp"
 #include "experiments/evaluate.hpp"
+#include "experiments/oracle_config.hpp"
 #include "experiments/rollout.hpp"
 #include "experiments/solver_stream.hpp"
 
@@ -161,6 +162,10 @@ ExperimentBlocks read_experiment_blocks(const Config& config) {
   ExperimentBlocks blocks;
   if (root.has("models")) blocks.models = read_models(config);
   if (root.has("rollout")) blocks.rollout = read_rollout(root.child("rollout"), blocks.models);
+  if (auto oracle = root.maybe_child("oracle")) read_oracle(*oracle, blocks.models);
+  VideoConfig video;
+  Section video_section = root.child("video");
+  read(video_section, video);
   return blocks;
 }
 

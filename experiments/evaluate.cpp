@@ -147,13 +147,21 @@ std::vector<JudgedField> record(const FrameSource& source, const std::vector<int
   return fields;
 }
 
-void take_snapshots(const FrameSource& source, int member, std::int64_t last_frame, int columns,
+/// The frames that snapshots show of rollouts that end with `last_frame`.
+std::vector<std::int64_t> snapshot_frames(const FigureConfig& figure, std::int64_t last_frame) {
+  if (figure.steps) return {figure.steps->begin(), figure.steps->end()};
+  std::vector<std::int64_t> frames;
+  for (int c = 0; c < figure.columns; ++c)
+    frames.push_back(std::llround(static_cast<double>(c) * static_cast<double>(last_frame) /
+                                  std::max(figure.columns - 1, 1)));
+  return frames;
+}
+
+void take_snapshots(const FrameSource& source, int member, const std::vector<std::int64_t>& frames,
                     Judged& judged) {
   const std::size_t pixels = source.pixels();
   std::vector<float> whole(source.frame_size());
-  for (int c = 0; c < columns; ++c) {
-    const auto frame = static_cast<std::int64_t>(
-        std::llround(static_cast<double>(c) * static_cast<double>(last_frame) / std::max(columns - 1, 1)));
+  for (const std::int64_t frame : frames) {
     std::fill(whole.begin(), whole.end(), std::numeric_limits<float>::quiet_NaN());
     if (frame < source.frames()) source.read(member, frame, 1, whole);
     for (std::size_t f = 0; f < judged.fields.size(); ++f) {
@@ -276,13 +284,15 @@ Evaluation measure(const EvaluateInputs& inputs) {
   std::vector<RecordSettings> settings;
   std::vector<double> scales;
   for (const metrics::Yardstick& yardstick : yardsticks) {
-    settings.push_back({.frames = sources.truth.frames(),
-                        .window = config.window,
-                        .interval = sources.truth.interval(),
-                        .lags = static_cast<int>(std::min<std::int64_t>(config.lags, shortest / 2)),
-                        .energy_factor = config.energy_factor,
-                        .correlation_thresholds = config.correlation_thresholds,
-                        .yardstick = yardstick});
+    settings.push_back(
+        {.frames = sources.truth.frames(),
+         .window = config.window,
+         .interval = sources.truth.interval(),
+         .lags = static_cast<int>(std::min<std::int64_t>(config.lags, shortest / 2)),
+         .temporal_window = std::clamp<std::int64_t>((shortest - 1) / 2, 1, config.temporal_window),
+         .energy_factor = config.energy_factor,
+         .correlation_thresholds = config.correlation_thresholds,
+         .yardstick = yardstick});
     scales.push_back(yardstick.standard_deviation);
   }
   Recording recording{sources.truth, settings, FrameDiagnostics(evaluation.flow, kind, scales),
@@ -319,6 +329,7 @@ Evaluation measure(const EvaluateInputs& inputs) {
     log::warn("the truth set holds no trajectories beyond the rollouts' members: no truth-against-truth floor");
   }
 
+  const auto shown_frames = snapshot_frames(inputs.figure, sources.last_frame);
   for (std::size_t i = 0; i < inputs.methods.size(); ++i) {
     const FrameSource& rollout = sources.rollouts[i];
     const auto members = all_members(rollout);
@@ -329,11 +340,11 @@ Evaluation measure(const EvaluateInputs& inputs) {
                   .fields = record(rollout, members, sources.pairings[i], recording),
                   .scores = {},
                   .log = metrics::read_rollout_log(inputs.methods[i].file, config.window)};
-    take_snapshots(rollout, shown, sources.last_frame, inputs.figure.columns, method);
+    take_snapshots(rollout, shown, shown_frames, method);
     judge(method, evaluation, score_settings);
     if (i == 0)
-      take_snapshots(sources.truth, sources.pairings[0][static_cast<std::size_t>(shown)], sources.last_frame,
-                     inputs.figure.columns, evaluation.truth);
+      take_snapshots(sources.truth, sources.pairings[0][static_cast<std::size_t>(shown)], shown_frames,
+                     evaluation.truth);
     evaluation.methods.push_back(std::move(method));
   }
   progress.finish();
@@ -353,6 +364,7 @@ void read(Section& evaluate, EvaluateConfig& config) {
   evaluate.maybe("energy_factor", config.energy_factor, between(1.0, 1e6));
   evaluate.maybe("frozen_factor", config.frozen_factor, between(0.0, 1.0));
   evaluate.maybe("lags", config.lags, positive);
+  evaluate.maybe("temporal_window", config.temporal_window, positive);
   evaluate.maybe("correlation_thresholds", config.correlation_thresholds);
 }
 

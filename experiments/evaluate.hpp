@@ -25,6 +25,7 @@ struct EvaluateConfig {
   double energy_factor = 2;    ///< kappa: unstable beyond [min/kappa, kappa max] of truth's energy or enstrophy
   double frozen_factor = 0.1;  ///< frozen where the rate of change is below this fraction of truth's mean
   int lags = 200;              ///< longest lag of C(tau), frames
+  std::int64_t temporal_window = 250;  ///< steps at either end whose C(tau) and R(t) are kept in full
   std::vector<double> correlation_thresholds = {0.9, 0.8, 0.5};
 };
 void read(Section& evaluate, EvaluateConfig& config);

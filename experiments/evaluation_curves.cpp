@@ -113,6 +113,16 @@ void write_judged(h5::Group group, const Judged& judged, std::size_t f, const Ev
   write_members(group, "pdf_mid", members, [](const MemberRecord& m) { return m.mid.pixels.density(kPdfBins); });
   write_members(group, "pdf_late", members, [](const MemberRecord& m) { return m.late.pixels.density(kPdfBins); });
 
+  const metrics::TemporalRecord &begin = members[0].begin, &end = members[0].end;
+  group.write<std::int64_t>("temporal_frames", shape({2, 2}),
+                            std::vector<std::int64_t>{begin.first, begin.last, end.first, end.last});
+  write_members(group, "autocorrelation_begin", members,
+                [](const MemberRecord& m) { return m.begin.autocorrelation; });
+  write_members(group, "autocorrelation_end", members,
+                [](const MemberRecord& m) { return m.end.autocorrelation; });
+  write_members(group, "rate_begin", members, [](const MemberRecord& m) { return m.begin.rate; });
+  write_members(group, "rate_end", members, [](const MemberRecord& m) { return m.end.rate; });
+
   std::vector<std::int64_t> unstable, nonfinite;
   for (const auto& member : members) {
     unstable.push_back(member.first_unstable);

@@ -122,6 +122,7 @@ Json config_json(const EvaluateConfig& config) {
           {"energy_factor", config.energy_factor},
           {"frozen_factor", config.frozen_factor},
           {"lags", config.lags},
+          {"temporal_window", config.temporal_window},
           {"correlation_thresholds", config.correlation_thresholds}};
 }
 

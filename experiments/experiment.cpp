@@ -60,6 +60,19 @@ Experiment::Experiment(const Config& config, std::string command)
   evaluate_text_ = evaluate.resolved_yaml();
   Section figure = root.child("figure");
   read(figure, figure_);
+  if (figure_.steps && figure_.steps->back() > rollout_.steps)
+    figure.reject("steps",
+                  fmt::format("{} lies beyond the rollout's {} steps", figure_.steps->back(), rollout_.steps));
+  if (auto oracle = root.maybe_child("oracle")) {
+    oracle_ = read_oracle(*oracle, models_);
+    oracle_text_ = oracle->resolved_yaml();
+  }
+  Section video = root.child("video");
+  read(video, video_);
+  for (const std::string& name : video_.methods.value_or(std::vector<std::string>()))
+    if (std::none_of(rollout_.methods.begin(), rollout_.methods.end(),
+                     [&](const MethodConfig& method) { return method.name == name; }))
+      video.reject("methods", fmt::format("rollout.methods has no '{}'", name));
   config.finish({"simulate"});
   for (const MethodConfig& method : rollout_.methods)
     if (!method.without_effect.empty()) log::warn("rollout.methods.{}: {}", method.name, method.without_effect);
@@ -113,7 +126,12 @@ void Experiment::add_stages(StageGraph& graph) const {
              .run = [this] { return make_data(truth_plan(), folder().truth()); }});
   for (const ModelSpec& model : models_) add_model(graph, model);
   for (const MethodConfig& method : rollout_.methods) add_rollout(graph, method);
-  if (!rollout_.methods.empty()) add_judgement(graph);
+  if (!rollout_.methods.empty()) add_evaluation(graph);
+  if (oracle_) add_oracle(graph);
+  if (rollout_.methods.empty() && !oracle_) return;
+  add_figure(graph);
+  if (draws(figure_, "video")) add_video(graph);
+  add_report(graph);
 }
 
 void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
@@ -167,54 +185,6 @@ void Experiment::add_rollout(StageGraph& graph, const MethodConfig& method) cons
   graph.add(std::move(stage));
 }
 
-void Experiment::add_judgement(StageGraph& graph) const {
-  const RunFolder at = folder();
-  std::vector<std::string> judged = {"truth"}, models, fields;
-  std::string order;
-  for (const MethodConfig& method : rollout_.methods) {
-    judged.push_back("rollout/" + method.name);
-    order += method.name + "\n";
-  }
-  for (const ModelSpec& model : models_) models.push_back("train/" + model.name);
-  for (const FieldInfo& field : solver_.info().fields) fields.push_back(field.name);
-
-  graph.add({.name = "evaluate",
-             .version = 2,
-             .record = at.evaluation() / "stage.json",
-             .outputs = {at.evaluation() / "metrics.json", at.evaluation() / "metrics.csv",
-                         at.evaluation() / "curves.h5"},
-             .leftovers = {at.evaluation()},
-             .inputs = {{"evaluate", evaluate_text_},
-                        {"figure", fmt::format("columns: {}\nmember: {}", figure_.columns, figure_.member)},
-                        {"order of methods", order},
-                        {"seed", std::to_string(run_.seed)}},
-             .built_from = judged,
-             .after = {},
-             .run = [this] { return evaluate(); }});
-  graph.add({.name = "figure",
-             .record = at.figures() / "stage.json",
-             .outputs = figure_files(at.figures(), figure_, fields),
-             .leftovers = {at.figures()},
-             .inputs = {{"figure", fmt::format("color_limit: {:.17g}\nband: {}\ndpi: {}\npdf: {}",
-                                               figure_.color_limit, figure_.band, figure_.dpi, figure_.pdf)}},
-             .built_from = {"evaluate"},
-             .after = {},
-             .run = [this]() -> std::optional<StageFacts> {
-               if (!draw_figures(folder().evaluation(), folder().figures(), figure_)) return std::nullopt;
-               return StageFacts{};
-             }});
-  std::vector<std::string> reported = {"evaluate", "figure"};
-  reported.insert(reported.end(), models.begin(), models.end());
-  graph.add({.name = "report",
-             .record = at.root / "report.stage.json",
-             .outputs = {at.report()},
-             .leftovers = {at.report()},
-             .inputs = {},
-             .built_from = reported,
-             .after = {},
-             .run = [this, &graph] { return write_report(graph); }});
-}
-
 std::vector<std::string> Experiment::targets(const StageGraph& graph, const std::string& name) {
   std::vector<std::string> out;
   for (const std::string& stage : graph.names())
@@ -247,50 +217,6 @@ StageFacts Experiment::train(const ModelSpec& model) const {
   return {{"weights", "trained"},
           {"parameters", std::to_string(result.parameters)},
           {"training_seconds", fmt::format("{:.1f}", result.wall_seconds)}};
-}
-
-StageFacts Experiment::evaluate() const {
-  EvaluateInputs inputs;
-  inputs.truth = folder().truth();
-  for (const MethodConfig& method : rollout_.methods)
-    inputs.methods.push_back({method.name, folder().rollout(method.name)});
-  inputs.output = folder().evaluation();
-  inputs.config = evaluate_;
-  inputs.figure = figure_;
-  inputs.seed = run_.seed;
-  inputs.threads = run_.threads;
-  Section solver = config_.root().child("solver");
-  // The truth's trajectories have initial states that the solver can start from.
-  inputs.solver_cost =
-      measure_solver_cost(solver, {.seed = run_.seed,
-                                   .trajectories = DatasetReader(folder().truth(), "test").trajectories(),
-                                   .steps_per_frame = data_plan_.steps_per_frame,
-                                   .members = rollout_.members,
-                                   .threads = run_.threads,
-                                   .device = run_.device});
-  evaluate_rollouts(inputs);
-  return {};
-}
-
-std::optional<StageFacts> Experiment::write_report(const StageGraph& graph) const {
-  ReportInputs inputs;
-  inputs.run = folder().root;
-  inputs.title = run_.name;
-  inputs.band = figure_.band;
-  for (const ModelSpec& model : models_) {
-    ReportModel entry;
-    entry.name = model.name;
-    entry.kind = model.model.kind;
-    entry.shipped = shipped(model);
-    if (entry.shipped) {
-      entry.weights = shipped_folder(model).string();
-      entry.retrain_command = command_ + " retrain=true";
-    }
-    inputs.models.push_back(std::move(entry));
-  }
-  for (const StageResult& result : graph.results()) inputs.stages.emplace_back(result.name, result.seconds);
-  if (!sns::write_report(inputs)) return std::nullopt;
-  return StageFacts{};
 }
 
 }  // namespace sns

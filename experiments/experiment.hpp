@@ -6,6 +6,7 @@
 #include "datagen/solver_source.hpp"
 #include "experiments/config.hpp"
 #include "experiments/evaluate.hpp"
+#include "experiments/oracle_config.hpp"
 #include "experiments/stages.hpp"
 
 #include <filesystem>
@@ -18,15 +19,20 @@ namespace sns {
 /// Where things lie in a run folder.
 struct RunFolder {
   std::filesystem::path root;
+  std::filesystem::path
+      results;  ///< of this experiment: the root, or a folder in it where several share the root
   std::filesystem::path dataset() const { return root / "dataset"; }
   std::filesystem::path truth() const { return root / "truth"; }
   std::filesystem::path model(const std::string& name) const { return root / "models" / name; }
   std::filesystem::path rollout(const std::string& method) const {
     return root / "rollouts" / (method + ".h5");
   }
-  std::filesystem::path evaluation() const { return root / "evaluation"; }
-  std::filesystem::path figures() const { return root / "figures"; }
-  std::filesystem::path report() const { return root / "report.html"; }
+  std::filesystem::path config() const { return results / "config.yaml"; }
+  std::filesystem::path evaluation() const { return results / "evaluation"; }
+  std::filesystem::path oracle() const { return results / "oracle"; }
+  std::filesystem::path figures() const { return results / "figures"; }
+  std::filesystem::path video() const { return results / "video" / "rollout.mp4"; }
+  std::filesystem::path report() const { return results / "report.html"; }
 };
 
 class Experiment {
@@ -42,13 +48,17 @@ class Experiment {
   const RolloutConfig& rollout() const { return rollout_; }
   const std::vector<ModelSpec>& models() const { return models_; }
   bool retrain() const { return retrain_; }
-  RunFolder folder() const { return {run_.output}; }
+  RunFolder folder() const {
+    return {run_.output, figure_.folder ? run_.output / *figure_.folder : run_.output};
+  }
+  /// ConfigError where there is nothing to draw, or a kind of figure lacks what it is drawn from.
+  void require_figures() const;
 
-  /// The stages dataset, truth, train/<model>, rollout/<method>, evaluate, figure, report. Each refers to this
-  /// object and to `graph`, which both must stay where they are. The data set is part of it only if some model
-  /// is trained on it here; weights that are shipped rather than trained are checked at once (ConfigError where
-  /// the file gives them other scales or another network). run.threads,
-  /// run.device, run.name and run.output enter no hash.
+  /// The stages dataset, truth, train/<model>, rollout/<method>, evaluate, oracle, figure, video, report, as
+  /// far as the file asks for them. Each refers to this object and to `graph`, which both must stay where they
+  /// are. The data set is part of it only if some model is trained on it here; weights that are shipped rather
+  /// than trained are checked at once (ConfigError where the file gives them other scales or another network).
+  /// run.threads, run.device, run.name and run.output enter no hash.
   void add_stages(StageGraph& graph) const;
   /// Stages of `graph` that `name` stands for: itself, or all of "train" or "rollout". ConfigError otherwise.
   static std::vector<std::string> targets(const StageGraph& graph, const std::string& name);
@@ -69,13 +79,21 @@ class Experiment {
 
   void add_model(StageGraph& graph, const ModelSpec& model) const;
   void add_rollout(StageGraph& graph, const MethodConfig& method) const;
-  void add_judgement(StageGraph& graph) const;
+  void add_evaluation(StageGraph& graph) const;
+  void add_oracle(StageGraph& graph) const;
+  void add_figure(StageGraph& graph) const;
+  void add_video(StageGraph& graph) const;
+  void add_report(StageGraph& graph) const;
 
   StageFacts make_data(const DatagenPlan& plan, const std::filesystem::path& folder) const;
   StageFacts take_shipped_weights(const ModelSpec& model) const;
   StageFacts train(const ModelSpec& model) const;
   StageFacts roll_out(const MethodConfig& method, const std::string& identity) const;
   StageFacts evaluate() const;
+  StageFacts ask_oracle() const;
+  std::optional<StageFacts> film() const;
+  /// The methods that the video shows.
+  std::vector<std::string> filmed() const;
   std::optional<StageFacts> write_report(const StageGraph& graph) const;
 
   const Config& config_;
@@ -88,6 +106,9 @@ class Experiment {
   EvaluateConfig evaluate_;
   std::string evaluate_text_;
   FigureConfig figure_;
+  std::optional<OracleConfig> oracle_;
+  std::string oracle_text_;
+  VideoConfig video_;
   bool retrain_ = false;
 };
 

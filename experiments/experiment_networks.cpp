@@ -9,6 +9,7 @@
 #include "emulator/runtime.hpp"
 #include "emulator/training/trainer.hpp"
 #include "experiments/experiment.hpp"
+#include "experiments/oracle.hpp"
 #include "experiments/surrogate_stepper.hpp"
 
 #include <cmath>
@@ -189,6 +190,18 @@ std::unique_ptr<DiffusionStage> load_stage(const MethodConfig& method, const std
 }
 
 }  // namespace
+
+StageFacts Experiment::ask_oracle() const {
+  prepare_torch(run_.threads);
+  const auto model = load_model_as<Sns>(weights_folder(find_model(models_, oracle_->model)),
+                                        parse_weights(oracle_->weights), pick_device(run_.device));
+  run_oracle(*model, {.frames = folder().truth(),
+                      .output = folder().oracle(),
+                      .config = *oracle_,
+                      .evaluate = evaluate_,
+                      .seed = run_.seed});
+  return {};
+}
 
 StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& identity) const {
   prepare_torch(run_.threads);

@@ -39,22 +39,15 @@ const Value* child(const Value* value, const std::string& key) {
   return found == value->entries.end() ? nullptr : found->value.get();
 }
 
-/// {name: cosine}, {sampling: low, ...}: a choice with its settings. It replaces the experiment's as a whole,
-/// since the settings of another choice mean nothing to it.
-bool is_choice(const Value& value) {
-  if (value.type != Value::Type::map || value.entries.empty()) return false;
-  const std::string& first = value.entries.front().key;
-  return first == "name" || first == "sampling" || first == "kind";
-}
-
 /// Appends path=value for every leaf of `overlay`; `base` is what the experiment has at the same path.
 void flatten(const Value& overlay, const Value* base, const std::string& path, std::vector<std::string>& out) {
   const bool named_entries = path == "models" || path == "rollout.methods";
   for (const auto& entry : overlay.entries) {
     const Value* below = child(base, entry.key);
-    if (named_entries && below == nullptr) continue;
+    const bool optional_block = path.empty() && (entry.key == "oracle" || entry.key == "video");
+    if ((named_entries || optional_block) && below == nullptr) continue;
     const std::string full = path.empty() ? entry.key : path + "." + entry.key;
-    if (entry.value->type == Value::Type::map && !is_choice(*entry.value))
+    if (entry.value->type == Value::Type::map && !detail::is_choice(*entry.value))
       flatten(*entry.value, below, full, out);
     else
       out.push_back(full + "=" + flow_text(*entry.value));
@@ -85,7 +78,7 @@ fs::path find_scale(const fs::path& experiment, const std::string& name) {
 }
 
 std::vector<std::string> scale_overrides(const fs::path& experiment, const fs::path& overlay) {
-  const auto base = detail::parse_yaml(read_text(experiment), experiment.string());
+  const auto base = detail::load_yaml(experiment);
   const auto values = detail::parse_yaml(read_text(overlay), overlay.string());
   std::vector<std::string> out;
   flatten(*values, base.get(), "", out);

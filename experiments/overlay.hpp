@@ -13,9 +13,9 @@ std::filesystem::path find_scale(const std::filesystem::path& experiment, const 
 
 /// The overlay as `key.path=value` overrides. Maps are merged key by key, except those that begin with `name`,
 /// `kind` or `sampling`, which replace the experiment's as a whole. Values below models.<name> and
-/// rollout.methods.<name> are left out where `experiment` has no model or method of that name: one overlay
-/// serves several experiments. The run gets a folder of its own, run.output + "-" + scale, so that no scale
-/// overwrites another's results.
+/// rollout.methods.<name> are left out where `experiment` has no model or method of that name, and so are the
+/// blocks oracle and video: one overlay serves several experiments. The run gets a folder of its own,
+/// run.output + "-" + scale, so that no scale overwrites another's results.
 std::vector<std::string> scale_overrides(const std::filesystem::path& experiment,
                                          const std::filesystem::path& overlay);
 

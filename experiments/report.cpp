@@ -5,19 +5,25 @@
 #include "core/log.hpp"
 #include "experiments/report_notes.hpp"
 
+#include <fmt/ranges.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <vector>
 
 namespace sns {
 namespace {
 
 namespace fs = std::filesystem;
+
+const std::vector<std::string> kKinds = {"snapshots", "dynamics",   "stability", "levels",
+                                         "temporal",  "traversals", "oracle",    "video"};
 
 /// Folders that may hold plot/ and .venv/: the source tree that the program was built from, and the folders
 /// above the program, for one that was moved.
@@ -68,8 +74,7 @@ int run_program(const std::vector<std::string>& arguments) {
 bool run_script(const std::string& script, std::vector<std::string> arguments, const std::string& product) {
   const fs::path path = find_script(script);
   if (path.empty()) {
-    log::warn("{} was not made: plot/{} is neither in {} nor above the program", product, script,
-              SNS_SOURCE_DIR);
+    log::warn("{} not made: plot/{} is neither in {} nor above the program", product, script, SNS_SOURCE_DIR);
     return false;
   }
   const std::string python = find_python();
@@ -80,7 +85,7 @@ bool run_script(const std::string& script, std::vector<std::string> arguments, c
                     : code == 3 ? "a Python package is missing (see above)"
                                 : "the script failed (see above)";
   log::warn(
-      "{} was not made: {} with {}; the numbers are written. scripts/setup installs what plotting needs, "
+      "{} not made: {} with {}; the numbers are written. scripts/setup installs what plotting needs, "
       "SNS_PYTHON names another Python",
       product, why, python);
   return false;
@@ -89,7 +94,20 @@ bool run_script(const std::string& script, std::vector<std::string> arguments, c
 }  // namespace
 
 void read(Section& figure, FigureConfig& config) {
+  figure.maybe("kinds", config.kinds);
+  for (const std::string& kind : config.kinds)
+    if (const std::string wrong = one_of(kKinds)(kind); !wrong.empty())
+      figure.reject("kinds", fmt::format("'{}' {}", kind, wrong));
   figure.maybe("columns", config.columns, between(2, 24));
+  figure.maybe("steps", config.steps);
+  if (config.steps && (config.steps->size() < 2 || config.steps->front() < 0 ||
+                       std::adjacent_find(config.steps->begin(), config.steps->end(), std::greater_equal<>()) !=
+                           config.steps->end()))
+    figure.reject("steps", "must list two or more steps of a rollout, in rising order");
+  figure.maybe("folder", config.folder, [](const std::string& name) -> std::string {
+    const bool plain = !name.empty() && name.find_first_of("/\\") == std::string::npos && name.front() != '.';
+    return plain ? "" : "must be the name of a folder, without a path";
+  });
   figure.maybe("member", config.member, non_negative);
   figure.maybe("color_limit", config.color_limit, positive);
   figure.maybe("band", config.band, one_of({"spread", "min_max"}));
@@ -97,10 +115,24 @@ void read(Section& figure, FigureConfig& config) {
   figure.maybe("pdf", config.pdf);
 }
 
-bool draw_figures(const fs::path& evaluation, const fs::path& figures, const FigureConfig& config) {
-  make_writable_folder(figures);
-  const std::vector<std::string> arguments{evaluation.string(),
-                                           figures.string(),
+bool draws(const FigureConfig& config, const std::string& kind) {
+  return std::find(config.kinds.begin(), config.kinds.end(), kind) != config.kinds.end();
+}
+
+void read(Section& video, VideoConfig& config) {
+  video.maybe("seconds", config.seconds, positive);
+  video.maybe("fps", config.fps, between(1, 60));
+  video.maybe("methods", config.methods);
+  video.maybe("steps", config.steps, positive);
+}
+
+bool draw_figures(const fs::path& results, const FigureConfig& config) {
+  make_writable_folder(results / "figures");
+  std::vector<std::string> kinds = config.kinds;
+  std::erase(kinds, "video");
+  const std::vector<std::string> arguments{results.string(),
+                                           "--kinds",
+                                           fmt::format("{}", fmt::join(kinds, ",")),
                                            "--dpi",
                                            std::to_string(config.dpi),
                                            "--color-limit",
@@ -108,15 +140,20 @@ bool draw_figures(const fs::path& evaluation, const fs::path& figures, const Fig
                                            "--band",
                                            config.band,
                                            config.pdf ? "--pdf" : "--no-pdf"};
-  return run_script("figure1.py", arguments, "figure 1") &&
-         run_script("dynamics.py", arguments, "the dynamics figures");
+  return run_script("figures.py", arguments, "the figures were");
 }
 
 std::vector<fs::path> figure_files(const fs::path& figures, const FigureConfig& config,
                                    const std::vector<std::string>& fields) {
-  std::vector<std::string> names = {"figure1", "stability"};
-  for (const std::string& field : fields)
-    names.push_back(fields.size() > 1 ? "dynamics_" + field : std::string("dynamics"));
+  std::vector<std::string> names;
+  for (const std::string& kind : config.kinds) {
+    if (kind == "video") continue;
+    const std::string name = kind == "snapshots" ? "figure1" : kind;
+    if (fields.size() > 1 && (kind == "dynamics" || kind == "temporal"))
+      for (const std::string& field : fields) names.push_back(name + "_" + field);
+    else
+      names.push_back(name);
+  }
   std::vector<fs::path> files;
   for (const std::string& name : names) {
     files.push_back(figures / (name + ".png"));
@@ -125,8 +162,36 @@ std::vector<fs::path> figure_files(const fs::path& figures, const FigureConfig& 
   return files;
 }
 
+bool draw_video(const VideoInputs& inputs) {
+  make_writable_folder(inputs.output.parent_path());
+  std::vector<std::string> arguments{inputs.truth.string(),
+                                     inputs.output.string(),
+                                     "--fields",
+                                     fmt::format("{}", fmt::join(inputs.fields, ",")),
+                                     "--first-axis",
+                                     inputs.first_axis,
+                                     "--time-units",
+                                     inputs.time_units,
+                                     "--seconds",
+                                     fmt::format("{}", inputs.config.seconds),
+                                     "--fps",
+                                     std::to_string(inputs.config.fps),
+                                     "--color-limit",
+                                     fmt::format("{}", inputs.figure.color_limit),
+                                     "--member",
+                                     std::to_string(inputs.figure.member)};
+  if (inputs.config.steps) arguments.insert(arguments.end(), {"--steps", std::to_string(*inputs.config.steps)});
+  for (const auto& [method, file] : inputs.rollouts)
+    arguments.insert(arguments.end(), {"--rollout", method, file.string()});
+  return run_script("video.py", arguments, "the video was");
+}
+
 bool write_report(const ReportInputs& inputs) {
-  nlohmann::ordered_json facts{{"title", inputs.title}, {"band", inputs.band}};
+  nlohmann::ordered_json facts{{"title", inputs.title},
+                               {"band", inputs.figure.band},
+                               {"kinds", inputs.figure.kinds},
+                               {"evaluated", inputs.evaluated},
+                               {"oracle", inputs.oracle}};
   facts["models"] = nlohmann::ordered_json::array();
   for (const auto& model : inputs.models)
     facts["models"].push_back({{"name", model.name},
@@ -139,13 +204,21 @@ bool write_report(const ReportInputs& inputs) {
     facts["stages"].push_back(
         {{"name", name}, {"seconds", seconds ? nlohmann::ordered_json(*seconds) : nullptr}});
   std::vector<std::string> notes;
-  if (fs::exists(inputs.run / "config.yaml")) notes = deviations_from_paper(inputs.run / "config.yaml");
+  const fs::path configuration = inputs.results / "config.yaml";
+  if (fs::exists(configuration)) notes = deviations_from_paper(configuration);
   notes.insert(notes.end(), inputs.notes.begin(), inputs.notes.end());
   facts["notes"] = notes;
-  const fs::path file = inputs.run / "figures" / "report_facts.json";
+  const fs::path file = inputs.results / "figures" / "report_facts.json";
   make_writable_folder(file.parent_path());
   write_text(file, facts.dump(1) + "\n");
-  return run_script("report.py", {inputs.run.string(), "--facts", file.string()}, "the report");
+  return run_script("report.py", {inputs.results.string(), "--run", inputs.run.string()}, "the report was");
+}
+
+bool write_collection(const CollectionInputs& inputs) {
+  make_writable_folder(inputs.output);
+  std::vector<std::string> arguments{(inputs.output / "report.html").string(), "--title", inputs.title};
+  for (const fs::path& results : inputs.results) arguments.push_back(results.string());
+  return run_script("collection.py", arguments, "the page of all experiments was");
 }
 
 }  // namespace sns

@@ -12,24 +12,54 @@ namespace sns {
 
 /// The `figure` block.
 struct FigureConfig {
-  int columns = 6;              ///< snapshots in time, frame 0 and the last one included
-  int member = 0;               ///< which initial condition the snapshots show
-  double color_limit = 4;       ///< colour range +- this many standard deviations of truth
-  std::string band = "spread";  ///< of spectra over members: spread (exp(mean log +- std log)) | min_max
+  /// What is drawn, in the report's order: snapshots, dynamics, stability, levels, temporal, traversals,
+  /// oracle, video.
+  std::vector<std::string> kinds = {"snapshots", "stability", "dynamics"};
+  int columns = 6;  ///< snapshots in time, frame 0 and the last one included, evenly spaced
+  std::optional<std::vector<int>> steps;  ///< or these steps
+  std::optional<std::string> folder;  ///< of the run folder, for evaluation, figures and report; null: itself
+  int member = 0;                     ///< which initial condition the snapshots show
+  double color_limit = 4;             ///< colour range +- this many standard deviations of truth
+  std::string band = "spread";        ///< of spectra over members: spread (exp(mean log +- std log)) | min_max
   int dpi = 160;
   bool pdf = true;  ///< vector copies beside the PNG files
 };
 void read(Section& figure, FigureConfig& config);
+/// Whether `kind` is one of config.kinds.
+bool draws(const FigureConfig& config, const std::string& kind);
 
-/// Draws figure1 and the dynamics figures from <evaluation>/metrics.json and curves.h5 into `figures`.
-/// Returns false, after one clear warning, where Python or matplotlib is missing: numbers do not depend on it.
-bool draw_figures(const std::filesystem::path& evaluation, const std::filesystem::path& figures,
-                  const FigureConfig& config);
+/// The `video` block.
+struct VideoConfig {
+  double seconds = 10;
+  int fps = 24;
+  std::optional<std::vector<std::string>> methods;  ///< null: all
+  std::optional<int> steps;                         ///< shown, from the first on; null: all
+};
+void read(Section& video, VideoConfig& config);
 
-/// The files that draw_figures makes for data of these fields.
+/// Draws the figures of `config.kinds`, all but the video, from <results>/evaluation and <results>/oracle into
+/// <results>/figures. Returns false, after one clear warning, where Python or matplotlib is missing: numbers do
+/// not depend on it.
+bool draw_figures(const std::filesystem::path& results, const FigureConfig& config);
+
+/// The files that draw_figures makes in the folder `figures` for data of these fields.
 std::vector<std::filesystem::path> figure_files(const std::filesystem::path& figures,
                                                 const FigureConfig& config,
                                                 const std::vector<std::string>& fields);
+
+struct VideoInputs {
+  std::filesystem::path truth;  ///< data-set folder of the solver's trajectories
+  std::vector<std::pair<std::string, std::filesystem::path>> rollouts;  ///< methods, in the order shown
+  std::vector<std::string> fields;                                      ///< rows, from above
+  std::string first_axis;                                               ///< of the stored frames: x or y
+  std::string time_units;
+  std::filesystem::path output;  ///< MP4 file
+  VideoConfig config;
+  FigureConfig figure;  ///< member and color_limit
+};
+/// Films the solver and the rollouts side by side from one initial condition. Returns false, after one clear
+/// warning, where Python, matplotlib or ffmpeg is missing.
+bool draw_video(const VideoInputs& inputs);
 
 /// How a model of the run came to be.
 struct ReportModel {
@@ -41,18 +71,30 @@ struct ReportModel {
 };
 
 struct ReportInputs {
-  std::filesystem::path run;  ///< run folder: config.yaml, models/, rollouts/, evaluation/, figures/
-  std::string title;          ///< default: run.name of config.yaml
+  std::filesystem::path run;      ///< run folder: models/
+  std::filesystem::path results;  ///< config.yaml, evaluation/, oracle/, figures/, video/
+  std::string title;              ///< default: run.name of config.yaml
   std::vector<ReportModel> models;
   /// Wall-clock seconds per stage, in order of execution; nullopt: finished earlier and not run again.
   std::vector<std::pair<std::string, std::optional<double>>> stages;
-  std::string band = "spread";     ///< figure.band, for the caption
+  FigureConfig figure;             ///< what was drawn
+  bool evaluated = true;           ///< methods were compared with the solver
+  bool oracle = false;             ///< the oracle was asked
   std::vector<std::string> notes;  ///< added to the section on limits, plain text
 };
 
-/// Writes <run>/report.html, one self-contained file. What the run's configuration changes of the paper's
+/// Writes <results>/report.html, one self-contained file. What the run's configuration changes of the paper's
 /// set-up is stated in it without being asked. Returns false, after one clear warning, where Python
 /// is missing.
 bool write_report(const ReportInputs& inputs);
+
+struct CollectionInputs {
+  std::filesystem::path output;  ///< folder of the page; created
+  std::string title;
+  std::vector<std::filesystem::path> results;  ///< folders with a report each, in the page's order
+};
+/// Writes <output>/report.html: figures and main metrics of all these folders, with links to their reports.
+/// Returns false, after one clear warning, where Python is missing.
+bool write_collection(const CollectionInputs& inputs);
 
 }  // namespace sns

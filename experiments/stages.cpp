@@ -6,6 +6,7 @@
 #include "core/stop.hpp"
 #include "core/text.hpp"
 
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -189,6 +190,10 @@ StageStatus StageGraph::status(const std::string& name) const {
       return status;
     }
   finish(*record);
+  if (const auto without = record->value("without", std::vector<std::string>{}); !without.empty()) {
+    status.state = StageState::missing;
+    status.reason = fmt::format("was made without {}", fmt::join(without, " and "));
+  }
   return status;
 }
 
@@ -216,9 +221,12 @@ void StageGraph::run(const std::vector<std::string>& targets,
     const Stage& stage = find(planned.name);
     if (planned.state == StageState::finished) {
       if (planned.aside) SetAside(stage).restore();
-      results_.push_back({planned.name, std::nullopt, false});
-    } else if (waits_for_a_skipped_one(stage)) {
-      results_.push_back({planned.name, std::nullopt, true});
+      results_.push_back({planned.name, std::nullopt, false, stage.optional});
+      continue;
+    }
+    const std::vector<StageResult> skipped = skipped_before(stage);
+    if (!std::all_of(skipped.begin(), skipped.end(), [](const StageResult& r) { return r.optional; })) {
+      results_.push_back({planned.name, std::nullopt, true, stage.optional});
     } else {
       started(planned);
       results_.push_back(run_one(stage, planned));
@@ -226,13 +234,15 @@ void StageGraph::run(const std::vector<std::string>& targets,
   }
 }
 
-bool StageGraph::waits_for_a_skipped_one(const Stage& stage) const {
-  return std::any_of(results_.begin(), results_.end(), [&](const StageResult& result) {
+std::vector<StageResult> StageGraph::skipped_before(const Stage& stage) const {
+  std::vector<StageResult> skipped;
+  for (const StageResult& result : results_) {
     const auto names = [&](const std::vector<std::string>& list) {
       return std::find(list.begin(), list.end(), result.name) != list.end();
     };
-    return result.skipped && (names(stage.built_from) || names(stage.after));
-  });
+    if (result.skipped && (names(stage.built_from) || names(stage.after))) skipped.push_back(result);
+  }
+  return skipped;
 }
 
 StageResult StageGraph::run_one(const Stage& stage, const StageStatus& status) {
@@ -247,6 +257,8 @@ StageResult StageGraph::run_one(const Stage& stage, const StageStatus& status) {
                  {"started", utc_now()},     {"git_commit", build_info().git_commit}};
   for (const auto& [key, text] : stage.inputs) record["inputs"][key] = text;
   for (const std::string& upstream : stage.built_from) record["built_from"][upstream] = hash(upstream);
+  record["without"] = json::array();
+  for (const StageResult& skipped : skipped_before(stage)) record["without"].push_back(skipped.name);
   double earlier = 0;  // seconds of sessions that were stopped in good order
   if (status.state == StageState::interrupted)
     if (const auto before = read_record(stage.record)) earlier = before->value("seconds", 0.0);
@@ -275,13 +287,13 @@ StageResult StageGraph::run_one(const Stage& stage, const StageStatus& status) {
   if (!facts) {
     write_text(stage.record, record.dump(2) + "\n");
     previous.restore();
-    return {stage.name, std::nullopt, true};
+    return {stage.name, std::nullopt, true, stage.optional};
   }
   for (const fs::path& output : stage.outputs)
     require(fs::exists(output), "stage {} did not make {}", stage.name, output.string());
   previous.discard();
   write_text(stage.record, record.dump(2) + "\n");
-  return {stage.name, seconds(), false};
+  return {stage.name, seconds(), false, stage.optional};
 }
 
 }  // namespace sns

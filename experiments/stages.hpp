@@ -26,6 +26,8 @@ struct Stage {
   std::vector<std::pair<std::string, std::string>> inputs;  ///< name and resolved text
   std::vector<std::string> built_from;                      ///< stages whose hashes enter this one's
   std::vector<std::string> after;                           ///< stages that only have to be finished before
+  /// Where it could not be done, stages that wait for it are not left but done without it, and again next time.
+  bool optional = false;
   /// nullopt: it could not be done here (no Python for a figure). What was there before is put back, stages
   /// that wait for this one are left, and it is tried again next time.
   std::function<std::optional<StageFacts>()> run;
@@ -51,6 +53,7 @@ struct StageResult {
   std::string name;
   std::optional<double> seconds;  ///< nullopt: it was finished before, or skipped
   bool skipped = false;           ///< it could not be done here, or waits for one that could not
+  bool optional = false;          ///< as Stage::optional
 };
 
 class StageGraph {
@@ -71,7 +74,8 @@ class StageGraph {
 
  private:
   const Stage& find(const std::string& name) const;
-  bool waits_for_a_skipped_one(const Stage& stage) const;
+  /// Stages that this one needs and that could not be done in this run.
+  std::vector<StageResult> skipped_before(const Stage& stage) const;
   StageResult run_one(const Stage& stage, const StageStatus& status);
 
   std::vector<Stage> stages_;

@@ -1,6 +1,5 @@
 """What the drawing scripts share: reading an evaluation folder, colours, saving."""
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -22,7 +21,7 @@ SOLVER = "#000000"
 # Okabe-Ito colours: distinct for all common forms of colour blindness. Surrogates without refinement start
 # gray, refined ones blue.
 PLAIN = ["#8c8c8c", "#E69F00", "#D55E00", "#F0E442"]
-REFINED = ["#0072B2", "#009E73", "#CC79A7", "#56B4E9"]
+REFINED = ["#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#5D3A9B"]
 
 plt.rcParams.update({
     "font.size": 9,
@@ -40,6 +39,16 @@ plt.rcParams.update({
     "savefig.facecolor": "white",
     "pdf.fonttype": 42,
 })
+
+
+def open_h5(path):
+    return h5py.File(path)
+
+
+def method_colors(refined):
+    """A colour for each method, from whether a denoiser has a part in it."""
+    plain, with_denoiser = iter(PLAIN * 9), iter(REFINED * 9)
+    return [next(with_denoiser if is_refined else plain) for is_refined in refined]
 
 
 class Curves:
@@ -99,12 +108,10 @@ class Evaluation:
         if "floor" in self.file:
             self.floor = Curves(self.file["floor"], "solver, other initial conditions", SOLVER,
                                 int(self.file["floor"].attrs["frames"]) - 1)
-        plain, refined = iter(PLAIN * 9), iter(REFINED * 9)
-        self.methods = []
-        for entry in self.metrics["methods"]:
-            is_refined = entry["cost"]["evaluations_per_step"]["denoiser"] > 0
-            color = next(refined if is_refined else plain)
-            self.methods.append(Curves(self.file["method"][entry["name"]], entry["name"], color, entry["steps"]))
+        entries = self.metrics["methods"]
+        colors = method_colors([entry["cost"]["evaluations_per_step"]["denoiser"] > 0 for entry in entries])
+        self.methods = [Curves(self.file["method"][entry["name"]], entry["name"], color, entry["steps"])
+                        for entry, color in zip(entries, colors)]
 
     def result(self, name, metric):
         """The entry of one metric of this field, of one method or of 'floor'."""
@@ -152,19 +159,35 @@ def nan_mean(values, axis=0):
     return np.where(finite.any(axis=axis), total / np.maximum(finite.sum(axis=axis), 1), np.nan)
 
 
-def arguments(description):
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("evaluation", type=Path, help="folder with metrics.json and curves.h5")
-    parser.add_argument("figures", type=Path, help="folder for the figures")
-    parser.add_argument("--dpi", type=int, default=160)
-    parser.add_argument("--color-limit", type=float, default=4, help="colour range in standard deviations of truth")
-    parser.add_argument("--band", choices=sorted(BANDS), default="spread", help="bands of spectra over members")
-    parser.add_argument("--pdf", action=argparse.BooleanOptionalAction, default=True, help="vector copy as well")
-    options = parser.parse_args()
-    if not (options.evaluation / "curves.h5").exists():
-        sys.exit(f"{options.evaluation} holds no curves.h5: run sns evaluate first")
-    options.figures.mkdir(parents=True, exist_ok=True)
-    return options
+def spread(values):
+    """10 % and 90 % quantiles over members of the finite values."""
+    finite = np.where(np.isfinite(values), values, np.nan)
+    none = ~np.isfinite(finite).any(axis=0)
+    finite[:, none] = 0
+    low, high = np.nanquantile(finite, [0.1, 0.9], axis=0)
+    return np.where(none, np.nan, low), np.where(none, np.nan, high)
+
+
+def typical(values):
+    """Median over members, those that are not finite counting as infinite: NaN once half of them are gone."""
+    middle = np.median(np.where(np.isfinite(values), values, np.inf), axis=0)
+    return np.where(np.isfinite(middle), middle, np.nan)
+
+
+def line(axes, x, values, curves, center=nan_mean, **style):
+    """Centre and spread of [member][x] in the colour of its method."""
+    low, high = spread(values)
+    axes.fill_between(x, low, high, color=curves.color, alpha=0.18, lw=0)
+    axes.plot(x, center(values), color=curves.color, label=curves.label, **style)
+
+
+def letter(axes, index):
+    axes.text(-0.02, 1.04, "abcdefghi"[index], transform=axes.transAxes, fontweight="bold", ha="right", va="bottom")
+
+
+def by_field(name, evaluation):
+    """Name of a figure that is drawn once per field."""
+    return f"{name}_{evaluation.field}" if evaluation.several else name
 
 
 def save(figure, options, name):

@@ -1,26 +1,6 @@
-#!/usr/bin/env python3
 """Temporal statistics of each method beside the solver's, and how its members fare over time."""
 
-from common import SOLVER, arguments, evaluations, nan_mean, np, plt, save
-
-
-def letter(axes, index):
-    axes.text(-0.02, 1.04, "abcdefghi"[index], transform=axes.transAxes, fontweight="bold", ha="right", va="bottom")
-
-
-def spread(values):
-    """10 % and 90 % quantiles over members of the finite values."""
-    finite = np.where(np.isfinite(values), values, np.nan)
-    none = ~np.isfinite(finite).any(axis=0)
-    finite[:, none] = 0
-    low, high = np.nanquantile(finite, [0.1, 0.9], axis=0)
-    return np.where(none, np.nan, low), np.where(none, np.nan, high)
-
-
-def line(axes, x, values, curves, center=nan_mean, **style):
-    low, high = spread(values)
-    axes.fill_between(x, low, high, color=curves.color, alpha=0.18, lw=0)
-    axes.plot(x, center(values), color=curves.color, label=curves.label, **style)
+from common import SOLVER, by_field, letter, line, nan_mean, np, plt, save, typical
 
 
 def draw_autocorrelation(axes, evaluation):
@@ -30,12 +10,6 @@ def draw_autocorrelation(axes, evaluation):
     axes.axhline(0, color="#999999", lw=0.6, zorder=0)
     axes.set(xlabel=rf"lag $\tau$ ({evaluation.time_unit})", title=r"autocorrelation $C(\tau)$", xlim=(0, lag[-1]))
     axes.legend()
-
-
-def typical(values):
-    """Median over members, those that are not finite counting as infinite: NaN once half of them are gone."""
-    middle = np.median(np.where(np.isfinite(values), values, np.inf), axis=0)
-    return np.where(np.isfinite(middle), middle, np.nan)
 
 
 def draw_series(axes, evaluation, name, title, truth_scale):
@@ -171,12 +145,12 @@ def draw_dynamics(evaluation):
     return figure
 
 
-def main():
-    options = arguments(__doc__)
-    fields = evaluations(options.evaluation)
+def dynamics(fields, options):
     for field in fields:
-        save(draw_dynamics(field), options, f"dynamics_{field.field}" if field.several else "dynamics")
+        save(draw_dynamics(field), options, by_field("dynamics", field))
 
+
+def stability(fields, options):
     figure, panels = plt.subplots(1, len(fields) + 2, figsize=(3.67 * (len(fields) + 2), 3.4), layout="constrained")
     for axes, field in zip(panels, fields):
         draw_error(axes, field)
@@ -185,7 +159,3 @@ def main():
     for i, axes in enumerate(panels.flat):
         letter(axes, i)
     save(figure, options, "stability")
-
-
-if __name__ == "__main__":
-    main()

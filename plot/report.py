@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""Writes <run>/report.html, one self-contained file, from the files of a run folder."""
+"""Writes <results>/report.html, one self-contained file, from the files of a folder of results."""
 
 import argparse
 import base64
 import html
 import json
+import os
 import string
 import sys
 from pathlib import Path
 
-from report_text import cost_table, duration, metric_tables, model_table, notes, paired_table, stage_table, summary
+from report_text import (by_field, cost_table, duration, metric_tables, model_table, notes, number, paired_table, short,
+                         stage_table, summary)
 from training_curves import training_figure
 
 
@@ -22,97 +24,204 @@ def image(file, caption):
             f"<figcaption>{caption}</figcaption></figure>")
 
 
-def provenance(metrics, facts):
-    build = metrics["git_commit"] + (" with uncommitted changes" if metrics["git_dirty"] else "")
-    rows = [("software", f"SNS suite {metrics['sns_version']}, commit {build}"), ("evaluated", metrics["created_utc"]),
-            ("seed", metrics["seed"])]
-    for method in metrics["methods"]:
+def provenance(results):
+    made_by = results.metrics or results.oracle
+    build = made_by["git_commit"] + (" with uncommitted changes" if made_by["git_dirty"] else "")
+    rows = [("software", f"SNS suite {made_by['sns_version']}, commit {build}"), ("evaluated", made_by["created_utc"]),
+            ("seed", made_by["seed"])]
+    for method in results.metrics["methods"] if results.metrics else []:
         for key, value in method["attributes"].items():
             if key != "method":
                 rows.append((f"rollout {method['name']}: {key}", value))
     cells = "".join(f"<tr><th>{html.escape(str(k))}</th><td><code>{html.escape(str(v))}</code></td></tr>"
                     for k, v in rows)
-    return f"<table>{cells}</table>"
+    return f'<div class="scroll"><table>{cells}</table></div>'
 
 
 def captions(metrics, facts):
-    truth, windows = metrics["truth"], metrics["windows"]
-    factor = metrics["config"]["energy_factor"]
+    """Kind of figure -> caption."""
+    truth, config = metrics["truth"], metrics["config"]
     several = len(truth["fields"]) > 1
     what = ("Potential vorticity of both layers" if several else truth["fields"][0]["name"].capitalize())
     spectra = {"shells": "kinetic-energy spectra", "pv": "enstrophy spectra", "paper": "spectra, as in the paper's figures,",
-               "paper_qg_pv": "spectra, as in the paper's figures,"}[metrics["config"]["spectrum"]]
+               "paper_qg_pv": "spectra, as in the paper's figures,"}[config["spectrum"]]
     band = ("from the smallest to the largest of them" if facts.get("band") == "min_max" else
             "for exp(mean log &plusmn; std log) over them")
-    figure1 = (f"{what} of the solver and of each method from one initial condition, in units of the solver's "
-               f"standard deviation. Below: {spectra} of three windows, lines for the mean over "
-               f"{truth['members']} initial conditions, bands {band} (solver: "
-               f"black, with the mean over the whole run). The numbers in the legends are the spectrum errors of the "
-               f"table.")
-    stability = ("a: spectrum error of the mean spectrum in each window, with intervals; the dashed line and gray "
-                 "band show what independent solver runs score. b: members whose energy and enstrophy have always "
-                 f"stayed within {factor:g} times the solver's range. c: levels predicted by the noise heads, before "
-                 "any floor.")
-    dynamics = ("Lines: a, c mean over members; b, d, e, f median over members, ending where half of them are no "
-                "longer finite. Bands: from the 10 % to the 90 % quantile over members. Dotted lines: limits beyond "
-                "which a member counts as unstable.")
-    table = (f"Value and {100 * metrics['config']['confidence']:g} % interval (percentile bootstrap over "
-             f"{truth['members']} initial conditions, {metrics['config']['bootstrap']} resamples). The column "
-             f"<em>solver vs solver</em> holds the scores of {truth['floor_members']} independent solver runs: what a "
-             f"perfect emulator would get. Early, mid, late: steps {windows['early'][0]}&ndash;{windows['early'][1]}, "
-             f"{windows['mid'][0]}&ndash;{windows['mid'][1]}, {windows['late'][0]}&ndash;{windows['late'][1]}. "
-             f"<em>lost</em>: infinite, because the members concerned did not stay finite.")
-    return figure1, stability, dynamics, table
+    snapshots = (f"{what} of the solver and of each method from one initial condition, in units of the solver's "
+                 f"standard deviation. Below: {spectra} of three windows, lines for the mean over "
+                 f"{truth['members']} initial conditions, bands {band} (solver: "
+                 f"black, with the mean over the whole run). The numbers in the legends are the spectrum errors of the "
+                 f"table.")
+    interval = f"{100 * config['confidence']:g} % interval over initial conditions"
+    return {
+        "snapshots": snapshots,
+        "traversals": snapshots + (
+            " Beside the rows: relative L2 distance of the mean spectrum of the whole rollout, and L2 distance of the mean "
+            f"field in standard deviations, both from the solver's, with {interval}. Solver runs from other initial "
+            f"conditions have {floor_distances(metrics)}."),
+        "stability": (
+            "a: spectrum error of the mean spectrum in each window, with intervals; the dashed line and gray "
+            "band show what independent solver runs score. b: members whose energy and enstrophy have always "
+            f"stayed within {config['energy_factor']:g} times the solver's range. c: levels predicted by the noise heads, "
+            "before any floor."),
+        "dynamics": (
+            "Lines: a, c mean over members; b, d, e, f median over members, ending where half of them are no "
+            "longer finite. Bands: from the 10 % to the 90 % quantile over members. Dotted lines: limits beyond "
+            "which a member counts as unstable."),
+        "temporal": (
+            "a, b: C(&tau;) of the first and of the last steps. c, d: R(t) over the solver's mean, step by step. Lines: "
+            "mean over the members that are finite. Bands: from the 10 % to the 90 % quantile over them."),
+        "levels": (
+            "Noise levels that the heads predict for the previous and for the new frame, over all steps and members, "
+            "before any floor, on a logarithmic scale."),
+    }
+
+
+def floor_distances(metrics):
+    """What solver runs score in the distances of the traversals, as text."""
+    parts = []
+    for name in ("spectrum_distance/all", "mean_field_distance/all"):
+        for metric, of in by_field(metrics, name):
+            if metrics["floor"]:
+                parts.append(f"{short(number(metrics['floor']['results'][metric]['value']))}{of}")
+    return " and ".join(parts) if parts else "not been made"
+
+
+def table_caption(metrics):
+    truth, windows = metrics["truth"], metrics["windows"]
+    return (f"Value and {100 * metrics['config']['confidence']:g} % interval (percentile bootstrap over "
+            f"{truth['members']} initial conditions, {metrics['config']['bootstrap']} resamples). The column "
+            f"<em>solver vs solver</em> holds the scores of {truth['floor_members']} independent solver runs: what a "
+            f"perfect emulator would get. Early, mid, late: steps {windows['early'][0]}&ndash;{windows['early'][1]}, "
+            f"{windows['mid'][0]}&ndash;{windows['mid'][1]}, {windows['late'][0]}&ndash;{windows['late'][1]}. "
+            f"<em>lost</em>: infinite, because the members concerned did not stay finite.")
+
+
+def oracle_caption(oracle):
+    trajectories = len(oracle["trajectories"])
+    band = (f"; band: {100 * oracle['confidence']:g} % bootstrap interval over trajectories" if trajectories > 1 else "")
+    return (f"Estimates of a frame x<sub>t</sub> at noise level {oracle['level']} of {oracle['levels']} by "
+            f"{html.escape(oracle['model'])} from it and a past frame at level s<sub>2</sub>. Above: one pair, in standard "
+            f"deviations. Below: mean square error over {trajectories} solver trajectories that training has not seen and "
+            f"{len(oracle['times'])} times of each{band}. Dashed: the past frame taken for the present one; dotted: "
+            f"variance of the frames. Gray lines: the levels shown above.")
+
+
+class Results:
+    """What a folder of results holds, and its figures as HTML."""
+
+    LARGEST_VIDEO = 20e6  # bytes that are put into the page; a larger one is linked
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.facts = json.loads((folder / "figures" / "report_facts.json").read_text())
+        self.metrics = self._json("evaluation/metrics.json") if self.facts["evaluated"] else None
+        self.oracle = self._json("oracle/oracle.json") if self.facts["oracle"] else None
+
+    def _json(self, name):
+        file = self.folder / name
+        if not file.exists():
+            sys.exit(f"{file} does not exist: run sns reproduce first")
+        return json.loads(file.read_text())
+
+    def subtitle(self):
+        if self.metrics is None:
+            return f"model {self.oracle['model']}; {self.oracle['created_utc'][:10]}"
+        truth, steps = self.metrics["truth"], self.metrics["methods"][0]["steps"]
+        every, unit = duration(self.metrics, 1)
+        return (f"{truth['members']} initial conditions, {steps} steps of {every:g} {unit} "
+                f"({steps * every:g} in all), {truth['points']} x {truth['points']} points; "
+                f"{self.metrics['created_utc'][:10]}")
+
+    def figures(self, linked_from=None):
+        """HTML of each kind of figure, in order. linked_from: folder of the page, for what is too large for it."""
+        caption = captions(self.metrics, self.facts) if self.metrics else {}
+        if self.oracle:
+            caption["oracle"] = oracle_caption(self.oracle)
+        return [self._video(linked_from or self.folder) if kind == "video" else
+                "".join(image(self.folder / "figures" / f"{name}.png", caption[kind]) for name in self._names(kind))
+                for kind in self.facts["kinds"]]
+
+    def _names(self, kind):
+        """Files of a kind of figure, without extension: one per field for some."""
+        if kind == "snapshots":
+            return ["figure1"]
+        if kind in ("dynamics", "temporal"):
+            fields = [f["name"] for f in self.metrics["truth"]["fields"]]
+            return [f"{kind}_{field}" for field in fields] if len(fields) > 1 else [kind]
+        return [kind]
+
+    def _video(self, page):
+        file = self.folder / "video" / "rollout.mp4"
+        if not file.exists():
+            return '<p class="small">The video was not made.</p>'
+        if file.stat().st_size > self.LARGEST_VIDEO:
+            source = os.path.relpath(file, page)
+        else:
+            source = "data:video/mp4;base64," + base64.b64encode(file.read_bytes()).decode()
+        return (f'<figure><video controls loop muted src="{source}"></video><figcaption>The solver and the methods from '
+                "one initial condition, in units of the solver's standard deviation.</figcaption></figure>")
+
+
+def section(title, *parts):
+    return f"<h2>{title}</h2>\n" + "\n".join(parts)
+
+
+def details(title, content):
+    return f"<details><summary>{title}</summary>{content}</details>"
+
+
+def scroll(content):
+    return f'<div class="scroll">{content}</div>'
+
+
+def main_table(metrics):
+    """The main metrics and what their columns mean."""
+    return f'<p class="small">{table_caption(metrics)}</p>\n' + scroll(metric_tables(metrics)[0])
+
+
+def training_section(results, run):
+    target = results.folder / "figures" / "training.png"
+    drawn = training_figure(results.facts["models"], run, target)
+    return section("Models and training", scroll(model_table(results.facts, run)),
+                   image(target, "Training: loss of every logged step (line, smoothed) and validation loss of the "
+                         "averaged weights (circles).") if drawn else "")
+
+
+def body(results, run):
+    """The report's sections."""
+    metrics, facts, figures = results.metrics, results.facts, results.figures()
+    remarks = section("What to keep in mind", f'<div class="notes">{notes(metrics, facts)}</div>')
+    if metrics:
+        parts = [f'<div class="summary">{summary(metrics, facts)}</div>', *figures[:1],
+                 section("Main metrics", main_table(metrics)), *figures[1:],
+                 section("Differences between methods", paired_table(metrics)), section("Cost", cost_table(metrics)),
+                 remarks, training_section(results, run),
+                 section("All metrics", details("Every metric, every window", scroll(metric_tables(metrics)[1])))]
+    else:
+        parts = [*figures, remarks, training_section(results, run)]
+    configuration = results.folder / "config.yaml"
+    text = html.escape(configuration.read_text()) if configuration.exists() else ""
+    parts.append(section("How it was made", provenance(results), scroll(stage_table(facts)),
+                         details("Configuration, with all defaults", f"<pre>{text}</pre>")))
+    return "\n".join(parts)
+
+
+def write_page(target, title, subtitle, content):
+    template = string.Template((Path(__file__).parent / "report_template.html").read_text())
+    temporary = target.with_suffix(".tmp")
+    temporary.write_text(template.substitute(title=html.escape(title), subtitle=html.escape(subtitle), body=content))
+    temporary.replace(target)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path, help="run folder")
-    parser.add_argument("--facts", type=Path, required=True, help="JSON written by the program")
+    parser.add_argument("results", type=Path, help="folder with evaluation/, figures/ and report_facts.json in the latter")
+    parser.add_argument("--run", type=Path, required=True, help="run folder, which has the models")
     options = parser.parse_args()
-    source = options.run / "evaluation" / "metrics.json"
-    if not source.exists():
-        sys.exit(f"{source} does not exist: run sns evaluate first")
-    metrics = json.loads(source.read_text())
-    facts = json.loads(options.facts.read_text())
-    figures = options.run / "figures"
-    configuration = options.run / "config.yaml"
-    truth = metrics["truth"]
-    figure1, stability, dynamics, table = captions(metrics, facts)
-    main_table, full_table = metric_tables(metrics)
-    training = training_figure(facts["models"], options.run, figures / "training.png")
-    steps = metrics["methods"][0]["steps"]
-    fields = [f["name"] for f in truth["fields"]]
-    names = [f"dynamics_{name}.png" for name in fields] if len(fields) > 1 else ["dynamics.png"]
-    every, unit = duration(metrics, 1)
-    values = {
-        "title": html.escape(facts["title"] or options.run.resolve().name),
-        "subtitle": html.escape(
-            f"{truth['members']} initial conditions, {steps} steps of {every:g} {unit} "
-            f"({steps * every:g} in all), {truth['points']} x {truth['points']} points; "
-            f"{metrics['created_utc'][:10]}"),
-        "summary": summary(metrics, facts),
-        "figure1": image(figures / "figure1.png", figure1),
-        "metrics_caption": table,
-        "metrics": main_table,
-        "all_metrics": full_table,
-        "stability": image(figures / "stability.png", stability),
-        "dynamics": "".join(image(figures / name, dynamics) for name in names),
-        "paired": paired_table(metrics),
-        "cost": cost_table(metrics),
-        "notes": notes(metrics, facts),
-        "models": model_table(facts, options.run),
-        "training": image(figures / "training.png", "Training: loss of every logged step (line, smoothed) and "
-                          "validation loss of the averaged weights (circles).") if training else "",
-        "provenance": provenance(metrics, facts),
-        "stages": stage_table(facts),
-        "configuration": html.escape(configuration.read_text()) if configuration.exists() else "",
-    }
-    template = string.Template((Path(__file__).parent / "report_template.html").read_text())
-    target = options.run / "report.html"
-    temporary = target.with_suffix(".tmp")
-    temporary.write_text(template.substitute(values))
-    temporary.replace(target)
+    results = Results(options.results)
+    title = results.facts["title"] or options.results.resolve().name
+    write_page(options.results / "report.html", title, results.subtitle(), body(results, options.run))
 
 
 if __name__ == "__main__":

@@ -275,6 +275,8 @@ def notes(metrics, facts):
                          f"card tells how they were made). To train them here: "
                          f"<code>{html.escape(model['retrain_command'])}</code>")
     items += [html.escape(note) for note in facts["notes"]]
+    if metrics is None:
+        return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
     truth = metrics["truth"]
     items.append(f"{truth['members']} initial conditions and one training run per model: the intervals cover the "
                  f"choice of initial conditions, not that of the training seed.")

@@ -51,6 +51,20 @@ std::int64_t series_stride(std::int64_t frames) {
   return (frames + kSeriesPoints - 1) / kSeriesPoints;
 }
 
+std::pair<Window, Window> temporal_windows(std::int64_t frames, std::int64_t length) {
+  const std::int64_t steps = frames - 1, n = std::min(length, steps);
+  return {{0, n}, {steps - n, steps}};
+}
+
+namespace {
+
+TemporalRecorder temporal_recorder(const Window& window, const RecordSettings& settings) {
+  return {window.first, window.last,
+          static_cast<int>(std::min<std::int64_t>(settings.lags, settings.temporal_window / 2))};
+}
+
+}  // namespace
+
 FieldRecorder::FieldRecorder(const RecordSettings& settings, std::size_t bins)
     : settings_(settings),
       windows_(make_windows(settings.frames, settings.window)),
@@ -63,11 +77,16 @@ FieldRecorder::FieldRecorder(const RecordSettings& settings, std::size_t bins)
               .paired_correlation = {},
               .correlation_time = {},
               .autocorrelation = {},
+              .begin = {},
+              .end = {},
+              .mean_field = {},
               .early = empty_period(settings.yardstick),
               .mid = empty_period(settings.yardstick),
               .late = empty_period(settings.yardstick),
               .all = empty_period(settings.yardstick)},
-      autocorrelation_(0, 0) {
+      autocorrelation_(0, 0),
+      begin_(temporal_recorder(temporal_windows(settings.frames, settings.temporal_window).first, settings)),
+      end_(temporal_recorder(temporal_windows(settings.frames, settings.temporal_window).second, settings)) {
   for (const Window& window : windows_) {
     WindowRecord values;
     values.frames = window.last - window.first + 1;
@@ -118,6 +137,7 @@ void FieldRecorder::add(std::span<const float> frame, std::span<const float> tru
     autocorrelation_ = Autocorrelation(frame.size(), settings_.lags);
     previous_.resize(frame.size());
     increment_.resize(frame.size());
+    sum_ = Eigen::ArrayXd::Zero(static_cast<Eigen::Index>(frame.size()));
   }
   while (window_ + 1 < windows_.size() && frame_ > windows_[window_].last) ++window_;
   WindowRecord* window = frame_ > 0 ? &record_.windows[window_] : nullptr;
@@ -144,6 +164,7 @@ void FieldRecorder::add(std::span<const float> frame, std::span<const float> tru
       if (window_ == periods_.mid) gather(record_.mid, now, frame, *values, spectrum);
       if (window_ == periods_.late) gather(record_.late, now, frame, *values, spectrum);
       gather(record_.all, {1, settings_.frames - 1}, frame, *values, spectrum);
+      sum_ += as_double(frame);
     }
     std::copy(frame.begin(), frame.end(), previous_.begin());
   } else if (record_.first_nonfinite < 0) {
@@ -154,6 +175,8 @@ void FieldRecorder::add(std::span<const float> frame, std::span<const float> tru
                       settings_.yardstick.enstrophy.holds(enstrophy, settings_.energy_factor);
   if (!stable && record_.first_unstable < 0) record_.first_unstable = frame_;
   if (window != nullptr) autocorrelation_.add(frame, finite);
+  begin_.add(frame_, frame, finite, rate);
+  end_.add(frame_, frame, finite, rate);
   if (!truth.empty()) compare(frame, truth, finite, window);
   if (keep) {
     record_.energy.push_back(energy);
@@ -164,7 +187,9 @@ void FieldRecorder::add(std::span<const float> frame, std::span<const float> tru
 }
 
 MemberRecord FieldRecorder::finish() {
+  std::int64_t finite = 0;
   for (WindowRecord& window : record_.windows) {
+    finite += window.finite;
     const double weight = window.finite > 0 ? 1 / static_cast<double>(window.finite) : kNone;
     window.energy *= weight;
     window.enstrophy *= weight;
@@ -173,6 +198,10 @@ MemberRecord FieldRecorder::finish() {
     window.nrmse = window.paired > 0 ? window.nrmse / static_cast<double>(window.paired) : kNone;
   }
   record_.autocorrelation = autocorrelation_.result();
+  record_.begin = begin_.finish();
+  record_.end = end_.finish();
+  sum_ *= finite > 0 ? 1 / static_cast<double>(finite) : kNone;
+  record_.mean_field.assign(sum_.begin(), sum_.end());
   return std::move(record_);
 }
 

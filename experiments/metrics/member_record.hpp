@@ -1,12 +1,13 @@
 #pragma once
 // Everything that is measured along one member's trajectory, field by field, in one pass over its frames.
-#include "experiments/metrics/autocorrelation.hpp"
 #include "experiments/metrics/distribution.hpp"
 #include "experiments/metrics/frame_diagnostics.hpp"
+#include "experiments/metrics/temporal.hpp"
 
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace sns::metrics {
@@ -45,6 +46,7 @@ struct RecordSettings {
   std::int64_t window = 0;
   double interval = 0;  ///< time between frames
   int lags = 0;
+  std::int64_t temporal_window = 250;  ///< frames at either end whose C(tau) and R(t) are kept in full
   double energy_factor = 2;
   std::vector<double> correlation_thresholds;
   Yardstick yardstick{};
@@ -53,6 +55,8 @@ struct RecordSettings {
 /// Per-frame series thinned to at most kSeriesPoints, so that they do not grow with the rollout.
 inline constexpr std::int64_t kSeriesPoints = 2000;
 std::int64_t series_stride(std::int64_t frames);
+/// The first and the last `length` steps of a rollout, or all of a shorter one: frames, both ends included.
+std::pair<Window, Window> temporal_windows(std::int64_t frames, std::int64_t length);
 /// The first frames, unthinned, for the comparison with the paired truth.
 inline constexpr std::int64_t kPairedFrames = 1000;
 
@@ -91,6 +95,8 @@ struct MemberRecord {
   std::vector<double> paired_nrmse, paired_correlation;  ///< first frames
   std::vector<double> correlation_time;  ///< per threshold, time units; infinite if it is never reached
   std::vector<double> autocorrelation;
+  TemporalRecord begin, end;       ///< of the first and the last frames
+  std::vector<double> mean_field;  ///< mean over the finite frames after the first, per pixel; NaN without one
   PeriodRecord early, mid, late, all;
 };
 
@@ -114,6 +120,8 @@ class FieldRecorder {
   Periods periods_;
   MemberRecord record_;
   Autocorrelation autocorrelation_;
+  TemporalRecorder begin_, end_;
+  Eigen::ArrayXd sum_;  // of finite frames after the first
   std::vector<float> previous_, increment_;
   bool previous_finite_ = false;
   std::int64_t frame_ = 0;

@@ -64,6 +64,57 @@ double member_error(const WindowRecord& window, const TruthReference& reference)
   return window.whole() ? spectrum_error(window.spectrum, reference.spectrum, reference.mask) : kInfinite;
 }
 
+/// Mean over the drawn members that have a finite frame of what `values` gives of each; empty without any.
+template <class Values>
+std::vector<double> mean_of_drawn(std::span<const MemberRecord> members, std::span<const int> drawn,
+                                  const Values& values) {
+  std::vector<double> sum;
+  int used = 0;
+  for (const int m : drawn) {
+    const std::vector<double>& one = values(static_cast<std::size_t>(m));
+    if (members[static_cast<std::size_t>(m)].all.count() == 0) continue;
+    sum.resize(one.size(), 0.0);
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += one[i];
+    ++used;
+  }
+  for (double& value : sum) value /= used;
+  return sum;
+}
+
+/// Mean spectrum of a member over all its finite frames after the first.
+std::vector<double> whole_spectrum(const MemberRecord& member) {
+  std::vector<double> sum(member.windows.front().spectrum.size(), 0.0);
+  double frames = 0;
+  for (const WindowRecord& window : member.windows) {
+    if (window.finite == 0) continue;
+    const auto weight = static_cast<double>(window.finite);
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += weight * window.spectrum[i];
+    frames += weight;
+  }
+  for (double& value : sum) value /= frames;
+  return sum;
+}
+
+/// |a - b|_2 / |b|_2 over `bins`; infinite for an empty `a`.
+double relative_distance(std::span<const double> a, std::span<const double> b,
+                         const std::vector<std::size_t>& bins) {
+  if (a.empty()) return kInfinite;
+  double difference = 0, size = 0;
+  for (const std::size_t i : bins) {
+    difference += (a[i] - b[i]) * (a[i] - b[i]);
+    size += b[i] * b[i];
+  }
+  return std::sqrt(difference / size);
+}
+
+/// Root mean square of a - b; infinite for an empty `a`.
+double rms_distance(std::span<const double> a, std::span<const double> b) {
+  if (a.empty()) return kInfinite;
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
+  return std::sqrt(sum / static_cast<double>(a.size()));
+}
+
 /// Collects the scores of one method.
 class Table {
  public:
@@ -205,6 +256,42 @@ void add_long_term(Table& table, const TruthReference& reference) {
                     [](const MemberRecord& m) { return m.first_nonfinite < 0; });
 }
 
+/// The distances that the paper's Fig. 8 prints beside its rows.
+void add_mean_distances(Table& table, std::span<const MemberRecord> members, const TruthReference& reference,
+                        const Bootstrap& bootstrap) {
+  const auto lost = static_cast<int>(
+      std::count_if(members.begin(), members.end(), [](const auto& m) { return m.first_nonfinite >= 0; }));
+  const auto add = [&](MetricInfo info, std::function<double(std::span<const int>)> statistic) {
+    table.add_ensemble(std::move(info), bootstrap.estimate(statistic), lost, statistic);
+  };
+  std::vector<std::vector<double>> spectra;
+  for (const MemberRecord& member : members) spectra.push_back(whole_spectrum(member));
+  add({"spectrum_distance", "all", "Relative L2 distance of the mean spectrum", ""},
+      [members, spectra = std::move(spectra), &reference](std::span<const int> drawn) {
+        const auto of = [&](std::size_t m) -> const std::vector<double>& { return spectra[m]; };
+        return relative_distance(mean_of_drawn(members, drawn, of), reference.spectrum, reference.mask.bins);
+      });
+  add({"mean_field_distance", "all", "L2 distance of the mean field", "std"}, [members, &reference](
+                                                                                  std::span<const int> drawn) {
+    const auto of = [&](std::size_t m) -> const std::vector<double>& { return members[m].mean_field; };
+    return rms_distance(mean_of_drawn(members, drawn, of), reference.mean_field) / reference.standard_deviation;
+  });
+}
+
+void add_temporal(Table& table, std::span<const MemberRecord> members, const TruthReference& reference) {
+  const auto add = [&](const char* period, const char* which, TemporalRecord MemberRecord::*span,
+                       const std::vector<double>& truth) {
+    const TemporalRecord& first = members[0].*span;
+    table.add({"autocorrelation_error", period,
+               fmt::format("Error of C(tau), {} {} steps", which, first.last - first.first), ""},
+              [&](const MemberRecord& m) {
+                return (m.*span).whole() ? autocorrelation_error((m.*span).autocorrelation, truth) : kInfinite;
+              });
+  };
+  add("early", "first", &MemberRecord::begin, reference.autocorrelation_begin);
+  add("late", "last", &MemberRecord::end, reference.autocorrelation_end);
+}
+
 void add_short_term(Table& table, const ScoreSettings& settings) {
   table.add({"nrmse", "early", "nRMSE against the paired truth", ""}, [](const MemberRecord& m) {
     return m.windows[0].whole() && m.windows[0].paired > 0 ? m.windows[0].nrmse : kInfinite;
@@ -290,6 +377,9 @@ TruthReference make_reference(std::span<const MemberRecord> truth, std::vector<d
   TruthReference reference{.wavenumbers = std::move(wavenumbers),
                            .spectrum = {},
                            .autocorrelation = {},
+                           .autocorrelation_begin = {},
+                           .autocorrelation_end = {},
+                           .mean_field = {},
                            .energy = 0,
                            .enstrophy = 0,
                            .rate = 0,
@@ -299,10 +389,24 @@ TruthReference make_reference(std::span<const MemberRecord> truth, std::vector<d
                            .frame_enstrophies = {},
                            .mask = {},
                            .features = {},
+                           .standard_deviation = settings.yardstick.standard_deviation,
                            .interval = settings.interval,
                            .frames = settings.frames};
   reference.spectrum.assign(reference.wavenumbers.size(), 0.0);
-  reference.autocorrelation.assign(truth[0].autocorrelation.size(), 0.0);
+  const auto mean_over_members = [&](const auto& values) {
+    std::vector<double> mean(values(truth[0]).size(), 0.0);
+    for (const MemberRecord& member : truth)
+      for (std::size_t i = 0; i < mean.size(); ++i)
+        mean[i] += values(member)[i] / static_cast<double>(truth.size());
+    return mean;
+  };
+  using Curve = const std::vector<double>&;
+  reference.autocorrelation = mean_over_members([](const auto& m) -> Curve { return m.autocorrelation; });
+  reference.autocorrelation_begin =
+      mean_over_members([](const auto& m) -> Curve { return m.begin.autocorrelation; });
+  reference.autocorrelation_end =
+      mean_over_members([](const auto& m) -> Curve { return m.end.autocorrelation; });
+  reference.mean_field = mean_over_members([](const auto& m) -> Curve { return m.mean_field; });
   double frames = 0;
   for (const MemberRecord& member : truth) {
     for (const WindowRecord& window : member.windows) {
@@ -314,8 +418,6 @@ TruthReference make_reference(std::span<const MemberRecord> truth, std::vector<d
       for (std::size_t i = 0; i < reference.spectrum.size(); ++i)
         reference.spectrum[i] += weight * window.spectrum[i];
     }
-    for (std::size_t i = 0; i < reference.autocorrelation.size(); ++i)
-      reference.autocorrelation[i] += member.autocorrelation[i] / static_cast<double>(truth.size());
     const PeriodRecord& all = member.all;
     reference.pixels.add(all.pixels);
     reference.increments.add(all.increments);
@@ -384,6 +486,8 @@ std::vector<Score> score(std::span<const MemberRecord> members, const TruthRefer
   add_window_scores(table, members, "mid", periods.mid, &MemberRecord::mid, reference, bootstrap);
   add_window_scores(table, members, "late", periods.late, &MemberRecord::late, reference, bootstrap);
   add_long_term(table, reference);
+  add_mean_distances(table, members, reference, bootstrap);
+  add_temporal(table, members, reference);
   if (!members[0].paired_nrmse.empty()) add_short_term(table, settings);
   return table.take();
 }

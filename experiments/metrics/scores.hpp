@@ -65,15 +65,18 @@ class SpectralFeatures {
 /// The reference of all scores: the paired truth.
 struct TruthReference {
   std::vector<double> wavenumbers;
-  std::vector<double> spectrum;                           ///< mean over members and all frames after the first
-  std::vector<double> autocorrelation;                    ///< mean over members
-  double energy, enstrophy, rate;                         ///< means over members and frames
-  Distribution pixels, increments;                        ///< pooled
-  std::vector<double> frame_energies, frame_enstrophies;  ///< of sampled frames of all members
+  std::vector<double> spectrum;         ///< mean over members and all frames after the first
+  std::vector<double> autocorrelation;  ///< mean over members
+  std::vector<double> autocorrelation_begin, autocorrelation_end;  ///< the same of the first and last frames
+  std::vector<double> mean_field;                                  ///< mean over members and frames, per pixel
+  double energy, enstrophy, rate;                                  ///< means over members and frames
+  Distribution pixels, increments;                                 ///< pooled
+  std::vector<double> frame_energies, frame_enstrophies;           ///< of sampled frames of all members
   ShellMask mask;
   SpectralFeatures features;
-  double interval;      ///< time between frames
-  std::int64_t frames;  ///< of the truth trajectories
+  double standard_deviation;  ///< of pixels
+  double interval;            ///< time between frames
+  std::int64_t frames;        ///< of the truth trajectories
 };
 TruthReference make_reference(std::span<const MemberRecord> truth, std::vector<double> wavenumbers,
                               double resolved, int first_shell, int last_shell, const RecordSettings& settings);

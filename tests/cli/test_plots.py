@@ -37,14 +37,14 @@ class Drawn(unittest.TestCase):
     def test_figures_are_there_in_both_formats(self):
         import matplotlib.image
 
-        for name in ("figure1", "dynamics", "stability"):
+        for name in ("figure1", "dynamics", "stability", "levels", "temporal", "traversals"):
             pixels = matplotlib.image.imread(self.path / "figures" / f"{name}.png")
-            self.assertGreater(pixels.shape[1], 1000, name)
+            self.assertGreater(pixels.shape[1], 900, name)
             self.assertGreater(pixels.std(), 0.05, f"{name} is blank")
             self.assertTrue((self.path / "figures" / f"{name}.pdf").read_bytes().startswith(b"%PDF"))
 
     def test_report_is_one_self_contained_file(self):
-        self.assertEqual(self.report.count("data:image/png;base64,"), 4)
+        self.assertEqual(self.report.count("data:image/png;base64,"), 7)
         self.assertNotRegex(self.report, r'(src|href)="(?!data:)')
         self.assertNotRegex(self.report, r"\$\{?[a-z_]+")
 
@@ -118,7 +118,7 @@ class Failures(unittest.TestCase):
     def test_missing_package_has_its_own_exit_code(self):
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "h5py.py").write_text("raise ImportError('gone', name='h5py')\n")
-            result = run(sys.executable, PLOT / "figure1.py", folder, folder,
+            result = run(sys.executable, PLOT / "figures.py", folder,
                          env={**os.environ, "PYTHONPATH": folder})
         self.assertEqual(result.returncode, 3)
         self.assertIn("plotting needs the Python package h5py", result.stderr)
@@ -127,12 +127,12 @@ class Failures(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             result = run(MAKE_EXAMPLE, folder, "--draw", env={**os.environ, "SNS_PYTHON": "/nowhere/python3"})
             self.assertEqual(result.returncode, 1)
-            self.assertIn("figure 1 was not made: Python 3 could not be started", result.stderr)
+            self.assertIn("the figures were not made: Python 3 could not be started", result.stderr)
             self.assertTrue((Path(folder) / "evaluation" / "metrics.json").exists())
 
     def test_folder_without_an_evaluation(self):
         with tempfile.TemporaryDirectory() as folder:
-            result = run(sys.executable, PLOT / "dynamics.py", folder, folder)
+            result = run(sys.executable, PLOT / "figures.py", folder)
         self.assertEqual(result.returncode, 1)
         self.assertIn("run sns evaluate first", result.stderr)
         self.assertNotIn("Traceback", result.stderr)

@@ -18,21 +18,27 @@ rollout: {methods: {other: {emulator: plain, refiner: refiner, level_floor: 2}}}
 )";
 
 int write(const std::filesystem::path& folder, bool draw) {
-  const auto inputs = sns::test::write_example(folder);
+  auto inputs = sns::test::write_example(folder);
+  inputs.figure.kinds = {"snapshots", "stability", "dynamics", "levels", "temporal", "traversals"};
   sns::evaluate_rollouts(inputs);
   sns::write_text(folder / "config.yaml", kConfiguration);
   sns::write_text(folder / "models/plain/metrics.jsonl",
                   "{\"step\": 1, \"loss\": 1.5}\n{\"step\": 2, \"loss\": 0.5}\n{\"step\": 2, \"validation\": "
                   "{\"loss\": 0.7}}\n");
   if (!draw) return 0;
-  sns::ReportInputs report{
-      .run = folder, .title = "Example <run>", .models = {}, .stages = {}, .band = "spread", .notes = {}};
+  sns::ReportInputs report{.run = folder,
+                           .results = folder,
+                           .title = "Example <run>",
+                           .models = {},
+                           .stages = {},
+                           .figure = inputs.figure,
+                           .notes = {}};
   report.models.push_back({"plain", "gaussian", false, "", ""});
   report.models.push_back(
       {"refiner", "sns", true, "/weights/refiner", "sns reproduce example.yaml retrain=true"});
   report.stages = {{"rollout", 3.0}, {"evaluate", std::nullopt}};
   report.notes = {"A note of the caller."};
-  const bool figures = sns::draw_figures(inputs.output, folder / "figures", inputs.figure);
+  const bool figures = sns::draw_figures(folder, inputs.figure);
   return figures && sns::write_report(report) ? 0 : 1;
 }
 

@@ -362,6 +362,60 @@ TEST_CASE("config: keys that are set aside are no errors, have no part in the re
   CHECK(config.resolved_yaml() == "a:\n  x: 1\n");
 }
 
+TEST_CASE("config: a file changes keys of its base") {
+  const sns::test::ScratchFolder folder;
+  const auto write = [&](const char* name, const std::string& text) {
+    std::filesystem::create_directories((folder / name).parent_path());
+    write_text(folder / name, text);
+  };
+  write("base.yaml",
+        "run: {name: a, seed: 3}\nmodels:\n  x: {kind: gaussian, steps: 5, schedule: {name: step, size: 10}}\n"
+        "  y: {kind: sns}\nkeep: [1, 2]\n");
+  write("below/child.yaml",
+        "base: ../base.yaml\nrun: {name: b}\nmodels:\n  x: {steps: 6, schedule: {name: cosine}}\n  y: null\n"
+        "keep: [3]\nnew: 4\n");
+  const auto load = [&](const char* name, const std::vector<std::string>& overrides = {}) {
+    return Config::load(folder / name, overrides);
+  };
+  const Config config = load("below/child.yaml", {"models.x.steps=7"});
+  Section root = config.root();
+  CHECK(root.keys() == std::vector<std::string>{"run", "models", "keep", "new"});
+  CHECK(root.child("run").keys() ==
+        std::vector<std::string>{"name", "seed"});  // a block, though it begins with name
+  CHECK(root.child("models").keys() == std::vector<std::string>{"x"});
+  Section x = root.child("models").child("x");
+  CHECK(x.child("schedule").keys() == std::vector<std::string>{"name"});  // a choice is replaced
+  int steps = 0;
+  x.need("steps", steps);
+  CHECK(steps == 7);
+  std::vector<int> keep;
+  root.need("keep", keep);
+  CHECK(keep == std::vector<int>{3});
+
+  // Errors name the file and the line that a value was written at.
+  CHECK(contains(message_of<ConfigError>([&] { load("below/child.yaml").finish(); }), "base.yaml:1"));
+  std::string text;
+  CHECK(contains(message_of<ConfigError>([&] {
+                   Section run = load("below/child.yaml").root().child("run");
+                   run.need("name", text, one_of({"c"}));
+                 }),
+                 "child.yaml:2"));
+  CHECK(contains(message_of<ConfigError>([&] {
+                   Section run = load("below/child.yaml").root().child("run");
+                   run.need("seed", text, one_of({"c"}));
+                 }),
+                 "base.yaml:1"));
+
+  write("gone.yaml", "base: nowhere.yaml\n");
+  CHECK(contains(message_of<ConfigError>([&] { load("gone.yaml"); }), "gone.yaml:1"));
+  write("list.yaml", "base: [base.yaml]\n");
+  CHECK(contains(message_of<ConfigError>([&] { load("list.yaml"); }), "must name a file"));
+  write("one.yaml", "base: two.yaml\n");
+  write("two.yaml", "base: ./one.yaml\n");
+  CHECK(
+      contains(message_of<ConfigError>([&] { load("one.yaml"); }), "two.yaml:1"));
+}
+
 TEST_CASE("config: the resolved configuration holds defaults and reads back the same") {
   const std::string text = resolve("items: [{n: 1}, {}]\nflag: false\n");
   CHECK(text ==

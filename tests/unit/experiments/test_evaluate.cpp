@@ -127,6 +127,20 @@ TEST_CASE_FIXTURE(Fixture, "curves.h5 holds what the figures draw") {
   CHECK(file.dataset("field/vorticity/method/other/window_spectra").shape() ==
         h5::Shape{Example::kMembers, 3, 8});
   CHECK(file.dataset("field/vorticity/floor/autocorrelation").shape() == h5::Shape{Example::kFloor, 21});
+  CHECK(file.dataset("field/vorticity/truth/temporal_frames").read<std::int64_t>() ==
+        std::vector<std::int64_t>{0, 45, 45, 90});
+  CHECK(file.dataset("field/vorticity/method/copy/rate_end").read<double>() ==
+        file.dataset("field/vorticity/truth/rate_end").read<double>());
+  CHECK(file.dataset("field/vorticity/method/copy/autocorrelation_begin").shape() ==
+        h5::Shape{Example::kMembers, 21});
+}
+
+TEST_CASE_FIXTURE(Fixture, "snapshots are taken at the steps asked for") {
+  inputs.figure.steps = {0, 7, 90};
+  evaluate_rollouts(inputs);
+  const auto file = h5::File::open_read(inputs.output / "curves.h5");
+  CHECK(file.dataset("field/vorticity/method/copy/snapshot_frames").read<std::int64_t>() ==
+        std::vector<std::int64_t>{0, 7, 90});
 }
 
 TEST_CASE("times are compared with the solver's on the same device and threads only") {

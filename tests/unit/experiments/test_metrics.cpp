@@ -247,12 +247,13 @@ RecordSettings settings_for(std::int64_t frames) {
 constexpr int kPoints = 16;
 
 /// Energy of wave(kPoints, 1, 0, a): a^2 / 4, and the same enstrophy.
-MemberRecord run(const std::vector<double>& amplitudes, std::int64_t nan_from = 1'000'000,
-                 bool paired = false) {
+MemberRecord run(const std::vector<double>& amplitudes, std::int64_t nan_from = 1'000'000, bool paired = false,
+                 std::int64_t temporal_window = 250) {
   const auto frames = static_cast<std::int64_t>(amplitudes.size());
-  MemberRecorder recorder(
-      {settings_for(frames)},
-      FrameDiagnostics({.points = kPoints, .length = 2 * std::numbers::pi}, SpectrumKind::shells, {1.0}));
+  RecordSettings settings = settings_for(frames);
+  settings.temporal_window = temporal_window;
+  MemberRecorder recorder({settings}, FrameDiagnostics({.points = kPoints, .length = 2 * std::numbers::pi},
+                                                       SpectrumKind::shells, {1.0}));
   for (std::int64_t t = 0; t < frames; ++t) {
     auto frame = wave(kPoints, 1, 0, amplitudes[static_cast<std::size_t>(t)]);
     const auto truth = wave(kPoints, 1, 0, 0.9);
@@ -304,6 +305,67 @@ TEST_CASE("rate of change, nRMSE and correlation time against the paired truth")
   CHECK(record.paired_correlation[10] == Approx(1));
   CHECK(record.correlation_time[0] == 15 * 0.5);  // NaN is no correlation
   CHECK(run(amplitudes, 1000, true).correlation_time[0] == kInfinite);
+}
+
+TEST_CASE("the first and the last steps are kept in full") {
+  std::vector<double> amplitudes;
+  for (int t = 0; t < 31; ++t) amplitudes.push_back(0.9 + 0.01 * t);
+  amplitudes[30] = 0.5;
+  const auto of_length = [](std::int64_t frames, std::int64_t length) {
+    const auto [begin, end] = temporal_windows(frames, length);
+    return std::vector<std::int64_t>{begin.first, begin.last, end.first, end.last};
+  };
+  CHECK(of_length(31, 10) == std::vector<std::int64_t>{0, 10, 20, 30});
+  CHECK(of_length(8, 10) == std::vector<std::int64_t>{0, 7, 0, 7});
+  const auto record = run(amplitudes, 1000, false, 10);
+  CHECK(record.begin.last == 10);
+  CHECK(record.end.first == 20);
+  REQUIRE(record.begin.rate.size() == 10);
+  REQUIRE(record.end.rate.size() == 10);
+  CHECK(record.begin.rate[3] == Approx(record.windows[0].rate).epsilon(1e-3));
+  CHECK(record.end.rate[9] ==
+        Approx(69 * record.end.rate[0]).epsilon(1e-3));  // 1.19 -> 0.5 after steps of 0.01
+  CHECK(record.begin.autocorrelation.size() == 5);
+  CHECK(record.end.autocorrelation[4] == Approx(1).epsilon(1e-5));
+  CHECK(record.end.whole());
+
+  const auto lost = run(amplitudes, 25, false, 10);
+  CHECK(lost.begin.whole());
+  CHECK_FALSE(lost.end.whole());
+  CHECK(std::isnan(lost.end.rate[4]));
+  CHECK_FALSE(std::isnan(lost.end.rate[3]));
+}
+
+TEST_CASE("distances of the mean field and the mean spectrum from truth's") {
+  // Both are of one wave: fields add up, energies go with the square of the amplitude.
+  const std::vector<MemberRecord> truth{run(std::vector<double>(21, 0.8)), run(std::vector<double>(21, 1.0))};
+  const RecordSettings settings = settings_for(21);
+  const TruthReference reference = make_reference(truth, {1, 2, 3, 4, 5, 6, 7, 8}, 7, 1, 0, settings);
+  CHECK(reference.mean_field[0] == Approx(0.9).epsilon(1e-6));
+  const Bootstrap bootstrap(1, 2, 200, 0.95);
+  const auto scored = [&](const std::vector<MemberRecord>& members, const std::string& id) {
+    for (const Score& score : score(members, reference, {0.1, {}}, bootstrap, ""))
+      if (score.info.id() == id) return score;
+    throw Error("no score " + id);
+  };
+  const std::vector<MemberRecord> other{run(std::vector<double>(21, 1.2)), run(std::vector<double>(21, 1.0))};
+  const Score field = scored(other, "mean_field_distance/all");
+  CHECK(field.estimate.value == Approx(0.2 / std::numbers::sqrt2).epsilon(1e-5));  // (1.2 + 1.0) / 2 - 0.9
+  CHECK(field.estimate.low == Approx(0.1 / std::numbers::sqrt2).epsilon(1e-5));
+  CHECK(field.estimate.high == Approx(0.3 / std::numbers::sqrt2).epsilon(1e-5));
+  const double energy = (0.64 + 1.0) / 2, its = (1.44 + 1.0) / 2;
+  CHECK(scored(other, "spectrum_distance/all").estimate.value == Approx((its - energy) / energy).epsilon(1e-5));
+  CHECK(scored(truth, "spectrum_distance/all").estimate.value == Approx(0).epsilon(1e-9));
+  CHECK(scored(truth, "autocorrelation_error/late").estimate.value == Approx(0).epsilon(1e-9));
+
+  const std::vector<MemberRecord> lost{run(std::vector<double>(21, 1.2), 0),
+                                       run(std::vector<double>(21, 1.0), 15)};
+  CHECK(scored(lost, "mean_field_distance/all").lost == 2);
+  CHECK(scored(lost, "mean_field_distance/all").estimate.value ==
+        Approx(0.1 / std::numbers::sqrt2).epsilon(1e-5));
+  CHECK(scored(lost, "mean_field_distance/all").estimate.high == kInfinite);  // draws without the finite one
+  CHECK(scored(lost, "autocorrelation_error/late").lost == 2);
+  CHECK(scored(lost, "autocorrelation_error/early").lost == 2);
 }
 
 TEST_CASE("kinetic energy of each layer comes from inverting both potential vorticities") {

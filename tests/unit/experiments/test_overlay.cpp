@@ -49,6 +49,15 @@ TEST_CASE("models and methods that the experiment does not have are left out") {
   CHECK(got == Overrides{"models.plain.weights=null", "rollout.steps=5", "run.output=\"runs/example-tiny\""});
 }
 
+TEST_CASE("an experiment has what its base has, and the blocks of a figure only where it names them") {
+  Files files;
+  const fs::path child = files.folder / "kolmogorov/child.yaml";
+  sns::write_text(child, "base: example.yaml\nrun: {output: runs/shared}\nvideo: {fps: 5}\n");
+  sns::write_text(files.overlay, "models: {plain: {weights: null}}\noracle: {times: 2}\nvideo: {seconds: 1}\n");
+  CHECK(sns::scale_overrides(child, files.overlay) ==
+        Overrides{"models.plain.weights=null", "video.seconds=1", "run.output=\"runs/shared-tiny\""});
+}
+
 TEST_CASE("a choice replaces the experiment's with all its settings") {
   Files files;
   const Overrides got = files.overrides("models: {plain: {training: {schedule: {name: cosine}}}}\n");

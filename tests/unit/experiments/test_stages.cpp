@@ -18,6 +18,7 @@ struct Pipeline {
   std::vector<std::string> ran;
   bool fail_training = false, break_training = false;
   std::string skipped;        ///< a stage that cannot be made here
+  std::string optional;       ///< a stage that others do without
   bool record_inside = true;  ///< of the stage's folder, or beside it
 
   sns::StageGraph graph(const fs::path& root) {
@@ -32,6 +33,7 @@ struct Pipeline {
                  .inputs = std::move(inputs),
                  .built_from = std::move(from),
                  .after = std::move(after),
+                 .optional = name == optional,
                  .run = [this, name, folder]() -> std::optional<sns::StageFacts> {
                    if (name == skipped) return std::nullopt;
                    ran.push_back(name);
@@ -243,6 +245,18 @@ TEST_CASE("a stage that cannot be made here leaves what was there, and the stage
     CHECK(pipeline.run(folder.path()) == Names{"rollout", "report"});
     CHECK(sns::read_text(result) == "done with steps: 200");
   }
+}
+
+TEST_CASE("what needs an optional stage is made without it, and again when that is there") {
+  const sns::test::ScratchFolder folder;
+  Pipeline pipeline;
+  pipeline.skipped = pipeline.optional = "truth";
+  CHECK(pipeline.run(folder.path()) == Names{"data", "train", "rollout", "report"});
+  CHECK(pipeline.graph(folder.path()).status("report").reason == "was made without truth");
+  CHECK(pipeline.run(folder.path()) == Names{"rollout", "report"});  // truth is tried again
+  pipeline.skipped.clear();
+  CHECK(pipeline.run(folder.path()) == Names{"truth", "rollout", "report"});
+  CHECK(pipeline.run(folder.path()).empty());
 }
 
 TEST_CASE("a damaged record counts as missing") {

@@ -1,9 +1,10 @@
-#!/usr/bin/env python3
-"""Snapshots of the solver and of each method from one initial condition, energy spectra below."""
+"""Snapshots of the solver and of each method from one initial condition, energy spectra below; `traversals` adds the
+distances from the solver's means beside each row."""
 
-from common import BANDS, SOLVER, arguments, evaluations, nan_mean, np, number, plt, save
+from common import BANDS, SOLVER, nan_mean, np, number, plt, save
 
 TILE = 1.42  # inches
+SIDE = 1.5   # of the text beside the rows
 QUANTITY = {"shells": "kinetic energy $E(k)$", "pv": "enstrophy spectrum", "paper": "kinetic energy $E(k)$",
             "paper_qg_pv": r"$\sum K^2 |\hat q|^2 / 2$"}
 
@@ -85,20 +86,34 @@ def draw_spectra(axes, evaluation, period, first, last, band):
         axes.tick_params(labelleft=False)
 
 
-def main():
-    options = arguments(__doc__)
-    fields = evaluations(options.evaluation)
+def distance(evaluation, name, metric):
+    """A metric with its interval, as text."""
+    entry = evaluation.result(name, metric)
+    value, low, high = (number(entry[key]) for key in ("value", "low", "high"))
+    if not np.isfinite(value):
+        return "lost"
+    return f"{value:.2g}" + (f"\n[{low:.2g}, {high:.2g}]" if np.isfinite(low) and np.isfinite(high) else "")
+
+
+def beside(axes, evaluation, name):
+    """Distances of a method from the solver's means, beside the last tile of its row."""
+    text = (r"$|E-E_0|\,/\,|E_0|$ = " + distance(evaluation, name, "spectrum_distance/all") + "\nmean field, std: "
+            + distance(evaluation, name, "mean_field_distance/all"))
+    axes.text(1.06, 0.5, text, transform=axes.transAxes, ha="left", va="center", fontsize=8, linespacing=1.35)
+
+
+def draw(fields, options, name, with_distances=False):
     main_field = fields[0]
     # Row by row: each method's fields below one another.
     rows = [(field, pick(field)) for pick in [lambda f: f.truth] + [lambda f, i=i: f.methods[i]
             for i in range(len(main_field.methods))] for field in fields]
     frames = main_field.truth["snapshot_frames"]
-    columns = len(frames)
-    width, panel = columns * TILE + 1.62, 2.9
+    columns, side = len(frames), SIDE if with_distances else 0
+    width, panel = columns * TILE + 1.62 + side, 2.9
     spectra = panel * len(fields)
     height = len(rows) * TILE + spectra + 0.45
     figure = plt.figure(figsize=(width, height))
-    left, right, top = 0.95 / width, 1 - 0.74 / width, 1 - 0.3 / height
+    left, right, top = 0.95 / width, 1 - (0.74 + side) / width, 1 - 0.3 / height
     split = (spectra + 0.12) / height
     tiles = figure.add_gridspec(len(rows), columns, left=left, right=right, top=top, bottom=split, wspace=0.04,
                                 hspace=0.04)
@@ -108,22 +123,28 @@ def main():
             axes = figure.add_subplot(tiles[r, c])
             image = draw_tile(axes, curves["snapshots"][c], options.color_limit, field) or image
             if r == 0:
-                axes.set_title(f"step {frames[c]}" if c else "initial state", pad=4)
+                axes.set_title(f"step {frames[c]}" if frames[c] else "initial state", pad=4)
             if c == 0:
                 label = f"{curves.label}\n{field.title.split(', ')[-1]}" if field.several else curves.label
                 axes.set_ylabel(label, rotation=90, fontsize=10, color=curves.color, fontweight="bold", labelpad=6)
-    bar_axes = figure.add_axes([right + 0.1 / width, split, 0.1 / width, top - split])
+        if with_distances and curves is not field.truth:
+            beside(axes, field, curves.label)
+    bar_axes = figure.add_axes([right + (0.1 + side) / width, split, 0.1 / width, top - split])
     bar = figure.colorbar(image, cax=bar_axes, extend="both", extendfrac=0.02)
     bar.set_label("PV / std of its layer" if main_field.several else f"{main_field.title} / std")
     bar.outline.set_visible(False)
-    panels = figure.add_gridspec(len(fields), 3, left=left, right=right, bottom=0.5 / height,
+    panels = figure.add_gridspec(len(fields), 3, left=left, right=right + side / width, bottom=0.5 / height,
                                  top=(spectra - 0.42) / height, wspace=0.08, hspace=0.3)
     for f, field in enumerate(fields):
         for i, period in enumerate(("early", "mid", "late")):
             draw_spectra(figure.add_subplot(panels[f, i]), field, period, i == 0, f + 1 == len(fields),
                          BANDS[options.band])
-    save(figure, options, "figure1")
+    save(figure, options, name)
 
 
-if __name__ == "__main__":
-    main()
+def snapshots(fields, options):
+    draw(fields, options, "figure1")
+
+
+def traversals(fields, options):
+    draw(fields, options, "traversals", with_distances=True)

@@ -1,0 +1,23 @@
+#include "experiments/oracle_config.hpp"
+
+#include <algorithm>
+
+namespace sns {
+
+OracleConfig read_oracle(Section oracle, const std::vector<ModelSpec>& models) {
+  OracleConfig config;
+  oracle.need("model", config.model);
+  const auto model =
+      std::find_if(models.begin(), models.end(), [&](const ModelSpec& m) { return m.name == config.model; });
+  if (model == models.end() || model->model.kind != "sns")
+    oracle.reject("model", fmt::format("'{}' is not a model of kind sns", config.model));
+  oracle.maybe("weights", config.weights, one_of({"ema", "raw"}));
+  oracle.maybe("level", config.level, between(0, model->model.diffusion.levels - 1));
+  oracle.maybe("past_levels", config.past_levels, positive);
+  oracle.maybe("examples", config.examples, between(1, 12));
+  oracle.maybe("trajectories", config.trajectories, positive);
+  oracle.maybe("times", config.times, positive);
+  return config;
+}
+
+}  // namespace sns

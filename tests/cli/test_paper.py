@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""All figures of the paper at smoke scale, from one file: test_paper.py <sns> <source folder>."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import h5py
+
+SNS, SOURCE = Path(sys.argv.pop(1)).resolve(), Path(sys.argv.pop(1)).resolve()
+PAPER = SOURCE / "yaml" / "paper.yaml"
+# Small pictures: most of the time would go into drawing.
+QUICK = ["--scale", "smoke", "figure.pdf=false", "figure.dpi=40", "evaluate.bootstrap=20", "video.seconds=1", "video.fps=4"]
+FIGURES = {"figure1": ["figure1", "stability", "dynamics"], "figure3": ["oracle"], "figure5": ["temporal", "dynamics"],
+           "figure7": ["levels", "stability"], "figure8": ["traversals", "levels"]}
+LAYERS = {"figure4": ["figure1", "stability", "dynamics_q_upper", "dynamics_q_lower"],
+          "figure9": ["figure1", "stability", "dynamics_q_upper", "dynamics_q_lower"]}
+
+
+class Paper(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory()
+        cls.folder = Path(cls.temporary.name)
+        cls.first = cls.reproduce()
+        assert cls.first.returncode == 0, cls.first.stderr
+        cls.kolmogorov = cls.folder / "runs" / "kolmogorov-paper-smoke"
+        cls.layers = cls.folder / "runs" / "qg2layer-paper-smoke"
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.temporary.cleanup()
+
+    @classmethod
+    def reproduce(cls, *arguments, file=PAPER, without_ffmpeg=False):
+        environment = {**os.environ, "SNS_PYTHON": sys.executable}
+        if without_ffmpeg:
+            (cls.folder / "imageio_ffmpeg.py").write_text("raise ImportError('gone')\n")
+            environment |= {"PYTHONPATH": str(cls.folder), "PATH": "/nowhere"}
+        return subprocess.run([str(SNS), "reproduce", str(file), *QUICK, *arguments], capture_output=True, text=True,
+                              env=environment, cwd=cls.folder)
+
+    def test_every_figure_is_drawn(self):
+        for run, expected in ((self.kolmogorov, FIGURES), (self.layers, LAYERS)):
+            for folder, names in expected.items():
+                self.assertTrue((run / folder / "report.html").is_file(), folder)
+                self.assertTrue((run / folder / "config.yaml").is_file(), folder)
+                drawn = {path.stem for path in (run / folder / "figures").glob("*.png")}
+                self.assertEqual(drawn - {"training"}, set(names), folder)
+            self.assertFalse((run / "report.html").exists())
+
+    def test_what_experiments_share_is_made_once(self):
+        made = [line.split("]")[1].split()[0] for line in self.first.stderr.splitlines() if re.search(r"\[\d+/\d+\] ", line)]
+        shared = [stage for stage in made if stage.split("/")[0] in ("train", "rollout")]
+        self.assertEqual(shared.count("train/sns"), 2)  # one of each flow
+        self.assertEqual(shared.count("rollout/sns"), 2)
+        self.assertEqual(shared.count("rollout/acdm"), 1)
+        self.assertEqual(made.count("dataset"), 2)
+        self.assertEqual(made.count("truth"), 2)
+        self.assertEqual(made.count("evaluate"), 6)
+
+    def test_a_second_run_has_nothing_to_do(self):
+        second = self.reproduce()
+        self.assertEqual(second.returncode, 0, second.stderr)
+        self.assertEqual(len(re.findall(r"all \d+ stages were finished", second.stdout)), 7 if self.has_video() else 4)
+
+    def has_video(self):
+        return (self.kolmogorov / "figure1" / "video" / "rollout.mp4").exists()
+
+    def test_one_page_shows_them_all(self):
+        page = self.folder / "runs" / "paper-smoke" / "report.html"
+        text = page.read_text()
+        titles = re.findall(r"<h2>([^<]*)</h2>", text)
+        self.assertEqual(titles, [*(f"kolmogorov-{name}" for name in FIGURES), *(f"qg2layer-{name}" for name in LAYERS)])
+        self.assertEqual(text.count("data:image/png;base64,"), sum(map(len, FIGURES.values())) + sum(map(len, LAYERS.values())))
+        links = re.findall(r'href="([^"]*)"', text)
+        self.assertEqual(len(links), 7)
+        for link in links:
+            self.assertTrue((page.parent / link).is_file(), link)
+        self.assertEqual(text.count("<summary>Main metrics</summary>"), 6)
+
+    def test_the_oracle_s_curve(self):
+        oracle = json.loads((self.kolmogorov / "figure3" / "oracle" / "oracle.json").read_text())
+        self.assertEqual((oracle["level"], oracle["levels"], len(oracle["error"])), (18, 20, 20))
+        self.assertEqual(len(oracle["trajectories"]), 4)
+        for entry in oracle["error"]:
+            self.assertLessEqual(entry["low"], entry["value"])
+            self.assertGreaterEqual(entry["high"], entry["value"])
+        report = (self.kolmogorov / "figure3" / "report.html").read_text()
+        self.assertIn("noise level 18 of 20", report)
+        self.assertNotIn("Main metrics", report)
+
+    def test_traversals_print_the_metrics_of_the_table(self):
+        metrics = json.loads((self.kolmogorov / "figure8" / "evaluation" / "metrics.json").read_text())
+        self.assertEqual([m["name"] for m in metrics["methods"]], ["sns", "sns_B", "sns_C", "sns_fixed", "sns_clean"])
+        for method in metrics["methods"]:
+            for name in ("spectrum_distance/all", "mean_field_distance/all", "autocorrelation_error/late"):
+                self.assertIn(name, method["results"])
+
+    def test_the_video_shows_solver_and_methods(self):
+        if not self.has_video():
+            self.skipTest("no ffmpeg here")
+        video = (self.kolmogorov / "figure1" / "video" / "rollout.mp4").read_bytes()
+        self.assertEqual(video[4:8], b"ftyp")
+        self.assertIn("data:video/mp4;base64,", (self.kolmogorov / "figure1" / "report.html").read_text())
+
+    def test_without_ffmpeg_there_is_a_warning_and_all_else(self):
+        figure1 = SOURCE / "yaml" / "kolmogorov" / "figure1.yaml"
+        made = self.reproduce("figure.folder=silent", "figure.kinds=[stability, video]", file=figure1, without_ffmpeg=True)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertIn("a video needs ffmpeg", made.stderr)
+        self.assertIn("the video was not made", made.stderr)
+        silent = self.kolmogorov / "silent"
+        self.assertIn("The video was not made.", (silent / "report.html").read_text())
+        again = self.reproduce("figure.folder=silent", "figure.kinds=[stability, video]", "--dry-run", file=figure1)
+        self.assertRegex(again.stdout, r"video +will run: could not be made last time")
+        self.assertRegex(again.stdout, r"report +will run: was made without video")
+
+    def test_a_bad_collection_is_one_clear_line(self):
+        refused = self.reproduce("run.output=elsewhere")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("each have their own", refused.stderr)
+        bad = self.folder / "bad.yaml"
+        bad.write_text("experiments: [nowhere.yaml]\n")
+        refused = self.reproduce(file=bad)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("there is no file", refused.stderr)
+        self.assertIn("bad.yaml:1", refused.stderr)
+
+    def test_the_first_and_last_steps_are_there(self):
+        with h5py.File(self.kolmogorov / "figure5" / "evaluation" / "curves.h5") as file:
+            sns = file["field/vorticity/method/sns"]
+            self.assertEqual(sns["temporal_frames"][...].tolist(), [[0, 20], [20, 40]])
+            self.assertEqual(sns["rate_end"].shape, (2, 20))
+            self.assertEqual(sns["autocorrelation_begin"].shape, (2, 11))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
