@@ -109,9 +109,12 @@ void write_judged(h5::Group group, const Judged& judged, std::size_t f, const Ev
   write_members(group, "paired_correlation", members,
                 [](const MemberRecord& m) { return m.paired_correlation; });
   write_members(group, "autocorrelation", members, [](const MemberRecord& m) { return m.autocorrelation; });
-  write_members(group, "pdf_early", members, [](const MemberRecord& m) { return m.early.pixels.density(kPdfBins); });
-  write_members(group, "pdf_mid", members, [](const MemberRecord& m) { return m.mid.pixels.density(kPdfBins); });
-  write_members(group, "pdf_late", members, [](const MemberRecord& m) { return m.late.pixels.density(kPdfBins); });
+  write_members(group, "pdf_early", members,
+                [](const MemberRecord& m) { return m.early.pixels.density(kPdfBins); });
+  write_members(group, "pdf_mid", members,
+                [](const MemberRecord& m) { return m.mid.pixels.density(kPdfBins); });
+  write_members(group, "pdf_late", members,
+                [](const MemberRecord& m) { return m.late.pixels.density(kPdfBins); });
 
   const metrics::TemporalRecord &begin = members[0].begin, &end = members[0].end;
   group.write<std::int64_t>("temporal_frames", shape({2, 2}),

@@ -72,7 +72,7 @@ std::vector<double> mean_of_drawn(std::span<const MemberRecord> members, std::sp
   int used = 0;
   for (const int m : drawn) {
     const std::vector<double>& one = values(static_cast<std::size_t>(m));
-    if (members[static_cast<std::size_t>(m)].all.count() == 0) continue;
+    if (members[static_cast<std::size_t>(m)].all.pixels.count() == 0) continue;
     sum.resize(one.size(), 0.0);
     for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += one[i];
     ++used;
