@@ -443,8 +443,9 @@ TEST_CASE("TF32 is off unless it is asked for, and what it was before afterwards
     CHECK_FALSE(at::globalContext().allowTF32CuBLAS());
   }
   CHECK(at::globalContext().allowTF32CuDNN() == before);
-  CHECK(precision_warning("float32", torch::kCPU).empty());
-  CHECK(contains(precision_warning("tf32", torch::kCPU), "float32 on the CPU"));
+  CHECK(precision_warning("training.precision", "float32", torch::kCPU).empty());
+  CHECK(contains(precision_warning("rollout.precision", "tf32", torch::kCPU),
+                 "rollout.precision: tf32 is float32 on the CPU"));
 }
 
 TEST_CASE("on the CPU tf32 gives the weights of float32, and the card says what was asked for") {
