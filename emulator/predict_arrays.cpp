@@ -27,7 +27,7 @@ std::vector<std::string> array_addresses(const std::string& address, int fields)
   for (std::size_t begin = 0; begin <= address.size();) {
     const std::size_t end = std::min(address.find(',', begin), address.size());
     std::string part = address.substr(begin, end - begin);
-    if (part.starts_with('/') && !parts.empty())
+    if (part.find(":/") == std::string::npos && !parts.empty())
       part = h5::split_address(parts.back()).first.string() + ":" + part;
     parts.push_back(std::move(part));
     begin = end + 1;
