@@ -52,8 +52,8 @@ class Sns : public DiffusionModel {
   Refined refine(const torch::Tensor& x, const std::vector<Levels>& predicted, const RefineOptions& options,
                  NoiseSource& noise, const std::vector<int>& lags = {});
   /// The frame after `past`, from noise; long_frame and past [B, C, n, n]. No gradients.
-  Generated generate(const torch::Tensor& long_frame, const torch::Tensor& past, const GenerationOptions& options,
-                     NoiseSource& noise, const std::vector<int>& lags = {});
+  Generated generate(const torch::Tensor& long_frame, const torch::Tensor& past,
+                     const GenerationOptions& options, NoiseSource& noise, const std::vector<int>& lags = {});
 
  private:
   /// One lag for each row of x; undefined for a model without.
