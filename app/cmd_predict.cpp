@@ -5,96 +5,117 @@
 #include "emulator/predict.hpp"
 
 #include <memory>
+#include <optional>
 
 namespace sns {
 namespace {
 
-void run_predict(PredictOptions options) {
+/// Options as they are typed: those whose default depends on what is made are not there unless they are given.
+struct PredictArguments {
+  PredictOptions options;
+  std::optional<std::string> path, start;
+};
+
+void run_predict(PredictArguments arguments) {
+  PredictOptions& options = arguments.options;
   if (options.output.empty()) {
-    options.output = h5::split_address(options.input).first.stem().string() + "_predicted.h5";
+    const std::string first = options.input.substr(0, options.input.find(','));
+    options.output = h5::split_address(first).first.stem().string() + "_predicted.h5";
   }
-  options.command = fmt::format("sns predict --weights {} --use {} --input {} --seed {}",
-                                options.weights.string(), options.which, options.input, options.seed);
-  if (!options.long_input.empty()) options.command += " --long " + options.long_input;
-  if (options.lag > 0) options.command += fmt::format(" --lag {}", options.lag);
+  if (options.generate) set_generation_defaults(options.sampling);
+  if (arguments.path) options.sampling.path = *arguments.path;
+  if (arguments.start) options.sampling.start = *arguments.start;
+  options.command = typed_command();
   if (options.threads < 1) options.threads = default_threads();
   const auto summary = predict(options);
-  fmt::print("{}: {} {} written to {}\n", summary.kind, summary.samples,
-             !options.oracle.empty()         ? "estimates of clean pairs"
-             : summary.kind == "sns"         ? "refined pairs"
-             : summary.kind == "thermalizer" ? "refined states"
-                                             : "next states",
-             options.output.string());
+  fmt::print("{}: {} {} written to {}\n", summary.kind, summary.samples, summary.made, options.output.string());
+}
+
+/// How refiners and generators sample; names as in a configuration's methods.
+void add_sampling(CLI::App& verb, PredictArguments& arguments) {
+  SamplingWords& sampling = arguments.options.sampling;
+  verb.add_option("--path", arguments.path,
+                  "SNS: A, B, C, fixed_past or clean_past (default: A; of --generate: fixed_past)");
+  verb.add_option("--rule", sampling.rule, "SNS, thermalizer: inclusive, exclusive or reference")
+      ->capture_default_str();
+  verb.add_option("--level-floor", sampling.level_floor, "SNS: predicted levels below are raised to it")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  verb.add_option("--threshold", sampling.threshold,
+                  "SNS: pairs with no predicted level above it are left alone")
+      ->capture_default_str();
+  verb.add_option(
+          "--gate", sampling.gate,
+          "SNS: either (compare both levels with the threshold) or present (as the paper's lagged code)")
+      ->capture_default_str();
+  verb.add_option("--start-level", sampling.start_level, "thermalizer: states above it are denoised")
+      ->capture_default_str();
+  verb.add_option("--stop-level", sampling.stop_level, "thermalizer: ... down to the step above this level")
+      ->capture_default_str();
+  verb.add_option("--noise-limit", sampling.noise_limit,
+                  "thermalizer: states above it are given up (NaN); rule reference: their whole batch")
+      ->capture_default_str();
+  verb.add_option(
+      "--start", arguments.start,
+      "ACDM, --generate: noised_past or pure_noise (default: noised_past; of --generate: pure_noise)");
+  verb.add_option("--conditioning", sampling.conditioning, "ACDM: per_step or single")->capture_default_str();
+  verb.add_option("--reverse-std", sampling.reverse_std, "all but emulators: posterior or sqrt_beta")
+      ->capture_default_str();
 }
 
 }  // namespace
 
 void add_predict(CLI::App& app) {
   auto* verb = app.add_subcommand("predict", "apply a trained model once to states in a file");
-  const auto options = std::make_shared<PredictOptions>();
-  options->threads = 0;
-  verb->add_option("--weights", options->weights, "folder with config.yaml and model.safetensors")
+  const auto arguments = std::make_shared<PredictArguments>();
+  PredictOptions& options = arguments->options;
+  options.threads = 0;
+  verb->add_option("--weights", options.weights, "folder with config.yaml and model.safetensors")
       ->required()
       ->type_name("DIR");
-  verb->add_option("--input", options->input,
-                   "array in physical units: states (B,x,y), or pairs (B,2,x,y) = (x_{t-1}, x_t) for SNS; "
-                   "(C,x,y) instead of (x,y) for models of C fields")
+  verb->add_option("--input", options.input,
+                   "array in physical units: states (B,x,y), or pairs (B,2,x,y) = (x_{t-1}, x_t) for SNS; for "
+                   "models of C fields (C,x,y) instead of (x,y), or C arrays with commas between: /PATH,/PATH")
       ->required()
       ->type_name("FILE.h5:/PATH");
-  verb->add_option("-o,--output", options->output, "file to write (default: <input>_predicted.h5)")
+  verb->add_option("-o,--output", options.output, "file to write (default: <input>_predicted.h5)")
       ->type_name("OUT.h5");
-  verb->add_flag("--overwrite", options->overwrite, "replace OUT.h5");
-  verb->add_option("--long", options->long_input,
+  verb->add_flag("--overwrite", options.overwrite, "replace OUT.h5");
+  verb->add_flag("--generate", options.generate,
+                 "SNS: make the next state of each state from noise, without an emulator");
+  verb->add_option("--long", options.long_input,
                    "SNS: clean frames (B,x,y) or one frame (x,y); default: each pair's first frame")
       ->type_name("FILE.h5:/PATH");
-  verb->add_option("--lag", options->lag, "lagged SNS: steps from the --long frame to the present one")
+  verb->add_option("--lag", options.lag, "lagged SNS: steps from the --long frame to the present one")
       ->check(CLI::NonNegativeNumber);
-  verb->add_option("--use", options->which, "which weights")
+  verb->add_option("--use", options.which, "which weights")
       ->check(CLI::IsMember({"raw", "ema"}))
       ->capture_default_str();
-  verb->add_option("--path", options->path, "SNS: A, B, C, fixed_past or clean_past")->capture_default_str();
-  verb->add_option("--rule", options->rule, "SNS, thermalizer: inclusive, exclusive or reference")
-      ->capture_default_str();
-  verb->add_option("--level-floor", options->level_floor, "SNS: predicted levels below are raised to it")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  verb->add_option("--threshold", options->threshold,
-                   "SNS: pairs with no predicted level above it are left alone")
-      ->capture_default_str();
   verb->add_option(
-          "--gate", options->gate,
-          "SNS: either (compare both levels with the threshold) or present (as the paper's lagged code)")
-      ->capture_default_str();
-  verb->add_option(
-          "--oracle", options->oracle,
+          "--oracle", options.oracle,
           "SNS: noise the pairs to levels S1 (past), S2 (present), and estimate the clean ones in one step")
       ->delimiter(',')
       ->expected(2)
       ->type_name("S1,S2");
-  verb->add_option("--start-level", options->start_level, "thermalizer: states above it are denoised")
-      ->capture_default_str();
-  verb->add_option("--stop-level", options->stop_level, "thermalizer: ... down to the step above this level")
-      ->capture_default_str();
-  verb->add_option("--noise-limit", options->noise_limit, "thermalizer: states above it are given up (NaN)")
-      ->capture_default_str();
-  verb->add_option("--start", options->start, "ACDM: noised_past or pure_noise")->capture_default_str();
-  verb->add_option("--conditioning", options->conditioning, "ACDM: per_step or single")->capture_default_str();
-  verb->add_option("--reverse-std", options->reverse_std, "all but emulators: posterior or sqrt_beta")
-      ->capture_default_str();
-  verb->add_option("--seed", options->seed, "of the noise")->capture_default_str();
-  verb->add_option("--batch", options->batch, "samples per network evaluation")->capture_default_str();
-  verb->add_option("--device", options->device, "auto, cpu, cuda or cuda:N")->capture_default_str();
-  verb->add_option("--threads", options->threads, "threads (default: all available)");
+  add_sampling(*verb, *arguments);
+  verb->add_option("--seed", options.seed, "of the noise")->capture_default_str();
+  verb->add_option("--batch", options.batch, "samples per network evaluation")->capture_default_str();
+  verb->add_option("--device", options.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+  verb->add_option("--threads", options.threads, "threads (default: all available)");
   verb->footer(
       "Examples:\n"
       "  sns predict --weights runs/q/models/gaussian --input states.h5:/vorticity -o next.h5\n"
       "  sns predict --weights runs/q/models/sns --input pairs.h5:/pairs --long ic.h5:/vorticity --level-floor "
       "2\n"
       "  sns predict --weights runs/q/models/sns --input pairs.h5:/pairs --oracle 100,900 -o oracle.h5\n"
-      "Writes /next (emulator), /next and /evaluations (ACDM), /refined, /levels, /used_levels and "
-      "/evaluations "
-      "(SNS, thermalizer), or /noised, /estimate and /levels (--oracle).");
-  verb->callback([options] { run_predict(*options); });
+      "  sns predict --weights runs/q/models/sns --input states.h5:/vorticity --generate -o next.h5\n"
+      "  sns predict --weights runs/m/models/thermalizer --input states.h5:/vorticity --start-level 6 "
+      "--stop-level 4\n"
+      "  sns predict --weights runs/m/models/acdm --input states.h5:/q_upper,/q_lower --start pure_noise\n"
+      "Writes /next (emulator), /next and /evaluations (ACDM, --generate, which adds /levels), /refined, "
+      "/levels, "
+      "/used_levels and /evaluations (SNS, thermalizer), or /noised, /estimate and /levels (--oracle).");
+  verb->callback([arguments] { run_predict(*arguments); });
 }
 
 }  // namespace sns

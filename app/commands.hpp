@@ -3,6 +3,8 @@
 // callbacks report failure by throwing (core/error.hpp), and run_program turns that into an exit code.
 #include <CLI/CLI.hpp>
 
+#include <string>
+
 namespace sns {
 
 void add_check(CLI::App& app);
@@ -22,6 +24,9 @@ void add_info(CLI::App& app);
 /// otherwise spin between the small parallel regions of a network, which on a machine that does anything else
 /// makes two threads many times slower than one; the OpenMP library reads the variable when it is loaded.
 void let_idle_threads_sleep(char** argv);
+
+/// The command line that runs now, as one would type it, the program as "sns"; empty before run_program.
+const std::string& typed_command();
 
 /// Parses the command line and runs the chosen verb; errors become one line on stderr.
 /// Returns the exit code (core/error.hpp).

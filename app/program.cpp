@@ -3,8 +3,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <new>
 #include <string>
@@ -27,7 +30,27 @@ std::string help_hint(const CLI::App& app) {
   return chosen.empty() ? "sns --help" : "sns " + chosen.front()->get_name() + " --help";
 }
 
+std::string& typed() {
+  static std::string line;
+  return line;
+}
+
+/// A word as a shell takes it.
+std::string quoted(const std::string& word) {
+  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
+    return std::isalnum(c) || std::strchr("_-./:=,+@%", c) != nullptr;
+  });
+  if (plain) return word;
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
 }  // namespace
+
+const std::string& typed_command() {
+  return typed();
+}
 
 void let_idle_threads_sleep(char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr || setenv("OMP_WAIT_POLICY", "passive", 0) != 0) return;
@@ -35,6 +58,8 @@ void let_idle_threads_sleep(char** argv) {
 }
 
 int run_program(CLI::App& app, int argc, char** argv) {
+  typed() = "sns";
+  for (int i = 1; i < argc; ++i) typed() += " " + quoted(argv[i]);
   try {
     app.parse(argc, argv);
     if (std::fflush(stdout) != 0) return report("error", "cannot write to standard output", kExitFailure);

@@ -1,5 +1,7 @@
 #pragma once
 // A trained model applied once to states in a file, in physical units.
+#include "emulator/diffusion/sampling_options.hpp"
+
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -10,25 +12,16 @@ namespace sns {
 struct PredictOptions {
   std::filesystem::path weights;  ///< weights folder
   std::string which = "ema";      ///< raw | ema
-  std::string input;              ///< FILE.h5:/path of the array, float32 or float64
-  std::string long_input;  ///< SNS: FILE.h5:/path of clean frames [B, x, y] or [x, y]; empty: the past frame
+  std::string input;       ///< FILE.h5:/path of the array, float32 or float64, or one path for each field
+  std::string long_input;  ///< SNS: the same of clean frames [B, x, y] or [x, y]; empty: the past frame
   int lag = 0;             ///< lagged SNS: steps from the long frame to the present one; 0 for other models
-  std::filesystem::path output;           ///< HDF5 file
-  bool overwrite = false;                 ///< replace a file that is there
-  std::string path = "A";                 ///< SNS: route of the refinement
-  std::string rule = "inclusive";         ///< SNS, thermalizer: where a sweep starts
-  int level_floor = 0;                    ///< SNS: predicted levels below are raised to it
-  int threshold = -1;                     ///< SNS: what the gate compares levels with
-  std::string gate = "either";            ///< SNS: which pairs are refined
-  std::vector<int> oracle;                ///< SNS: levels (s1, s2) of Tweedie's estimate; empty: refinement
-  int start_level = 6;                    ///< thermalizer: states above it are denoised
-  int stop_level = 4;                     ///< thermalizer: down to the step above it
-  int noise_limit = 100;                  ///< thermalizer: states above it are given up
-  std::string start = "noised_past";      ///< ACDM: what a state begins as
-  std::string conditioning = "per_step";  ///< ACDM: noise of the condition
-  std::string reverse_std = "posterior";  ///< all but the emulator: spread of the noise of a reverse step
-  std::uint64_t seed = 0;                 ///< of the noise
-  std::int64_t batch = 16;                ///< samples of one network evaluation
+  std::filesystem::path output;  ///< HDF5 file
+  bool overwrite = false;        ///< replace a file that is there
+  SamplingWords sampling;
+  bool generate = false;    ///< SNS: the next state from noise, rather than a refined pair
+  std::vector<int> oracle;  ///< SNS: levels (s1, s2) of Tweedie's estimate; empty: refinement
+  std::uint64_t seed = 0;   ///< of the noise
+  std::int64_t batch = 16;  ///< samples of one network evaluation
   std::string device = "auto";
   int threads = 1;
   std::string command;  ///< recorded in the file
@@ -36,6 +29,7 @@ struct PredictOptions {
 
 struct PredictSummary {
   std::string kind;          ///< of the model
+  std::string made;          ///< "next states", "refined pairs", ...
   std::int64_t samples = 0;  ///< states or pairs
 };
 
@@ -44,11 +38,13 @@ struct PredictSummary {
 /// pairs [B, 2, x, y] = (x_{t-1}, x_t) (or one pair [2, x, y]) -> /refined [B, 2, x, y]; /levels i32 [B, 2]
 /// predicted for (past, present), /used_levels i32 [B, 2] (-1: left alone), /evaluations i64 [B]. sns with
 /// `oracle`: pairs are noised to its levels, /noised [B, 2, x, y]; /estimate [B, 2, x, y] is Tweedie's of the
-/// clean pair, /levels as above. thermalizer: states -> /refined [B, x, y] (NaN: given up) and the same three
-/// arrays as sns (past: -1). acdm: states -> /next and /evaluations.
-/// Root attributes name the weights (SHA-256), seed, command and software. Row b's noise depends on b and the
-/// seed alone. Error: weights or input missing, damaged, of another shape, or not finite. ConfigError: the
-/// output exists and overwrite is not set.
+/// clean pair, /levels as above. sns with `generate`: states -> /next, /evaluations and, but for path
+/// clean_past, /levels (present: -1). thermalizer: states -> /refined [B, x, y] (NaN: given up) and the same
+/// three arrays as sns (past: -1). acdm: states -> /next and /evaluations.
+/// Root attributes name the weights (SHA-256), seed, command, software, and every option that had a part in the
+/// result. Row b's noise depends on b and the seed alone. Error: weights or input missing, damaged, of another
+/// shape, or not finite. ConfigError: the output exists and overwrite is not set; options that do not fit the
+/// model.
 PredictSummary predict(const PredictOptions& options);
 
 }  // namespace sns

@@ -21,7 +21,7 @@ void prepare_torch(int threads) {
   mallopt(M_TRIM_THRESHOLD, kNeverTrim);
   mallopt(M_TOP_PAD, kLargestHeapBlock);
 #endif
-  // float32 means float32 on every device; training.precision: tf32 allows it while it trains.
+  // float32 means float32 on every device; training.precision and rollout.precision allow tf32 for their time.
   at::globalContext().setAllowTF32CuBLAS(false);
   at::globalContext().setAllowTF32CuDNN(false);
   at::set_num_threads(std::max(1, threads));

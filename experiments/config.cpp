@@ -1,7 +1,5 @@
 #include "experiments/config.hpp"
 
-#include "emulator/diffusion/sampling_options.hpp"
-
 #include <algorithm>
 #include <cctype>
 #include <functional>
@@ -93,8 +91,7 @@ void read_thermalizer(Section& section, SamplingConfig& sampling, int levels) {
 }
 
 void read_sns_generator(Section& section, SamplingConfig& sampling, const ModelConfig& model) {
-  sampling.path = "fixed_past";
-  sampling.start = "pure_noise";
+  set_generation_defaults(sampling);
   read_sns(section, sampling, model);
   section.maybe("start", sampling.start, one_of(start_names()));
 }
@@ -166,7 +163,7 @@ RolloutConfig read_rollout(Section rollout, const std::vector<ModelSpec>& models
   rollout.maybe("floor_members", config.floor_members, non_negative);
   rollout.maybe("limit", config.limit, positive);
   rollout.maybe("deterministic", config.deterministic);
-  rollout.maybe("precision", config.precision, one_of({"float32", "bfloat16"}));
+  rollout.maybe("precision", config.precision, one_of({"float32", "tf32", "bfloat16"}));
   Section methods = rollout.child("methods");
   for (const std::string& name : methods.keys()) {
     check_name(methods, name);

@@ -1,6 +1,7 @@
 #pragma once
 // The `rollout` block: which models are rolled out, how, and for how long.
 #include "core/config.hpp"
+#include "emulator/diffusion/sampling_options.hpp"
 #include "emulator/training/trainer.hpp"
 
 #include <cstdint>
@@ -12,20 +13,9 @@ namespace sns {
 
 /// Keys of a method that say how its refiner or generator samples; names as in emulator/diffusion and
 /// emulator/models. Each kind of model has its own.
-struct SamplingConfig {
-  std::string path = "A";                 ///< sns: route through the plane of levels
-  std::string rule = "inclusive";         ///< refiners: where a sweep starts
-  int level_floor = 0;                    ///< sns refiner: predicted levels below are raised to it
-  int threshold = -1;                     ///< sns refiner: what the gate compares levels with
-  std::string gate = "either";            ///< sns refiner: which trajectories are refined
-  int start_level = 6;                    ///< thermalizer: frames above it are denoised
-  int stop_level = 4;                     ///< thermalizer: down to the step above it
-  int noise_limit = 100;                  ///< thermalizer: frames above it stop their trajectory
-  std::string start = "noised_past";      ///< generators: what a frame begins as (sns: pure_noise)
-  std::string conditioning = "per_step";  ///< acdm: noise of the condition
-  std::string reverse_std = "posterior";  ///< spread of the noise that a reverse step adds
-  std::string long_frame = "initial";     ///< sns: key `long`, what stands beside the pair: initial | dataset
-  std::string write_back = "path";        ///< sns refiner: when x_{a-1} is rewritten in the file: path | always
+struct SamplingConfig : SamplingWords {
+  std::string long_frame = "initial";  ///< sns: key `long`, what stands beside the pair: initial | dataset
+  std::string write_back = "path";     ///< sns refiner: when x_{a-1} is rewritten in the file: path | always
 };
 
 /// One entry of `rollout.methods`: a surrogate, alone or refined, or a generator in its place.
@@ -52,7 +42,7 @@ struct RolloutConfig {
   int floor_members = 8;       ///< further solver runs, for truth against truth
   double limit = 50;           ///< standard deviations beyond which a member has failed
   bool deterministic = false;  ///< networks see one member at a time: the same bits alone and in any batch
-  std::string precision = "float32";  ///< of networks: float32 | bfloat16
+  std::string precision = "float32";  ///< of networks: float32 | tf32 | bfloat16
   std::vector<MethodConfig> methods;
 };
 

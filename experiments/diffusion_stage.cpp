@@ -2,8 +2,6 @@
 
 #include "core/error.hpp"
 
-#include <algorithm>
-
 namespace sns {
 namespace {
 
@@ -89,7 +87,7 @@ class SnsRefiner : public SnsStage {
 
 class SnsGenerator : public SnsStage {
  public:
-  SnsGenerator(std::unique_ptr<Sns> model, const GenerateOptions& options, const SnsConduct& conduct)
+  SnsGenerator(std::unique_ptr<Sns> model, const GenerationOptions& options, const SnsConduct& conduct)
       : SnsStage(std::move(model), conduct), options_(options) {}
 
   void apply(const StepInput& input, StepOutcome& out) override {
@@ -105,7 +103,7 @@ class SnsGenerator : public SnsStage {
   }
 
  private:
-  GenerateOptions options_;
+  GenerationOptions options_;
 };
 
 class ThermalizerRefiner : public DiffusionStage {
@@ -116,32 +114,16 @@ class ThermalizerRefiner : public DiffusionStage {
   Model& model() override { return *model_; }
 
   void apply(const StepInput& input, StepOutcome& out) override {
-    std::vector<Levels> levels = model_->levels(input.proposal);
-    out.evaluations.select(1, kClassifier) += 1;
-    record_levels(levels, out);
-    stop(levels, out);
-    for (const StoppedMember& member : out.stopped) levels[static_cast<std::size_t>(member.row)].present = 0;
     PhiloxNoise noise = noise_of(seed_, input);
-    const Refined refined = model_->refine(input.proposal, levels, options_, noise);
-    count(out, kDenoiser, refined.evaluations);
-    out.next = refined.x;
+    const Thermalized made = model_->thermalize(input.proposal, options_, noise_limit_, noise);
+    out.evaluations.select(1, kClassifier) += 1;
+    record_levels(made.predicted, out);
+    for (const GivenUp& frame : made.given_up) out.stopped.push_back({frame.row, frame.why});
+    count(out, kDenoiser, made.refined.evaluations);
+    out.next = made.refined.x;
   }
 
  private:
-  void stop(const std::vector<Levels>& levels, StepOutcome& out) const {
-    const auto beyond = [&](const Levels& p) { return p.present > noise_limit_; };
-    const auto first = std::find_if(levels.begin(), levels.end(), beyond);
-    if (first == levels.end()) return;
-    const bool whole_batch = options_.rule == SweepRule::reference;
-    for (std::size_t b = 0; b < levels.size(); ++b) {
-      if (!whole_batch && !beyond(levels[b])) continue;
-      const int level = beyond(levels[b]) ? levels[b].present : first->present;
-      out.stopped.push_back({static_cast<std::int64_t>(b),
-                             fmt::format("noise level {}{} is above noise_limit {}", level,
-                                         beyond(levels[b]) ? "" : " of a batch mate", noise_limit_)});
-    }
-  }
-
   std::unique_ptr<Thermalizer> model_;
   RefineOptions options_;
   int noise_limit_;
@@ -178,7 +160,7 @@ std::unique_ptr<DiffusionStage> make_sns_refiner(std::unique_ptr<Sns> model, con
   return std::make_unique<SnsRefiner>(std::move(model), options, conduct);
 }
 
-std::unique_ptr<DiffusionStage> make_sns_generator(std::unique_ptr<Sns> model, const GenerateOptions& options,
+std::unique_ptr<DiffusionStage> make_sns_generator(std::unique_ptr<Sns> model, const GenerationOptions& options,
                                                    const SnsConduct& conduct) {
   return std::make_unique<SnsGenerator>(std::move(model), options, conduct);
 }

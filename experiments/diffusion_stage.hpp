@@ -50,8 +50,8 @@ struct SnsConduct {
 std::unique_ptr<DiffusionStage> make_sns_refiner(std::unique_ptr<Sns> model, const RefineOptions& options,
                                                  const SnsConduct& conduct);
 
-/// Generation by SNS: Algorithm 2 of the SNS paper, and its relatives (see GenerateOptions).
-std::unique_ptr<DiffusionStage> make_sns_generator(std::unique_ptr<Sns> model, const GenerateOptions& options,
+/// Generation by SNS: Algorithm 2 of the SNS paper, and its relatives (see GenerationOptions).
+std::unique_ptr<DiffusionStage> make_sns_generator(std::unique_ptr<Sns> model, const GenerationOptions& options,
                                                    const SnsConduct& conduct);
 
 /// Thermalizer: y is classified, and denoised where its level lies above options.threshold. A level above

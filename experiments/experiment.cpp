@@ -19,6 +19,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Raised when the loss of a validation is another one: `select: best` then chooses other weights.
+constexpr int kValidationVersion = 2;
+
 /// "a; b" as lines, so that what changed can be named.
 std::string as_lines(std::string text) {
   for (std::size_t at = 0; (at = text.find("; ", at)) != std::string::npos;) text.replace(at, 2, "\n");
@@ -149,8 +152,9 @@ void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
     std::string training = as_lines(training_identity(model.training, run_.seed));
     training += fmt::format("\ntotal steps {}\nselect {}", model.training.steps, model.training.select);
     if (model.training.select == "best")
-      training += fmt::format("\nvalidate_every {}\nvalidation_samples {}", model.training.validate_every,
-                              model.training.validation_samples);
+      training +=
+          fmt::format("\nvalidate_every {}\nvalidation_samples {}\nvalidation version {}",
+                      model.training.validate_every, model.training.validation_samples, kValidationVersion);
     stage.inputs = {{"model", to_yaml(model.model)}, {"training", training}};
     if (model.training.data == "stream")
       stage.inputs.emplace_back("data", data_text(stream_plan(data_plan_, model.training.stream)));

@@ -7,6 +7,7 @@
 #include "emulator/models/gaussian.hpp"
 #include "emulator/models/model.hpp"
 #include "emulator/runtime.hpp"
+#include "emulator/training/precision.hpp"
 #include "emulator/training/trainer.hpp"
 #include "experiments/experiment.hpp"
 #include "experiments/oracle.hpp"
@@ -140,17 +141,6 @@ StageFacts Experiment::take_shipped_weights(const ModelSpec& model) const {
 
 namespace {
 
-RefineOptions refine_options(const SamplingConfig& sampling) {
-  RefineOptions options;
-  options.path = parse_path(sampling.path);
-  options.rule = parse_rule(sampling.rule);
-  options.level_floor = sampling.level_floor;
-  options.threshold = sampling.threshold;
-  options.gate = parse_gate(sampling.gate);
-  options.reverse_std = parse_reverse_std(sampling.reverse_std);
-  return options;
-}
-
 /// First frame of the first trajectory of a data set, [1, C, x, y] in the units of `model`: a fixed sample of
 /// the flow's invariant measure, the same in every run of an experiment.
 torch::Tensor first_frame(const DatasetReader& reader, const Model& model) {
@@ -168,25 +158,16 @@ std::unique_ptr<DiffusionStage> load_stage(const MethodConfig& method, const std
                                            torch::Device device, std::uint64_t seed) {
   const Weights weights = parse_weights(method.weights);
   const SamplingConfig& sampling = method.sampling;
-  const ReverseStd reverse_std = parse_reverse_std(sampling.reverse_std);
   if (kind == "acdm")
-    return make_acdm_generator(
-        load_model_as<Acdm>(folder, weights, device),
-        {parse_start(sampling.start), parse_conditioning(sampling.conditioning), reverse_std}, seed);
-  RefineOptions options = refine_options(sampling);
-  if (kind == "thermalizer") {
-    options.threshold = sampling.start_level;
-    options.stop_level = sampling.stop_level;
-    return make_thermalizer_refiner(load_model_as<Thermalizer>(folder, weights, device), options,
-                                    sampling.noise_limit, seed);
-  }
+    return make_acdm_generator(load_model_as<Acdm>(folder, weights, device), acdm_generation(sampling), seed);
+  if (kind == "thermalizer")
+    return make_thermalizer_refiner(load_model_as<Thermalizer>(folder, weights, device),
+                                    thermalizer_refinement(sampling), sampling.noise_limit, seed);
   auto model = load_model_as<Sns>(folder, weights, device);
   SnsConduct conduct{.seed = seed, .write_back = sampling.write_back == "always"};
   if (sampling.long_frame == "dataset") conduct.long_frame = first_frame(truth, *model);
-  if (method.generator)
-    return make_sns_generator(std::move(model), {options.path, parse_start(sampling.start), reverse_std},
-                              conduct);
-  return make_sns_refiner(std::move(model), options, conduct);
+  if (method.generator) return make_sns_generator(std::move(model), sns_generation(sampling), conduct);
+  return make_sns_refiner(std::move(model), sns_refinement(sampling), conduct);
 }
 
 }  // namespace
@@ -206,6 +187,9 @@ StageFacts Experiment::ask_oracle() const {
 StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& identity) const {
   prepare_torch(run_.threads);
   const torch::Device device = pick_device(run_.device);
+  const TensorFloat32 products(rollout_.precision == "tf32");
+  const std::string warning = precision_warning("rollout.precision", rollout_.precision, device);
+  if (!warning.empty()) log::warn("{}", warning);
   const Weights weights = parse_weights(method.weights);
   SurrogateOptions options;
   options.first_step = method.first_step;

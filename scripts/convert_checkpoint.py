@@ -7,9 +7,10 @@
 
 Reads state dicts as they are, dictionaries that hold one ({epoch, state_dict, ...}, {model_state_dict, ...}), whole
 modules' prefixes (module., _orig_mod., model.) and safetensors files. Kind of model, widths, blocks, attention, diffusion
-levels and image size follow from the names and shapes; what does not must be given: --field-std always (the numbers by
-which physical fields are divided, one per field or one for all), and --image, --levels, --lag-window where the network's
-shapes do not tell. The result is checked by loading it into the same network in plain PyTorch (python/sns_networks.py).
+levels and image size follow from the names and shapes, levels and schedule also from the table `betas` that the reference
+implementation keeps beside its networks; what does not must be given: --field-std always (the numbers by which physical
+fields are divided, one per field or one for all), and --image, --levels, --lag-window where the checkpoint does not tell.
+What is given and contradicts the checkpoint is refused. The result is checked by loading it into the same network in plain PyTorch (python/sns_networks.py).
 
 Use it as:  models: {mine: {kind: ..., weights: weights/mine}}  in an experiment, or  sns predict --weights weights/mine
 """
@@ -25,6 +26,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "python"
 
 STATE_KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
 ANCHOR = "image_proj.weight"  # every network of the family has it
+BUFFERS = ("betas", "alphas", "alphas_cumprod", "sqrt_alphas_cumprod", "sqrt_one_minus_alphas_cumprod")
+# The reference computes its tables in float32, which moves the largest cosine betas by 3e-5.
+BETA_TOLERANCE = 1e-4
 
 
 class CheckpointError(Exception):
@@ -75,13 +79,48 @@ def strip(path, state):
     if len(prefixes) > 1:
         raise CheckpointError(f"{path}: holds {len(prefixes)} networks ({', '.join(p or '(top)' for p in prefixes)})")
     inside = {k[len(prefixes[0]):]: v for k, v in state.items() if k.startswith(prefixes[0]) and torch.is_tensor(v)}
-    return {k: v.detach().to(torch.float32).contiguous() for k, v in inside.items() if v.is_floating_point()}
+    return {k: v.detach().to(torch.float32).contiguous() for k, v in inside.items()
+            if v.is_floating_point() and k not in BUFFERS}
 
 
-def infer(state, arguments):
-    """The configuration that a network with these tensors has."""
+def schedules(levels):
+    """beta_s of every schedule, s = 0..levels-1, as emulator/diffusion/schedule.cpp has them."""
+    f = [math.cos((s / levels + 0.008) / 1.008 * math.pi / 2) ** 2 for s in range(levels + 1)]
+    first, last = 1e-4 * 500 / levels, 2e-2 * 500 / levels
+    return {"cosine": [min(1 - after / now, 0.999) for now, after in zip(f, f[1:])],
+            "linear": [first + (last - first) * s / max(1, levels - 1) for s in range(levels)]}
+
+
+def diffusion_of(path, state):
+    """(levels, schedule) of the table of betas in a checkpoint; (None, None) without one."""
+    tables = [v for k, v in state.items() if k == "betas" or k.endswith(".betas")]
+    if not tables:
+        return None, None
+    if any(table.dim() != 1 or table.shape != tables[0].shape for table in tables):
+        raise CheckpointError(f"{path}: betas of shape {', '.join(str(list(t.shape)) for t in tables)}, wanted is one vector")
+    betas = tables[0].double().tolist()
+    for name, wanted in schedules(len(betas)).items():
+        if max(abs(a - b) for a, b in zip(betas, wanted)) < BETA_TOLERANCE:
+            return len(betas), name
+    raise CheckpointError(f"{path}: its {len(betas)} betas, {betas[0]:.3g} to {betas[-1]:.3g}, are those of no known schedule "
+                          "(cosine, linear): sampling with another one would be wrong")
+
+
+def agreed(name, *sources):
+    """The value that all sources (what says it, value or None) agree on; None if none says anything."""
+    said = [(who, value) for who, value in sources if value is not None]
+    for who, value in said[1:]:
+        if value != said[0][1]:
+            raise CheckpointError(f"{name}: {value} by {who}, {said[0][1]} by {said[0][0]}")
+    return said[0][1] if said else None
+
+
+def infer(state, arguments, table=(None, None)):
+    """The configuration that a network with these tensors has; table: diffusion_of() its checkpoint."""
 
     def shape(name):
+        if name not in state:
+            raise CheckpointError(f"not a network of this family: missing {name}")
         return tuple(state[name].shape)
 
     def given(name, why):
@@ -109,13 +148,14 @@ def infer(state, arguments):
         width, fresh = out, False
     network = {"hidden": hidden, "multipliers": multipliers, "blocks": blocks}
     shrink = 2 ** (len(multipliers) - 1)
-    image, levels = arguments.image, arguments.levels
+    image, classes = None, None
     if heads:
-        levels = shape(f"{heads[0]}.linear2.weight")[0]
+        classes = shape(f"{heads[0]}.linear2.weight")[0]
         points = shape(f"{heads[0]}.linear1.weight")[1] / shape(f"{heads[0]}.conv2.weight")[0]
         image = math.isqrt(round(points)) * shrink
-    elif image is None:
-        image = given("image", "the points along one side of a frame do not follow from this network's shapes")
+    image = agreed("image", ("the network", image), ("--image", arguments.image))
+    if image is None:
+        given("image", "the points along one side of a frame do not follow from this network's shapes")
     frames = {"gaussian": 1, "thermalizer": 1, "acdm": 2, "sns": 3}[kind]
     if channels_in % frames:
         raise CheckpointError(f"{kind} takes {frames} frames; {channels_in} input channels are not a multiple of it")
@@ -127,13 +167,17 @@ def infer(state, arguments):
     if kind == "acdm":
         network["embedding"] = shape("third_mlp1.weight")[0]
         network["predicts"] = "both" if shape("final.weight")[0] == channels_in else "present"
-        levels = given("levels", "diffusion levels do not follow from this network's shapes (the paper: 200)")
     network["attention"] = {"middle": "middle.attn.projection.weight" in state, "levels": attended}
     if network["attention"]["middle"] or attended:
         network["attention"]["softmax"] = arguments.softmax
     config = {"kind": kind, "network": network}
     if kind != "gaussian":
-        schedule = arguments.schedule or ("linear" if kind == "acdm" else "cosine")
+        levels = agreed("levels", ("the network's heads", classes), ("the table of betas", table[0]),
+                        ("--levels", arguments.levels))
+        if levels is None:
+            given("levels", "diffusion levels do not follow from this network's shapes (the paper: 200)")
+        schedule = agreed("schedule", ("the table of betas", table[1]), ("--schedule", arguments.schedule))
+        schedule = schedule or ("linear" if kind == "acdm" else "cosine")
         config["diffusion"] = {"levels": levels, "schedule": schedule, "prediction": arguments.prediction}
     config |= {"field_std": given("field_std", "physical fields are divided by it (the paper: 4.44 for Kolmogorov flow)"),
                "field_channels": channels_in // frames, "image": image, "frame_interval": arguments.frame_interval,
@@ -208,7 +252,7 @@ def main():
             raise CheckpointError(f"{arguments.output}: exists; give --overwrite to replace it")
         state, config = read(arguments.checkpoint, arguments.trust_pickle)
         raw = strip(arguments.checkpoint, state)
-        config = config or infer(raw, arguments)
+        config = config or infer(raw, arguments, diffusion_of(arguments.checkpoint, state))
         parameters = check(config, raw)
         sources, ema = [("checkpoint", arguments.checkpoint)], None
         if arguments.ema:

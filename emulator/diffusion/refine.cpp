@@ -7,30 +7,47 @@
 namespace sns {
 namespace {
 
-void check(const Schedule& schedule, const Layout& layout, const torch::Tensor& x,
-           std::vector<Levels>& predicted) {
-  require(static_cast<std::int64_t>(predicted.size()) == x.size(0), "{} pairs of levels for a batch of {}",
-          predicted.size(), x.size(0));
-  for (Levels& p : predicted) {
-    if (layout.frames == 1) p.past = 0;
-    require(p.past >= 0 && p.present >= 0 && std::max(p.past, p.present) < schedule.levels(),
-            "levels ({}, {}) are outside 0..{}", p.past, p.present, schedule.levels() - 1);
+void check(const RefineOptions& options, int levels) {
+  const auto within = [&](const char* name, int value, int lowest) {
+    if (value < lowest || value >= levels)
+      fail<ConfigError>("the {} is {}; it must be in {}..{}", name, value, lowest, levels - 1);
+  };
+  within("level floor", options.level_floor, 0);
+  within("threshold", options.threshold, Levels::kClean);
+  within("stop level", options.stop_level, Levels::kClean);
+  if (options.stop_level > options.threshold)
+    fail<ConfigError>(
+        "the stop level, {}, lies above the level that refinement starts from, {}: frames between the two "
+        "would "
+        "stay noised",
+        options.stop_level, options.threshold);
+}
+
+bool left_alone(const Levels& predicted) {
+  return predicted.present == Levels::kClean;
+}
+
+void check(const std::vector<Levels>& predicted, Path path, int levels) {
+  for (const Levels& p : predicted) {
+    const int lowest_past = path == Path::clean_past || left_alone(p) ? Levels::kClean : 0;
+    require(p.past >= lowest_past && p.present >= Levels::kClean && std::max(p.past, p.present) < levels,
+            "levels ({}, {}) are outside 0..{}", p.past, p.present, levels - 1);
   }
 }
 
 /// Whether each sample is refined; adjusts levels as the gate says.
 std::vector<bool> select(std::vector<Levels>& predicted, const RefineOptions& options) {
   std::vector<bool> chosen;
-  if (options.gate == Gate::either) {
-    for (const Levels& p : predicted) chosen.push_back(std::max(p.past, p.present) > options.threshold);
-    return chosen;
-  }
   for (Levels& p : predicted) {
-    if (p.present < p.past || p.present < options.threshold) p = {0, 0};
-    chosen.push_back(p.present > options.threshold);
+    if (options.gate == Gate::present && !left_alone(p) &&
+        (p.present < p.past || p.present < options.threshold))
+      p = {std::min(p.past, 0), 0};  // a clean past frame stays clean
+    const int level = options.gate == Gate::present ? p.present : std::max(p.past, p.present);
+    chosen.push_back(!left_alone(p) && level > options.threshold);
   }
   const bool any = std::find(chosen.begin(), chosen.end(), true) != chosen.end();
-  if (options.rule == SweepRule::reference) chosen.assign(chosen.size(), any);
+  if (any && options.gate == Gate::present && options.rule == SweepRule::reference)
+    for (std::size_t b = 0; b < chosen.size(); ++b) chosen[b] = !left_alone(predicted[b]);
   return chosen;
 }
 
@@ -38,18 +55,23 @@ std::vector<bool> select(std::vector<Levels>& predicted, const RefineOptions& op
 
 Refined refine(const Schedule& schedule, const Layout& layout, const Denoiser& denoiser, const torch::Tensor& x,
                std::vector<Levels> predicted, RefineOptions options, NoiseSource& noise) {
-  check(schedule, layout, x, predicted);
+  require(static_cast<std::int64_t>(predicted.size()) == x.size(0), "{} pairs of levels for a batch of {}",
+          predicted.size(), x.size(0));
+  check(options, schedule.levels());
   if (layout.frames == 1) options.path = Path::clean_past;
+  const bool past_stays = options.path == Path::clean_past;
+  if (past_stays)
+    for (Levels& p : predicted) p.past = Levels::kClean;
+  check(predicted, options.path, schedule.levels());
   const std::vector<bool> chosen = select(predicted, options);
   Refined result;
-  result.used.assign(predicted.size(), Levels{-1, -1});
+  result.used.assign(predicted.size(), Levels{Levels::kClean, Levels::kClean});
   std::vector<Levels> levels;
   for (std::size_t b = 0; b < predicted.size(); ++b) {
     if (!chosen[b]) continue;
-    levels.push_back({std::max(predicted[b].past, options.level_floor),
+    levels.push_back({past_stays ? Levels::kClean : std::max(predicted[b].past, options.level_floor),
                       std::max(predicted[b].present, options.level_floor)});
     result.used[b] = levels.back();
-    if (layout.frames == 1) result.used[b].past = -1;
   }
   std::vector<Walk> planned =
       plan_walks(options.path, options.rule, levels, schedule.levels(), options.stop_level + 1);

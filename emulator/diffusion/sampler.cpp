@@ -40,6 +40,21 @@ struct Leg {
   torch::Tensor signal, noise_std;  ///< [n, 1, 1, 1]
 };
 
+/// Host memory that copies to and from a CUDA device do not wait for. It comes from an allocator that waits for
+/// the copy before it gives a block out again. Other devices: plain memory.
+at::TensorOptions staging(torch::ScalarType type, torch::Device device) {
+  return at::TensorOptions().dtype(type).pinned_memory(device.is_cuda());
+}
+
+/// The values as a vector on the device; the caller does not wait for the copy.
+template <class T>
+torch::Tensor on_device(const std::vector<T>& values, torch::Device device) {
+  const torch::Tensor host =
+      at::empty({std::ssize(values)}, staging(c10::CppTypeToScalarType<T>::value, device));
+  std::copy(values.begin(), values.end(), host.data_ptr<T>());
+  return host.to(device, /*non_blocking=*/true);
+}
+
 /// Makes the legs of a call before its first step, so that the device gets all tables at once.
 class Planner {
  public:
@@ -93,8 +108,8 @@ class Planner {
     const std::int64_t frames = layout_.frames, rows = static_cast<std::int64_t>(rows_.size());
     std::vector<std::int64_t> whole = rows_;
     whole.insert(whole.end(), levels_.begin(), levels_.end());
-    const torch::Tensor numbers = at::tensor(whole, torch::kInt64).to(device),
-                        factors = at::tensor(factors_, torch::kFloat32).view({rows, width()}).to(device);
+    const torch::Tensor numbers = on_device(whole, device),
+                        factors = on_device(factors_, device).view({rows, width()});
     const torch::Tensor levels = numbers.narrow(0, rows, rows * frames).view({rows, frames});
     std::int64_t first = 0;
     for (Leg& leg : legs_) {
@@ -165,10 +180,9 @@ class NoiseBuffer {
       fill(std::span(target.data_ptr<float>(), static_cast<std::size_t>(target.numel())));
       return target;
     }
-    // Pinned memory comes from an allocator that waits for the copy before it gives a block out again.
     std::vector<std::int64_t> sizes = sizes_;
     sizes[0] = rows;
-    const torch::Tensor host = at::zeros(sizes, at::TensorOptions().dtype(torch::kFloat32).pinned_memory(true));
+    const torch::Tensor host = at::zeros(sizes, staging(torch::kFloat32, device_));
     fill(std::span(host.data_ptr<float>(), static_cast<std::size_t>(host.numel())));
     return target.copy_(host, /*non_blocking=*/true);
   }

@@ -29,4 +29,41 @@ Conditioning parse_conditioning(const std::string& name) {
   return static_cast<Conditioning>(position_of("conditioning", name, conditioning_names()));
 }
 
+void set_generation_defaults(SamplingWords& words) {
+  words.path = "fixed_past";
+  words.start = "pure_noise";
+}
+
+RefineOptions sns_refinement(const SamplingWords& words) {
+  return {.path = parse_path(words.path),
+          .rule = parse_rule(words.rule),
+          .level_floor = words.level_floor,
+          .threshold = words.threshold,
+          .gate = parse_gate(words.gate),
+          .stop_level = -1,
+          .reverse_std = parse_reverse_std(words.reverse_std)};
+}
+
+RefineOptions thermalizer_refinement(const SamplingWords& words) {
+  return {.path = Path::clean_past,
+          .rule = parse_rule(words.rule),
+          .level_floor = 0,
+          .threshold = words.start_level,
+          .gate = Gate::either,
+          .stop_level = words.stop_level,
+          .reverse_std = parse_reverse_std(words.reverse_std)};
+}
+
+AcdmOptions acdm_generation(const SamplingWords& words) {
+  return {.start = parse_start(words.start),
+          .conditioning = parse_conditioning(words.conditioning),
+          .reverse_std = parse_reverse_std(words.reverse_std)};
+}
+
+GenerationOptions sns_generation(const SamplingWords& words) {
+  return {.path = parse_path(words.path),
+          .start = parse_start(words.start),
+          .reverse_std = parse_reverse_std(words.reverse_std)};
+}
+
 }  // namespace sns

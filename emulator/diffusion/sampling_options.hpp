@@ -54,4 +54,36 @@ struct AcdmOptions {
   ReverseStd reverse_std = ReverseStd::posterior;
 };
 
+/// How SNS makes a frame without an emulator: a walk from (s2, S), s2 being the level that the head sees in the
+/// past frame.
+struct GenerationOptions {
+  Path path = Path::fixed_past;  ///< fixed_past: Algorithm 2 of the SNS paper; A: its Figure 2, the past first;
+                                 ///< clean_past: clean conditioning, nothing is classified
+  Start start = Start::pure_noise;  ///< of the present frame
+  ReverseStd reverse_std = ReverseStd::posterior;
+};
+
+/// All of the above in the words of a configuration or of the command line; each kind of model has its own.
+struct SamplingWords {
+  std::string path = "A";                 ///< sns: route through the plane of levels
+  std::string rule = "inclusive";         ///< refiners: where a sweep starts
+  int level_floor = 0;                    ///< sns refiner: predicted levels below are raised to it
+  int threshold = -1;                     ///< sns refiner: what the gate compares levels with
+  std::string gate = "either";            ///< sns refiner: which trajectories are refined
+  int start_level = 6;                    ///< thermalizer: frames above it are denoised
+  int stop_level = 4;                     ///< thermalizer: down to the step above it
+  int noise_limit = 100;                  ///< thermalizer: frames above it are given up
+  std::string start = "noised_past";      ///< generators: what a frame begins as
+  std::string conditioning = "per_step";  ///< acdm: noise of the condition
+  std::string reverse_std = "posterior";  ///< spread of the noise that a reverse step adds
+};
+/// SNS's generation has defaults of its own.
+void set_generation_defaults(SamplingWords& words);
+
+/// What the words say to each kind of model; ConfigError for one that is not a name.
+RefineOptions sns_refinement(const SamplingWords& words);
+RefineOptions thermalizer_refinement(const SamplingWords& words);
+AcdmOptions acdm_generation(const SamplingWords& words);
+GenerationOptions sns_generation(const SamplingWords& words);
+
 }  // namespace sns

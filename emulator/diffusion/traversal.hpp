@@ -22,8 +22,9 @@ enum class SweepRule {
   /// Every sample from its own level p down, p+1 reverse steps to clean, whatever its batch mates are. A frame
   /// at p = 0 is noised at level 0 and gets one deterministic step; `threshold` is what leaves samples alone.
   inclusive,
-  /// Every sample from p-1 down, p reverse steps, whatever its batch mates are: what the reference code does to
-  /// a batch of one. A frame that gets no step, as at p = 0, is not noised either.
+  /// Every sample from p-1 down, p reverse steps, whatever its batch mates are: the steps that the reference
+  /// code takes in a batch of one, but for path C with unequal levels, where that steps the lower frame at its
+  /// own level too. A frame that gets no step, as at p = 0, is not noised either.
   exclusive,
   /// As the reference code: from (batch maximum) - 1 down, sample active at level i if p >= i. The samples at
   /// the maximum skip step p; frames are noised even where no reverse step follows.

@@ -8,9 +8,9 @@
 
 namespace sns {
 
-Acdm::Acdm(const ModelConfig& config, std::uint64_t seed, torch::Device device)
+Acdm::Acdm(const ModelConfig& config, std::optional<std::uint64_t> seed, torch::Device device)
     : DiffusionModel(config, device), net_(std::make_shared<AcdmNetImpl>(acdm_network(config))) {
-  initialise(*net_, seed);
+  if (seed) initialise(*net_, *seed);
   net_->to(device);
 }
 

@@ -13,7 +13,8 @@ struct AcdmLoss {
 /// frame, which is noised to the level of each step. Inputs are (past, present) [B, 2C, n, n].
 class Acdm : public DiffusionModel {
  public:
-  Acdm(const ModelConfig& config, std::uint64_t seed, torch::Device device);
+  /// Weights from `seed`; without one they are anything, until they are loaded.
+  Acdm(const ModelConfig& config, std::optional<std::uint64_t> seed, torch::Device device);
   torch::nn::Module& network() override { return *net_; }
   AcdmNetImpl& net() { return *net_; }
 

@@ -8,9 +8,10 @@
 
 namespace sns {
 
-GaussianEmulator::GaussianEmulator(const ModelConfig& config, std::uint64_t seed, torch::Device device)
+GaussianEmulator::GaussianEmulator(const ModelConfig& config, std::optional<std::uint64_t> seed,
+                                   torch::Device device)
     : Model(config, device), net_(std::make_shared<UNetImpl>(gaussian_network(config))) {
-  initialise(*net_, seed);
+  if (seed) initialise(*net_, *seed);
   net_->to(device);
 }
 
@@ -24,12 +25,13 @@ GaussianLoss GaussianEmulator::loss(const torch::Tensor& window, int length, con
                                     const RmsPenalty& penalty) {
   require(window.dim() == 5 && length >= 1 && window.size(1) > length,
           "a rollout of {} steps needs windows of at least {} frames [B, frames, C, n, n]", length, length + 1);
-  torch::Tensor state = window.select(1, 0), mse, excess;
+  torch::Tensor state = window.select(1, 0), mse, one_step, excess;
   for (int a = 0; a < length; ++a) {
     const torch::Tensor change = net_->forward(state);
     const torch::Tensor target = window.select(1, a + 1) - window.select(1, a);
     const torch::Tensor error = at::mse_loss(change, target);
     mse = a == 0 ? error : mse + error;
+    if (a == 0) one_step = error.detach();
     state = state + change;
     if (penalty.weight > 0) {
       const torch::Tensor rms = (state.square().mean({1, 2, 3}) + 1e-12).sqrt();
@@ -38,8 +40,8 @@ GaussianLoss GaussianEmulator::loss(const torch::Tensor& window, int length, con
     }
     if (a + 1 < length && noise.defined()) state = state + noise.select(1, a);
   }
-  if (penalty.weight == 0) return {mse, mse.detach(), at::zeros_like(mse)};
-  return {mse + penalty.weight * excess, mse.detach(), excess.detach()};
+  if (penalty.weight == 0) return {mse, mse.detach(), at::zeros_like(mse), one_step};
+  return {mse + penalty.weight * excess, mse.detach(), excess.detach(), one_step};
 }
 
 }  // namespace sns

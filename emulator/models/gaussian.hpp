@@ -7,6 +7,7 @@ namespace sns {
 struct GaussianLoss {
   torch::Tensor total;         ///< mse + weight * penalty; carries the graph
   torch::Tensor mse, penalty;  ///< detached scalars, sums over the steps
+  torch::Tensor one_step;      ///< the first step's part of mse
 };
 
 /// Hinge on the size of predicted states, which keeps a rollout from growing: per step,
@@ -20,7 +21,8 @@ struct RmsPenalty {
 /// Point-wise ("Gaussian") emulator: the network predicts the normalised residual x_{t+1} - x_t.
 class GaussianEmulator : public Model {
  public:
-  GaussianEmulator(const ModelConfig& config, std::uint64_t seed, torch::Device device);
+  /// Weights from `seed`; without one they are anything, until they are loaded.
+  GaussianEmulator(const ModelConfig& config, std::optional<std::uint64_t> seed, torch::Device device);
   torch::nn::Module& network() override { return *net_; }
 
   /// Psi(x): [B, C, n, n] -> [B, C, n, n], for training

@@ -32,14 +32,6 @@ std::string first_few(const std::vector<std::string>& items) {
   return out;
 }
 
-/// A network without values: memory that is not even touched.
-std::shared_ptr<torch::nn::Module> bare_network(const ModelConfig& config) {
-  if (config.kind == "gaussian") return std::make_shared<UNetImpl>(gaussian_network(config));
-  if (config.kind == "thermalizer") return std::make_shared<ThermalizerNetImpl>(thermalizer_network(config));
-  if (config.kind == "acdm") return std::make_shared<AcdmNetImpl>(acdm_network(config));
-  return std::make_shared<SnsNetImpl>(sns_network(config));
-}
-
 /// Error unless the file holds exactly the module's parameters, by name and shape.
 void require_same_parameters(const torch::nn::Module& module, const SafeTensors& tensors) {
   std::vector<std::string> missing, misshapen, unexpected;
@@ -111,7 +103,8 @@ torch::Tensor Model::evaluate(const Network& network, const torch::Tensor& x,
   return at::cat(out);
 }
 
-std::unique_ptr<Model> make_model(const ModelConfig& config, std::uint64_t seed, torch::Device device) {
+std::unique_ptr<Model> make_model(const ModelConfig& config, std::optional<std::uint64_t> seed,
+                                  torch::Device device) {
   if (config.kind == "gaussian") return std::make_unique<GaussianEmulator>(config, seed, device);
   if (config.kind == "sns") return std::make_unique<Sns>(config, seed, device);
   if (config.kind == "thermalizer") return std::make_unique<Thermalizer>(config, seed, device);
@@ -121,15 +114,15 @@ std::unique_ptr<Model> make_model(const ModelConfig& config, std::uint64_t seed,
 
 std::unique_ptr<Model> load_model(const std::filesystem::path& folder, Weights weights, torch::Device device) {
   const auto config_file = file_of(folder, "config.yaml"), weights_file = file_of(folder, file_name(weights));
-  auto model = make_model(load_model_config(config_file), 0, device);
+  auto model = make_model(load_model_config(config_file), std::nullopt, device);
   load_weights(model->network(), weights_file);
   return model;
 }
 
 void check_model(const std::filesystem::path& folder) {
-  const auto network = bare_network(load_model_config(file_of(folder, "config.yaml")));
+  const auto model = make_model(load_model_config(file_of(folder, "config.yaml")), std::nullopt, torch::kCPU);
   for (const Weights which : {Weights::raw, Weights::ema})
-    require_same_parameters(*network, SafeTensors(file_of(folder, file_name(which))));
+    require_same_parameters(model->network(), SafeTensors(file_of(folder, file_name(which))));
 }
 
 template <class T>

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace sns {
@@ -41,8 +42,8 @@ class Model {
   Model(ModelConfig config, torch::Device device);
 
   using Network = std::function<torch::Tensor(const torch::Tensor& x, const torch::Tensor& condition)>;
-  /// network(x, condition): what every evaluation but those of a loss goes through. x [B, ...]; condition [B]
-  /// or undefined.
+  /// network(x, condition), as use_for() says: what every evaluation of a trained model goes through. x [B,
+  /// ...]; condition [B] or undefined.
   torch::Tensor evaluate(const Network& network, const torch::Tensor& x,
                          const torch::Tensor& condition = {}) const;
 
@@ -53,8 +54,9 @@ class Model {
   Inference inference_;
 };
 
-/// A new model with initial weights from `seed`.
-std::unique_ptr<Model> make_model(const ModelConfig& config, std::uint64_t seed, torch::Device device);
+/// A new model with initial weights from `seed`, or without values: memory that is not even touched.
+std::unique_ptr<Model> make_model(const ModelConfig& config, std::optional<std::uint64_t> seed,
+                                  torch::Device device);
 /// From a weights folder (config.yaml beside model.safetensors / ema.safetensors).
 std::unique_ptr<Model> load_model(const std::filesystem::path& folder, Weights weights, torch::Device device);
 /// As load_model, for a folder that must hold this kind: load_model<Sns>(folder, ...). Error otherwise.

@@ -8,9 +8,9 @@
 
 namespace sns {
 
-Sns::Sns(const ModelConfig& config, std::uint64_t seed, torch::Device device)
+Sns::Sns(const ModelConfig& config, std::optional<std::uint64_t> seed, torch::Device device)
     : DiffusionModel(config, device), net_(std::make_shared<SnsNetImpl>(sns_network(config))) {
-  initialise(*net_, seed);
+  if (seed) initialise(*net_, *seed);
   net_->to(device);
 }
 
@@ -23,12 +23,12 @@ SnsLoss Sns::loss(const torch::Tensor& clean, const torch::Tensor& levels, const
   const std::int64_t c = config_.field_channels;
   torch::Tensor frames = clean.narrow(1, c, 2 * c) * signal(levels) + noise * noise_std(levels);
   if (clean_past) frames = at::cat({clean.narrow(1, c, c), frames.narrow(1, c, c)}, 1);
-  const SnsOutput out = net_->forward(at::cat({clean.narrow(1, 0, c), frames}, 1), lags);
+  const SnsOutput out = estimate(at::cat({clean.narrow(1, 0, c), frames}, 1), levels, lags);
 
   SnsLoss loss;
   const std::int64_t skipped = clean_past ? c : 0;  // channels of the past, whose noise is none
-  const torch::Tensor mse = at::mse_loss(as_eps(out.noise, levels).narrow(1, skipped, 2 * c - skipped),
-                                         noise.narrow(1, skipped, 2 * c - skipped));
+  const torch::Tensor mse =
+      at::mse_loss(out.noise.narrow(1, skipped, 2 * c - skipped), noise.narrow(1, skipped, 2 * c - skipped));
   torch::Tensor entropies = at::cross_entropy_loss(out.logits.present, levels.select(1, 1));
   loss.ce_present = entropies.detach();
   if (!clean_past) {
@@ -81,6 +81,12 @@ torch::Tensor Sns::noise_estimate(const torch::Tensor& x, const torch::Tensor& l
   return as_eps(denoised(x, lags), levels);
 }
 
+SnsOutput Sns::estimate(const torch::Tensor& x, const torch::Tensor& levels, const torch::Tensor& lags) {
+  SnsOutput out = net_->forward(x, lags);
+  out.noise = as_eps(out.noise, levels);
+  return out;
+}
+
 torch::Tensor Sns::noised(const torch::Tensor& x, const Levels& levels, NoiseSource& noise) const {
   const std::vector<Walk> nowhere(static_cast<std::size_t>(x.size(0)), Walk{.start = levels, .moves = {}});
   return follow(schedule(), layout(2), Denoiser(), x, nowhere, ReverseStd::posterior, noise).x;
@@ -109,7 +115,7 @@ Refined Sns::refine(const torch::Tensor& x, const std::vector<Levels>& predicted
 }
 
 Generated Sns::generate(const torch::Tensor& long_frame, const torch::Tensor& past,
-                        const GenerateOptions& options, NoiseSource& noise, const std::vector<int>& lags) {
+                        const GenerationOptions& options, NoiseSource& noise, const std::vector<int>& lags) {
   const int in_all = schedule().levels(), start = start_level(options.start, in_all);
   const torch::Tensor x = at::cat({long_frame, past, past}, 1);
   std::vector<Levels> begin(static_cast<std::size_t>(x.size(0)), Levels{Levels::kClean, start});

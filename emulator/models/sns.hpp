@@ -9,15 +9,6 @@ struct SnsLoss {
   torch::Tensor mse, ce_past, ce_present;  ///< detached scalars; ce_past undefined for a clean past
 };
 
-/// How SNS makes a frame without an emulator: a walk from (s2, S), s2 being the level that the head sees in the
-/// past frame.
-struct GenerateOptions {
-  Path path = Path::fixed_past;  ///< fixed_past: Algorithm 2 of the SNS paper; A: its Figure 2, the past first;
-                                 ///< clean_past: clean conditioning, nothing is classified
-  Start start = Start::pure_noise;  ///< of the present frame
-  ReverseStd reverse_std = ReverseStd::posterior;
-};
-
 struct Generated {
   torch::Tensor x;                        ///< [B, 3C, n, n] = (long, past as the walk left it, new frame)
   std::vector<Levels> predicted;          ///< (s2, -1); empty for clean_past
@@ -30,7 +21,8 @@ struct Generated {
 /// all, each 1..longest_lag(), and not at all for models without (Error if not).
 class Sns : public DiffusionModel {
  public:
-  Sns(const ModelConfig& config, std::uint64_t seed, torch::Device device);
+  /// Weights from `seed`; without one they are anything, until they are loaded.
+  Sns(const ModelConfig& config, std::optional<std::uint64_t> seed, torch::Device device);
   torch::nn::Module& network() override { return *net_; }
   SnsNetImpl& net() { return *net_; }
   /// Largest lag of a lagged model, 0 for one without.
@@ -49,6 +41,8 @@ class Sns : public DiffusionModel {
   /// prediction = scaled_eps only). lags as for the loss.
   torch::Tensor noise_estimate(const torch::Tensor& x, const torch::Tensor& levels,
                                const torch::Tensor& lags = {});
+  /// Both in one pass, as in the loss: the noise as eps, and the logits of the levels.
+  SnsOutput estimate(const torch::Tensor& x, const torch::Tensor& levels, const torch::Tensor& lags = {});
   /// x with both frames noised from clean to the given levels.
   torch::Tensor noised(const torch::Tensor& x, const Levels& levels, NoiseSource& noise) const;
   /// Tweedie's estimate [B, 2C, n, n] of the clean past and present of frames that stand at levels (s1, s2)
@@ -58,8 +52,8 @@ class Sns : public DiffusionModel {
   Refined refine(const torch::Tensor& x, const std::vector<Levels>& predicted, const RefineOptions& options,
                  NoiseSource& noise, const std::vector<int>& lags = {});
   /// The frame after `past`, from noise; long_frame and past [B, C, n, n]. No gradients.
-  Generated generate(const torch::Tensor& long_frame, const torch::Tensor& past, const GenerateOptions& options,
-                     NoiseSource& noise, const std::vector<int>& lags = {});
+  Generated generate(const torch::Tensor& long_frame, const torch::Tensor& past,
+                     const GenerationOptions& options, NoiseSource& noise, const std::vector<int>& lags = {});
 
  private:
   /// One lag for each row of x; undefined for a model without.

@@ -6,11 +6,32 @@
 #include <ATen/Functions.h>
 #include <c10/core/GradMode.h>
 
-namespace sns {
+#include <algorithm>
 
-Thermalizer::Thermalizer(const ModelConfig& config, std::uint64_t seed, torch::Device device)
+namespace sns {
+namespace {
+
+/// The frames whose level is above the limit or, with `together`, all frames if there is one.
+std::vector<GivenUp> beyond(int limit, const std::vector<Levels>& predicted, bool together) {
+  const auto above = [&](const Levels& p) { return p.present > limit; };
+  const auto first = std::find_if(predicted.begin(), predicted.end(), above);
+  std::vector<GivenUp> rows;
+  if (first == predicted.end()) return rows;
+  for (std::size_t b = 0; b < predicted.size(); ++b) {
+    const bool itself = above(predicted[b]);
+    if (!itself && !together) continue;
+    rows.push_back({static_cast<std::int64_t>(b), fmt::format("noise level {}{} is above the noise limit {}",
+                                                              itself ? predicted[b].present : first->present,
+                                                              itself ? "" : " of a batch mate", limit)});
+  }
+  return rows;
+}
+
+}  // namespace
+
+Thermalizer::Thermalizer(const ModelConfig& config, std::optional<std::uint64_t> seed, torch::Device device)
     : DiffusionModel(config, device), net_(std::make_shared<ThermalizerNetImpl>(thermalizer_network(config))) {
-  initialise(*net_, seed);
+  if (seed) initialise(*net_, *seed);
   net_->to(device);
 }
 
@@ -20,8 +41,8 @@ ThermalizerLoss Thermalizer::loss(const torch::Tensor& clean, const torch::Tenso
               clean.size(1) == config_.field_channels,
           "the loss takes clean frames and noise [B, {}, n, n] and levels [B]", config_.field_channels);
   const torch::Tensor at = levels.unsqueeze(1);
-  const ThermalizerOutput out = net_->forward(clean * signal(at) + noise * noise_std(at));
-  const torch::Tensor mse = at::mse_loss(as_eps(out.noise, at), noise);
+  const ThermalizerOutput out = estimate(clean * signal(at) + noise * noise_std(at), levels);
+  const torch::Tensor mse = at::mse_loss(out.noise, noise);
   const torch::Tensor ce = at::cross_entropy_loss(out.logits, levels);
   return {mse + cross_entropy_weight * ce, mse.detach(), ce.detach()};
 }
@@ -44,12 +65,33 @@ torch::Tensor Thermalizer::noise_estimate(const torch::Tensor& x, const torch::T
   return as_eps(denoised(x), levels.unsqueeze(1));
 }
 
+ThermalizerOutput Thermalizer::estimate(const torch::Tensor& x, const torch::Tensor& levels) {
+  ThermalizerOutput out = net_->forward(x);
+  out.noise = as_eps(out.noise, levels.unsqueeze(1));
+  return out;
+}
+
 Refined Thermalizer::refine(const torch::Tensor& x, const std::vector<Levels>& predicted,
                             const RefineOptions& options, NoiseSource& noise) {
   const Denoiser denoiser = [this](const torch::Tensor& active, const Step& step) {
     return as_eps(denoised(active), step.levels);
   };
   return sns::refine(schedule(), layout(1), denoiser, x, predicted, options, noise);
+}
+
+Thermalized Thermalizer::thermalize(const torch::Tensor& x, const RefineOptions& options, int noise_limit,
+                                    NoiseSource& noise) {
+  if (noise_limit <= options.threshold)
+    fail<ConfigError>("the noise limit, {}, must lie above the start level, {}: no frame would be denoised",
+                      noise_limit, options.threshold);
+  Thermalized result;
+  result.predicted = levels(x);
+  result.given_up = beyond(noise_limit, result.predicted, options.rule == SweepRule::reference);
+  std::vector<Levels> walking = result.predicted;
+  for (const GivenUp& frame : result.given_up)
+    walking[static_cast<std::size_t>(frame.row)].present = Levels::kClean;
+  result.refined = refine(x, walking, options, noise);
+  return result;
 }
 
 }  // namespace sns

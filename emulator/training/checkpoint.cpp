@@ -52,6 +52,9 @@ std::string state_json(const TrainingState& state) {
   json["epoch"] = state.epoch;
   json["learning_rate"] = state.learning_rate;
   json["rollbacks"] = state.rollbacks;
+  json["halvings"] = state.halvings;
+  json["troubled_step"] = state.troubled_step;
+  json["threads"] = state.threads;
   json["best_step"] = state.best_step;
   json["best_loss"] = std::isfinite(state.best_loss) ? nlohmann::ordered_json(state.best_loss) : nullptr;
   json["validated_step"] = state.validated_step;
@@ -168,6 +171,10 @@ TrainingState read_training_state(const fs::path& checkpoint) {
     state.epoch = json.at("epoch").get<double>();
     state.learning_rate = json.at("learning_rate").get<double>();
     state.rollbacks = json.at("rollbacks").get<int>();
+    // Older versions took no halving back, and did not say how many threads they had.
+    state.halvings = json.value("halvings", state.rollbacks);
+    state.troubled_step = json.value("troubled_step", state.step);
+    state.threads = json.value("threads", 0);
     state.best_step = json.at("best_step").get<std::int64_t>();
     if (!json.at("best_loss").is_null()) state.best_loss = json.at("best_loss").get<double>();
     state.validated_step = json.value("validated_step", std::int64_t{-1});

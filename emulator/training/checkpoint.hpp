@@ -18,10 +18,13 @@ namespace sns {
 
 /// Counters of a training run.
 struct TrainingState {
-  std::int64_t step = 0;     ///< optimiser steps done
-  double epoch = 0;          ///< passes over the training windows
-  double learning_rate = 0;  ///< of the last step
-  int rollbacks = 0;         ///< returns to a checkpoint after a non-finite step
+  std::int64_t step = 0;           ///< optimiser steps done
+  double epoch = 0;                ///< passes over the training windows
+  double learning_rate = 0;        ///< of the last step
+  int rollbacks = 0;               ///< returns to a checkpoint after a non-finite step, in all
+  int halvings = 0;                ///< of the learning rate that they brought and that are still in force
+  std::int64_t troubled_step = 0;  ///< since which nothing was non-finite and no halving taken back
+  int threads = 0;                 ///< that the last steps were computed with; 0: not known
   std::int64_t best_step = -1;
   double best_loss = std::numeric_limits<double>::infinity();  ///< validation loss at best_step
   std::int64_t validated_step = -1;

@@ -105,6 +105,7 @@ void read(Section& section, TrainingConfig& config, const std::string& kind, int
   section.maybe("validation_samples", config.validation_samples, positive);
   section.maybe("checkpoint_every", config.checkpoint_every, positive);
   section.maybe("keep_checkpoints", config.keep_checkpoints, positive);
+  section.maybe("recover_after", config.recover_after, positive);
   section.maybe("log_every", config.log_every, positive);
   section.maybe("select", config.select, one_of({"last", "best"}));
   section.maybe("memory_budget_gib", config.memory_budget_gib, non_negative);
@@ -157,6 +158,7 @@ std::string training_identity(const TrainingConfig& c, std::uint64_t run_seed) {
   // What came later is named only where it is used, so that older runs keep their identity.
   std::string later;
   if (c.levels.past != "noised") later += "; past " + c.levels.past;
+  if (c.recover_after != TrainingConfig().recover_after) later += fmt::format("; recover {}", c.recover_after);
   if (c.data == "stream")
     later += fmt::format("; stream {} {} {}", c.stream.members, c.stream.frames, c.stream.validation_members);
   return fmt::format(

@@ -74,13 +74,17 @@ struct TrainingConfig {
   std::int64_t validation_samples = 256;  ///< at most; always the same ones
   std::int64_t checkpoint_every = 1000;
   int keep_checkpoints = 2;
+  /// Steps without a non-finite one after which a halving of the learning rate is taken back.
+  std::int64_t recover_after = 5000;
   std::int64_t log_every = 1;
   std::string select = "last";        ///< last | best: which weights become the model's
   double memory_budget_gib = 2.0;     ///< a split up to this size is held in memory
   std::optional<std::uint64_t> seed;  ///< default: the run's
 };
 
-/// The reference's settings for a kind of model ("gaussian", "sns", "thermalizer", "acdm").
+/// The reference's settings for a kind of model ("gaussian", "sns", "thermalizer", "acdm"), but for two of
+/// ACDM: its reference keeps no average (ema: 0) and never draws the last level, which generation starts from
+/// (levels.sampling: but_last).
 TrainingConfig reference_training(const std::string& kind);
 
 /// Highest level that sample_level draws.

@@ -26,7 +26,7 @@ GaussianTask::GaussianTask(GaussianEmulator& model, const TrainingConfig& config
       validation_(validation),
       seed_(seed),
       sampler_(window_count(training, config.rollout.max_length), seed) {
-  if (validation_ != nullptr) window_count(*validation_, 1);
+  if (validation_ != nullptr) window_count(*validation_, config_.rollout.max_length);
 }
 
 Batch GaussianTask::make_batch(std::int64_t step, std::int64_t pass, int attempt) {
@@ -62,40 +62,45 @@ Batch GaussianTask::make_batch(std::int64_t step, std::int64_t pass, int attempt
 
 BatchLoss GaussianTask::loss(const Batch& batch) {
   const auto length = static_cast<int>(batch.frames.size(1)) - 1;
-  const RmsPenalty penalty{config_.rollout.rms_penalty, config_.rollout.rms_limit};
-  const auto loss = model_.loss(batch.frames, length, batch.noise, penalty);
+  const auto loss = model_.loss(batch.frames, length, batch.noise, penalty());
   BatchLoss result{loss.total, {{"mse", loss.mse / length}}};
-  if (penalty.weight > 0) result.reported.emplace_back("rms_penalty", loss.penalty / length);
+  if (penalty().weight > 0) result.reported.emplace_back("rms_penalty", loss.penalty / length);
   return result;
 }
 
 Metrics GaussianTask::validate() {
   if (validation_ == nullptr) return {};
   const torch::NoGradGuard no_grad;
-  const auto windows = static_cast<std::uint64_t>(validation_->windows(2));
+  const int length = config_.rollout.max_length;
+  const std::uint64_t windows = window_count(*validation_, length);
   const auto count = std::min<std::uint64_t>(windows, static_cast<std::uint64_t>(config_.validation_samples));
   const Permutation order(windows, /*seed=*/0, /*epoch=*/0);  // the same samples for every run on this data set
-  const std::int64_t frame = validation_->frame_size();
-  double error = 0, residual = 0;
+  const std::int64_t size = (length + 1) * validation_->frame_size();
+  double one_step = 0, residual = 0;  // mean squares
+  Metrics metrics{{"loss", 0.0}, {"mse", 0.0}};
+  if (penalty().weight > 0) metrics.emplace_back("rms_penalty", 0.0);
   for (std::uint64_t first = 0; first < count; first += static_cast<std::uint64_t>(config_.batch)) {
-    const auto size = std::min<std::uint64_t>(static_cast<std::uint64_t>(config_.batch), count - first);
-    auto pairs = torch::empty(
-        {static_cast<std::int64_t>(size), 2, validation_->channels(), validation_->nx(), validation_->ny()});
-    for (std::uint64_t b = 0; b < size; ++b) {
-      validation_->read_window(static_cast<std::int64_t>(order(first + b)), 2,
-                               {pairs.data_ptr<float>() + static_cast<std::int64_t>(b) * 2 * frame,
-                                static_cast<std::size_t>(2 * frame)});
-    }
-    pairs = pairs.to(model_.device());
-    const auto past = pairs.select(1, 0), target = pairs.select(1, 1) - past;
-    error += (model_.residual(past) - target).square().sum(torch::kFloat64).item<double>();
-    residual += target.square().sum(torch::kFloat64).item<double>();
+    const auto samples = static_cast<std::int64_t>(
+        std::min<std::uint64_t>(static_cast<std::uint64_t>(config_.batch), count - first));
+    auto frames =
+        torch::empty({samples, length + 1, validation_->channels(), validation_->nx(), validation_->ny()});
+    for (std::int64_t b = 0; b < samples; ++b)
+      validation_->read_window(static_cast<std::int64_t>(order(first + static_cast<std::uint64_t>(b))),
+                               length + 1,
+                               {frames.data_ptr<float>() + b * size, static_cast<std::size_t>(size)});
+    frames = frames.to(model_.device());
+    const GaussianLoss loss = model_.loss(frames, length, {}, penalty());
+    const double weight = static_cast<double>(samples) / static_cast<double>(count);
+    metrics[0].second += weight * loss.total.item<double>();
+    metrics[1].second += weight * loss.mse.item<double>() / length;
+    if (penalty().weight > 0) metrics[2].second += weight * loss.penalty.item<double>() / length;
+    one_step += weight * loss.one_step.item<double>();
+    residual += weight * (frames.select(1, 1) - frames.select(1, 0)).square().mean().item<double>();
   }
-  const double values = static_cast<double>(count) * static_cast<double>(frame);
-  return {{"loss", error / values},
-          {"one_step_rms", std::sqrt(error / values)},
-          {"residual_rms", std::sqrt(residual / values)},
-          {"ratio", std::sqrt(error / residual)}};
+  metrics.emplace_back("one_step_rms", std::sqrt(one_step));
+  metrics.emplace_back("residual_rms", std::sqrt(residual));
+  metrics.emplace_back("ratio", std::sqrt(one_step / residual));
+  return metrics;
 }
 
 }  // namespace sns

@@ -13,11 +13,15 @@ class GaussianTask : public TrainingTask {
   std::uint64_t windows() const override { return sampler_.size(); }
   Batch make_batch(std::int64_t step, std::int64_t pass, int attempt) override;
   BatchLoss loss(const Batch& batch) override;
-  /// one_step_rms: rms of Psi(x_t) - (x_{t+1} - x_t), normalised units; residual_rms: rms of x_{t+1} - x_t on
-  /// the same samples (error of persistence); ratio: their quotient; loss = one_step_rms^2.
+  /// On windows of the longest rollout, without the noise of training. loss: as in training at full length;
+  /// mse: its error per step, and rms_penalty where there is one. one_step_rms: rms of Psi(x_t) - (x_{t+1} -
+  /// x_t), normalised units; residual_rms: rms of x_{t+1} - x_t on the same samples (error of persistence);
+  /// ratio: their quotient.
   Metrics validate() override;
 
  private:
+  RmsPenalty penalty() const { return {config_.rollout.rms_penalty, config_.rollout.rms_limit}; }
+
   GaussianEmulator& model_;
   const TrainingConfig& config_;
   const TrainingFrames& training_;

@@ -1,8 +1,8 @@
 #include "emulator/training/one_level_task.hpp"
 
 #include "core/error.hpp"
+#include "emulator/training/band_errors.hpp"
 
-#include <torch/nn/functional/loss.h>
 #include <algorithm>
 
 namespace sns {
@@ -53,8 +53,9 @@ Batch OneLevelTask::make_batch(std::int64_t, std::int64_t pass, int attempt) {
   return batch;
 }
 
-Batch OneLevelTask::validation_batch(std::int64_t first, std::int64_t count,
-                                     const std::vector<LevelBand>& bands) const {
+Batch OneLevelTask::validation_batch(std::int64_t first, std::int64_t count, ValidationLevels which) const {
+  const int levels = model_.schedule().levels();
+  const auto bands = level_bands(highest_level(config_.levels, levels));
   const auto windows = window_count(*validation_);
   const Permutation order(windows, /*seed=*/0, /*epoch=*/0);  // the same samples for every run on this data set
   const auto size = static_cast<std::size_t>(frames_ * validation_->frame_size());
@@ -64,8 +65,10 @@ Batch OneLevelTask::validation_batch(std::int64_t first, std::int64_t count,
     const auto offset = static_cast<std::size_t>(b) * size;
     validation_->read_window(static_cast<std::int64_t>(order(sample % windows)), frames_,
                              {batch.frames.data_ptr<float>() + offset, size});
-    RandomStream stream(/*seed=*/0, Purpose::validation, sample);
-    batch.levels.data_ptr<std::int64_t>()[b] = bands[sample % bands.size()].draw(stream);
+    RandomStream stream(/*seed=*/0, Purpose::validation, sample, static_cast<std::uint64_t>(which));
+    batch.levels.data_ptr<std::int64_t>()[b] = which == ValidationLevels::trained
+                                                   ? sample_level(config_.levels, levels, stream)
+                                                   : bands[sample % bands.size()].draw(stream);
     stream.fill_normal(std::span<float>(batch.noise.data_ptr<float>() + offset, size));
   }
   return batch;
@@ -74,44 +77,21 @@ Batch OneLevelTask::validation_batch(std::int64_t first, std::int64_t count,
 Metrics OneLevelTask::validate() {
   if (validation_ == nullptr) return {};
   const torch::NoGradGuard no_grad;
-  const auto bands = level_bands(highest_level(config_.levels, model_.schedule().levels()));
-  std::vector<double> mse(bands.size()), misses(bands.size()), samples(bands.size());
-  double total_mse = 0, cross_entropy = 0;
-  bool classifies = false;
-  const std::int64_t count = config_.validation_samples;
-  for (std::int64_t first = 0; first < count; first += config_.batch) {
-    const auto size = std::min<std::int64_t>(config_.batch, count - first);
-    const auto batch = validation_batch(first, size, bands).to(model_.device());
+  const std::int64_t samples = config_.validation_samples;
+  Metrics metrics = mean_loss(*this, samples, config_.batch, model_.device(), [this](auto first, auto count) {
+    return validation_batch(first, count, ValidationLevels::trained);
+  });
+  BandErrors errors(highest_level(config_.levels, model_.schedule().levels()));
+  for (std::int64_t first = 0; first < samples; first += config_.batch) {
+    const auto batch = validation_batch(first, std::min<std::int64_t>(config_.batch, samples - first),
+                                        ValidationLevels::spread)
+                           .to(model_.device());
     const auto [noise, logits] =
         estimate(add_noise(model_.schedule(), batch.frames, batch.levels, batch.noise), batch.levels);
-    const auto target = batch.noise.narrow(1, batch.noise.size(1) - noise.size(1), noise.size(1));
-    const auto squares = (noise - target).square().mean({1, 2, 3}).to(torch::kCPU, torch::kFloat64);
-    classifies = logits.defined();
-    torch::Tensor away;
-    if (classifies) {
-      away = (logits.argmax(1) - batch.levels).abs().to(torch::kCPU).contiguous();
-      cross_entropy +=
-          torch::nn::functional::cross_entropy(logits, batch.levels).item<double>() * static_cast<double>(size);
-    }
-    const auto levels = batch.levels.to(torch::kCPU).contiguous();
-    for (std::int64_t b = 0; b < size; ++b) {
-      const auto band = band_of(bands, levels.data_ptr<std::int64_t>()[b]);
-      const double error = squares.data_ptr<double>()[b];
-      total_mse += error;
-      mse[band] += error;
-      if (classifies) misses[band] += static_cast<double>(away.data_ptr<std::int64_t>()[b]);
-      samples[band] += 1;
-    }
+    errors.add(batch.levels, noise - batch.noise.narrow(1, batch.noise.size(1) - noise.size(1), noise.size(1)),
+               logits);
   }
-  const auto n = static_cast<double>(count);
-  Metrics metrics{{"loss", (total_mse + config_.cross_entropy_weight * cross_entropy) / n},
-                  {"mse", total_mse / n}};
-  if (classifies) metrics.emplace_back("ce", cross_entropy / n);
-  for (std::size_t i = 0; i < bands.size(); ++i) {
-    if (samples[i] == 0) continue;
-    metrics.emplace_back("eps_mse_" + bands[i].name(), mse[i] / samples[i]);
-    if (classifies) metrics.emplace_back("head_error_" + bands[i].name(), misses[i] / samples[i]);
-  }
+  errors.report(metrics);
   return metrics;
 }
 
@@ -126,7 +106,8 @@ BatchLoss ThermalizerTask::loss(const Batch& batch) {
 }
 
 OneLevelTask::Estimate ThermalizerTask::estimate(const torch::Tensor& noised, const torch::Tensor& levels) {
-  return {thermalizer_.noise_estimate(noised, levels), thermalizer_.net().classify(noised)};
+  const ThermalizerOutput out = thermalizer_.estimate(noised, levels);
+  return {out.noise, out.logits};
 }
 
 AcdmTask::AcdmTask(Acdm& model, const TrainingConfig& config, const TrainingFrames& training,

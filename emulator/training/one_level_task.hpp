@@ -1,7 +1,6 @@
 #pragma once
 #include "emulator/models/acdm.hpp"
 #include "emulator/models/thermalizer.hpp"
-#include "emulator/training/level_bands.hpp"
 #include "emulator/training/task.hpp"
 
 namespace sns {
@@ -12,9 +11,8 @@ class OneLevelTask : public TrainingTask {
  public:
   std::uint64_t windows() const override { return sampler_.size(); }
   Batch make_batch(std::int64_t step, std::int64_t pass, int attempt) override;
-  /// Levels of validation samples are spread evenly over the bands. For each band: eps_mse_<band>, mean square
-  /// error of the noise estimate (1: knows nothing), and, with a head, head_error_<band>, mean |predicted -
-  /// true| level. loss = mean eps_mse + weight x cross-entropy.
+  /// loss, and its parts under the names of training: at levels that are drawn as in training. Then, for each
+  /// band of levels, BandErrors of the same frames at levels that are spread over the bands.
   Metrics validate() override;
 
  protected:
@@ -35,7 +33,7 @@ class OneLevelTask : public TrainingTask {
  private:
   Batch empty_batch(const TrainingFrames& split, std::int64_t size) const;
   std::uint64_t window_count(const TrainingFrames& split) const;
-  Batch validation_batch(std::int64_t first, std::int64_t size, const std::vector<LevelBand>& bands) const;
+  Batch validation_batch(std::int64_t first, std::int64_t count, ValidationLevels which) const;
 
   DiffusionModel& model_;
   std::int64_t frames_;

@@ -1,7 +1,7 @@
 #pragma once
 // AdamW over one flat tensor. A small network has a hundred parameter tensors, and an optimiser that visits
 // each spends a tenth of a training step in call overhead; here parameters and gradients are views of one
-// buffer each, so that zeroing, clipping, averaging and updating are one call apiece.
+// buffer each, so that zeroing, clipping and updating take a call or two.
 #include <torch/types.h>
 
 #include <cstdint>

@@ -34,20 +34,17 @@ Autocast::~Autocast() {
   at::autocast::set_autocast_enabled(device_, before_);
 }
 
-std::string precision_warning(const std::string& precision, torch::Device device) {
+std::string precision_warning(const std::string& key, const std::string& precision, torch::Device device) {
   if (precision == "float32") return {};
   if (device.is_cpu()) {
-    if (precision == "tf32") return "training.precision: tf32 is float32 on the CPU";
+    if (precision == "tf32") return key + ": tf32 is float32 on the CPU";
     if (cpu_has_bfloat16()) return {};
-    return "training.precision: this CPU has no bfloat16 instructions; bfloat16 is emulated and slower than "
-           "float32";
+    return key + ": this CPU has no bfloat16 instructions; bfloat16 is emulated and slower than float32";
   }
   // The question that LibTorch's CPU half can put to the CUDA half; true from compute capability 8.0 on.
   if (at::detail::getCUDAHooks().supportsBFloat16ConvolutionWithCuDNNv8()) return {};
-  if (precision == "tf32")
-    return fmt::format("training.precision: {} has no TF32; tf32 is float32 there", device.str());
-  return fmt::format("training.precision: {} has no bfloat16 units; bfloat16 is emulated and slow there",
-                     device.str());
+  if (precision == "tf32") return fmt::format("{}: {} has no TF32; tf32 is float32 there", key, device.str());
+  return fmt::format("{}: {} has no bfloat16 units; bfloat16 is emulated and slow there", key, device.str());
 }
 
 }  // namespace sns

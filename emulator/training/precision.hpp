@@ -1,5 +1,5 @@
 #pragma once
-// Arithmetic of training: `training.precision`.
+// Arithmetic of training (`training.precision`) and, as far as TF32 goes, of rollouts (`rollout.precision`).
 #include <torch/types.h>
 
 #include <string>
@@ -33,8 +33,8 @@ class Autocast {
   at::DeviceType device_;
 };
 
-/// Why `precision` (float32 | tf32 | bfloat16) is not what it says on this device, or makes nothing faster
-/// there; empty where nothing is to be said.
-std::string precision_warning(const std::string& precision, torch::Device device);
+/// Why `precision` (float32 | tf32 | bfloat16), the value of `key`, is not what it says on this device, or
+/// makes nothing faster there; empty where nothing is to be said.
+std::string precision_warning(const std::string& key, const std::string& precision, torch::Device device);
 
 }  // namespace sns

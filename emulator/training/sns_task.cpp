@@ -2,9 +2,7 @@
 
 #include "core/error.hpp"
 
-#include <torch/nn/functional/loss.h>
 #include <algorithm>
-#include <cmath>
 
 namespace sns {
 namespace {
@@ -105,22 +103,27 @@ BatchLoss SnsTask::loss(const Batch& batch) {
   return result;
 }
 
-Batch SnsTask::validation_batch(std::int64_t first, std::int64_t size,
-                                const std::vector<LevelBand>& bands) const {
-  const auto windows = window_count(*validation_);
+Batch SnsTask::validation_batch(std::int64_t first, std::int64_t count, ValidationLevels which) const {
+  const int levels = model_.schedule().levels();
+  const auto bands = level_bands(highest_level(config_.levels, levels));
+  const auto windows = window_count(*validation_), all = static_cast<std::uint64_t>(bands.size());
   const Permutation order(windows, /*seed=*/0, /*epoch=*/0);  // the same samples for every run on this data set
   const auto frame = validation_->frame_size();
-  const auto count = static_cast<std::int64_t>(bands.size());
-  auto batch = empty_batch(*validation_, size);
-  for (std::int64_t b = 0; b < size; ++b) {
+  auto batch = empty_batch(*validation_, count);
+  for (std::int64_t b = 0; b < count; ++b) {
     const auto sample = static_cast<std::uint64_t>(first + b);
-    RandomStream stream(/*seed=*/0, Purpose::validation, sample);
+    RandomStream stream(/*seed=*/0, Purpose::validation, sample, static_cast<std::uint64_t>(which));
     read_triple(*validation_, static_cast<std::int64_t>(order(sample % windows)), 0, stream, batch, b);
     // Every pair of bands in turn: past fastest, present next.
-    const std::int64_t band[2] = {(first + b) % count, (first + b) / count % count};
+    const std::uint64_t band[2] = {sample % all, sample / all % all};
     for (int f = 0; f < 2; ++f) {
-      batch.levels.data_ptr<std::int64_t>()[2 * b + f] =
-          f < first_noised() ? 0 : bands[static_cast<std::size_t>(band[f])].draw(stream);
+      std::int64_t& level = batch.levels.data_ptr<std::int64_t>()[2 * b + f];
+      if (f < first_noised())
+        level = 0;
+      else if (which == ValidationLevels::trained)
+        level = sample_level(config_.levels, levels, stream);
+      else
+        level = bands[band[f]].draw(stream);
     }
     stream.fill_normal(
         std::span<float>(batch.noise.data_ptr<float>() + b * 2 * frame, static_cast<std::size_t>(2 * frame)));
@@ -131,60 +134,35 @@ Batch SnsTask::validation_batch(std::int64_t first, std::int64_t size,
 Metrics SnsTask::validate() {
   if (validation_ == nullptr) return {};
   const torch::NoGradGuard no_grad;
-  const auto bands = level_bands(highest_level(config_.levels, model_.schedule().levels()));
-  const auto c = validation_->channels();
-  const int first = first_noised();
-  std::vector<double> mse[2], error[2], samples[2];
-  for (int f = 0; f < 2; ++f) {
-    for (auto* sums : {&mse[f], &error[f], &samples[f]}) sums->assign(bands.size(), 0.0);
-  }
-  double total_mse = 0, cross_entropy[2] = {0, 0};
-  const std::int64_t count = config_.validation_samples;
-  for (std::int64_t begin = 0; begin < count; begin += config_.batch) {
-    const auto size = std::min<std::int64_t>(config_.batch, count - begin);
-    const auto batch = validation_batch(begin, size, bands).to(model_.device());
-    auto past = batch.frames.narrow(1, c, c);
-    if (first == 0)
-      past = add_noise(model_.schedule(), past, batch.levels.select(1, 0), batch.noise.narrow(1, 0, c));
-    const auto present = add_noise(model_.schedule(), batch.frames.narrow(1, 2 * c, c),
-                                   batch.levels.select(1, 1), batch.noise.narrow(1, c, c));
-    const auto input = torch::cat({batch.frames.narrow(1, 0, c), past, present}, 1);
-    const auto logits = model_.net().classify(input, batch.lags);
-    const auto difference = (model_.noise_estimate(input, batch.levels, batch.lags) - batch.noise).square();
-    total_mse +=
-        difference.narrow(1, first * c, (2 - first) * c).mean().item<double>() * static_cast<double>(size);
-    for (int f = first; f < 2; ++f) {
-      const auto levels = batch.levels.select(1, f);
-      const auto& scores = f == 0 ? logits.past : logits.present;
-      cross_entropy[f] +=
-          torch::nn::functional::cross_entropy(scores, levels).item<double>() * static_cast<double>(size);
-      const auto squares = difference.narrow(1, f * c, c).mean({1, 2, 3}).to(torch::kCPU, torch::kFloat64);
-      const auto misses = (scores.argmax(1) - levels).abs().to(torch::kCPU);
-      const auto truth = levels.to(torch::kCPU).contiguous();
-      for (std::int64_t b = 0; b < size; ++b) {
-        const auto band = band_of(bands, truth.data_ptr<std::int64_t>()[b]);
-        mse[f][band] += squares.data_ptr<double>()[b];
-        error[f][band] += static_cast<double>(misses.data_ptr<std::int64_t>()[b]);
-        samples[f][band] += 1;
-      }
-    }
-  }
-  const auto n = static_cast<double>(count);
-  Metrics metrics{
-      {"loss", (total_mse + config_.cross_entropy_weight * (cross_entropy[0] + cross_entropy[1])) / n},
-      {"mse", total_mse / n}};
-  constexpr const char* kFrames[] = {"past", "present"};
-  for (int f = first; f < 2; ++f) metrics.emplace_back(fmt::format("ce_{}", kFrames[f]), cross_entropy[f] / n);
-  for (int f = first; f < 2; ++f) {
-    for (std::size_t i = 0; i < bands.size(); ++i) {
-      if (samples[f][i] == 0) continue;
-      metrics.emplace_back(fmt::format("eps_mse_{}_{}", kFrames[f], bands[i].name()),
-                           mse[f][i] / samples[f][i]);
-      metrics.emplace_back(fmt::format("head_error_{}_{}", kFrames[f], bands[i].name()),
-                           error[f][i] / samples[f][i]);
-    }
-  }
+  const std::int64_t samples = config_.validation_samples;
+  Metrics metrics = mean_loss(*this, samples, config_.batch, model_.device(), [this](auto first, auto count) {
+    return validation_batch(first, count, ValidationLevels::trained);
+  });
+  const int highest = highest_level(config_.levels, model_.schedule().levels());
+  BandErrors past(highest, "past_"), present(highest, "present_");
+  for (std::int64_t first = 0; first < samples; first += config_.batch)
+    add_band_errors(validation_batch(first, std::min<std::int64_t>(config_.batch, samples - first),
+                                     ValidationLevels::spread)
+                        .to(model_.device()),
+                    past, present);
+  past.report(metrics);
+  present.report(metrics);
   return metrics;
+}
+
+void SnsTask::add_band_errors(const Batch& batch, BandErrors& past, BandErrors& present) {
+  const auto c = batch.frames.size(1) / 3;
+  const auto noised = [&](std::int64_t f) {
+    return add_noise(model_.schedule(), batch.frames.narrow(1, (1 + f) * c, c), batch.levels.select(1, f),
+                     batch.noise.narrow(1, f * c, c));
+  };
+  const bool clean_past = first_noised() == 1;
+  const auto input = torch::cat(
+      {batch.frames.narrow(1, 0, c), clean_past ? batch.frames.narrow(1, c, c) : noised(0), noised(1)}, 1);
+  const SnsOutput out = model_.estimate(input, batch.levels, batch.lags);
+  const auto difference = out.noise - batch.noise;
+  if (!clean_past) past.add(batch.levels.select(1, 0), difference.narrow(1, 0, c), out.logits.past);
+  present.add(batch.levels.select(1, 1), difference.narrow(1, c, c), out.logits.present);
 }
 
 }  // namespace sns

@@ -1,6 +1,6 @@
 #pragma once
 #include "emulator/models/sns.hpp"
-#include "emulator/training/level_bands.hpp"
+#include "emulator/training/band_errors.hpp"
 #include "emulator/training/task.hpp"
 
 namespace sns {
@@ -16,15 +16,15 @@ class SnsTask : public TrainingTask {
   std::uint64_t windows() const override { return sampler_.size(); }
   Batch make_batch(std::int64_t step, std::int64_t pass, int attempt) override;
   BatchLoss loss(const Batch& batch) override;
-  /// Levels of validation samples are spread evenly over the bands (past and present independently), so that
-  /// low levels, which decide about refinement, are measured as well as high ones. For frame in (past, present)
-  /// and each band: eps_mse_<frame>_<band>, mean square error of the noise estimate (1: knows nothing);
-  /// head_error_<frame>_<band>, mean |predicted - true| level. loss = mean eps_mse + weight x cross-entropies.
-  /// Of a past frame that stays clean there is nothing to report.
+  /// loss, and its parts under the names of training: at levels that are drawn as in training. Then, for frame
+  /// in (past, present), BandErrors of other levels on the same frames, spread over the pairs of bands. Of a
+  /// past frame that stays clean there is nothing to report.
   Metrics validate() override;
 
  private:
-  Batch validation_batch(std::int64_t first, std::int64_t size, const std::vector<LevelBand>& bands) const;
+  Batch validation_batch(std::int64_t first, std::int64_t count, ValidationLevels which) const;
+  /// Errors of the estimates for the frames of a batch that are noised.
+  void add_band_errors(const Batch& batch, BandErrors& past, BandErrors& present);
   Batch empty_batch(const TrainingFrames& split, std::int64_t size) const;
   /// Frames that a sample is chosen from: two, or a lagged model's window.
   std::int64_t window_length() const;

@@ -5,11 +5,32 @@
 #include "emulator/training/one_level_task.hpp"
 #include "emulator/training/sns_task.hpp"
 
+#include <torch/utils.h>
+
+#include <algorithm>
+
 namespace sns {
 
 Batch Batch::to(torch::Device device) const {
   const auto move = [&](const torch::Tensor& t) { return t.defined() ? t.to(device) : t; };
   return {move(frames), move(noise), move(levels), move(lags)};
+}
+
+Metrics mean_loss(TrainingTask& task, std::int64_t samples, std::int64_t batch, torch::Device device,
+                  const std::function<Batch(std::int64_t first, std::int64_t count)>& make) {
+  const torch::NoGradGuard no_grad;
+  Metrics means{{"loss", 0.0}};
+  for (std::int64_t first = 0; first < samples; first += batch) {
+    const std::int64_t count = std::min(batch, samples - first);
+    const double weight = static_cast<double>(count) / static_cast<double>(samples);
+    const BatchLoss loss = task.loss(make(first, count).to(device));
+    means[0].second += weight * loss.total.item<double>();
+    for (std::size_t i = 0; i < loss.reported.size(); ++i) {
+      if (first == 0) means.emplace_back(loss.reported[i].first, 0.0);
+      means[i + 1].second += weight * loss.reported[i].second.item<double>();
+    }
+  }
+  return means;
 }
 
 std::uint64_t attempt_seed(std::uint64_t seed, int attempt) {

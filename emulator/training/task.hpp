@@ -8,6 +8,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -41,7 +42,8 @@ class TrainingTask {
   /// of the seed. Called by one thread at a time, which need not be the one that computes losses.
   virtual Batch make_batch(std::int64_t step, std::int64_t pass, int attempt) = 0;
   virtual BatchLoss loss(const Batch& batch) = 0;
-  /// Metrics on fixed samples with fixed noise; "loss" decides which weights are best.
+  /// Metrics on fixed samples with fixed noise. "loss", the training loss on them, decides which weights are
+  /// best.
   virtual Metrics validate() = 0;
 };
 
@@ -50,6 +52,17 @@ class TrainingTask {
 std::unique_ptr<TrainingTask> make_task(Model& model, const TrainingConfig& config,
                                         const TrainingFrames& training, const TrainingFrames* validation,
                                         std::uint64_t seed);
+
+/// The two sets of levels that the samples of a validation stand at; each has random streams of its own.
+enum class ValidationLevels : std::uint64_t {
+  spread = 0,   ///< evenly over the bands, so that low levels are measured as well as high ones
+  trained = 1,  ///< as training draws them
+};
+
+/// loss() and what it reports, averaged over the samples 0..samples-1; make(first, count) gives a batch of
+/// them. No gradients.
+Metrics mean_loss(TrainingTask& task, std::int64_t samples, std::int64_t batch, torch::Device device,
+                  const std::function<Batch(std::int64_t first, std::int64_t count)>& make);
 
 /// Seed of the streams after `attempt` returns to a checkpoint: other draws than those that failed.
 std::uint64_t attempt_seed(std::uint64_t seed, int attempt);

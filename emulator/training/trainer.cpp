@@ -28,7 +28,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
-constexpr int kMostRollbacks = 3;
+constexpr int kMostHalvings = 3;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -58,6 +58,7 @@ class Trainer {
         options_(options),
         folder_(std::move(folder)),
         seed_(config_.seed.value_or(run.seed)),
+        threads_(run.threads),
         checkpoints_(folder_ / "checkpoints", config_.keep_checkpoints) {
     data_ = source(spec.model.field_std, options_.resume ? checkpoints_.latest() : std::nullopt);
     spec_.model = complete(spec, data_);
@@ -81,7 +82,7 @@ class Trainer {
 
  private:
   void train() {
-    const std::string warning = precision_warning(config_.precision, model_->device());
+    const std::string warning = precision_warning("training.precision", config_.precision, model_->device());
     if (!warning.empty()) log::warn("{}", warning);
     const TensorFloat32 products(config_.precision == "tf32");
     data_.training->prepare();
@@ -143,6 +144,7 @@ class Trainer {
             last->string(), there, wanted);
       }
       restore(*last);
+      warn_of_other_threads();
       if (state_.step < config_.steps) log::info("{}: resuming at step {}", spec_.name, state_.step);
     } else {
       remove_old_results();
@@ -150,10 +152,17 @@ class Trainer {
     }
   }
 
+  /// Sums on the CPU depend on how they are divided.
+  void warn_of_other_threads() const {
+    if (state_.step < config_.steps && model_->device().is_cpu() && state_.threads > 0 &&
+        state_.threads != threads_)
+      log::warn(
+          "{}: run.threads is {}, it was {} until step {}: the result will not have the bits of a run with {}",
+          spec_.name, threads_, state_.threads, state_.step, state_.threads);
+  }
+
   void restore(const fs::path& checkpoint) {
-    const auto rollbacks = state_.rollbacks;
     state_ = read_training_state(checkpoint);
-    state_.rollbacks = std::max(state_.rollbacks, rollbacks);
     saved_step_ = state_.step;
     load_checkpoint(checkpoint, *parameters_, *ema_, *optimizer_);
     data_.training->restore(checkpoint);
@@ -204,7 +213,8 @@ class Trainer {
     }
     const double gradient_norm = optimizer_->clip(config_.clip_norm, config_.clip_value);
     if (!std::isfinite(losses[0].second) || !std::isfinite(gradient_norm)) return {};
-    state_.learning_rate = learning_rate(config_, state_.step) * std::pow(0.5, state_.rollbacks);
+    take_back_a_halving();
+    state_.learning_rate = learning_rate(config_, state_.step) * std::pow(0.5, state_.halvings);
     optimizer_->step(state_.learning_rate);
     ema_->update();
     ++state_.step;
@@ -213,27 +223,38 @@ class Trainer {
     return losses;
   }
 
+  /// After long enough without trouble.
+  void take_back_a_halving() {
+    if (state_.halvings == 0 || state_.step - state_.troubled_step < config_.recover_after) return;
+    --state_.halvings;
+    state_.troubled_step = state_.step;
+    log::info("{}: {} steps without a non-finite one; the learning rate is doubled again", spec_.name,
+              config_.recover_after);
+  }
+
   void drop_prepared() {
     if (prepared_.valid()) prepared_.wait();
     prepared_ = {};
   }
 
   void roll_back() {
-    const auto failed = state_.step;
+    const TrainingState failed = state_;
     require(
-        state_.rollbacks < kMostRollbacks,
+        failed.halvings < kMostHalvings,
         "{}: loss, gradient or weights are not finite at step {}, after {} restarts from earlier checkpoints; "
         "lower training.learning_rate or set training.clip_norm",
-        spec_.name, failed, kMostRollbacks);
+        spec_.name, failed.step, kMostHalvings);
     drop_prepared();
     const auto last = checkpoints_.latest();
-    require(last.has_value(), "{}: no checkpoint to return to at step {}", spec_.name, failed);
-    ++state_.rollbacks;
+    require(last.has_value(), "{}: no checkpoint to return to at step {}", spec_.name, failed.step);
     restore(*last);
+    state_.rollbacks = failed.rollbacks + 1;
+    state_.halvings = failed.halvings + 1;
+    state_.troubled_step = failed.step;
     log::warn(
         "{}: loss, gradient or weights not finite at step {}; back to step {} with half the learning rate "
-        "(restart {} of {})",
-        spec_.name, failed, state_.step, state_.rollbacks, kMostRollbacks);
+        "(halving {} of {})",
+        spec_.name, failed.step, state_.step, state_.halvings, kMostHalvings);
   }
 
   void log_step(const Metrics& losses, Progress& progress) {
@@ -304,6 +325,7 @@ class Trainer {
   void save() {
     state_.epoch = static_cast<double>(state_.step * images_per_step()) / static_cast<double>(task_->windows());
     state_.wall_seconds = wall();
+    state_.threads = threads_;
     checkpoints_.save(state_, *parameters_, *ema_, *optimizer_,
                       [this](const fs::path& checkpoint) { data_.training->save(checkpoint, pass()); });
     saved_step_ = state_.step;
@@ -367,6 +389,7 @@ class Trainer {
   const TrainOptions& options_;
   fs::path folder_;
   std::uint64_t seed_;
+  int threads_;
   CheckpointFolder checkpoints_;
   TrainingData data_;
   std::unique_ptr<Model> model_;

@@ -57,6 +57,15 @@ NETWORKS = {
 FULL_SIZE = {"sns": 73_727_522, "gaussian": 45_820_801, "thermalizer": 53_286_817, "acdm": 51_534_722}
 
 
+def betas(schedule, levels):
+    """The reference implementation's table, float32."""
+    s = torch.arange(levels + 1, dtype=torch.float32)
+    if schedule == "linear":
+        return torch.linspace(1e-4 * 500 / levels, 2e-2 * 500 / levels, levels)
+    f = torch.cos((s / levels + 0.008) / 1.008 * torch.pi * 0.5) ** 2
+    return torch.clip(1 - f[1:] / f[:-1], 0, 0.999)
+
+
 class Exchange(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sns-exchange-"))
@@ -206,7 +215,7 @@ class Exchange(unittest.TestCase):
         for content in (
             {"epoch": 3, "state_dict": state, "optimizer": {"lr": 0.1}},
             {"model_state_dict": wrapped},
-            collections.OrderedDict([*((f"model.{k}", v) for k, v in state.items()), ("betas", torch.ones(12))]),
+            collections.OrderedDict([*((f"model.{k}", v) for k, v in state.items()), ("betas", betas("cosine", 12))]),
             {"state_dict": {k: v.double() for k, v in state.items()}},
         ):
             text = self.convert(content, "--field-std", "4.44", *extra)
@@ -214,6 +223,40 @@ class Exchange(unittest.TestCase):
             stored = load_file(self.folder / "weights" / "model.safetensors")
             self.assertEqual(stored.keys(), state.keys())
             self.assertTrue(all(torch.equal(stored[key], state[key]) for key in state))
+
+    def test_the_table_of_betas_decides(self):
+        """The wrappers of the reference implementation keep their schedule beside the network."""
+        wanted, _ = NETWORKS["acdm"]
+        state = {f"model.{key}": value for key, value in Network(wanted).state_dict().items()}
+        options = ["--field-std", "4.44", "--image", "16"]
+        for schedule, levels in (("linear", 200), ("linear", 1000), ("cosine", 1000)):
+            with self.subTest(schedule, levels=levels):
+                self.convert(state | {"betas": betas(schedule, levels)}, *options)
+                stored = yaml.safe_load((self.folder / "weights" / "config.yaml").read_text())["diffusion"]
+                self.assertEqual((stored["levels"], stored["schedule"]), (levels, schedule))
+        thousand = state | {"betas": betas("linear", 1000)}
+        text = self.convert(thousand, *options, "--levels", "200", code=1)
+        self.assertIn("200 by --levels, 1000 by the table of betas", text)
+        self.assertIn("--schedule", self.convert(thousand, *options, "--schedule", "cosine", code=1))
+        self.assertIn("no known schedule", self.convert(state | {"betas": torch.linspace(1e-4, 2e-2, 1000)}, *options, code=1))
+        bare = Network(wanted).state_dict()
+        self.convert(bare | {"betas": betas("linear", 50)}, *options)  # beside the network, not in it
+        sns = Network(NETWORKS["sns"][0]).state_dict()
+        text = self.convert(sns | {"betas": betas("cosine", 1000)}, "--field-std", "4.44", code=1)
+        self.assertIn("1000 by the table of betas, 12 by the network's heads", text)
+        self.assertIn("--levels", self.convert(sns, "--field-std", "4.44", "--levels", "13", code=1))
+        self.assertIn("--image", self.convert(sns, "--field-std", "4.44", "--image", "32", code=1))
+
+    def test_a_network_with_parts_missing(self):
+        for name, part in (("gaussian", "down.0.res.conv1.weight"), ("acdm", "final.weight"), ("sns", "first_mlp2.weight"),
+                           ("thermalizer", "regressor_block.linear2.weight")):
+            with self.subTest(name):
+                wanted, extra = NETWORKS[name]
+                state = Network(wanted).state_dict()
+                del state[part]
+                text = self.convert(state, "--field-std", "4.44", *extra, code=1)
+                self.assertIn(part, text)
+                self.assertNotIn("Traceback", text)
 
     def test_refusals(self):
         wanted, extra = NETWORKS["gaussian"]

@@ -225,6 +225,18 @@ class Interrupted(SnsCase):
                 self.assertEqual(self.finished(method), whole)
 
 
+class Precision(SnsCase):
+    def test_tf32_is_float32_on_the_cpu(self):
+        run_folder = self.folder / "run"
+        shutil.copytree(RUN, run_folder)
+        _, log = self.sns("rollout", *BASE, f"run.output={run_folder}", "run.device=cpu", "rollout.steps=6",
+                          "rollout.precision=tf32", "--method", "sns")
+        self.assertIn("rollout.precision: tf32 is float32 on the CPU", log)
+        self.assertEqual(arrays(run_folder / "rollouts/sns.h5"), arrays(RUN / "rollouts/sns.h5"))
+        with h5py.File(run_folder / "rollouts/sns.h5") as file:
+            self.assertEqual(file.attrs["precision"], "tf32")
+
+
 class Predict(SnsCase):
     """Options of `sns predict` beside those of the other tests."""
 
@@ -242,6 +254,7 @@ class Predict(SnsCase):
         if code:
             return err
         with h5py.File(out) as file:
+            self.attributes = dict(file.attrs)
             return {name: file[name][:] for name in file} | {"stderr": err}
 
     def test_oracle(self):
@@ -272,3 +285,51 @@ class Predict(SnsCase):
         given_up = free["levels"][:, 1] > limit
         np.testing.assert_array_equal(np.isnan(limited["refined"]).all(axis=(1, 2)), given_up)
         self.assertIn("above the noise limit", limited["stderr"])
+        self.assertTrue((limited["evaluations"][given_up] == 0).all())
+        self.assertTrue((limited["used_levels"][given_up] == -1).all())
+        together = self.predict("thermalizer", "states", "--start-level", "-1", "--stop-level", "-1",
+                                "--noise-limit", limit, "--rule", "reference")
+        self.assertTrue(np.isnan(together["refined"]).all())  # both are of one batch
+
+    def test_levels_that_do_not_fit_are_refused(self):
+        for model, shape, options, message in (
+            ("sns", "pairs", ("--level-floor", "20"), "level floor is 20; it must be in 0..19"),
+            ("sns", "pairs", ("--threshold", "20"), "-1..19"),
+            ("thermalizer", "states", ("--start-level", "3", "--stop-level", "4"), "stop level, 4, lies above"),
+            ("thermalizer", "states", ("--start-level", "20"), "-1..19"),
+            ("thermalizer", "states", ("--noise-limit", "6"), "noise limit, 6, must lie above"),
+        ):
+            with self.subTest(model=model, options=options):
+                (self.folder / "out.h5").unlink(missing_ok=True)
+                self.assert_one_line(self.predict(model, shape, *options, code=2), message)
+                self.assertFalse((self.folder / "out.h5").exists())
+
+    def test_generation(self):
+        made = self.predict("sns", "states", "--generate")
+        self.assertEqual(set(made) - {"stderr"}, {"next", "levels", "evaluations"})
+        self.assertEqual(made["next"].shape, (2, 16, 16))
+        self.assertTrue((made["evaluations"] == LEVELS).all())
+        self.assertTrue((made["levels"][:, 0] >= 0).all() and (made["levels"][:, 1] == -1).all())
+        self.assertEqual([self.attributes[name] for name in ("path", "start")], ["fixed_past", "pure_noise"])
+        swept = self.predict("sns", "states", "--generate", "--path", "A", "--start", "noised_past")
+        np.testing.assert_array_equal(swept["evaluations"], LEVELS + swept["levels"][:, 0] + 1)
+        clean = self.predict("sns", "states", "--generate", "--path", "clean_past")
+        self.assertEqual(set(clean) - {"stderr"}, {"next", "evaluations"})
+        self.assert_one_line(self.predict("acdm", "states", "--generate", code=2), "kind 'acdm'")
+        self.assert_one_line(self.predict("sns", "pairs", "--generate", "--oracle", "0,0", code=2), "give one of them")
+
+    def test_the_file_says_how_it_was_made(self):
+        self.predict("sns", "pairs", "--path", "B", "--level-floor", "2", "--gate", "either", "--batch", "1")
+        self.assertEqual({name: self.attributes[name] for name in ("path", "rule", "level_floor", "threshold", "gate",
+                                                                   "reverse_std", "batch", "seed")},
+                         {"path": "B", "rule": "inclusive", "level_floor": 2, "threshold": -1, "gate": "either",
+                          "reverse_std": "posterior", "batch": 1, "seed": 0})
+        self.assertTrue(self.attributes["command"].startswith("sns predict --weights "))
+        self.assertIn(" --path B --level-floor 2 --gate either --batch 1", self.attributes["command"])
+        self.predict("sns", "pairs", "--oracle", "3,12")
+        self.assertEqual([self.attributes[f"oracle_{frame}_level"] for frame in ("past", "present")], [3, 12])
+        self.assertIn(" --oracle 3,12", self.attributes["command"])
+        self.predict("thermalizer", "states", "--start-level", "3", "--stop-level", "2", "--noise-limit", "99")
+        self.assertEqual([self.attributes[name] for name in ("start_level", "stop_level", "noise_limit")], [3, 2, 99])
+        self.predict("acdm", "states", "--start", "pure_noise", "--conditioning", "single")
+        self.assertEqual([self.attributes[name] for name in ("start", "conditioning")], ["pure_noise", "single"])

@@ -135,6 +135,14 @@ class ReproduceLayers(unittest.TestCase):
             self.assertEqual(file["next"].shape, (8, 2, 16, 16))
             step = np.abs(file["next"][:7] - frames[1:8]).max(axis=(0, 2, 3)) / frames.std(axis=(0, 2, 3))
             self.assertLess(step.max(), 0.02)  # the rollout's own step, but for its noise of 1e-4
+        with h5py.File(states, "a") as file:
+            for at, name in enumerate(FIELDS):
+                file[name], file[f"pair_{name}"] = frames[:, at], frames[6:8, at]
+        result = sns("predict", "--weights", models / "gaussian", "--input", f"{states}:/{FIELDS[0]},/{FIELDS[1]}", "-o",
+                     f"{states}.apart")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(f"{states}.out") as one, h5py.File(f"{states}.apart") as apart:
+            np.testing.assert_array_equal(one["next"], apart["next"])
         arguments = ["predict", "--weights", models / "sns", "--input", f"{states}:/pair", "-o", f"{states}.refined"]
         result = sns(*arguments)
         self.assertEqual(result.returncode, 2)
@@ -143,6 +151,16 @@ class ReproduceLayers(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         with h5py.File(f"{states}.refined") as file:
             self.assertEqual(file["refined"].shape, (1, 2, 2, 16, 16))
+            whole = file["refined"][:]
+        arguments[4], arguments[6] = f"{states}:/pair_{FIELDS[0]},{states}:/pair_{FIELDS[1]}", f"{states}.refined_apart"
+        result = sns(*arguments, "--long", f"{states}:/long", "--lag", "5")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(f"{states}.refined_apart") as file:
+            np.testing.assert_array_equal(file["refined"], whole)
+        result = sns("predict", "--weights", models / "gaussian", "--input", f"{states}:/{FIELDS[0]},/pair_{FIELDS[1]}",
+                     "-o", f"{states}.unequal")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("different numbers", result.stderr)
 
 
 if __name__ == "__main__":

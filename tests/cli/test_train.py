@@ -153,6 +153,19 @@ class Train(unittest.TestCase):
                 process.communicate(timeout=60)
                 self.finish_and_compare(output, model)
 
+    def test_another_number_of_threads_is_warned_of(self):
+        output = self.root / "threads"
+        arguments = ("train", self.config(output), "--dataset", self.root / "dataset", "--model", "gaussian")
+        self.assertEqual(self.sns(*arguments, "models.gaussian.training.schedule.name=constant",
+                                  "models.gaussian.training.steps=20").returncode, 0)
+        done = self.sns(*arguments, "models.gaussian.training.schedule.name=constant", "models.gaussian.training.steps=40",
+                        "run.threads=2")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("run.threads is 2, it was 1 until step 20", done.stderr)
+        done = self.sns(*arguments, "models.gaussian.training.schedule.name=constant", "models.gaussian.training.steps=60",
+                        "run.threads=2")
+        self.assertNotIn("run.threads is", done.stderr)
+
     def test_time_budget_stops_with_75(self):
         done = self.sns("train", self.config(self.root / "budget"), "--dataset", self.root / "dataset", "--time-budget",
                         "0.001")

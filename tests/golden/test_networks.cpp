@@ -12,6 +12,8 @@
 
 #include <torch/utils.h>
 
+#include <map>
+
 using namespace sns;
 using test::golden;
 using test::relative_error;
@@ -125,6 +127,67 @@ TEST_CASE("SNS network: noise estimate, logits of both heads, predicted levels")
 
 TEST_CASE("the same of two fields, with attention") {
   check_sns_forward("emulator_sns_qg.h5", test::golden_sns_qg_config());
+}
+
+namespace {
+
+/// Output of every block of the network for the first sample, under the name of its module.
+std::map<std::string, torch::Tensor> outputs_of_modules(SnsNetImpl& net, const torch::Tensor& x) {
+  const auto modules = net.named_modules("", /*include_self=*/false);
+  const Encoded encoded = net.encode(x);
+  const SnsLogits logits = net.heads(encoded);
+  std::map<std::string, torch::Tensor> outputs{{"image_proj", encoded.skips[0]},
+                                               {"middle", encoded.bottleneck},
+                                               {"regressor_block_1", logits.past},
+                                               {"regressor_block_2", logits.present}};
+  for (std::size_t k = 1; k < encoded.skips.size(); ++k)
+    outputs["down." + std::to_string(k - 1)] = encoded.skips[k];
+  outputs["middle.res1"] = modules["middle.res1"]->as<blocks::ResidualBlock>()->forward(encoded.skips.back());
+  outputs["middle.attn"] =
+      modules.contains("middle.attn")
+          ? modules["middle.attn"]->as<blocks::Attention>()->forward(outputs["middle.res1"])
+          : outputs["middle.res1"];
+  const auto embedding = [&](const std::string& name, const torch::Tensor& scores) {
+    const auto layer = [&](const char* number, const torch::Tensor& input) {
+      return at::gelu(modules[name + number]->as<blocks::Linear>()->forward(input));
+    };
+    return layer("2", layer("1", at::softmax(scores, 1)));
+  };
+  const std::vector<torch::Tensor> embeddings{embedding("first_mlp", logits.past),
+                                              embedding("second_mlp", logits.present)};
+  torch::Tensor h = encoded.bottleneck;
+  auto skip = encoded.skips.rbegin();
+  for (int k = 0; modules.contains("up." + std::to_string(k)); ++k) {
+    const std::string name = "up." + std::to_string(k);
+    if (const auto* stage = modules[name]->as<blocks::Stage>())
+      h = stage->forward(at::cat({h, *skip++}, 1), embeddings);
+    else
+      h = modules[name]->as<blocks::Upsample>()->forward(h);
+    outputs[name] = h;
+  }
+  return outputs;
+}
+
+}  // namespace
+
+TEST_CASE("SNS network: the outputs of single modules, as far as the record has them") {
+  torch::set_num_threads(1);
+  const torch::NoGradGuard no_grad;
+  for (const auto& [name, config] : {std::pair{"emulator_sns.h5", test::golden_sns_config()},
+                                     std::pair{"emulator_sns_qg.h5", test::golden_sns_qg_config()}}) {
+    CAPTURE(name);
+    const auto file = h5::File::open_read(test::golden_file(name));
+    if (!file.exists("forward/probe")) continue;  // in the whole files only
+    Sns sns(config, 0, torch::kCPU);
+    test::load_golden_weights(sns.network(), file);
+    const auto outputs = outputs_of_modules(sns.net(), golden(file, "forward/x").narrow(0, 0, 1));
+    const auto probes = file.group("forward/probe").names();
+    CHECK(probes.size() == 10);
+    for (const std::string& module : probes) {
+      CAPTURE(module);
+      CHECK(relative_error(outputs.at(module), golden(file, "forward/probe/" + module)) < tolerance::kForward);
+    }
+  }
 }
 
 TEST_CASE("thermalizer network: noise estimate, logits, predicted levels") {

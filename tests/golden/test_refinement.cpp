@@ -108,7 +108,7 @@ TEST_CASE("every path reproduces the reference with recorded noise") {
       options.rule = rule;
       const Refined refined = sns.refine(x, levels, options, noise);
       CHECK(torch::equal(refined.x.narrow(1, 0, channels), x.narrow(1, 0, channels)));
-      CHECK(test::image_error(refined.x.narrow(1, channels, 2 * channels), file, "refine/" + name + "/frames") <
+      CHECK(test::refined_error(refined.x.narrow(1, channels, 2 * channels), file, "refine/" + name) <
             tolerance::kRefinement);
 
       const Calls calls = recorded_calls(file, name);
@@ -190,7 +190,7 @@ TEST_CASE("thermalizer: denoising with recorded noise, down to the stop level") 
   for (std::int64_t b = 0; b < recorded.size(0); ++b) levels.push_back({-1, recorded[b].item<int>()});
   RefineOptions options;
   options.rule = SweepRule::reference;
-  options.stop_level = golden(file, "denoise/stop", true).item<int>();
+  options.stop_level = options.threshold = golden(file, "denoise/stop", true).item<int>();
   const Refined refined = thermalizer.refine(golden(file, "forward/x"), levels, options, noise);
   CHECK(test::relative_error(refined.x, golden(file, "denoise/out")) < tolerance::kRefinement);
   for (std::size_t b = 0; b < levels.size(); ++b)

@@ -1,12 +1,13 @@
 #include "core/hdf5.hpp"
 #include "emulator/diffusion/schedule.hpp"
 #include "tests/support/emulator_tolerances.hpp"
+#include "tests/support/golden_network.hpp"
 #include "tests/support/torch_doctest.hpp"
 
 #include <cmath>
 
 TEST_CASE("schedules agree with the recorded tables") {
-  const auto file = sns::h5::File::open_read(SNS_SOURCE_DIR "/tests/golden/data/emulator_schedules.h5");
+  const auto file = sns::h5::File::open_read(sns::test::golden_file("emulator_schedules.h5"));
   const auto names = file.names();
   REQUIRE(names.size() == 7);
   for (const std::string& name : names) {
@@ -30,7 +31,7 @@ TEST_CASE("schedules agree with the recorded tables") {
 }
 
 TEST_CASE("the tables of the reference are ours in single precision") {
-  const auto file = sns::h5::File::open_read(SNS_SOURCE_DIR "/tests/golden/data/emulator_schedules.h5");
+  const auto file = sns::h5::File::open_read(sns::test::golden_file("emulator_schedules.h5"));
   const auto schedule = sns::Schedule::cosine(1000);
   const auto compare = [&](const char* table, double tolerance, auto value) {
     CAPTURE(table);

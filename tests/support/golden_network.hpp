@@ -4,6 +4,7 @@
 // of random numbers; what was changed afterwards is stored as it is. Sums guard the regeneration.
 #include "core/error.hpp"
 #include "core/hdf5.hpp"
+#include "tests/support/golden_folder.hpp"
 
 #include <torch/nn/module.h>
 #include <torch/types.h>
@@ -13,14 +14,22 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
 #include <random>
 #include <string>
 #include <vector>
 
 namespace sns::test {
 
+/// A record of the networks, by the name of its reduced copy. The whole file has all arrays as they are,
+/// weights and noise too, with the same names but for those that the functions below know.
 inline std::filesystem::path golden_file(const std::string& name) {
-  return std::filesystem::path(SNS_SOURCE_DIR) / "tests/golden/data" / name;
+  if (!whole_golden()) return reduced_golden_file(name);
+  static const std::map<std::string, std::string> others = {{"emulator_sns.h5", "sns_kolmogorov.h5"},
+                                                            {"emulator_gaussian.h5", "emulator.h5"}};
+  const auto found = others.find(name);
+  return whole_golden_file("emulator", found != others.end() ? found->second : name.substr(name.find('_') + 1));
 }
 
 /// First `count` words of MT19937 from a seed, as far as PyTorch uses them for float32: 24 bits each.
@@ -81,14 +90,38 @@ inline double golden_scalar(const h5::File& file, const std::string& path) {
   return file.dataset(path).read<double>().at(0);
 }
 
+/// Names that whole files keep as a JSON list.
+inline std::vector<std::string> listed_names(const h5::Object& object, const std::string& attribute) {
+  return nlohmann::json::parse(object.attribute<std::string>(attribute)).get<std::vector<std::string>>();
+}
+
 inline std::vector<std::string> golden_parameter_order(const h5::File& file) {
-  return file.dataset("parameters/order").read_strings();
+  if (file.exists("parameters/order")) return file.dataset("parameters/order").read_strings();
+  return listed_names(file, "parameter_order");
+}
+
+/// Norm of each parameter's gradient; whole files leave out those that have none.
+inline std::map<std::string, double> golden_gradient_norms(const h5::File& file) {
+  const h5::Dataset data = file.dataset("train/grad_norm_per_parameter");
+  const auto norms = data.read<double>();
+  const auto names = data.has_attribute("names") ? listed_names(data, "names") : golden_parameter_order(file);
+  require(names.size() == norms.size(), "{} norms of {} gradients", norms.size(), names.size());
+  std::map<std::string, double> named;
+  for (std::size_t k = 0; k < names.size(); ++k) named[names[k]] = norms[k];
+  return named;
 }
 
 /// Gives the module the reference's weights; throws if a parameter is missing or a sum disagrees.
 inline void load_golden_weights(torch::nn::Module& module, const h5::File& file) {
   c10::AutoGradMode no_grad(false);
   auto parameters = module.named_parameters();
+  if (file.exists("weights")) {
+    const auto stored = file.group("weights").names();
+    require(stored.size() == parameters.size(), "the golden file has {} parameters, the network {}",
+            stored.size(), parameters.size());
+    for (const auto& name : stored) parameters[name].copy_(golden(file, "weights/" + name));
+    return;
+  }
   const h5::Group generated = file.group("parameters/generated");
   const auto names = generated.dataset("names").read_strings();
   const auto offsets = generated.dataset("offset").read<std::int64_t>();
@@ -148,6 +181,14 @@ inline double image_error(const torch::Tensor& images, const h5::File& file, con
   };
   return std::max({relative_error(kept, points), differ(wide.sum({-1, -2}), "sum", count),
                    differ(wide.square().sum({-1, -2}).sqrt(), "norm", std::sqrt(count))});
+}
+
+/// Past and present frames that a refinement along `path` ended with, [B, 2C, n, n]: how far ours lie from
+/// them.
+inline double refined_error(const torch::Tensor& frames, const h5::File& file, const std::string& path) {
+  if (!file.exists(path + "/out")) return image_error(frames, file, path + "/frames");
+  const torch::Tensor out = golden(file, path + "/out");  // with the long frame
+  return relative_error(frames, out.narrow(1, out.size(1) - frames.size(1), frames.size(1)));
 }
 
 }  // namespace sns::test

@@ -5,12 +5,10 @@
 // all.
 #include "core/error.hpp"
 #include "core/hdf5.hpp"
+#include "tests/support/golden_folder.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -18,20 +16,12 @@ namespace sns::test {
 
 /// A record beside the tests.
 inline h5::File golden_data(const std::string& name) {
-  return h5::File::open_read(std::filesystem::path(SNS_SOURCE_DIR) / "tests/golden/data" / name);
+  return h5::File::open_read(reduced_golden_file(name));
 }
 
-/// The same; but with SNS_GOLDEN_WHOLE in the environment the file of that name in the folder SNS_GOLDEN, which
-/// holds all points of all arrays. Without such a folder the program ends as skipped (exit code 77).
+/// The same or, where the whole files are asked for, the one with all points of all arrays.
 inline h5::File golden(const std::string& name) {
-  if (std::getenv("SNS_GOLDEN_WHOLE") == nullptr) return golden_data(name);
-  const char* folder = std::getenv("SNS_GOLDEN");
-  if (folder == nullptr || !std::filesystem::exists(std::filesystem::path(folder) / name)) {
-    std::printf("skipped: SNS_GOLDEN names no folder with %s\n", name.c_str());
-    std::fflush(stdout);
-    std::_Exit(77);
-  }
-  return h5::File::open_read(std::filesystem::path(folder) / name);
+  return whole_golden() ? h5::File::open_read(whole_golden_file("solvers", name)) : golden_data(name);
 }
 
 /// A recorded array [item][rows][columns] or, complex, [item][rows][columns][re, im]; leading axes count as

@@ -68,9 +68,13 @@ TEST_CASE("walks: the exclusive rule skips the step at the level itself, and spa
   const auto fixed = plan_walks(Path::fixed_past, SweepRule::exclusive, {{0, 2}, {1, 2}}, 40);
   CHECK(fixed[0].start.past == Levels::kClean);
   CHECK(fixed[1].start.past == 1);
-  // A batch of one under the reference rule gets the same steps.
-  for (const Path path : {Path::A, Path::B, Path::C})
+  // A batch of one under the reference rule gets the same steps, but on path C with unequal levels.
+  for (const Path path : {Path::A, Path::B, Path::C, Path::fixed_past})
     CHECK(steps(path, SweepRule::exclusive, {{4, 4}}, 0) == steps(path, SweepRule::reference, {{4, 4}}, 0));
+  for (const Path path : {Path::A, Path::B, Path::fixed_past})
+    CHECK(steps(path, SweepRule::exclusive, {{3, 2}}, 0) == steps(path, SweepRule::reference, {{3, 2}}, 0));
+  CHECK(steps(Path::C, SweepRule::exclusive, {{3, 2}}, 0) == Steps{{2, -1}, {1, 1}, {0, 0}});
+  CHECK(steps(Path::C, SweepRule::reference, {{3, 2}}, 0) == Steps{{2, 2}, {1, 1}, {0, 0}});
   // A sweep that ends above the frame's first step leaves it alone.
   CHECK(plan_walks(Path::clean_past, SweepRule::exclusive, {{0, 5}}, 40, 5)[0].stays());
 }
@@ -136,6 +140,58 @@ TEST_CASE("threshold leaves samples alone, floor raises levels, long channel sta
   CHECK(refined.evaluations == std::vector<std::int64_t>{0, 6, 9});
   CHECK(torch::equal(refined.x.select(1, 0), x.select(1, 0)));
   CHECK(!torch::equal(refined.x[1], x[1]));
+}
+
+TEST_CASE("clean conditioning: what the head says of the past frame plays no part") {
+  Sns sns(small_sns(), 5, torch::kCPU);
+  const torch::Tensor x = waves(3);
+  for (const Gate gate : {Gate::either, Gate::present}) {
+    PhiloxNoise noise(1, {0, 1, 2}, 0);
+    RefineOptions options;
+    options.path = Path::clean_past;
+    options.threshold = 1;
+    options.level_floor = 4;
+    options.gate = gate;
+    const Refined refined = sns.refine(x, {{9, 0}, {9, 3}, {0, 6}}, options, noise);
+    CHECK(refined.evaluations == std::vector<std::int64_t>{0, 5, 7});
+    CHECK(torch::equal(refined.x[0], x[0]));
+    for (const Levels& used : refined.used) CHECK(used.past == -1);
+    CHECK(refined.used[0].present == -1);
+    CHECK(refined.used[1].present == 4);
+    CHECK(refined.used[2].present == 6);
+  }
+}
+
+TEST_CASE("rows without a level are left alone whatever the options say") {
+  Sns sns(small_sns(), 5, torch::kCPU);
+  const torch::Tensor x = waves(2);
+  for (const Gate gate : {Gate::either, Gate::present})
+    for (const SweepRule rule : {SweepRule::inclusive, SweepRule::reference}) {
+      PhiloxNoise noise(1, {0, 1}, 0);
+      RefineOptions options;
+      options.gate = gate;
+      options.rule = rule;
+      options.level_floor = 3;
+      const Refined refined = sns.refine(x, {{7, Levels::kClean}, {2, 5}}, options, noise);
+      CHECK(torch::equal(refined.x[0], x[0]));
+      CHECK(refined.evaluations[0] == 0);
+      CHECK(refined.used[0].past == -1);
+      CHECK(refined.evaluations[1] > 0);
+    }
+}
+
+TEST_CASE("options that do not fit the schedule are refused") {
+  Sns sns(small_sns(), 5, torch::kCPU);
+  PhiloxNoise noise(1, {0}, 0);
+  const auto problem = [&](const RefineOptions& options) {
+    return test::message_of<ConfigError>([&] { sns.refine(waves(1), {{2, 3}}, options, noise); });
+  };
+  CHECK(contains(problem({.level_floor = 40}), "level floor is 40; it must be in 0..39"));
+  CHECK(contains(problem({.level_floor = -1}), "0..39"));
+  CHECK(contains(problem({.threshold = 40}), "threshold is 40; it must be in -1..39"));
+  CHECK(contains(problem({.threshold = 6, .stop_level = -2}), "-1..39"));
+  CHECK(contains(problem({.threshold = 6, .stop_level = 7}),
+                 "7, lies above the level that refinement starts from, 6"));
 }
 
 TEST_CASE("only the active subset is evaluated") {

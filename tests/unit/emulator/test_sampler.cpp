@@ -369,7 +369,7 @@ TEST_CASE("SNS generates a frame by Algorithm 2, by Figure 2 and with a clean pa
   const torch::Tensor past = frames(2, 1), far = frames(2, 1).flip(2);
   const auto make = [&](Path path, Start start = Start::pure_noise) {
     PhiloxNoise noise(3, {20, 21}, 9);
-    GenerateOptions options;
+    GenerationOptions options;
     options.path = path;
     options.start = start;
     return sns.generate(far, past, options, noise);

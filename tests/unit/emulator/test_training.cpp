@@ -432,6 +432,109 @@ TEST_CASE("bands of the validation end at the highest level that is trained") {
   }
 }
 
+TEST_CASE("the validation loss of an emulator is that of the longest rollout, penalty included") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch.path());
+  const auto info = describe_dataset(scratch.path());
+  const DataSplit training(info, "train", info.field_std), validation(info, "valid", info.field_std);
+  auto spec = small_spec("gaussian");
+  spec.model.image = 8;
+  spec.training.validation_samples = 1000;
+  spec.training.rollout = {.max_length = 3, .noise = 0.5, .rms_penalty = 2, .rms_limit = 0.1};
+  GaussianEmulator model(spec.model, 1, torch::kCPU);
+  GaussianTask task(model, spec.training, training, &validation, 7);
+  const Metrics metrics = task.validate();
+
+  const std::int64_t windows = validation.windows(4);
+  torch::Tensor frames = torch::empty({windows, 4, 1, 8, 8});
+  for (std::int64_t w = 0; w < windows; ++w)
+    validation.read_window(w, 4, {frames.data_ptr<float>() + w * 4 * 64, 4 * 64});
+  const torch::NoGradGuard no_grad;
+  const GaussianLoss loss = model.loss(frames, 3, {}, {2, 0.1});
+  const auto near = [&](const char* name, double value) {
+    CAPTURE(name);
+    CHECK(metric(metrics, name) == doctest::Approx(value).epsilon(1e-5));
+  };
+  near("loss", loss.total.item<double>());
+  near("mse", loss.mse.item<double>() / 3);
+  near("rms_penalty", loss.penalty.item<double>() / 3);
+  CHECK(loss.penalty.item<double>() > 0);
+  near("one_step_rms", std::sqrt(model.loss(frames.narrow(1, 0, 2), 1).mse.item<double>()));
+  near("residual_rms", std::sqrt((frames.select(1, 1) - frames.select(1, 0)).square().mean().item<double>()));
+}
+
+TEST_CASE("the validation loss is taken at levels as training draws them; bands have their own") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch.path());
+  const auto info = describe_dataset(scratch.path());
+  const DataSplit training(info, "train", info.field_std), validation(info, "valid", info.field_std);
+  auto spec = small_spec("thermalizer");
+  spec.model.image = 8;
+  spec.training.batch = 100;
+  spec.training.validation_samples = 2000;
+  // A head that says "level 0" of everything, so surely that each frame costs 0 or about kSure.
+  constexpr double kSure = 30;
+  const auto silence = [](torch::nn::Module& network, const std::string& head) {
+    const torch::NoGradGuard no_grad;
+    auto parameters = network.named_parameters();
+    parameters[head + ".linear2.weight"].zero_();
+    parameters[head + ".linear2.bias"].zero_()[0] = kSure;
+  };
+  const LevelConfig uniform, low{.sampling = "low", .max_level = 9, .log_fraction = 1};
+  for (const auto& [levels, chance] :
+       {std::pair{uniform, 1 / 20.0}, std::pair{low, std::log(2.0) / std::log(11.0)}}) {
+    CAPTURE(levels.sampling);
+    spec.training.levels = levels;
+    // Five standard deviations of a fraction of 2000 draws.
+    const double spread = 5 * std::sqrt(chance * (1 - chance) / 2000);
+    Thermalizer thermalizer(spec.model, 1, torch::kCPU);
+    silence(thermalizer.network(), "regressor_block");
+    const Metrics one = ThermalizerTask(thermalizer, spec.training, training, &validation, 7).validate();
+    CHECK(std::abs(1 - metric(one, "ce") / kSure - chance) < spread);
+    CHECK(metric(one, "loss") ==
+          doctest::Approx(metric(one, "mse") + spec.training.cross_entropy_weight * metric(one, "ce")));
+    CHECK(metric(one, "head_error_0") == 0);
+    CHECK(metric(one, "head_error_1-2") == doctest::Approx(1.5).epsilon(0.1));
+
+    auto both = spec;
+    both.model.kind = "sns";
+    Sns sns(both.model, 1, torch::kCPU);
+    silence(sns.network(), "regressor_block_1");
+    silence(sns.network(), "regressor_block_2");
+    const Metrics two = SnsTask(sns, both.training, training, &validation, 7).validate();
+    for (const char* name : {"ce_past", "ce_present"})
+      CHECK(std::abs(1 - metric(two, name) / kSure - chance) < spread);
+    CHECK(metric(two, "head_error_past_1-2") == doctest::Approx(1.5).epsilon(0.1));
+    CHECK(metric(two, "head_error_present_0") == 0);
+  }
+}
+
+TEST_CASE("two half batches make the optimiser step of a whole one") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  auto spec = small_spec("gaussian");  // whose samples depend on their place in the epoch alone
+  spec.training.steps = 5;
+  spec.training.validate_every = 5;
+  spec.training.batch = 8;
+  train_model(spec, scratch / "dataset", scratch / "whole", cpu_run());
+  spec.training.batch = 4;
+  spec.training.accumulate = 2;
+  train_model(spec, scratch / "dataset", scratch / "halves", cpu_run());
+  const auto weights = [&](const char* folder) {
+    return load_model(scratch / folder, Weights::raw, torch::kCPU)->network().named_parameters();
+  };
+  const auto whole = weights("whole"), halves = weights("halves");
+  auto start = make_model(load_model(scratch / "whole", Weights::raw, torch::kCPU)->config(), 7, torch::kCPU);
+  for (const auto& item : whole) {
+    CAPTURE(item.key());
+    const double moved =
+        (item.value() - start->network().named_parameters()[item.key()]).abs().max().item<double>();
+    CHECK(moved > 1e-3);
+    CHECK((item.value() - halves[item.key()]).abs().max().item<double>() < 1e-2 * moved);
+  }
+  CHECK(contains(read_text(scratch / "halves/model_card.md"), "5 of batch 8"));
+}
+
 TEST_CASE("TF32 is off unless it is asked for, and what it was before afterwards") {
   const bool before = at::globalContext().allowTF32CuDNN();
   {
@@ -443,8 +546,9 @@ TEST_CASE("TF32 is off unless it is asked for, and what it was before afterwards
     CHECK_FALSE(at::globalContext().allowTF32CuBLAS());
   }
   CHECK(at::globalContext().allowTF32CuDNN() == before);
-  CHECK(precision_warning("float32", torch::kCPU).empty());
-  CHECK(contains(precision_warning("tf32", torch::kCPU), "float32 on the CPU"));
+  CHECK(precision_warning("training.precision", "float32", torch::kCPU).empty());
+  CHECK(contains(precision_warning("rollout.precision", "tf32", torch::kCPU),
+                 "rollout.precision: tf32 is float32 on the CPU"));
 }
 
 TEST_CASE("on the CPU tf32 gives the weights of float32, and the card says what was asked for") {

@@ -100,6 +100,60 @@ TEST_CASE("one NaN that passes is overcome by a return to the last checkpoint; N
   }
 }
 
+TEST_CASE("a halving of the learning rate is taken back after long enough without trouble") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  auto spec = small_spec("gaussian");
+  spec.training.steps = 60;
+  spec.training.checkpoint_every = 5;
+  spec.training.recover_after = 12;
+  constexpr int kRead = 15 * 4 + 1;  // in step 16 of batch 4; a checkpoint is at 15
+  const auto source = poisoned(scratch / "dataset", kRead, kRead);
+  const auto result = train_model(spec, source, scratch / "whole", cpu_run());
+  CHECK(result.rollbacks == 1);
+  std::istringstream lines(loss_curve(scratch / "whole"));
+  std::string line;
+  while (std::getline(lines, line)) {
+    const auto entry = nlohmann::json::parse(line);
+    if (entry.contains("validation")) continue;
+    const auto step = entry["step"].get<int>();
+    CAPTURE(step);
+    CHECK(entry["lr"].get<double>() == doctest::Approx(step > 15 && step <= 15 + 12 ? 1.5e-3 : 3e-3));
+  }
+  const auto state = read_training_state(scratch / "whole/checkpoints/last");
+  CHECK(state.rollbacks == 1);
+  CHECK(state.halvings == 0);
+
+  SUBCASE("a run that is resumed under the halved rate goes on alike") {
+    spec.training.steps = 20;
+    train_model(spec, poisoned(scratch / "dataset", kRead, kRead), scratch / "parts", cpu_run());
+    CHECK(read_training_state(scratch / "parts/checkpoints/last").halvings == 1);
+    spec.training.steps = 60;
+    train_model(spec, scratch / "dataset", scratch / "parts", cpu_run());
+    CHECK(sha256_file(scratch / "parts/model.safetensors") == sha256_file(scratch / "whole/model.safetensors"));
+  }
+}
+
+TEST_CASE("a checkpoint knows its number of threads, and one of an older version does not") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  auto spec = small_spec("gaussian");
+  spec.training.steps = 3;
+  RunConfig run = cpu_run();
+  run.threads = 2;
+  train_model(spec, scratch / "dataset", scratch / "model", run);
+  const auto file = scratch / "model/checkpoints/last/state.json";
+  CHECK(read_training_state(file.parent_path()).threads == 2);
+  auto json = nlohmann::ordered_json::parse(read_text(file));
+  for (const char* key : {"threads", "halvings", "troubled_step"}) json.erase(key);
+  json["rollbacks"] = 2;
+  write_text(file, json.dump());
+  const auto old = read_training_state(file.parent_path());
+  CHECK(old.threads == 0);
+  CHECK(old.halvings == 2);
+  CHECK(old.troubled_step == 3);
+}
+
 TEST_CASE("weights that overflow in an update are not saved") {
   ScratchFolder scratch;
   write_synthetic_dataset(scratch / "dataset");

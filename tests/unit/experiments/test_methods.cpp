@@ -149,7 +149,7 @@ TEST_CASE("thermalizer: beyond the noise limit a member is given up, or the whol
     explicit Scripted(std::unique_ptr<DiffusionStage> inner) : inner_(std::move(inner)) {}
     Model& model() override { return inner_->model(); }
     void apply(const StepInput& input, StepOutcome& out) override {
-      if (input.x.size(0) > 1) out.stopped = {{1, "noise level 16 is above noise_limit 15"}};
+      if (input.x.size(0) > 1) out.stopped = {{1, "noise level 16 is above the noise limit 15"}};
       out.next = input.proposal;
     }
 
@@ -169,9 +169,9 @@ TEST_CASE("thermalizer: the noise limit stops single members, or the batch under
   input.proposal = noise * torch::tensor({0.F, 1e4F, 0.F, 1e4F}).view({4, 1, 1, 1});
   input.trajectories = ids;
   input.step = 1;
-  const auto apply = [&](SweepRule rule, int limit) {
+  const auto apply = [&](SweepRule rule, int limit, int start = 6, int stop = 4) {
     const auto stage =
-        make_thermalizer_refiner(thermalizer_that_fears_large_frames(), from_to(6, 4, rule), limit, 11);
+        make_thermalizer_refiner(thermalizer_that_fears_large_frames(), from_to(start, stop, rule), limit, 11);
     StepOutcome out;
     out.evaluations = torch::zeros({4, 3}, torch::kInt64);
     const c10::AutoGradMode no_grad(false);
@@ -188,9 +188,15 @@ TEST_CASE("thermalizer: the noise limit stops single members, or the batch under
   REQUIRE(each.stopped.size() == 2);
   CHECK(each.stopped[0].row == 1);
   CHECK(each.stopped[1].row == 3);
-  CHECK(each.stopped[0].why == "noise level 16 is above noise_limit 15");
+  CHECK(each.stopped[0].why == "noise level 16 is above the noise limit 15");
   REQUIRE(whole.stopped.size() == 4);
-  CHECK(whole.stopped[0].why == "noise level 16 of a batch mate is above noise_limit 15");
+  CHECK(whole.stopped[0].why == "noise level 16 of a batch mate is above the noise limit 15");
+  // Those that are stopped are not denoised, wherever denoising starts.
+  const StepOutcome all = apply(SweepRule::inclusive, 15, -1, -1);
+  for (std::int64_t b = 0; b < 4; ++b) CHECK(all.evaluations[b][2].item<int>() == (b % 2 == 0 ? 4 : 0));
+  CHECK(apply(SweepRule::reference, 15, -1, -1).evaluations.select(1, 2).sum().item<int>() == 0);
+  CHECK(contains(test::message_of<ConfigError>([&] { apply(SweepRule::inclusive, 6); }),
+                 "noise limit, 6, must lie above"));
 }
 
 TEST_CASE("generators need no emulator, and count their work") {

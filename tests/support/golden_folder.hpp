@@ -1,0 +1,34 @@
+#pragma once
+// Where recorded numbers are: the reduced copies beside the tests or, with SNS_GOLDEN_WHOLE in the environment,
+// the whole files that SNS_GOLDEN leads to.
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+namespace sns::test {
+
+/// Whether the whole files are asked for.
+inline bool whole_golden() {
+  return std::getenv("SNS_GOLDEN_WHOLE") != nullptr;
+}
+
+/// A record beside the tests.
+inline std::filesystem::path reduced_golden_file(const std::string& name) {
+  return std::filesystem::path(SNS_SOURCE_DIR) / "tests/golden/data" / name;
+}
+
+/// A whole file, in SNS_GOLDEN itself or in the folder `kind` (solvers, emulator) in or beside it. Without one
+/// the program ends as skipped (exit code 77).
+inline std::filesystem::path whole_golden_file(const std::string& kind, const std::string& name) {
+  if (const char* given = std::getenv("SNS_GOLDEN")) {
+    const std::filesystem::path folder = std::filesystem::absolute(given) / "";
+    for (const auto& place : {folder, folder / kind, folder.parent_path().parent_path() / kind})
+      if (std::filesystem::exists(place / name)) return place / name;
+  }
+  std::printf("skipped: SNS_GOLDEN leads to no %s\n", name.c_str());
+  std::fflush(stdout);
+  std::_Exit(77);
+}
+
+}  // namespace sns::test
