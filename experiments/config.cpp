@@ -59,7 +59,7 @@ std::function<std::string(const int&)> level(int lowest, int levels) {
 void read_sns(Section& section, SamplingConfig& sampling, const ModelConfig& model) {
   section.maybe("path", sampling.path, one_of(path_names()));
   // A lagged model looks back at its own trajectory.
-  if (!model.network.lag) section.maybe("long", sampling.long_frame, one_of({"initial", "dataset"}));
+  if (!model.network.lag) section.maybe("long", sampling.long_frame, one_of({"initial", "first_initial"}));
 }
 
 void read_sns_refiner(Section& section, SamplingConfig& sampling, const ModelConfig& model) {
@@ -154,12 +154,32 @@ MethodConfig read_method(Section section, const std::string& name, const std::ve
   return method;
 }
 
+/// A number of initial conditions, or a list of their numbers.
+void read_members(Section& rollout, RolloutConfig& config) {
+  if (!rollout.holds_list("members")) {
+    rollout.maybe("members", config.members, positive);
+    return;
+  }
+  rollout.need<std::vector<int>>("members", config.chosen, [](const std::vector<int>& numbers) {
+    const bool ascending =
+        std::adjacent_find(numbers.begin(), numbers.end(), std::greater_equal<>()) == numbers.end();
+    return !numbers.empty() && numbers.front() >= 0 && ascending ? std::string()
+                                                                 : "must hold ascending numbers from 0 on";
+  });
+  config.members = static_cast<int>(config.chosen.size());
+}
+
 }  // namespace
+
+bool RolloutConfig::rolls_out(std::int64_t number) const {
+  return chosen.empty() ? number >= 0 && number < members
+                        : std::find(chosen.begin(), chosen.end(), number) != chosen.end();
+}
 
 RolloutConfig read_rollout(Section rollout, const std::vector<ModelSpec>& models) {
   RolloutConfig config;
   rollout.maybe("steps", config.steps, positive);
-  rollout.maybe("members", config.members, positive);
+  read_members(rollout, config);
   rollout.maybe("floor_members", config.floor_members, non_negative);
   rollout.maybe("limit", config.limit, positive);
   rollout.maybe("deterministic", config.deterministic);

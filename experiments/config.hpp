@@ -14,7 +14,7 @@ namespace sns {
 /// Keys of a method that say how its refiner or generator samples; names as in emulator/diffusion and
 /// emulator/models. Each kind of model has its own.
 struct SamplingConfig : SamplingWords {
-  std::string long_frame = "initial";  ///< sns: key `long`, what stands beside the pair: initial | dataset
+  std::string long_frame = "initial";  ///< sns: key `long`, what stands beside the pair: initial | first_initial
   std::string write_back = "path";     ///< sns refiner: when x_{a-1} is rewritten in the file: path | always
 };
 
@@ -38,12 +38,18 @@ struct MethodConfig {
 /// The `rollout` block.
 struct RolloutConfig {
   std::int64_t steps = 1000;
-  int members = 8;
+  int members = 8;  ///< how many initial conditions are rolled out: the first ones, or those of `chosen`
+  std::vector<int> chosen;     ///< their numbers from 0, ascending, where `members` is a list; empty otherwise
   int floor_members = 8;       ///< further solver runs, for truth against truth
   double limit = 50;           ///< standard deviations beyond which a member has failed
   bool deterministic = false;  ///< networks see one member at a time: the same bits alone and in any batch
   std::string precision = "float32";  ///< of networks: float32 | tf32 | bfloat16
   std::vector<MethodConfig> methods;
+
+  /// Initial conditions that must be there: the first ones up to the highest that is rolled out.
+  int initial_conditions() const { return chosen.empty() ? members : chosen.back() + 1; }
+  /// Whether initial condition `number` is rolled out.
+  bool rolls_out(std::int64_t number) const;
 };
 
 /// Reads `rollout` and checks that its methods name models of the right kind. Names of methods are the user's.

@@ -196,7 +196,7 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Fram
                         rollout_bytes(rollout.steps, rollout.members, frames.channels, frames.points)))));
     if (!method.without_effect.empty()) lines.emplace_back("  not used", method.without_effect);
   }
-  const int truth = rollout.members + rollout.floor_members;
+  const int truth = rollout.initial_conditions() + rollout.floor_members;
   lines.emplace_back("truth",
                      fmt::format("{} solver trajectories of {} frames, {} on disk", truth, rollout.steps + 1,
                                  human_bytes(static_cast<double>(

@@ -88,7 +88,7 @@ DatagenPlan Experiment::truth_plan() const {
   plan.frames = rollout_.steps + 1;
   plan.samples_per_trajectory = 1;
   plan.decorrelation_steps = 0;
-  plan.splits = {{"test", rollout_.members + rollout_.floor_members}};
+  plan.splits = {{"test", rollout_.initial_conditions() + rollout_.floor_members}};
   return plan;
 }
 
@@ -171,7 +171,7 @@ void Experiment::add_rollout(StageGraph& graph, const MethodConfig& method) cons
   // changes nothing here.
   DatagenPlan initial = truth_plan();
   initial.frames = 1;
-  initial.splits = {{"test", rollout_.members}};
+  initial.splits = {{"test", rollout_.initial_conditions()}};
   Stage stage;
   stage.name = "rollout/" + method.name;
   stage.record = file.parent_path() / (method.name + ".stage.json");
@@ -182,6 +182,8 @@ void Experiment::add_rollout(StageGraph& graph, const MethodConfig& method) cons
       {"method", method.text},
       {"rollout", fmt::format("steps: {}\nlimit: {:.17g}\ndeterministic: {}\nprecision: {}", rollout_.steps,
                               rollout_.limit, rollout_.deterministic, rollout_.precision)}};
+  if (!rollout_.chosen.empty())
+    stage.inputs.emplace_back("members", fmt::format("{}", fmt::join(rollout_.chosen, ", ")));
   for (const auto* model : {&method.emulator, &method.diffusion_model()})
     if (*model) stage.built_from.push_back("train/" + **model);
   stage.after = {"truth"};

@@ -14,6 +14,7 @@
 #include "experiments/surrogate_stepper.hpp"
 
 #include <cmath>
+#include <functional>
 #include <map>
 #include <sstream>
 
@@ -53,18 +54,20 @@ std::string architecture(const ModelConfig& config) {
   return to_yaml(part);
 }
 
-/// First frames of trajectories [first, first + count) of a data set: ids, and [member][field][x][y].
+/// First frames of those trajectories of a data set whose number, counted from `first`, `wanted` says yes to:
+/// ids, and [member][field][x][y].
 struct InitialStates {
   std::vector<std::int64_t> ids;
   std::vector<float> values;
 };
-InitialStates read_initial_states(const DatasetReader& reader, std::int64_t first, std::int64_t count) {
+InitialStates read_initial_states(const DatasetReader& reader, std::int64_t first,
+                                  const std::function<bool(std::int64_t)>& wanted) {
   InitialStates out;
   const std::vector<std::int64_t> ids = reader.trajectories();
   const std::size_t points = h5::element_count(reader.grid());
   std::vector<float> frame(points);
   for (std::size_t s = 0; s < ids.size(); ++s) {
-    if (ids[s] < first || ids[s] >= first + count) continue;
+    if (!wanted(ids[s] - first)) continue;
     out.ids.push_back(ids[s]);
     for (const std::string& field : reader.fields()) {
       reader.read(field, static_cast<std::int64_t>(s), 1, 0, 1, frame);
@@ -144,7 +147,8 @@ namespace {
 /// First frame of the first trajectory of a data set, [1, C, x, y] in the units of `model`: a fixed sample of
 /// the flow's invariant measure, the same in every run of an experiment.
 torch::Tensor first_frame(const DatasetReader& reader, const Model& model) {
-  InitialStates state = read_initial_states(reader, reader.trajectories().front(), 1);
+  InitialStates state = read_initial_states(reader, reader.trajectories().front(),
+                                            [](std::int64_t number) { return number == 0; });
   const std::int64_t n = model.config().image, channels = model.config().field_channels;
   require(state.values.size() == static_cast<std::size_t>(channels * n * n),
           "the frames of the truth do not fit the model's {} fields of {} x {} points", channels, n, n);
@@ -165,7 +169,7 @@ std::unique_ptr<DiffusionStage> load_stage(const MethodConfig& method, const std
                                     thermalizer_refinement(sampling), sampling.noise_limit, seed);
   auto model = load_model_as<Sns>(folder, weights, device);
   SnsConduct conduct{.seed = seed, .write_back = sampling.write_back == "always"};
-  if (sampling.long_frame == "dataset") conduct.long_frame = first_frame(truth, *model);
+  if (sampling.long_frame == "first_initial") conduct.long_frame = first_frame(truth, *model);
   if (method.generator) return make_sns_generator(std::move(model), sns_generation(sampling), conduct);
   return make_sns_refiner(std::move(model), sns_refinement(sampling), conduct);
 }
@@ -221,7 +225,8 @@ StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& i
 
   const SolverInfo& info = solver_.info();
   InitialStates initial =
-      read_initial_states(truth, static_cast<std::int64_t>(kFirstTruthTrajectory), rollout_.members);
+      read_initial_states(truth, static_cast<std::int64_t>(kFirstTruthTrajectory),
+                          [this](std::int64_t number) { return rollout_.rolls_out(number); });
   require(!initial.ids.empty(), "{} holds no trajectory to start from", folder().truth().string());
   if (static_cast<int>(initial.ids.size()) < rollout_.members)
     log::warn("{} of {} initial conditions are there: the solver lost the others", initial.ids.size(),

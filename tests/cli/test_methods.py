@@ -163,7 +163,7 @@ class Sampling(SnsCase):
                  "rollout.steps=6", "--until", "rollout")
         rows = {file.stem: arrays(file) for file in (run_folder / "rollouts").glob("*.h5")}
         # An untrained head may name levels above the floor: then floor2 does what the default does.
-        plain = {"gaussian", "default", "exclusive", "reference", "sqrt_beta", "long_dataset", "raw"}
+        plain = {"gaussian", "default", "exclusive", "reference", "sqrt_beta", "first_initial", "raw"}
         floored = {name for name in rows if name.startswith("floor2")}
         self.assertEqual(set(rows), plain | floored)
         self.assertEqual(floored, {"floor2", *(f"floor2_{name}" for name in (
@@ -235,6 +235,31 @@ class Precision(SnsCase):
         self.assertEqual(arrays(run_folder / "rollouts/sns.h5"), arrays(RUN / "rollouts/sns.h5"))
         with h5py.File(run_folder / "rollouts/sns.h5") as file:
             self.assertEqual(file.attrs["precision"], "tf32")
+
+
+class MemberAlone(SnsCase):
+    """In deterministic mode a member has the same bits alone and among others."""
+
+    def test_member_three(self):
+        run_folder = self.folder / "run"
+        shutil.copytree(RUN, run_folder, ignore=shutil.ignore_patterns("truth", "rollouts", "evaluation"))
+        frames = {}
+        for members in ("4", "[3]"):
+            self.sns("reproduce", METHODS, "--scale", "smoke", f"run.output={run_folder}", *LAGGED,
+                     f"rollout.members={members}", "rollout.limit=1e30", "rollout.steps=6",
+                     "rollout.deterministic=true", "--until", "rollout")
+            for file in (run_folder / "rollouts").glob("*.h5"):
+                with h5py.File(file) as rollout:
+                    frames[file.stem, members] = rollout["vorticity"][:], rollout["member"][:]
+        methods = {method for method, _ in frames}
+        self.assertEqual(len(methods), 7)
+        for method in methods:
+            with self.subTest(method):
+                every, ids = frames[method, "4"]
+                alone, id_alone = frames[method, "[3]"]
+                np.testing.assert_array_equal(ids, 1000000 + np.arange(4))
+                np.testing.assert_array_equal(id_alone, [1000003])
+                np.testing.assert_array_equal(every[3].view(np.uint32), alone[0].view(np.uint32))
 
 
 class Predict(SnsCase):

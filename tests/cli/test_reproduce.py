@@ -103,7 +103,7 @@ class Reproduce(unittest.TestCase):
             "figure.columns=5": judged,
             "evaluate.bootstrap=50": judged,
             "rollout.methods.sns.level_floor=1": ["rollout/sns", *judged],
-            "rollout.methods.sns.long=dataset": ["rollout/sns", *judged],
+            "rollout.methods.sns.long=first_initial": ["rollout/sns", *judged],
             "rollout.deterministic=true": rolled,
             "rollout.precision=bfloat16": rolled,
             "rollout.floor_members=3": ["truth", *judged],

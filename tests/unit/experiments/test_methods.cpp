@@ -419,7 +419,8 @@ TEST_CASE("methods: defaults of each kind") {
 TEST_CASE("methods: one key swaps a method; keys of its former kind may stay") {
   // Every key that some method has, at a value that its default is not.
   const std::string keys =
-      "emulator: gaussian, noise: 0.5, first_step: 7, path: B, long: dataset, rule: exclusive, level_floor: 3, "
+      "emulator: gaussian, noise: 0.5, first_step: 7, path: B, long: first_initial, rule: exclusive, "
+      "level_floor: 3, "
       "threshold: 2, gate: present, write_back: always, start_level: 5, stop_level: 3, noise_limit: 15, "
       "start: pure_noise, conditioning: single, reverse_std: sqrt_beta";
   const auto swapped = [&](const std::string& choice) {
@@ -459,6 +460,24 @@ TEST_CASE("methods: one key swaps a method; keys of its former kind may stay") {
   CHECK(parse("m: {emulator: gaussian, refiner: sns, path: A}").methods.at(0).without_effect.empty());
 }
 
+TEST_CASE("members: a number, or a list of initial conditions") {
+  const auto read = [](const std::string& members) {
+    const Config config = Config::parse("members: " + members + "\n");
+    return read_rollout(config.root(), {});
+  };
+  const RolloutConfig three = read("3"), chosen = read("[1, 3]");
+  CHECK(three.initial_conditions() == 3);
+  CHECK(three.rolls_out(2));
+  CHECK_FALSE(three.rolls_out(3));
+  CHECK_FALSE(three.rolls_out(-1));
+  CHECK(chosen.members == 2);
+  CHECK(chosen.initial_conditions() == 4);
+  CHECK(chosen.rolls_out(3));
+  CHECK_FALSE(chosen.rolls_out(2));
+  for (const char* wrong : {"[]", "[3, 1]", "[1, 1]", "[-1]"})
+    CHECK(contains(test::message_of<ConfigError>([&] { read(wrong); }), "ascending numbers from 0 on"));
+}
+
 TEST_CASE("methods: mistakes are named") {
   const auto problem = [](const std::string& method) {
     return test::message_of<ConfigError>([&] { parse("m: " + method); });
@@ -478,7 +497,7 @@ TEST_CASE("methods: mistakes are named") {
   CHECK(contains(problem("{emulator: gaussian, refiner: therm, start_level: 20}"), "-1..19"));
   CHECK(contains(problem("{generator: acdm, start: zero}"), "noised_past"));
   CHECK(contains(problem("{generator: acdm, conditioning: none}"), "per_step"));
-  CHECK(contains(problem("{emulator: gaussian, refiner: sns, long: truth}"), "initial, dataset"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: sns, long: truth}"), "initial, first_initial"));
   CHECK(contains(problem("{emulator: gaussian, refiner: sns, path: fixed_past, write_back: always}"), "noisy"));
   CHECK(contains(problem("{emulator: gaussian, refiner: sns, rule: open}"), "inclusive, exclusive, reference"));
   CHECK(contains(problem("{}"), "emulator"));
