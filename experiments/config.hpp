@@ -14,8 +14,9 @@ namespace sns {
 /// Keys of a method that say how its refiner or generator samples; names as in emulator/diffusion and
 /// emulator/models. Each kind of model has its own.
 struct SamplingConfig : SamplingWords {
-  std::string long_frame = "initial";  ///< sns: key `long`, what stands beside the pair: initial | first_initial
-  std::string write_back = "path";     ///< sns refiner: when x_{a-1} is rewritten in the file: path | always
+  std::string long_frame =
+      "initial";                    ///< sns: key `long`, what stands beside the pair: initial | first_initial
+  std::string write_back = "path";  ///< sns refiner: when x_{a-1} is rewritten in the file: path | always
 };
 
 /// One entry of `rollout.methods`: a surrogate, alone or refined, or a generator in its place.

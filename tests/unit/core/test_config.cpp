@@ -412,8 +412,7 @@ TEST_CASE("config: a file changes keys of its base") {
   CHECK(contains(message_of<ConfigError>([&] { load("list.yaml"); }), "must name a file"));
   write("one.yaml", "base: two.yaml\n");
   write("two.yaml", "base: ./one.yaml\n");
-  CHECK(
-      contains(message_of<ConfigError>([&] { load("one.yaml"); }), "two.yaml:1"));
+  CHECK(contains(message_of<ConfigError>([&] { load("one.yaml"); }), "two.yaml:1"));
 }
 
 TEST_CASE("config: the resolved configuration holds defaults and reads back the same") {
