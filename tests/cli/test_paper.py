@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""All figures of the paper at smoke scale, from one file: test_paper.py <sns> <source folder>."""
+"""Figures of the paper that share runs, at smoke scale, from one file: test_paper.py <sns> <source folder>."""
 
 import json
 import os
@@ -15,11 +15,10 @@ import h5py
 SNS, SOURCE = Path(sys.argv.pop(1)).resolve(), Path(sys.argv.pop(1)).resolve()
 PAPER = SOURCE / "yaml" / "paper.yaml"
 # Small pictures: most of the time would go into drawing.
-QUICK = ["--scale", "smoke", "figure.pdf=false", "figure.dpi=40", "evaluate.bootstrap=20", "video.seconds=1", "video.fps=4"]
+QUICK = ["figure.pdf=false", "figure.dpi=40", "evaluate.bootstrap=20", "video.seconds=1", "video.fps=4"]
 FIGURES = {"figure1": ["figure1", "stability", "dynamics"], "figure3": ["oracle"], "figure5": ["temporal", "dynamics"],
-           "figure7": ["levels", "stability"], "figure8": ["traversals", "levels"]}
-LAYERS = {"figure4": ["figure1", "stability", "dynamics_q_upper", "dynamics_q_lower"],
-          "figure9": ["figure1", "stability", "dynamics_q_upper", "dynamics_q_lower"]}
+           "figure8": ["traversals", "levels"]}
+LAYERS = {"figure9": ["figure1", "stability", "dynamics_q_upper", "dynamics_q_lower"]}
 
 
 class Paper(unittest.TestCase):
@@ -27,6 +26,10 @@ class Paper(unittest.TestCase):
     def setUpClass(cls):
         cls.temporary = tempfile.TemporaryDirectory()
         cls.folder = Path(cls.temporary.name)
+        files = [*(SOURCE / "yaml" / "kolmogorov" / f"{name}.yaml" for name in FIGURES),
+                 *(SOURCE / "yaml" / "qg2layer" / f"{name}.yaml" for name in LAYERS)]
+        cls.some = cls.folder / "some.yaml"
+        cls.some.write_text("title: Some\noutput: runs/some\nexperiments:\n" + "".join(f"  - {f}\n" for f in files))
         cls.first = cls.reproduce()
         assert cls.first.returncode == 0, cls.first.stderr
         cls.kolmogorov = cls.folder / "runs" / "kolmogorov-paper-smoke"
@@ -37,12 +40,13 @@ class Paper(unittest.TestCase):
         cls.temporary.cleanup()
 
     @classmethod
-    def reproduce(cls, *arguments, file=PAPER, without_ffmpeg=False):
+    def reproduce(cls, *arguments, file=None, without_ffmpeg=False):
         environment = {**os.environ, "SNS_PYTHON": sys.executable}
+        scale = [] if "--scale" in arguments else ["--scale", "smoke"]
         if without_ffmpeg:
             (cls.folder / "imageio_ffmpeg.py").write_text("raise ImportError('gone')\n")
             environment |= {"PYTHONPATH": str(cls.folder), "PATH": "/nowhere"}
-        return subprocess.run([str(SNS), "reproduce", str(file), *QUICK, *arguments], capture_output=True, text=True,
+        return subprocess.run([str(SNS), "reproduce", str(file or cls.some), *QUICK, *arguments, *scale], capture_output=True, text=True,
                               env=environment, cwd=cls.folder)
 
     def test_every_figure_is_drawn(self):
@@ -57,32 +61,32 @@ class Paper(unittest.TestCase):
     def test_what_experiments_share_is_made_once(self):
         made = [line.split("]")[1].split()[0] for line in self.first.stderr.splitlines() if re.search(r"\[\d+/\d+\] ", line)]
         shared = [stage for stage in made if stage.split("/")[0] in ("train", "rollout")]
-        self.assertEqual(shared.count("train/sns"), 2)  # one of each flow
-        self.assertEqual(shared.count("rollout/sns"), 2)
-        self.assertEqual(shared.count("rollout/acdm"), 1)
+        self.assertEqual(shared.count("train/gaussian"), 2)  # one of each flow
+        for stage in ("train/sns", "rollout/sns", "rollout/acdm", "rollout/thermalizer"):
+            self.assertEqual(shared.count(stage), 1)
         self.assertEqual(made.count("dataset"), 2)
         self.assertEqual(made.count("truth"), 2)
-        self.assertEqual(made.count("evaluate"), 6)
+        self.assertEqual(made.count("evaluate"), 4)
 
     def test_a_second_run_has_nothing_to_do(self):
         second = self.reproduce()
         self.assertEqual(second.returncode, 0, second.stderr)
-        self.assertEqual(len(re.findall(r"all \d+ stages were finished", second.stdout)), 7 if self.has_video() else 4)
+        self.assertEqual(len(re.findall(r"all \d+ stages were finished", second.stdout)), 5 if self.has_video() else 3)
 
     def has_video(self):
         return (self.kolmogorov / "figure1" / "video" / "rollout.mp4").exists()
 
     def test_one_page_shows_them_all(self):
-        page = self.folder / "runs" / "paper-smoke" / "report.html"
+        page = self.folder / "runs" / "some-smoke" / "report.html"
         text = page.read_text()
         titles = re.findall(r"<h2>([^<]*)</h2>", text)
         self.assertEqual(titles, [*(f"kolmogorov-{name}" for name in FIGURES), *(f"qg2layer-{name}" for name in LAYERS)])
         self.assertEqual(text.count("data:image/png;base64,"), sum(map(len, FIGURES.values())) + sum(map(len, LAYERS.values())))
         links = re.findall(r'href="([^"]*)"', text)
-        self.assertEqual(len(links), 7)
+        self.assertEqual(len(links), 5)
         for link in links:
             self.assertTrue((page.parent / link).is_file(), link)
-        self.assertEqual(text.count("<summary>Main metrics</summary>"), 6)
+        self.assertEqual(text.count("<summary>Main metrics</summary>"), 4)
 
     def test_the_oracle_s_curve(self):
         oracle = json.loads((self.kolmogorov / "figure3" / "oracle" / "oracle.json").read_text())
@@ -120,6 +124,14 @@ class Paper(unittest.TestCase):
         again = self.reproduce("figure.folder=silent", "figure.kinds=[stability, video]", "--dry-run", file=figure1)
         self.assertRegex(again.stdout, r"video +will run: could not be made last time")
         self.assertRegex(again.stdout, r"report +will run: was made without video")
+
+    def test_the_paper_s_list_is_whole(self):
+        for scale in ("smoke", "cpu", "paper"):
+            planned = self.reproduce("--dry-run", "--scale", scale, file=PAPER)
+            self.assertEqual(planned.returncode, 0, planned.stderr)
+            files = re.findall(r"^\S*/(\w+/figure\d\.yaml)$", planned.stdout, re.M)
+            self.assertEqual(sorted(files), sorted(str(f.relative_to(SOURCE / "yaml")) for f in (SOURCE / "yaml").glob(
+                "*/figure*.yaml")))
 
     def test_a_bad_collection_is_one_clear_line(self):
         refused = self.reproduce("run.output=elsewhere")
