@@ -9,7 +9,6 @@
 #include "emulator/runtime.hpp"
 #include "experiments/config.hpp"
 #include "experiments/evaluate.hpp"
-#include "experiments/oracle_config.hpp"
 #include "experiments/rollout.hpp"
 #include "experiments/solver_stream.hpp"
 
@@ -162,7 +161,7 @@ ExperimentBlocks read_experiment_blocks(const Config& config) {
   ExperimentBlocks blocks;
   if (root.has("models")) blocks.models = read_models(config);
   if (root.has("rollout")) blocks.rollout = read_rollout(root.child("rollout"), blocks.models);
-  if (auto oracle = root.maybe_child("oracle")) read_oracle(*oracle, blocks.models);
+  if (auto oracle = root.maybe_child("oracle")) blocks.oracle = read_oracle(*oracle, blocks.models);
   VideoConfig video;
   Section video_section = root.child("video");
   read(video_section, video);
@@ -170,7 +169,7 @@ ExperimentBlocks read_experiment_blocks(const Config& config) {
 }
 
 Lines describe_experiment(const Config& config, const RunConfig& run, const FrameSize& frames) {
-  auto [models, rollout_block] = read_experiment_blocks(config);
+  auto [models, rollout_block, oracle] = read_experiment_blocks(config);
   if (models.empty() && !rollout_block) return {};
 
   prepare_torch(run.threads);
@@ -182,6 +181,12 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Fram
     costs[model.name] = measure(model.model);
     describe_model(model, costs[model.name], lines);
     if (model.training.data == "stream") describe_stream(model, frames, lines);
+  }
+  if (oracle) {
+    const int levels = std::min(oracle->past_levels, oracle->levels);
+    const double evaluations = static_cast<double>(oracle->trajectories) * oracle->times * levels;
+    lines.emplace_back("oracle", fmt::format("{:.0f} denoiser evaluations, about {} on this CPU", evaluations,
+                                             human_time(evaluations * costs.at(oracle->model).seconds)));
   }
   if (!rollout_block) return lines;
   const RolloutConfig& rollout = *rollout_block;

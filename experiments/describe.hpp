@@ -3,6 +3,7 @@
 #include "core/config.hpp"
 #include "core/run_config.hpp"
 #include "experiments/config.hpp"
+#include "experiments/oracle_config.hpp"
 
 #include <optional>
 #include <string>
@@ -21,9 +22,10 @@ struct FrameSize {
 struct ExperimentBlocks {
   std::vector<ModelSpec> models;
   std::optional<RolloutConfig> rollout;
+  std::optional<OracleConfig> oracle;
 };
-/// Reads and checks the blocks models, rollout, evaluate and figure, as far as the file has them, and
-/// `retrain`. ConfigError for an invalid one.
+/// Reads and checks the blocks models, rollout, evaluate, figure, oracle and video, as far as the file has
+/// them, and `retrain`. ConfigError for an invalid one.
 ExperimentBlocks read_experiment_blocks(const Config& config);
 
 /// Reads these blocks. Returns lines (what, value) for a table: parameters and memory of each model,

@@ -18,8 +18,8 @@ void Experiment::require_figures() const {
   for (const std::string& kind : figure_.kinds)
     if (kind != "oracle")
       fail<ConfigError>(
-          "{}: rollout.methods names no method to compare with the solver; figure.kinds: '{}' shows "
-          "such",
+          "{}: rollout.methods names no method to compare with the solver; figure.kinds has '{}', which shows "
+          "methods",
           file, kind);
 }
 
@@ -55,7 +55,7 @@ void Experiment::add_oracle(StageGraph& graph) const {
              .record = at.oracle() / "stage.json",
              .outputs = {at.oracle() / "oracle.h5", at.oracle() / "oracle.json"},
              .leftovers = {at.oracle()},
-             .inputs = {{"oracle", oracle_text_},
+             .inputs = {{"oracle", oracle_text_ + fmt::format("levels: {}\n", oracle_->levels)},
                         {"evaluate", fmt::format("bootstrap: {}\nconfidence: {:.17g}", evaluate_.bootstrap,
                                                  evaluate_.confidence)},
                         {"seed", std::to_string(run_.seed)}},

@@ -103,7 +103,7 @@ class Oracle {
   Oracle(Sns& model, const OracleInputs& inputs)
       : model_(model), inputs_(inputs), reader_(inputs.frames, "test") {
     const OracleConfig& config = inputs.config;
-    const int levels = model.schedule().levels();
+    const int levels = std::min(config.levels, model.schedule().levels());
     result_.level = config.level.value_or(levels * 9 / 10);
     result_.past_levels = spread_levels(config.past_levels, levels);
     result_.example_levels = middle_levels(config.examples, levels);
@@ -264,7 +264,7 @@ void write_h5(const OracleResult& result, const OracleCurves& means, const Datas
   });
 }
 
-void write_json(const OracleResult& result, const OracleCurves& means, const OracleInputs& inputs, int levels,
+void write_json(const OracleResult& result, const OracleCurves& means, const OracleInputs& inputs,
                 const std::filesystem::path& path) {
   nlohmann::ordered_json error = nlohmann::ordered_json::array();
   for (std::size_t i = 0; i < result.past_levels.size(); ++i) {
@@ -281,7 +281,7 @@ void write_json(const OracleResult& result, const OracleCurves& means, const Ora
                                     {"seed", inputs.seed},
                                     {"model", inputs.config.model},
                                     {"weights", inputs.config.weights},
-                                    {"levels", levels},
+                                    {"levels", inputs.config.levels},
                                     {"level", result.level},
                                     {"trajectories", result.trajectories},
                                     {"times", result.times},
@@ -302,7 +302,7 @@ void run_oracle(Sns& model, const OracleInputs& inputs) {
   const OracleResult result = Oracle(model, inputs).run();
   const OracleCurves means = curves(result, inputs);
   write_h5(result, means, DatasetReader(inputs.frames, "test"), inputs.output / "oracle.h5");
-  write_json(result, means, inputs, model.schedule().levels(), inputs.output / "oracle.json");
+  write_json(result, means, inputs, inputs.output / "oracle.json");
   log::info("oracle: x_t at level {}: mean square error {:.3g} with x_(t-1) at level {}, {:.3g} at level {}",
             result.level, means.estimate.front().value, result.past_levels.front(), means.estimate.back().value,
             result.past_levels.back());

@@ -17,6 +17,7 @@ OracleConfig read_oracle(Section oracle, const std::vector<ModelSpec>& models) {
   oracle.maybe("examples", config.examples, between(1, 12));
   oracle.maybe("trajectories", config.trajectories, positive);
   oracle.maybe("times", config.times, positive);
+  config.levels = highest_level(model->training.levels, model->model.diffusion.levels) + 1;
   return config;
 }
 

@@ -12,11 +12,12 @@ namespace sns {
 struct OracleConfig {
   std::string model;            ///< name of a model of kind sns
   std::string weights = "ema";  ///< ema | raw
-  std::optional<int> level;     ///< that x_t is noised to; default: 0.9 of the model's levels, rounded down
-  int past_levels = 200;        ///< so many levels of x_{t-1}, evenly spaced from 0 on, or all there are
-  int examples = 5;             ///< fields are kept at so many levels of x_{t-1}, evenly spaced
+  std::optional<int> level;     ///< that x_t is noised to; default: 0.9 of `levels`, rounded down
+  int past_levels = 200;        ///< so many of `levels` for x_{t-1}, evenly spaced from 0 on, or all there are
+  int examples = 5;             ///< fields are kept at so many of them, evenly spaced
   int trajectories = 5;
-  int times = 4;  ///< pairs of each trajectory, evenly spaced
+  int times = 4;   ///< pairs of each trajectory, evenly spaced
+  int levels = 1;  ///< of the model, as far as its training goes; no key: the model's block tells
 };
 /// Reads the block. ConfigError unless it names a model of kind sns.
 OracleConfig read_oracle(Section oracle, const std::vector<ModelSpec>& models);

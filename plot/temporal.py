@@ -15,37 +15,40 @@ def draw_correlation(axes, evaluation, end):
     axes.set_xlabel(rf"lag $\tau$ ({evaluation.time_unit})")
 
 
-def draw_rate(axes, evaluation, end):
-    """Mean over members of R(t) over the solver's mean rate: drawn while one is left."""
-    gone = []
+def relative_rate(curves, evaluation, end):
+    """R(t) [member][step] over the solver's mean."""
+    return curves[f"rate_{end}"] / evaluation.info["rate"]
+
+
+def draw_rate(axes, evaluation, end, low, high):
+    """Mean over the members that are finite; what the panel does not show is named in it."""
+    hidden = []
     for curves in (evaluation.truth, *evaluation.methods):
-        values = curves[f"rate_{end}"] / evaluation.info["rate"]
+        values = relative_rate(curves, evaluation, end)
         first, last = curves["temporal_frames"][("begin", "end").index(end)]
-        if not np.isfinite(values).any():
-            gone.append(curves.label)
+        mean = nan_mean(values)
+        if not np.isfinite(mean).any():
+            hidden.append(f"{curves.label}: not finite")
             continue
-        line(axes, np.arange(first + 1, last + 1), values, curves, nan_mean, lw=1.8 if curves is evaluation.truth else 1.3)
+        if not ((mean > low) & (mean < high)).any():
+            hidden.append(f"{curves.label}: off the panel, {np.nanmedian(mean):.2g}")
+        line(axes, np.arange(first + 1, last + 1), values, curves, lw=1.8 if curves is evaluation.truth else 1.3)
         axes.set_xlim(first, last)
-    axes.set(yscale="log", xlabel="step")
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    if gone:
-        axes.text(0.98, 0.96, f"{', '.join(gone)}: not finite", transform=axes.transAxes, ha="right", va="top",
-                  color="#666666", fontsize=8)
-    axes.minorticks_off()
+    axes.set(yscale="log", xlabel="step", ylim=(low, high))
+    axes.set_yticks([v for v in (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if low <= v <= high])
     axes.yaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.text(0.98, 0.97, "\n".join(hidden), transform=axes.transAxes, ha="right", va="top", color="#666666", fontsize=8)
 
 
-def limit_rates(panels, evaluation):
-    """One range for both windows that shows the solver and whatever is within a factor of 20 of it."""
-    values = [curves[f"rate_{end}"] / evaluation.info["rate"] for curves in (evaluation.truth, *evaluation.methods)
-              for end in ("begin", "end")]
+def rate_limits(evaluation):
+    """One range for both windows that shows the solver and whatever is within a factor of 20 of its mean."""
+    values = np.concatenate([relative_rate(curves, evaluation, end).ravel() for end in ("begin", "end")
+                             for curves in (evaluation.truth, *evaluation.methods)])
     with np.errstate(invalid="ignore"):
-        shown = np.concatenate([v[(v > 0.05) & (v < 20)] for v in values])
-    low, high = shown.min() / 1.3, shown.max() * 1.3
-    ticks = [v for v in (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if low <= v <= high]
-    for axes in panels:
-        axes.set_ylim(low, high)
-        axes.set_yticks(ticks)
+        shown = values[(values > 0.05) & (values < 20)]
+    return shown.min() / 1.3, shown.max() * 1.5
 
 
 def draw_temporal(evaluation):
@@ -53,11 +56,10 @@ def draw_temporal(evaluation):
     spans = evaluation.truth["temporal_frames"]
     for column, (end, (first, last)) in enumerate(zip(("begin", "end"), spans)):
         draw_correlation(panels[0, column], evaluation, end)
-        draw_rate(panels[1, column], evaluation, end)
+        draw_rate(panels[1, column], evaluation, end, *rate_limits(evaluation))
         panels[0, column].set_title(f"steps {first} to {last}")
     panels[0, 0].set_ylabel(r"autocorrelation $C(\tau)$")
     panels[1, 0].set_ylabel("rate of change $R(t)$ / solver's mean")
-    limit_rates(panels[1], evaluation)
     panels[0, 0].legend()
     for i, axes in enumerate(panels.flat):
         letter(axes, i)

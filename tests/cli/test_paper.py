@@ -96,7 +96,7 @@ class Paper(unittest.TestCase):
             self.assertLessEqual(entry["low"], entry["value"])
             self.assertGreaterEqual(entry["high"], entry["value"])
         report = (self.kolmogorov / "figure3" / "report.html").read_text()
-        self.assertIn("noise level 18 of 20", report)
+        self.assertIn("at noise level 18 by sns, which was trained on levels 0 to 19", report)
         self.assertNotIn("Main metrics", report)
 
     def test_traversals_print_the_metrics_of_the_table(self):

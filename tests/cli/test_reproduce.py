@@ -155,7 +155,7 @@ class Reproduce(unittest.TestCase):
         self.assertEqual(result.returncode, 1, result.stderr)
         errors = [line for line in result.stderr.splitlines() if line.startswith("sns: error")]
         self.assertEqual(len(errors), 1, result.stderr)
-        self.assertRegex(errors[0], "figure and report could not be drawn.*data are all there.*evaluation")
+        self.assertRegex(errors[0], "figure and report could not be drawn.*data are all there, in .*undrawn")
         self.assertEqual({path: path.read_bytes() for path in kept}, kept)
         self.assertEqual(self.due("evaluate.bootstrap=50", folder=folder), ["figure", "report"])
         self.assertEqual(self.reproduce("evaluate.bootstrap=50", folder=folder).returncode, 0)

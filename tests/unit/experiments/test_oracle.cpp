@@ -81,8 +81,13 @@ struct Fixture {
     write_frames(folder / "truth");
     inputs.frames = folder / "truth";
     inputs.output = folder / "oracle";
-    inputs.config = {
-        .model = "sns", .level = 12, .past_levels = 5, .examples = 2, .trajectories = 3, .times = 2};
+    inputs.config = {.model = "sns",
+                     .level = 12,
+                     .past_levels = 5,
+                     .examples = 2,
+                     .trajectories = 3,
+                     .times = 2,
+                     .levels = kLevels};
     inputs.evaluate.bootstrap = 200;
     inputs.seed = 7;
   }
@@ -154,4 +159,8 @@ TEST_CASE("the oracle's block names a model of kind sns") {
   CHECK(contains(refusal("level: 3"), "model is required"));
   CHECK(contains(refusal("model: sns\nlevel: 20"), "must be between 0 and 19"));
   CHECK(refusal("model: sns\nlevel: 19") == "no exception");
+  // Levels that training has not visited are none of the oracle's.
+  CHECK(read_oracle(Config::parse("model: sns").root(), {sns}).levels == kLevels);
+  sns.training.levels = {.sampling = "low", .max_level = 7};
+  CHECK(read_oracle(Config::parse("model: sns").root(), {sns}).levels == 8);
 }
