@@ -101,8 +101,8 @@ def oracle_caption(oracle):
     trajectories = len(oracle["trajectories"])
     band = (f"; band: {100 * oracle['confidence']:g} % bootstrap interval over trajectories" if trajectories > 1 else "")
     return (f"Estimates of a frame x<sub>t</sub> at noise level {oracle['level']} by {html.escape(oracle['model'])}, "
-            f"which was trained on levels 0 to {oracle['levels'] - 1}, from it and a past frame at level s<sub>2</sub>. Above: one pair, in standard "
-            f"deviations. Below: mean square error over {trajectories} solver trajectories that training has not seen and "
+            f"which was trained on levels 0 to {oracle['levels'] - 1}, from it and a past frame at level s<sub>2</sub>. "
+            f"Above: one pair, in standard deviations. Below: mean square error over {trajectories} solver trajectories that training has not seen and "
             f"{len(oracle['times'])} times of each{band}. Dashed: the past frame taken for the present one; dotted: "
             f"variance of the frames. Gray lines: the levels shown above.")
 

@@ -46,8 +46,8 @@ class Paper(unittest.TestCase):
         if without_ffmpeg:
             (cls.folder / "imageio_ffmpeg.py").write_text("raise ImportError('gone')\n")
             environment |= {"PYTHONPATH": str(cls.folder), "PATH": "/nowhere"}
-        return subprocess.run([str(SNS), "reproduce", str(file or cls.some), *QUICK, *arguments, *scale], capture_output=True, text=True,
-                              env=environment, cwd=cls.folder)
+        command = [str(SNS), "reproduce", str(file or cls.some), *QUICK, *arguments, *scale]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cls.folder)
 
     def test_every_figure_is_drawn(self):
         for run, expected in ((self.kolmogorov, FIGURES), (self.layers, LAYERS)):
@@ -81,7 +81,8 @@ class Paper(unittest.TestCase):
         text = page.read_text()
         titles = re.findall(r"<h2>([^<]*)</h2>", text)
         self.assertEqual(titles, [*(f"kolmogorov-{name}" for name in FIGURES), *(f"qg2layer-{name}" for name in LAYERS)])
-        self.assertEqual(text.count("data:image/png;base64,"), sum(map(len, FIGURES.values())) + sum(map(len, LAYERS.values())))
+        pictures = [name for names in (FIGURES | LAYERS).values() for name in names]
+        self.assertEqual(text.count("data:image/png;base64,"), len(pictures))
         links = re.findall(r'href="([^"]*)"', text)
         self.assertEqual(len(links), 5)
         for link in links:
