@@ -27,6 +27,9 @@ Config ConfigArguments::load() const {
       fail<ConfigError>("'{}' is not of the form key.path=value", text);
     }
   }
+  if (Config::load(file).root().has("experiments"))
+    fail<ConfigError>("{} lists experiments, which only 'sns reproduce' takes; name one of them",
+                      file.string());
   std::vector<std::string> all = overrides;
   if (!scale.empty() && std::filesystem::is_regular_file(file)) {
     all = scale_overrides(file, find_scale(file, scale));

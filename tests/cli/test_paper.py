@@ -144,6 +144,9 @@ class Paper(unittest.TestCase):
         self.assertEqual(refused.returncode, 2)
         self.assertIn("there is no file", refused.stderr)
         self.assertIn("bad.yaml:1", refused.stderr)
+        checked = subprocess.run([str(SNS), "check", str(PAPER)], capture_output=True, text=True)
+        self.assertEqual(checked.returncode, 2)
+        self.assertIn("only 'sns reproduce' takes", checked.stderr)
 
     def test_the_first_and_last_steps_are_there(self):
         with h5py.File(self.kolmogorov / "figure5" / "evaluation" / "curves.h5") as file:
