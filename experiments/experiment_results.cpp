@@ -1,5 +1,6 @@
 // The stages of an experiment that judge and show what networks have made.
 #include "core/error.hpp"
+#include "core/files.hpp"
 #include "datagen/reader.hpp"
 #include "experiments/experiment.hpp"
 
@@ -171,6 +172,9 @@ std::optional<StageFacts> Experiment::film() const {
   return StageFacts{};
 }
 
+/// What whoever shipped weights wants readers of a report to know, plain text beside them.
+constexpr const char* kWeightsNote = "note.txt";
+
 std::optional<StageFacts> Experiment::write_report(const StageGraph& graph) const {
   ReportInputs inputs;
   inputs.run = folder().root;
@@ -185,7 +189,10 @@ std::optional<StageFacts> Experiment::write_report(const StageGraph& graph) cons
     entry.kind = model.model.kind;
     entry.shipped = shipped(model);
     if (entry.shipped) {
-      entry.weights = shipped_folder(model).string();
+      const std::filesystem::path from = shipped_folder(model);
+      entry.weights = from.string();
+      if (std::filesystem::exists(from / kWeightsNote))
+        inputs.notes.push_back(fmt::format("Weights of {}: {}", model.name, read_text(from / kWeightsNote)));
       entry.retrain_command = command_ + " retrain=true";
     }
     inputs.models.push_back(std::move(entry));

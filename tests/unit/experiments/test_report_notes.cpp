@@ -127,3 +127,14 @@ TEST_CASE("notes: choices of sampling and training that are not the paper's") {
   CHECK(says(notes("d: {kind: sns}", refined + ", level_floor: 2}"), "m refines every frame",
              "level 2 at least"));
 }
+
+TEST_CASE("notes: a smaller flow is told beside both viscosities that the paper gives") {
+  const auto flow = [](const std::string& viscosity, int points) {
+    return notes_of_text("solver: {system: kolmogorov, viscosity: " + viscosity +
+                         ", grid: {points: " + std::to_string(points) + "}}\n");
+  };
+  CHECK(says(flow("1.0e-2", 64), "viscosity 0.01 on 64 x 64", "0.0001 in its code, 0.001 in its text"));
+  CHECK(says(flow("1.0e-3", 256), "256 x 256", "512 x 512"));
+  CHECK_FALSE(says(flow("1.0e-3", 512), "flow", "viscosity"));
+  CHECK_FALSE(says(flow("1.0e-4", 512), "flow", "viscosity"));
+}

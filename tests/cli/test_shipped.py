@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""The result that the quickstart shows with the shipped weights, smaller: test_shipped.py <sns> <source folder>.
+
+Two of its initial conditions, 700 steps: the surrogate alone leaves the solver's range, the refined one does not.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+SNS, SOURCE = Path(sys.argv.pop(1)).resolve(), Path(sys.argv.pop(1)).resolve()
+
+
+class Shipped(unittest.TestCase):
+    def test_refinement_keeps_the_surrogate_on_the_attractor(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(
+                [str(SNS), "reproduce", str(SOURCE / "yaml/kolmogorov/quickstart.yaml"), f"run.output={folder}", "run.device=cpu",
+                 "rollout.steps=700", "rollout.members=2", "rollout.floor_members=2", "--until", "evaluate"],
+                capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            metrics = json.loads((Path(folder) / "evaluation/metrics.json").read_text())
+        results = {method["name"]: method["results"] for method in metrics["methods"]}
+        self.assertEqual(set(results), {"gaussian", "sns", "sns_floor2"})
+
+        def value(method, metric):
+            return float(results[method][metric]["value"])  # "inf" is how JSON says it
+
+        self.assertEqual(value("gaussian", "stable_fraction/all"), 0)
+        self.assertEqual(value("sns_floor2", "stable_fraction/all"), 1)
+        self.assertGreater(value("gaussian", "spectrum_error/late"), 1)
+        self.assertLess(value("sns_floor2", "spectrum_error/late"), 0.4)  # two solver runs: about 0.1
+        self.assertLess(value("sns", "spectrum_error/mid"), value("gaussian", "spectrum_error/mid"))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
