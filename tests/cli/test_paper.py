@@ -14,8 +14,9 @@ import h5py
 
 SNS, SOURCE = Path(sys.argv.pop(1)).resolve(), Path(sys.argv.pop(1)).resolve()
 PAPER = SOURCE / "yaml" / "paper.yaml"
-# Small pictures: most of the time would go into drawing.
-QUICK = ["figure.pdf=false", "figure.dpi=40", "evaluate.bootstrap=20", "video.seconds=1", "video.fps=4"]
+# Small pictures and short rollouts: most of the time would go into them.
+QUICK = ["rollout.steps=20", "evaluate.window=10", "evaluate.bootstrap=20", "figure.pdf=false", "figure.dpi=40",
+         "video.seconds=1", "video.fps=4"]
 FIGURES = {"figure1": ["figure1", "stability", "dynamics"], "figure3": ["oracle"], "figure5": ["temporal", "dynamics"],
            "figure8": ["traversals", "levels"]}
 LAYERS = {"figure9": ["figure1", "stability", "dynamics_q_upper", "dynamics_q_lower"]}
@@ -42,11 +43,11 @@ class Paper(unittest.TestCase):
     @classmethod
     def reproduce(cls, *arguments, file=None, without_ffmpeg=False):
         environment = {**os.environ, "SNS_PYTHON": sys.executable}
-        scale = [] if "--scale" in arguments else ["--scale", "smoke"]
+        quick = [] if "--scale" in arguments else [*QUICK, "--scale", "smoke"]
         if without_ffmpeg:
             (cls.folder / "imageio_ffmpeg.py").write_text("raise ImportError('gone')\n")
             environment |= {"PYTHONPATH": str(cls.folder), "PATH": "/nowhere"}
-        command = [str(SNS), "reproduce", str(file or cls.some), *QUICK, *arguments, *scale]
+        command = [str(SNS), "reproduce", str(file or cls.some), *quick, *arguments]
         return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cls.folder)
 
     def test_every_figure_is_drawn(self):
@@ -151,9 +152,9 @@ class Paper(unittest.TestCase):
     def test_the_first_and_last_steps_are_there(self):
         with h5py.File(self.kolmogorov / "figure5" / "evaluation" / "curves.h5") as file:
             sns = file["field/vorticity/method/sns"]
-            self.assertEqual(sns["temporal_frames"][...].tolist(), [[0, 20], [20, 40]])
-            self.assertEqual(sns["rate_end"].shape, (2, 20))
-            self.assertEqual(sns["autocorrelation_begin"].shape, (2, 11))
+            self.assertEqual(sns["temporal_frames"][...].tolist(), [[0, 10], [10, 20]])
+            self.assertEqual(sns["rate_end"].shape, (2, 10))
+            self.assertEqual(sns["autocorrelation_begin"].shape, (2, 6))
 
 
 if __name__ == "__main__":
