@@ -45,8 +45,11 @@ const ModelConfig& model_of(const Section& section, const char* key, const std::
   }
   std::string allowed;
   for (const std::string& kind : kinds) allowed += (allowed.empty() ? "" : " or ") + kind;
-  section.reject(key, fmt::format("'{}' is not a model of kind {} (have: {}){}", name, allowed, listed(known),
-                                  other_role(key, name, models)));
+  const bool absent =
+      std::none_of(models.begin(), models.end(), [&](const ModelSpec& entry) { return entry.name == name; });
+  section.reject(key, fmt::format("'{}' is {} of kind {} (have: {}){}", name,
+                                  absent ? "none of this file's models; wanted is one" : "not a model", allowed,
+                                  listed(known), other_role(key, name, models)));
 }
 
 std::function<std::string(const int&)> level(int lowest, int levels) {

@@ -77,16 +77,13 @@ def draw_error(axes, evaluation):
         high = np.where(np.isfinite(errors[:, 2]), errors[:, 2], 1e3)
         with np.errstate(invalid="ignore"):  # lost windows, which are not drawn
             bars = np.clip(np.stack([errors[:, 0] - errors[:, 1], high - errors[:, 0]]), 0, None)
+        lost = "" if finite.all() else f" (none finite from step {curves['window_frames'][~finite][0, 0]:.0f})"
         axes.errorbar((middle + shift)[finite], errors[finite, 0], yerr=bars[:, finite], color=curves.color,
-                      marker="o", ms=4, capsize=2, lw=1.3, label=curves.label)
+                      marker="o", ms=4, capsize=2, lw=1.3, label=curves.label + lost)
         if finite.any():
             top = max(top, errors[finite, 0].max())
-        if not finite.all():
-            gone = middle[~finite][0]
-            axes.annotate("no member finite", (gone, 0.93), xycoords=("data", "axes fraction"), ha="center",
-                          color=curves.color, fontsize=8)
     axes.set(yscale="log", xlabel="step", ylabel=r"mean over $k$ of $|\ln E/E_{\rm solver}|$",
-             title="spectrum error of each window" + (f", {evaluation.title}" if evaluation.several else ""), ylim=(None, 2.5 * top))
+             title="spectrum error of each window" + (f", {evaluation.title}" if evaluation.several else ""), ylim=(None, 8 * top))
     axes.legend(loc="upper left")
 
 
@@ -108,6 +105,11 @@ def draw_levels(axes, evaluation):
     shown = [c for c in evaluation.methods if c["past_levels"].sum() + c["present_levels"].sum() > 0]
     if not shown:
         axes.text(0.5, 0.5, "no method predicts noise levels", transform=axes.transAxes, ha="center", color="#666666")
+        axes.set_axis_off()
+        return
+    if all(c[name][1:].sum() == 0 for c in shown for name in ("past_levels", "present_levels")):
+        axes.text(0.5, 0.5, "the noise heads predicted\nlevel 0 in every frame", transform=axes.transAxes, ha="center", va="center",
+                  color="#666666")
         axes.set_axis_off()
         return
     highest, rarest = 1, 1

@@ -204,8 +204,21 @@ def cost_sentence(metrics):
     return "Cost: " + "; ".join(parts) + "." + (speed_sentences(metrics) if metrics["solver_cost"] else "")
 
 
+def level_sentence(method):
+    """How often the noise heads saw anything; empty for methods that predict no levels."""
+    past, present = method["levels"]["past"], method["levels"]["present"]
+    total, zero = sum(past) + sum(present), sum(past[:1]) + sum(present[:1])
+    if total == 0:
+        return ""
+    if zero == total:
+        return (f"Its noise heads predicted level 0 in all {total} frames: it acts here as a denoiser of fixed level, not of "
+                "levels that it finds itself.")
+    return f"Its noise heads predicted a level above 0 in {total - zero} of {total} frames."
+
+
 def summary(metrics, facts):
-    items = [f"<p>{stability_sentence(metrics, m)} {spectrum_sentences(metrics, m)}</p>" for m in metrics["methods"]]
+    items = [f"<p>{stability_sentence(metrics, m)} {spectrum_sentences(metrics, m)} {level_sentence(m)}</p>"
+             for m in metrics["methods"]]
     items += [f"<p>{s}</p>" for s in comparison_sentences(metrics)]
     items.append(f"<p>{cost_sentence(metrics)}</p>")
     shipped = [m["name"] for m in facts["models"] if m["shipped"]]
