@@ -17,6 +17,8 @@ struct Estimate {
 double quantile(std::vector<double> values, double p);
 double median(std::vector<double> values);
 double mean(std::span<const double> values);
+/// Of the values themselves (divided by their number).
+double standard_deviation(std::span<const double> values);
 /// Quantile of the standard normal distribution, 0 < p < 1.
 double normal_quantile(double p);
 /// Slope of the least-squares line through (x, y); NaN for fewer than two points.
