@@ -100,9 +100,9 @@ class Resample(nn.Module):
 class NoiseHead(nn.Module):
     """Logits of the noise level from the bottleneck of `points` x `points`."""
 
-    def __init__(self, channels, points, levels):
+    def __init__(self, channels, points, levels, features):
         super().__init__()
-        features = max(1, round(4096 / points**2))
+        features = max(1, round(features / points**2))
         self.conv1, self.conv2 = periodic(channels, channels), nn.Conv2d(channels, features, 1)
         self.linear1, self.linear2 = nn.Linear(features * points**2, levels), nn.Linear(levels, levels)
 
@@ -124,7 +124,7 @@ class Network(nn.Module):
     def __init__(self, config):
         super().__init__()
         kind, fields = config["kind"], config["field_channels"]
-        net = {"hidden": 64, "multipliers": [2, 2, 2], "blocks": 2} | (config.get("network") or {})
+        net = {"hidden": 64, "multipliers": [2, 2, 2], "blocks": 2, "head_features": 4096} | (config.get("network") or {})
         levels = (config.get("diffusion") or {}).get("levels", 200 if kind == "acdm" else 1000)
         frames_in, frames_out, heads = {"gaussian": (1, 1, []), "thermalizer": (1, 1, ["regressor_block"]),
                                         "acdm": (2, 2, []),
@@ -169,7 +169,7 @@ class Network(nn.Module):
         points = config["image"] >> (len(multipliers) - 1)
         self.heads = heads
         for name in heads:
-            setattr(self, name, NoiseHead(c, points, levels))
+            setattr(self, name, NoiseHead(c, points, levels, net["head_features"]))
         for level in reversed(range(len(multipliers))):
             for width in [c] * blocks + [c // multipliers[level]]:
                 self.up.append(Stage(c + skips.pop(), width, decoder, attends(level)))

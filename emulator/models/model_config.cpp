@@ -27,6 +27,7 @@ void read(Section section, NetworkConfig& network, const std::string& kind) {
   section.maybe("multipliers", network.multipliers, Rule<std::vector<int>>(multipliers_rule));
   section.maybe("blocks", network.blocks, positive);
   if (kind == "acdm") read_acdm(section, network);
+  if (has_heads(kind)) section.maybe("head_features", network.head_features, positive);
   if (kind == "sns") {
     section.maybe("embedding", network.embedding);
     if (network.embedding && *network.embedding < 1)
@@ -121,6 +122,7 @@ std::string to_yaml(const ModelConfig& config) {
                                  config.kind, n.hidden, list(n.multipliers), n.blocks);
   if (config.kind == "sns" || config.kind == "acdm")
     text += "  embedding: " + (n.embedding ? std::to_string(*n.embedding) : "null") + "\n";
+  if (has_heads(config.kind)) text += fmt::format("  head_features: {}\n", n.head_features);
   if (config.kind == "acdm") text += "  predicts: " + n.predicts + "\n";
   if (n.lag) text += fmt::format("  lag: {{window: {}, embedding: {}}}\n", n.lag->window, n.lag->embedding);
   // The axis of the softmax says nothing where there is no attention.
@@ -176,12 +178,16 @@ bool has_levels(const std::string& kind) {
   return kind != "gaussian";
 }
 
+bool has_heads(const std::string& kind) {
+  return kind == "sns" || kind == "thermalizer";
+}
+
 UNetConfig gaussian_network(const ModelConfig& config) {
   return backbone(config, 1, 1);
 }
 
 ThermalizerNetConfig thermalizer_network(const ModelConfig& config) {
-  return {backbone(config, 1, 1), config.diffusion.levels};
+  return {backbone(config, 1, 1), config.diffusion.levels, config.network.head_features};
 }
 
 AcdmNetConfig acdm_network(const ModelConfig& config) {
@@ -191,8 +197,8 @@ AcdmNetConfig acdm_network(const ModelConfig& config) {
 
 SnsNetConfig sns_network(const ModelConfig& config) {
   const auto& lag = config.network.lag;
-  return {backbone(config, 3, 2), config.diffusion.levels, config.network.embedding,
-          lag ? std::optional<int>(lag->embedding) : std::nullopt};
+  return {backbone(config, 3, 2), config.diffusion.levels, config.network.head_features,
+          config.network.embedding, lag ? std::optional<int>(lag->embedding) : std::nullopt};
 }
 
 Weights parse_weights(const std::string& name) {

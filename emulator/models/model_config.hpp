@@ -26,6 +26,7 @@ struct NetworkConfig {
   int blocks = 2;
   /// SNS: width of the embedding MLPs; none = number of levels. ACDM: of the level's embedding; none = 512.
   std::optional<int> embedding;
+  int head_features = 4096;           ///< SNS, thermalizer: about how many numbers a noise head keeps
   std::string predicts = "both";      ///< ACDM: both | present, the frames whose noise it estimates
   bool attention_middle = false;      ///< network.attention.middle
   std::vector<int> attention_levels;  ///< network.attention.levels: numbers of resolution levels, 0 = finest
@@ -75,6 +76,8 @@ std::vector<double> field_std_per_channel(const ModelConfig& config);
 
 /// Whether models of this kind have a noise schedule.
 bool has_levels(const std::string& kind);
+/// Whether models of this kind predict their level.
+bool has_heads(const std::string& kind);
 
 UNetConfig gaussian_network(const ModelConfig& config);
 ThermalizerNetConfig thermalizer_network(const ModelConfig& config);

@@ -26,8 +26,9 @@ int bottleneck_channels(const UNetConfig& config);
 int bottleneck_points(const UNetConfig& config);
 
 struct ThermalizerNetConfig {
-  UNetConfig unet;    ///< channels_in = channels_out = C
-  int levels = 1000;  ///< classes of the head
+  UNetConfig unet;           ///< channels_in = channels_out = C
+  int levels = 1000;         ///< classes of the head
+  int head_features = 4096;  ///< about how many numbers of the bottleneck the head keeps
 };
 
 struct AcdmNetConfig {
@@ -38,6 +39,7 @@ struct AcdmNetConfig {
 struct SnsNetConfig {
   UNetConfig unet;    ///< channels_in = 3C (long, past, present), channels_out = 2C (noise of past, present)
   int levels = 1000;  ///< classes of each head
+  int head_features = 4096;  ///< about how many numbers of the bottleneck each head keeps
   std::optional<int>
       embedding;  ///< width of the embedding MLPs (levels -> E -> E); none: `levels`, as the reference
   std::optional<int> lag_embedding;  ///< width of the lag embedding in every residual block; none: no lag

@@ -9,12 +9,12 @@
 
 namespace sns {
 
-int NoiseHeadImpl::features(int points) {
-  return std::max(1, static_cast<int>(std::lround(4096.0 / (static_cast<double>(points) * points))));
+int NoiseHeadImpl::channels_of(int features, int points) {
+  return std::max(1, static_cast<int>(std::lround(features / (static_cast<double>(points) * points))));
 }
 
-NoiseHeadImpl::NoiseHeadImpl(int channels, int points, int levels) {
-  const int f = features(points);
+NoiseHeadImpl::NoiseHeadImpl(int channels, int points, int levels, int features) {
+  const int f = channels_of(features, points);
   conv1_ = register_module("conv1", std::make_shared<blocks::PeriodicConvolution>(channels, channels));
   conv2_ = register_module("conv2", std::make_shared<blocks::PointConvolution>(channels, f));
   linear1_ = register_module("linear1", std::make_shared<blocks::Linear>(f * points * points, levels));

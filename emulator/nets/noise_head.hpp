@@ -15,14 +15,15 @@ class Linear;
 /// reference code): conv3x3(gelu x) -> conv1x1(gelu) -> flatten -> Linear -> gelu -> Linear.
 class NoiseHeadImpl : public torch::nn::Module {
  public:
-  /// channels, points: of the bottleneck; levels: number of classes.
-  NoiseHeadImpl(int channels, int points, int levels);
+  /// channels, points: of the bottleneck; levels: number of classes; features: about how many numbers reach the
+  /// linear layers, see channels_of().
+  NoiseHeadImpl(int channels, int points, int levels, int features);
   /// [B, channels, points, points] -> logits [B, levels]
   torch::Tensor forward(const torch::Tensor& bottleneck);
 
-  /// Channels of the 1x1 convolution, round(4096 / points^2) but at least 1: about 4096
-  /// features reach the linear layers (16 at the reference's 16x16 bottleneck).
-  static int features(int points);
+  /// Channels of the 1x1 convolution, round(features / points^2) but at least 1 (16 for the reference's 4096
+  /// features at its 16x16 bottleneck).
+  static int channels_of(int features, int points);
 
  private:
   std::shared_ptr<blocks::PeriodicConvolution> conv1_;

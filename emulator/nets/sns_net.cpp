@@ -49,10 +49,12 @@ SnsNetImpl::SnsNetImpl(const SnsNetConfig& config)
   register_module("up", body_.up);
   register_module("final", body_.final);
   const int channels = bottleneck_channels(config.unet), points = bottleneck_points(config.unet);
-  head_past_ =
-      register_module("regressor_block_1", std::make_shared<NoiseHeadImpl>(channels, points, config.levels));
-  head_present_ =
-      register_module("regressor_block_2", std::make_shared<NoiseHeadImpl>(channels, points, config.levels));
+  const auto head = [&](const char* name) {
+    return register_module(
+        name, std::make_shared<NoiseHeadImpl>(channels, points, config.levels, config.head_features));
+  };
+  head_past_ = head("regressor_block_1");
+  head_present_ = head("regressor_block_2");
 }
 
 Encoded SnsNetImpl::encode(const torch::Tensor& x, const torch::Tensor& lags) {

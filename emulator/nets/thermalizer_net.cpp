@@ -9,9 +9,10 @@ ThermalizerNetImpl::ThermalizerNetImpl(const ThermalizerNetConfig& config)
   register_module("middle", body_.middle);
   register_module("up", body_.up);
   register_module("final", body_.final);
-  head_ = register_module("regressor_block",
-                          std::make_shared<NoiseHeadImpl>(bottleneck_channels(config.unet),
-                                                          bottleneck_points(config.unet), config.levels));
+  head_ =
+      register_module("regressor_block", std::make_shared<NoiseHeadImpl>(bottleneck_channels(config.unet),
+                                                                         bottleneck_points(config.unet),
+                                                                         config.levels, config.head_features));
 }
 
 ThermalizerOutput ThermalizerNetImpl::forward(const torch::Tensor& x) {

@@ -90,10 +90,11 @@ TEST_CASE("outputs are contiguous and inputs of another shape are refused") {
   CHECK(contains(test::message_of([&] { emulator.loss(ramp({2, 2, 1, 16, 16}), 2); }), "at least 3 frames"));
 }
 
-TEST_CASE("noise heads keep about 4096 features at any bottleneck") {
-  CHECK(NoiseHeadImpl::features(16) == 16);
-  CHECK(NoiseHeadImpl::features(8) == 64);
-  CHECK(NoiseHeadImpl::features(128) == 1);
+TEST_CASE("noise heads keep about as many features as asked at any bottleneck") {
+  CHECK(NoiseHeadImpl::channels_of(4096, 16) == 16);
+  CHECK(NoiseHeadImpl::channels_of(4096, 8) == 64);
+  CHECK(NoiseHeadImpl::channels_of(1024, 8) == 16);
+  CHECK(NoiseHeadImpl::channels_of(4096, 128) == 1);
 }
 
 TEST_CASE("initial weights: reproducible, keyed by name, uniform in 1/sqrt(fan in)") {
