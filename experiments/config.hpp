@@ -31,6 +31,7 @@ struct MethodConfig {
   double noise = 0;             ///< std of white noise added to the surrogate's step, normalised units
   std::string text;             ///< resolved block
   std::string without_effect;   ///< keys of other kinds of methods that the block holds, and what this one is
+  std::string beyond_training;  ///< why its network is used otherwise than it was trained; empty: it is not
 
   /// The refiner or generator, if there is one.
   const std::optional<std::string>& diffusion_model() const { return generator ? generator : refiner; }

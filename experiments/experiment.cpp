@@ -78,7 +78,8 @@ Experiment::Experiment(const Config& config, std::string command)
       video.reject("methods", fmt::format("rollout.methods has no '{}'", name));
   config.finish({"simulate"});
   for (const MethodConfig& method : rollout_.methods)
-    if (!method.without_effect.empty()) log::warn("rollout.methods.{}: {}", method.name, method.without_effect);
+    for (const std::string& doubt : {method.without_effect, method.beyond_training})
+      if (!doubt.empty()) log::warn("rollout.methods.{}: {}", method.name, doubt);
 }
 
 DatagenPlan Experiment::truth_plan() const {

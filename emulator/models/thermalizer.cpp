@@ -81,9 +81,18 @@ Refined Thermalizer::refine(const torch::Tensor& x, const std::vector<Levels>& p
 
 Thermalized Thermalizer::thermalize(const torch::Tensor& x, const RefineOptions& options, int noise_limit,
                                     NoiseSource& noise) {
+  if (options.threshold < Levels::kClean || options.threshold >= schedule().levels())
+    fail<ConfigError>("the start level is {}; it must be in {}..{}", options.threshold, Levels::kClean,
+                      schedule().levels() - 1);
   if (noise_limit <= options.threshold)
     fail<ConfigError>("the noise limit, {}, must lie above the start level, {}: no frame would be denoised",
                       noise_limit, options.threshold);
+  if (options.rule == SweepRule::reference && options.stop_level == options.threshold && options.threshold >= 0)
+    fail<ConfigError>(
+        "the stop level is the start level, {}: under rule reference a frame one level above it would be "
+        "noised "
+        "and not denoised",
+        options.threshold);
   Thermalized result;
   result.predicted = levels(x);
   result.given_up = beyond(noise_limit, result.predicted, options.rule == SweepRule::reference);

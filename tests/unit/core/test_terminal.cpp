@@ -175,11 +175,14 @@ TEST_CASE("stop: the first signal only asks, the second ends the program") {
         install_stop_handlers();
         ::raise(first);
         std::printf("%d", stop_requested() ? 1 : 0);
+        ::raise(second);  // at once: the same request, come twice
+        std::printf("2");
         std::fflush(stdout);
+        pause_ms(600);
         ::raise(second);
         return 0;
       });
-      CHECK(child.out == "1");
+      CHECK(child.out == "12");
       CHECK(contains(child.err, "sns: stopping at the next safe point; signal again to end at once\n"));
       CHECK(child.signal == second);
     }
