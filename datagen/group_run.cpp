@@ -52,7 +52,9 @@ class BatchRun {
     while (record_ < plan_.records() && any_alive()) {
       const std::int64_t in_window = record_ % plan_.frames;
       const std::int64_t affordable = pacer_.steps() / plan_.steps_per_frame;
-      if (in_window == 0 || affordable == 0) {
+      // An interrupted run may go on between two frames of a window.
+      const bool on_frame = in_window > 0 && step_ == plan_.step_of(record_ - 1);
+      if (!on_frame || affordable == 0) {
         advance_to(plan_.step_of(record_));
         if (record_ == 0 && step_ > 0) keep_spunup();
         take_frame();
@@ -98,7 +100,10 @@ class BatchRun {
     append(1);
   }
 
+  /// The next frames of a window, from its latest one.
   void take_frames(std::int64_t frames) {
+    require(step_ + plan_.steps_per_frame == plan_.step_of(record_), "frame {} does not follow step {}",
+            record_, step_);
     const auto start = Clock::now();
     solver_.record({frames, plan_.steps_per_frame, plan_.coarsen},
                    std::span(recorded_).first(static_cast<std::size_t>(frames * members_) * frame_values_));

@@ -10,8 +10,10 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cmath>
 #include <fstream>
+#include <thread>
 
 using namespace sns;
 namespace fs = std::filesystem;
@@ -152,6 +154,35 @@ TEST_CASE("a stop or a crash at any moment changes nothing") {
       CHECK(all_frames(scratch.path) == expected_frames(settings, plan));
       CHECK(verify_dataset(scratch.path).problems.empty());
     }
+  }
+}
+
+TEST_CASE("a stop or a crash between two frames of a window changes nothing") {
+  DatagenPlan plan = toy_plan();
+  plan.steps_per_frame = 16;  // as many steps as a run that has measured no speed yet advances at once
+  for (const bool crash : {false, true}) {
+    ScratchFolder scratch;
+    ToySettings settings;
+    int calls = 0;
+    settings.on_advance = [&] {
+      ++calls;
+      // The spin-up looks so slow that a frame is no longer advanced in one go; then comes the end.
+      if (calls == 1) std::this_thread::sleep_for(std::chrono::milliseconds(300));
+      if (!crash && calls == 2) request_stop();
+      if (crash && calls == 3) throw std::runtime_error("crash");
+    };
+    GenerateOptions options;
+    options.checkpoint_seconds = 0;
+    CHECK_THROWS(generate(scratch.path, settings, plan, options));
+    const fs::path file = scratch.path / "partial" / "toy_000000" / "checkpoint.h5";
+    const Checkpoint checkpoint = read_checkpoint(h5::File::open_read(file));
+    REQUIRE(checkpoint.records == 1);
+    REQUIRE(checkpoint.step > plan.step_of(0));
+    REQUIRE(checkpoint.step < plan.step_of(1));
+    reset_stop();
+    settings.on_advance = nullptr;
+    CHECK(generate(scratch.path, settings, plan, options).complete);
+    CHECK(all_frames(scratch.path) == expected_frames(settings, plan));
   }
 }
 
