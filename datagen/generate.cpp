@@ -183,10 +183,7 @@ class Generator {
     if (pending.empty()) return;
     make_writable_folder(partial_);
     const int members = batch_members(plan_, info_, options_.threads);
-    // Frames of the running batch are on disk twice while their file is written.
-    if (!plan_.deflate) {
-      require_space(folder_, bytes_of(trajectories + members, plan_, info_));
-    }
+    if (!plan_.deflate) require_space_for(pending, trajectories, members);
     Progress progress("datagen", trajectories * steps_per_trajectory(), "steps");
     progress_ = &progress;
     while (!pending.empty()) {
@@ -195,6 +192,21 @@ class Generator {
     }
     progress.finish();
     progress_ = nullptr;
+  }
+
+  /// Error if the disk cannot take the pending groups.
+  void require_space_for(const std::deque<TrajectoryGroup>& pending, std::int64_t trajectories,
+                         int members) const {
+    // Frames of the running batch are on disk twice while their file is written.
+    const std::uint64_t needed =
+        bytes_of(trajectories + std::min<std::int64_t>(members, trajectories), plan_, info_);
+    std::uint64_t there = 0;  // in the logs of an interrupted run
+    for (const TrajectoryGroup& group : pending) {
+      std::error_code none;
+      const std::uintmax_t bytes = fs::file_size(log_path(plan_, group, work_path(group)), none);
+      if (!none) there += bytes;
+    }
+    require_space(folder_, needed - std::min(there, needed));
   }
 
   std::int64_t steps_per_trajectory() const { return plan_.step_of(plan_.records() - 1); }
@@ -387,8 +399,12 @@ int batch_members(const DatagenPlan& plan, const SolverInfo& info, int threads) 
   // A GPU wants one large batched transform; a CPU wants a member for every thread.
   constexpr int kGpuMembers = 32;
   const int wanted = info.backend == "fftw" ? threads : kGpuMembers;
-  const int group = plan.trajectories_per_file;
-  return (std::max(wanted, 1) + group - 1) / group * group;
+  const auto largest =
+      std::max_element(plan.splits.begin(), plan.splits.end(),
+                       [](const Split& a, const Split& b) { return a.trajectories < b.trajectories; });
+  const std::int64_t group = std::min<std::int64_t>(plan.trajectories_per_file, largest->trajectories);
+  const std::int64_t whole_groups = (std::max(wanted, 1) + group - 1) / group * group;
+  return static_cast<int>(std::min(whole_groups, plan.trajectories()));
 }
 
 }  // namespace sns

@@ -12,6 +12,7 @@
 namespace sns {
 namespace {
 
+namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
@@ -19,7 +20,7 @@ double seconds_since(Clock::time_point start) {
 }
 
 /// Makes sure that the folder is there before it is locked.
-const std::filesystem::path& prepared(const std::filesystem::path& folder) {
+const fs::path& prepared(const fs::path& folder) {
   make_writable_folder(folder);
   return folder;
 }
@@ -192,7 +193,11 @@ class BatchRun {
 
 }  // namespace
 
-GroupJob::GroupJob(const DatagenPlan& plan, const TrajectoryGroup& group, const std::filesystem::path& work,
+fs::path log_path(const DatagenPlan& plan, const TrajectoryGroup& group, const fs::path& work) {
+  return work / (plan.stem(group) + ".frames");
+}
+
+GroupJob::GroupJob(const DatagenPlan& plan, const TrajectoryGroup& group, const fs::path& work,
                    const std::string& identity_hash, std::size_t member_bytes, const SpinupCache& cache)
     : group_(group),
       work_(work),
@@ -200,7 +205,7 @@ GroupJob::GroupJob(const DatagenPlan& plan, const TrajectoryGroup& group, const 
       cache_(cache),
       lock_(prepared(work)),
       checkpoint_(load_checkpoint(work / "checkpoint.h5", identity_hash)),
-      log_(std::make_unique<FrameLog>(work / (plan.stem(group) + ".frames"),
+      log_(std::make_unique<FrameLog>(log_path(plan, group, work),
                                       member_bytes * static_cast<std::size_t>(group.count))),
       status_(static_cast<std::size_t>(group.count)) {
   if (checkpoint_ && checkpoint_->records > log_->records()) {

@@ -10,7 +10,8 @@ namespace sns {
 namespace {
 
 /// Beyond these a number is a slip of the pen; products of them stay within 64 bits.
-constexpr double kMostTrajectories = 1e7, kMostSamples = 1e5, kMostFrames = 1e8, kMostSteps = 1e15;
+constexpr double kMostTrajectories = 1e7, kMostPerFile = 1e5, kMostSamples = 1e5, kMostFrames = 1e8,
+                 kMostSteps = 1e15;
 
 constexpr const char* kSplitNames[] = {"train", "valid", "test"};
 
@@ -138,7 +139,7 @@ DatagenPlan read_datagen_plan(Section datagen, const std::string& name, std::uin
   const bool given = !split.keys().empty();
   std::vector<double> fractions = given ? std::vector<double>{0, 0, 0} : std::vector<double>{0.8, 0.1, 0.1};
   for (std::size_t i = 0; i < fractions.size(); ++i) split.maybe(kSplitNames[i], fractions[i], non_negative);
-  datagen.maybe("trajectories_per_file", plan.trajectories_per_file, at_least_one);
+  datagen.maybe("trajectories_per_file", plan.trajectories_per_file, between(1, kMostPerFile));
   datagen.maybe("compression", compression, one_of({"none", "deflate"}));
   datagen.maybe("licence", plan.licence);
   datagen.maybe("spinup_cache", plan.spinup_cache);

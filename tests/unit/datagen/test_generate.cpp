@@ -186,6 +186,39 @@ TEST_CASE("a stop or a crash between two frames of a window changes nothing") {
   }
 }
 
+TEST_CASE("a disk that just holds the frames twice is large enough, and so is the rest of it after a stop") {
+  const test::ChildResult child = test::in_child([] {
+    ScratchFolder scratch;
+    constexpr std::int64_t kFrames = 400, kBytes = kFrames * 32 * 32 * 4;
+    if (!test::mount_small_disk(scratch.path, kBytes * 5 / 2)) return 77;
+    ToySettings settings;
+    settings.points = 32;
+    DatagenPlan plan = toy_plan();
+    plan.coarsen = {};
+    plan.frames = kFrames;
+    plan.samples_per_trajectory = 1;
+    plan.trajectories_per_file = 8;
+    plan.splits = {{"test", 1}};
+    const fs::path log = scratch.path / "partial" / "toy_000000" / "toy_000000.frames";
+    settings.on_advance = [&] {
+      if (fs::file_size(log) > kBytes * 3 / 4) request_stop();
+    };
+    try {
+      generate(scratch.path, settings, plan);
+    } catch (const Stopped&) {
+      reset_stop();
+      settings.on_advance = nullptr;
+      return generate(scratch.path, settings, plan).complete ? 0 : 1;
+    }
+    return 2;  // not stopped
+  });
+  if (child.exit_code == 77) {
+    MESSAGE("skipped: this system lets no test mount a small disk");
+    return;
+  }
+  CHECK_MESSAGE(child.exit_code == 0, child.err);
+}
+
 TEST_CASE("failed trajectories are recorded and left out") {
   ScratchFolder scratch;
   ToySettings settings;
