@@ -316,6 +316,14 @@ class Simulation {
   Clock::time_point last_checkpoint_ = Clock::now();
 };
 
+/// "layer, y, x"
+std::string axis_names(const SolverInfo& info) {
+  std::vector<std::string> names;
+  if (info.fields.size() > 1) names.push_back(info.stacked ? info.stacked->axis : "field");
+  for (const Axis& axis : info.axes) names.push_back(axis.name);
+  return fmt::to_string(fmt::join(names, ", "));
+}
+
 /// What a state of the solver looks like as an array, without its values.
 StateLayout layout_of(const SolverInfo& info, bool resample) {
   StateLayout layout;
@@ -324,15 +332,8 @@ StateLayout layout_of(const SolverInfo& info, bool resample) {
   for (const Axis& axis : info.axes) layout.shape.push_back(axis.coordinates.size());
   const std::vector<double>& points = info.axes.front().coordinates;
   if (points.size() > 1) layout.offset = points[0] / (points[1] - points[0]);
+  layout.axes = axis_names(info);
   return layout;
-}
-
-/// "layer, y, x"
-std::string axis_names(const SolverInfo& info) {
-  std::vector<std::string> names;
-  if (info.fields.size() > 1) names.push_back(info.stacked ? info.stacked->axis : "field");
-  for (const Axis& axis : info.axes) names.push_back(axis.name);
-  return fmt::to_string(fmt::join(names, ", "));
 }
 
 /// Error that names the first value of an array that is not finite, and its place.
@@ -352,27 +353,21 @@ void require_finite(const std::vector<double>& values, const h5::Shape& shape, c
 
 InitialStates read_initial_states(const std::string& address, const SolverInfo& info, bool resample) {
   const EndAtOnce reading;
-  const auto [path, object] = h5::split_address(address);
-  const h5::File file = h5::File::open_read(path);
-  require(file.exists(object), "{} has no dataset {}", path.string(), object);
-  require(!file.is_group(object), "{}:{} is a group, not a dataset", path.string(), object);
-  const h5::Dataset dataset = file.dataset(object);
   const StateLayout layout = layout_of(info, resample);
-  const std::string axes = axis_names(info);
-  const auto stored = match_states(dataset.shape(), layout);
-  require(stored.has_value(), "{} has shape {}; the solver needs ({}) = {} or (member, {}){}", address,
-          shape_text(dataset.shape()), axes, shape_text(layout.shape), axes,
-          resample_hint(dataset.shape(), layout));
-  require(dataset.kind() == h5::Kind::float32 || dataset.kind() == h5::Kind::float64,
-          "{} holds {} values; float32 or float64 are needed", address, h5::name(dataset.kind()));
+  const InitialStatesFile file(address, layout);
+  const StoredStates& stored = file.stored();
   InitialStates initial;
-  initial.members = static_cast<int>(stored->count);
-  initial.values = dataset.read<double>();
+  initial.members = static_cast<int>(stored.count);
   initial.address = address;
-  require_finite(initial.values, dataset.shape(), address);
-  if (stored->state != layout.shape) {
-    initial.resampled_from = static_cast<int>(stored->state.back());
-    initial.values = states_on_grid(std::move(initial.values), stored->state, layout);
+  initial.values.reserve(h5::element_count(file.shape()));
+  for (std::uint64_t i = 0; i < stored.count; ++i) {
+    const std::vector<double> state = file.read(i);
+    initial.values.insert(initial.values.end(), state.begin(), state.end());
+  }
+  require_finite(initial.values, file.shape(), address);
+  if (stored.state != layout.shape) {
+    initial.resampled_from = static_cast<int>(stored.state.back());
+    initial.values = states_on_grid(std::move(initial.values), stored.state, layout);
   }
   initial.hash =
       sha256({reinterpret_cast<const char*>(initial.values.data()), initial.values.size() * sizeof(double)});
