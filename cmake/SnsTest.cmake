@@ -19,6 +19,5 @@ function(sns_add_test)
   if(NOT T_TIMEOUT)
     set(T_TIMEOUT 300)
   endif()
-  set_tests_properties(${T_NAME} PROPERTIES ENVIRONMENT "OMP_WAIT_POLICY=passive" LABELS "${T_LABEL}" TIMEOUT ${T_TIMEOUT}
-                       SKIP_REGULAR_EXPRESSION "no usable GPU")
+  set_tests_properties(${T_NAME} PROPERTIES ENVIRONMENT "OMP_WAIT_POLICY=passive" LABELS "${T_LABEL}" TIMEOUT ${T_TIMEOUT})
 endfunction()
