@@ -27,7 +27,7 @@ GaussianLoss GaussianEmulator::loss(const torch::Tensor& window, int length, con
           "a rollout of {} steps needs windows of at least {} frames [B, frames, C, n, n]", length, length + 1);
   torch::Tensor state = window.select(1, 0), mse, one_step, excess;
   for (int a = 0; a < length; ++a) {
-    const torch::Tensor change = net_->forward(state);
+    const torch::Tensor change = net_->forward(state).to(torch::kFloat32);
     const torch::Tensor target = window.select(1, a + 1) - window.select(1, a);
     const torch::Tensor error = at::mse_loss(change, target);
     mse = a == 0 ? error : mse + error;

@@ -82,9 +82,9 @@ torch::Tensor Sns::noise_estimate(const torch::Tensor& x, const torch::Tensor& l
 }
 
 SnsOutput Sns::estimate(const torch::Tensor& x, const torch::Tensor& levels, const torch::Tensor& lags) {
-  SnsOutput out = net_->forward(x, lags);
-  out.noise = as_eps(out.noise, levels);
-  return out;
+  const SnsOutput out = net_->forward(x, lags);
+  return {as_eps(out.noise.to(torch::kFloat32), levels),
+          {out.logits.past.to(torch::kFloat32), out.logits.present.to(torch::kFloat32)}};
 }
 
 torch::Tensor Sns::noised(const torch::Tensor& x, const Levels& levels, NoiseSource& noise) const {

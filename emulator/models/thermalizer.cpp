@@ -66,9 +66,8 @@ torch::Tensor Thermalizer::noise_estimate(const torch::Tensor& x, const torch::T
 }
 
 ThermalizerOutput Thermalizer::estimate(const torch::Tensor& x, const torch::Tensor& levels) {
-  ThermalizerOutput out = net_->forward(x);
-  out.noise = as_eps(out.noise, levels.unsqueeze(1));
-  return out;
+  const ThermalizerOutput out = net_->forward(x);
+  return {as_eps(out.noise.to(torch::kFloat32), levels.unsqueeze(1)), out.logits.to(torch::kFloat32)};
 }
 
 Refined Thermalizer::refine(const torch::Tensor& x, const std::vector<Levels>& predicted,
