@@ -48,6 +48,8 @@ void add_bench(CLI::App& app) {
       ->expected(1)
       ->take_all()
       ->allow_extra_args(false);
+  verb->add_flag("--channels-last", options.channels_last,
+                 "networks on a GPU with the channels of a pixel together, as training.channels_last");
   verb->add_option("--members", options.members, "of the solver (default: one per thread, 32 on a GPU)")
       ->check(at_least(1));
   verb->add_option("--seconds", options.seconds, "for each figure")

@@ -4,9 +4,11 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/log.hpp"
+#include "datagen/frame_log.hpp"
 #include "datagen/plan.hpp"
 #include "datagen/solver_source.hpp"
 #include "emulator/device.hpp"
+#include "emulator/nets/unet.hpp"
 #include "emulator/runtime.hpp"
 #include "emulator/training/precision.hpp"
 #include "experiments/config.hpp"
@@ -163,6 +165,7 @@ BenchmarkResult run_benchmark(const Config& config, const RunConfig& run, const 
   if (options.models && !models && !options.names.empty())
     fail<ConfigError>("{} has no models", config.file().string());
   if (models) {
+    const ChannelsLast order(options.channels_last);
     const SolverSource source(config, here);
     const DatagenPlan data = read_datagen_plan(config.root().child("datagen"), run.name, run.seed);
     result.models = measure_models(config, options, here.device, precisions, source.info(), data);

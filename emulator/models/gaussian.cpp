@@ -17,8 +17,9 @@ GaussianEmulator::GaussianEmulator(const ModelConfig& config, std::optional<std:
 
 torch::Tensor GaussianEmulator::step(const torch::Tensor& x) {
   const c10::AutoGradMode no_grad(false);
-  return x +
-         evaluate([this](const torch::Tensor& rows, const torch::Tensor&) { return net_->forward(rows); }, x);
+  return x + evaluate(
+                 "step",
+                 [this](const torch::Tensor& rows, const torch::Tensor&) { return net_->forward(rows); }, x);
 }
 
 GaussianLoss GaussianEmulator::loss(const torch::Tensor& window, int length, const torch::Tensor& noise,

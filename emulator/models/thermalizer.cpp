@@ -53,12 +53,13 @@ std::vector<Levels> Thermalizer::levels(const torch::Tensor& x) {
   const auto classify = [this](const torch::Tensor& rows, const torch::Tensor&) {
     return net_->classify(rows);
   };
-  for (const int level : most_probable(evaluate(classify, x))) levels.push_back({-1, level});
+  for (const int level : most_probable(evaluate("classify", classify, x))) levels.push_back({-1, level});
   return levels;
 }
 
 torch::Tensor Thermalizer::denoised(const torch::Tensor& x) const {
-  return evaluate([this](const torch::Tensor& rows, const torch::Tensor&) { return net_->denoise(rows); }, x);
+  return evaluate(
+      "denoise", [this](const torch::Tensor& rows, const torch::Tensor&) { return net_->denoise(rows); }, x);
 }
 
 torch::Tensor Thermalizer::noise_estimate(const torch::Tensor& x, const torch::Tensor& levels) {

@@ -10,6 +10,7 @@
 #include "emulator/device.hpp"
 #include "emulator/models/model.hpp"
 #include "emulator/nets/initialise.hpp"
+#include "emulator/nets/unet.hpp"
 #include "emulator/runtime.hpp"
 #include "emulator/safetensors.hpp"
 #include "emulator/training/checkpoint.hpp"
@@ -85,6 +86,7 @@ class Trainer {
     const std::string warning = precision_warning("training.precision", config_.precision, model_->device());
     if (!warning.empty()) log::warn("{}", warning);
     const TensorFloat32 products(config_.precision == "tf32");
+    const ChannelsLast order(config_.channels_last);
     data_.training->prepare();
     if (data_.validation) data_.validation->prepare();
     session_start_ = Clock::now();
