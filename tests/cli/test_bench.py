@@ -50,8 +50,9 @@ class Bench(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "bench.json"
             cls.done = subprocess.run(
-                [str(SNS), "bench", str(QUICKSTART), "--scale", "smoke", "run.device=cpu", "--seconds", "0.02", "--members", "3",
-                 "--precision", "float32", "--precision", "bfloat16", "--json", str(target)], capture_output=True, text=True)
+                [str(SNS), "bench", str(QUICKSTART), "--scale", "smoke", "run.device=cpu", "--seconds", "0.02",
+                 "--members", "3", "--precision", "float32", "--precision", "bfloat16", "--json", str(target)],
+                capture_output=True, text=True)
             cls.json = json.loads(target.read_text()) if target.exists() else None
 
     def test_machine(self):
@@ -87,16 +88,18 @@ class Bench(unittest.TestCase):
             flops = {row["what"]: row["flops_per_image"] for row in model["rows"]}
             self.assertTrue(2.5 < flops["training step"] / flops["forward"] <= 3)
             for row in model["rows"]:
-                self.assertAlmostEqual(row["images_per_second"], 1e3 * row["batch"] / row["milliseconds"], delta=1e-6 * row["images_per_second"])
+                rate = row["images_per_second"]
+                self.assertAlmostEqual(rate, 1e3 * row["batch"] / row["milliseconds"], delta=1e-6 * rate)
                 self.assertGreater(row["fraction_of_matmul"], 0)
                 self.assertLess(row["fraction_of_matmul"], 1.5)  # of a rate measured beside it
         self.assertIn("GFLOP/image", self.done.stdout)
 
     def test_wrong_uses(self):
-        for arguments, code, message in ((["--model", "other"], 2, "other"), (["--precision", "float16"], 2, "--precision"),
-                                         (["--only", "all"], 2, "--only"), (["run.device=cuda:99", "--only", "solver"], 1, "cuda")):
-            done = subprocess.run([str(SNS), "bench", str(QUICKSTART), "--scale", "smoke", "--seconds", "0.01", "run.device=cpu",
-                                   *arguments], capture_output=True, text=True)
+        for arguments, code, message in (
+                (["--model", "other"], 2, "other"), (["--precision", "float16"], 2, "--precision"),
+                (["--only", "all"], 2, "--only"), (["run.device=cuda:99", "--only", "solver"], 1, "cuda")):
+            done = subprocess.run([str(SNS), "bench", str(QUICKSTART), "--scale", "smoke", "--seconds", "0.01",
+                                   "run.device=cpu", *arguments], capture_output=True, text=True)
             self.assertEqual(done.returncode, code, done.stderr)
             self.assertIn(message, done.stderr)
 

@@ -69,8 +69,8 @@ class Bundle(unittest.TestCase):
     def test_no_library_comes_from_the_build_tree(self):
         output = self.inside("bin/sns", "--version")
         self.assertRegex(output, r"^sns \d+\.\d+")
-        torch = run([sys.executable, "-c", "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])"])
-        packages = Path(torch.stdout.strip()).parent
+        where = "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])"
+        packages = Path(run([sys.executable, "-c", where]).stdout.strip()).parent
         libraries = ":".join(map(str, [packages / "torch/lib", *packages.glob("nvidia/*/lib")]))
         for program in sorted((self.root / "libexec").iterdir()):
             loaded = run(["env", "-i", f"LD_LIBRARY_PATH={libraries}", "/usr/bin/ldd", program]).stdout
@@ -84,7 +84,8 @@ class Bundle(unittest.TestCase):
 
     def test_simulates(self):
         target = self.root.parent / "flow.h5"
-        self.inside("bin/sns", "simulate", self.root / "yaml/kolmogorov/quickstart.yaml", "--steps", "4", "--every", "2", "-o", target)
+        self.inside("bin/sns", "simulate", self.root / "yaml/kolmogorov/quickstart.yaml", "--steps", "4", "--every", "2",
+                    "-o", target)
         self.assertGreater(target.stat().st_size, 64 * 64 * 4)
 
     def test_all_checks_that_a_cpu_can_make(self):

@@ -32,8 +32,8 @@ class GpuCheck(unittest.TestCase):
 
     def check(self, *arguments, script, code):
         out = self.folder / "out"
-        done = subprocess.run([sys.executable, str(PROGRAM), "--programs", str(self.program(script)), "--out", str(out), *arguments],
-                              capture_output=True, text=True, timeout=60)
+        command = [sys.executable, PROGRAM, "--programs", self.program(script), "--out", out, *arguments]
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         report = json.loads((out / "gpu_check.json").read_text())
         return {row["check"]: row for row in report["checks"]}, done.stdout
@@ -65,14 +65,17 @@ class GpuCheck(unittest.TestCase):
         self.assertEqual(rows["gpu tests"]["seen"], "no usable GPU for gpu_example")
 
     def test_wrong_command_lines(self):
-        for arguments, message in ((["--device", "gpu"], "--device is 'gpu'"), (["--programs", self.folder], "there is no sns in"),
-                                   (["--only", "everything"], "invalid choice")):
-            done = subprocess.run([sys.executable, PROGRAM, *arguments], capture_output=True, text=True, timeout=60, cwd=self.folder)
+        for arguments, message in (
+                (["--device", "gpu"], "--device is 'gpu'"), (["--programs", self.folder], "there is no sns in"),
+                (["--only", "everything"], "invalid choice")):
+            done = subprocess.run([sys.executable, PROGRAM, *arguments], capture_output=True, text=True, timeout=60,
+                                  cwd=self.folder)
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn(message, done.stderr)
 
     def names(self):
-        listed = subprocess.run([sys.executable, PROGRAM, "--list"], capture_output=True, text=True, timeout=60, check=True).stdout
+        listed = subprocess.run([sys.executable, PROGRAM, "--list"], capture_output=True, text=True, timeout=60,
+                                check=True).stdout
         return re.findall(r"(?m)^(\S.*?) +\d+ s  ", listed)
 
     def test_documented(self):
