@@ -213,6 +213,8 @@ RolloutConfig read_rollout(Section rollout, const std::vector<ModelSpec>& models
   rollout.maybe("limit", config.limit, positive);
   rollout.maybe("deterministic", config.deterministic);
   rollout.maybe("precision", config.precision, one_of({"float32", "tf32", "bfloat16"}));
+  rollout.maybe("channels_last", config.channels_last);
+  rollout.maybe("graphs", config.graphs);
   Section methods = rollout.child("methods");
   for (const std::string& name : methods.keys()) {
     check_name(methods, name);

@@ -36,6 +36,10 @@ std::size_t Solver::frame_size(int factor) const {
   return size;
 }
 
+void Solver::record_to_device(const FrameRequest&, float*) {
+  fail("this {} solver records to host memory only", info().system);
+}
+
 namespace {
 
 std::string resolve_device(std::string_view device) {

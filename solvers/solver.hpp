@@ -124,6 +124,14 @@ class Solver {
   /// The present state, coarsened, of one member: [field][axis0][axis1]. As in record, a member whose frame is
   /// not finite fails, and frames of failed members are NaN.
   virtual void frame(int member, const CoarsenConfig& coarsen, std::span<float> out) = 0;
+  /// CUDA device whose memory holds the members; -1: they live in host memory.
+  virtual int device() const { return -1; }
+  /// As record, with `out` (as many floats) in the memory of device(), through which alone the frames pass.
+  /// They are complete on return, for any stream. Error where the solver cannot.
+  virtual void record_to_device(const FrameRequest& request, float* out);
+  /// Bytes that one time step of all members moves through the device's memory, counted kernel by kernel
+  /// (spectral/traffic.hpp); 0 where they are not counted (FFTW).
+  virtual double device_bytes_per_step() const { return 0; }
   virtual MemberStatus status(int member) const = 0;
   /// Looks at all living members now, besides the looks that advance takes: those that are not finite or beyond
   /// their CFL limit fail.

@@ -12,7 +12,7 @@ namespace {
 
 template <class Backend, template <class> class Form>
 spectral::Engine* make(const Params& params, int members, int device) {
-  const Backend backend{device};
+  const Backend backend(device);
   const typename Backend::Session session(backend);
   return new spectral::BatchEngine<Backend, Equation<Backend, Form<Backend>>>(backend, params, members, members,
                                                                               1);

@@ -4,12 +4,15 @@
 // (ky >= 0). The stream function has lap psi = -w, so u_hat = i ky w_hat / k^2 and v_hat = -i kx w_hat / k^2.
 #include "solvers/kolmogorov/params.hpp"
 #include "solvers/spectral/pair_spectra.hpp"
+#include "solvers/spectral/traffic.hpp"
+
+#include <utility>
 
 namespace sns::kolmogorov {
 
 using spectral::Complex;
+using spectral::FieldValues;
 using spectral::KeptModes;
-using spectral::PairSpectra;
 using spectral::times_i;
 
 /// L = -nu k^2 - mu of mode (i, j) [1/time], which also damps the mean.
@@ -170,6 +173,19 @@ class AdvectiveForm {
   }
   /// Nothing is left to do after a step: all modes took part in it.
   void finish_step(Complex<Real>*) {}
+
+  /// Of a stage without the sweep's accesses to the state, in Reals per member:
+  ///   AdvectiveInputs     writes 4 S
+  ///   transforms          4 fields there, 1 back
+  ///   AdvectVorticity     reads 4 P, writes P
+  ///   AdvectiveTendency   reads S
+  double stage_values() const {
+    const FieldValues of(params_.grid);
+    return 5 * (of.spectrum + of.transform() + of.points);
+  }
+  /// Of one array of the state in a sweep.
+  double swept_values() const { return FieldValues(params_.grid).spectrum; }
+  double finish_values() const { return 0; }
   Linear linear() const { return linear_term<Real>(params_); }
   Tendency tendency() const {
     return {kept_modes(params_.grid.n, params_.dealiasing), forcing<Real>(params_), advection_.data(),
@@ -195,11 +211,11 @@ class AdvectiveForm {
 // ---- Basdevant form: N = (d_yy - d_xx)(uv) + d_xy(u^2 - v^2) + F
 // ---------------------------------------------
 
-/// Writes u_hat and v_hat of the kept modes, divided by n^2.
-template <class Real>
+/// Writes u_hat and v_hat of the kept modes, divided by n^2. Pairs is the backend's view of pairs of spectra.
+template <class Real, class Pairs>
 struct BasdevantInputs {
   Velocity<Real> velocity;
-  PairSpectra<Real> pairs;
+  Pairs pairs;
 
   SNS_HD void operator()(int b, int i, int j, Complex<Real> w) const {
     const auto pair = velocity(i, j, w);
@@ -216,10 +232,10 @@ struct SquareVelocity {
 };
 
 /// (kx^2 - ky^2)/2 B - kx ky A + F with A, B the transforms of u^2 - v^2 and 2 u v.
-template <class Real>
+template <class Real, class Pairs>
 struct BasdevantTendency {
   Forcing<Real> forcing;
-  PairSpectra<Real> pairs;
+  Pairs pairs;
   Real unit2;  ///< (2 pi / length)^2
 
   SNS_HD Complex<Real> operator()(int b, int i, int j) const {
@@ -252,8 +268,9 @@ class BasdevantForm {
  public:
   using Real = typename Backend::Real;
   using Linear = LinearTerm<Real>;
-  using Tendency = BasdevantTendency<Real>;
-  using Inputs = BasdevantInputs<Real>;
+  using Pairs = decltype(std::declval<typename Backend::PairTransforms&>().spectra());
+  using Tendency = BasdevantTendency<Real, Pairs>;
+  using Inputs = BasdevantInputs<Real, Pairs>;
 
   BasdevantForm(const Backend& backend, const Params& params, int batch)
       : backend_(backend),
@@ -278,6 +295,19 @@ class BasdevantForm {
     backend_.for_each_mode(
         batch_, params_.grid.n, all_modes(params_.grid),
         DecayTruncated<Real>{kept_, decay_.data(), w, params_.grid.n, params_.grid.columns()});
+  }
+
+  /// Of a stage without the sweep's accesses to the state, in Reals per member:
+  ///   BasdevantInputs     writes 2 K
+  ///   PairTransforms      as apply_values() says
+  ///   BasdevantTendency   reads 2 K
+  double stage_values() const { return 4 * FieldValues(params_.grid, kept_).kept + transforms_.apply_values(); }
+  /// Of one array of the state in a sweep.
+  double swept_values() const { return FieldValues(params_.grid, kept_).kept; }
+  /// DecayTruncated reads and writes S - K.
+  double finish_values() const {
+    const FieldValues of(params_.grid, kept_);
+    return 2 * (of.spectrum - of.kept);
   }
   Linear linear() const { return linear_term<Real>(params_); }
   Tendency tendency() {
@@ -319,10 +349,15 @@ class Equation {
     backend_.for_each_mode(
         batch_, params_.grid.n, form_.region(),
         PrepareInputs<Real, typename Form::Inputs>{form_.inputs(), w, params_.grid.n, params_.grid.columns()});
-    for (std::int64_t s = 0; s < steps; ++s) {
+    sequence_.run(backend_, steps, w, [this, w] {
       stepper_.step(backend_, form_, batch_, w, stages_.data());
       form_.finish_step(w);
-    }
+    });
+  }
+
+  double step_values() const {
+    return batch_ * (stage_count(params_.stepper) * form_.stage_values() +
+                     state_traffic(params_.stepper) * form_.swept_values() + form_.finish_values());
   }
 
   void velocity(const Complex<Real>* w, Complex<Real>* u, Complex<Real>* v) {
@@ -337,6 +372,7 @@ class Equation {
   int batch_;
   Form form_;
   spectral::ImexStepper<Backend, Form> stepper_;
+  typename Backend::Steps sequence_;
   typename Backend::template Buffer<Complex<Real>> stages_;
 };
 

@@ -14,7 +14,7 @@ template <class Real>
 spectral::Engine* make(const Params& params, int members, int device) {
   using Backend = spectral::CufftBackend<Real>;
   using Transforms = spectral::RealFluxTransforms<Backend, FluxShape>;
-  const Backend backend{device};
+  const Backend backend(device);
   const typename Backend::Session session(backend);
   return new spectral::BatchEngine<Backend, Equation<Backend, Transforms>>(backend, params, members, members,
                                                                            1);

@@ -6,7 +6,9 @@
 #include "solvers/qg2layer/inversion.hpp"
 #include "solvers/spectral/flux_transforms.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <vector>
 
 namespace sns::qg2layer {
@@ -152,16 +154,30 @@ struct PrepareFields {
   }
 };
 
-/// q <- filter (q + dt (c0 t_n + c1 t_{n-1} + c2 t_{n-2})).
+/// Steps that Adams-Bashforth looks back.
+inline constexpr int kMemory = 2;
+
+/// Tells the device how many steps, up to kMemory, members have behind them: the numbers travel with the
+/// kernel's arguments, so that nothing waits for a copy.
+struct TellPast {
+  static constexpr int kMost = 64;
+  std::uint8_t* past;
+  std::uint8_t values[kMost];
+
+  SNS_HD void operator()(std::size_t at) const { past[at] = values[at]; }
+};
+
+/// q <- filter (q + dt (c0 t_n + c1 t_{n-1} + c2 t_{n-2})): Euler, AB2, AB3 after 0, 1, 2 steps.
 template <class Real>
 struct AdamsBashforthUpdate {
   Dynamics<Real> dynamics;
-  const Real* weights;  ///< [member][3], dt c
+  const std::uint8_t* past;      ///< [member]
+  Real weights[kMemory + 1][3];  ///< dt c, for each number of steps behind
 
   template <class T, class State>
   SNS_HD void operator()(int b, const Mode<T>& mode, const State& state, const Complex<T>* flux,
                          Complex<T>* fields) const {
-    const Real* w = weights + 3 * b;
+    const Real* w = weights[past[b]];
     const ModeInversion<T, Real> invert = dynamics.at(mode);
     const auto q = both_layers(state, Arrays::kPv);
     const auto t1 = both_layers(state, Arrays::kTendency1), t2 = both_layers(state, Arrays::kTendency2);
@@ -180,7 +196,6 @@ struct AdamsBashforthUpdate {
 template <class Real, bool multistep>
 struct RungeKuttaUpdate {
   AdamsBashforthUpdate<Real> adams_bashforth;
-  const Real* starting;  ///< [member], not 0 in start-up
   Real dt;
   int stage;
   Arrays arrays;
@@ -192,7 +207,7 @@ struct RungeKuttaUpdate {
     const ModeInversion<T, Real> invert = dynamics.at(mode);
     const auto q = both_layers(state, Arrays::kPv);
     if constexpr (multistep) {
-      if (starting[b] == Real(0)) {
+      if (adams_bashforth.past[b] == kMemory) {
         if (stage == 0)
           adams_bashforth(b, mode, state, flux, fields);
         else
@@ -250,7 +265,7 @@ class Equation {
  public:
   using Params = qg2layer::Params;
   using Real = typename Backend::Real;
-  static constexpr int kMemory = 2;
+  static constexpr int kMemory = qg2layer::kMemory;
 
   Equation(const Backend& backend, const Params& params, int batch)
       : backend_(backend),
@@ -258,7 +273,8 @@ class Equation {
         batch_(batch),
         dynamics_(dynamics<Real>(params)),
         flux_{{static_cast<Real>(params.mean_flow[0]), static_cast<Real>(params.mean_flow[1])}},
-        table_(4 * static_cast<std::size_t>(batch)),
+        past_(static_cast<std::size_t>(batch)),
+        told_(static_cast<std::size_t>(batch), 0),
         transforms_(backend, params.grid.n, filter_table(params), {state_arrays(), runge_kutta() ? 2 : 0},
                     batch) {}
 
@@ -269,17 +285,26 @@ class Equation {
   void advance(Complex<Real>* state, std::int64_t steps, std::int64_t* past) {
     transforms_.load(state);
     transforms_.start(PrepareFields<Real>{dynamics_});
-    for (std::int64_t s = 0; s < steps; ++s) {
-      const bool starting = choose_weights(past);
-      if (!multistep())
-        runge_kutta_step<false>();
-      else if (starting && runge_kutta())
+    for (; steps > 0 && starting(past); --steps) {
+      tell_past(past);
+      if (multistep() && runge_kutta())
         runge_kutta_step<true>();
       else
-        transforms_.step(flux_, adams_bashforth());
-      for (int b = 0; b < batch_; ++b) past[b] = past[b] < kMemory ? past[b] + 1 : kMemory;
+        steady_step();
+      for (int b = 0; b < batch_; ++b) past[b] = std::min<std::int64_t>(past[b] + 1, kMemory);
     }
+    if (steps > 0) tell_past(past);
+    sequence_.run(backend_, steps, state, [this] { steady_step(); });
     transforms_.store(state);
+  }
+
+  /// Beyond the start-up. The updates' accesses to the state, in arrays of both layers: AdamsBashforthUpdate
+  /// reads and writes q and two tendencies; stage 0 of RungeKuttaUpdate reads q and writes its sum and its
+  /// stage, stages 1 and 2 read and write these and read q, stage 3 reads all three and writes q.
+  double step_values() const {
+    const double array = batch_ * kLayers * spectral::FieldValues(params_.grid).spectrum;
+    if (multistep()) return transforms_.step_values() + 6 * array;
+    return 4 * transforms_.step_values() + (3 + 5 + 5 + 4) * array;
   }
 
   void velocity(const Complex<Real>* q, Complex<Real>* u, Complex<Real>* v) {
@@ -299,31 +324,45 @@ class Equation {
   bool multistep() const { return params_.stepper == StepperName::ab3; }
   bool runge_kutta() const { return !multistep() || params_.startup == Startup::runge_kutta; }
 
-  /// Weights of the step that follows `past` ones: Euler, AB2, AB3. True if a member is in its start-up.
-  bool choose_weights(const std::int64_t* past) {
-    constexpr double kWeights[3][3] = {{1, 0, 0}, {1.5, -0.5, 0}, {23.0 / 12, -16.0 / 12, 5.0 / 12}};
-    bool any = false;
-    std::vector<double> table(table_.size());
-    for (int b = 0; b < batch_; ++b) {
-      for (int c = 0; c < 3; ++c) table[3 * b + c] = params_.dt * kWeights[past[b]][c];
-      table[3 * batch_ + b] = past[b] < kMemory ? 1 : 0;
-      any |= past[b] < kMemory;
-    }
-    if (table != uploaded_) backend_.upload(table.data(), table_.data(), table.size());
-    uploaded_ = std::move(table);
-    return any;
+  bool starting(const std::int64_t* past) const {
+    return std::any_of(past, past + batch_, [](std::int64_t steps) { return steps < kMemory; });
   }
 
-  AdamsBashforthUpdate<Real> adams_bashforth() { return {dynamics_, table_.data()}; }
+  /// Brings past_ up to date.
+  void tell_past(const std::int64_t* past) {
+    if (std::equal(told_.begin(), told_.end(), past)) return;
+    for (int first = 0; first < batch_; first += TellPast::kMost) {
+      const int count = std::min(TellPast::kMost, batch_ - first);
+      TellPast tell{past_.data() + first, {}};
+      std::copy_n(past + first, count, tell.values);
+      backend_.for_each(static_cast<std::size_t>(count), tell);
+    }
+    told_.assign(past, past + batch_);
+  }
+
+  AdamsBashforthUpdate<Real> adams_bashforth() {
+    constexpr double kWeights[kMemory + 1][3] = {{1, 0, 0}, {1.5, -0.5, 0}, {23.0 / 12, -16.0 / 12, 5.0 / 12}};
+    AdamsBashforthUpdate<Real> update{dynamics_, past_.data(), {}};
+    for (int steps = 0; steps <= kMemory; ++steps)
+      for (int c = 0; c < 3; ++c) update.weights[steps][c] = static_cast<Real>(params_.dt * kWeights[steps][c]);
+    return update;
+  }
+
+  /// The step of members that are all beyond their start-up, and Euler's or AB2 of those that are not.
+  void steady_step() {
+    if (multistep())
+      transforms_.step(flux_, adams_bashforth());
+    else
+      runge_kutta_step<false>();
+  }
 
   template <bool with_history>
   void runge_kutta_step() {
     for (int stage = 0; stage < 4; ++stage)
-      transforms_.step(flux_, RungeKuttaUpdate<Real, with_history>{adams_bashforth(),
-                                                                   table_.data() + 3 * batch_,
-                                                                   static_cast<Real>(params_.dt),
-                                                                   stage,
-                                                                   {state_arrays(), state_arrays() + 1}});
+      transforms_.step(
+          flux_,
+          RungeKuttaUpdate<Real, with_history>{
+              adams_bashforth(), static_cast<Real>(params_.dt), stage, {state_arrays(), state_arrays() + 1}});
   }
 
   Backend backend_;
@@ -331,9 +370,10 @@ class Equation {
   int batch_;
   Dynamics<Real> dynamics_;
   PvFlux<Real> flux_;
-  typename Backend::template Buffer<Real> table_;  ///< weights [batch][3], then who is starting [batch]
-  std::vector<double> uploaded_;                   ///< what table_ holds
+  typename Backend::template Buffer<std::uint8_t> past_;  ///< steps behind each member, up to kMemory
+  std::vector<std::int64_t> told_;                        ///< what past_ holds
   Transforms transforms_;
+  typename Backend::Steps sequence_;
 };
 
 }  // namespace sns::qg2layer

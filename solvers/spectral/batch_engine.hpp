@@ -7,6 +7,8 @@
 //   its
 //                                 state was set, and is kept up to date
 //   velocity(state, u, v)         transforms of one velocity pair per field, scaled for an unnormalised inverse
+//   step_values()                 Reals that a step moves through memory (traffic.hpp), where the backend
+//   counts
 #include "solvers/spectral/engine.hpp"
 #include "solvers/spectral/grid.hpp"
 #include "solvers/spectral/resample_kernels.hpp"
@@ -54,19 +56,25 @@ class BatchEngine final : public Engine {
   const char* backend() const override { return Backend::kName; }
   int groups() const override { return groups_; }
   int group_size() const override { return batch_; }
+  int device() const override { return backend_.device(); }
+  double bytes_per_step() const override {
+    if constexpr (Backend::kCountsTraffic)
+      return sizeof(Real) * groups_ * scratch_[0]->equation.step_values();
+    else
+      return 0;
+  }
 
   void set_state(int member, const double* physical) override {
     const typename Backend::Session session(backend_);
     Scratch& scratch = *scratch_[0];
     const std::size_t points = member_points();
-    Buffer<Complex<Real>> spectrum(member_elements());
     backend_.upload(physical, scratch.physical.data(), points);
     scratch.transforms(backend_, grid().n, fields())
-        .forward(scratch.physical.data(), spectrum.data(), fields());
+        .forward(scratch.physical.data(), scratch.spent.data(), fields());
     for (int array = 0; array < state_arrays(); ++array) {
       Complex<Real>* target = member_array(member, array);
       if (array == 0)
-        backend_.copy(spectrum.data(), target, member_elements());
+        backend_.copy(scratch.spent.data(), target, member_elements());
       else
         backend_.zero(target, member_elements());
     }
@@ -104,26 +112,25 @@ class BatchEngine final : public Engine {
 
   void frame(int group, int worker, const CoarsenConfig& coarsen, int zonal_axis, float* out) override {
     const typename Backend::Session session(backend_);
-    Scratch& scratch = *scratch_[worker];
-    const Grid fine = grid();
-    const int factor = coarsen.factor, coarse = fine.n / factor, count = batch_ * fields();
-    const bool block = coarsen.kind == Coarsening::block_mean && factor > 1;
-    const int n = block ? fine.n : coarse;
-    const Grid target{n, fine.length};
-    const bool filtered = coarsen.kind == Coarsening::spectral_filtered && factor > 1;
-    const int without_mean = coarsen.remove == Removal::zonal_mean ? zonal_axis : -1;
-    backend_.for_each_mode(
-        count, n, all_modes(target),
-        CopyModes<Real>{state_[group].data(), scratch.spent.data(), fine.n, n, filtered, without_mean});
-    inverse(scratch, n, count);
-    const Real* result = scratch.physical.data();
-    const std::size_t values = static_cast<std::size_t>(count) * coarse * coarse;
-    if (block) {
-      Real* means = scratch.physical.data() + count * fine.points();
-      backend_.for_each(values, BlockMean<Real>{result, means, fine.n, factor});
-      result = means;
-    }
-    backend_.download(result, out, values);
+    const CoarseFields result = coarse_fields(group, worker, coarsen, zonal_axis);
+    backend_.download(result.data, out, result.values * static_cast<std::size_t>(batch_));
+  }
+
+  void frame_to_device(int group, int worker, const CoarsenConfig& coarsen, int zonal_axis, float* out,
+                       std::size_t stride, double* largest) override {
+    const typename Backend::Session session(backend_);
+    const CoarseFields result = coarse_fields(group, worker, coarsen, zonal_axis);
+    backend_.for_each(result.values * static_cast<std::size_t>(batch_),
+                      WriteFrames<Real>{result.data, out, result.values, stride});
+    backend_.max_finite(batch_, result.values, FrameModulus{out, stride}, largest);
+  }
+  void fill_on_device(float* out, std::size_t count, float value) override {
+    const typename Backend::Session session(backend_);
+    backend_.for_each(count, Fill{out, value});
+  }
+  void synchronise() override {
+    const typename Backend::Session session(backend_);
+    backend_.wait();
   }
 
   std::size_t state_bytes() const override {
@@ -143,6 +150,34 @@ class BatchEngine final : public Engine {
   }
 
  private:
+  /// Coarsened fields of a group, [member][values], in a worker's scratch memory.
+  struct CoarseFields {
+    const Real* data;
+    std::size_t values;  ///< of a member
+  };
+  CoarseFields coarse_fields(int group, int worker, const CoarsenConfig& coarsen, int zonal_axis) {
+    Scratch& scratch = *scratch_[worker];
+    const Grid fine = grid();
+    const int factor = coarsen.factor, coarse = fine.n / factor, count = batch_ * fields();
+    const bool block = coarsen.kind == Coarsening::block_mean && factor > 1;
+    const int n = block ? fine.n : coarse;
+    const Grid target{n, fine.length};
+    const bool filtered = coarsen.kind == Coarsening::spectral_filtered && factor > 1;
+    const int without_mean = coarsen.remove == Removal::zonal_mean ? zonal_axis : -1;
+    backend_.for_each_mode(
+        count, n, all_modes(target),
+        CopyModes<Real>{state_[group].data(), scratch.spent.data(), fine.n, n, filtered, without_mean});
+    inverse(scratch, n, count);
+    const Real* result = scratch.physical.data();
+    const std::size_t values = static_cast<std::size_t>(count) * coarse * coarse;
+    if (block) {
+      Real* means = scratch.physical.data() + count * fine.points();
+      backend_.for_each(values, BlockMean<Real>{result, means, fine.n, factor});
+      result = means;
+    }
+    return {result, values / static_cast<std::size_t>(batch_)};
+  }
+
   struct Scratch {
     Scratch(const Backend& backend, const Params& params, int batch)
         : equation(backend, params, batch),

@@ -24,6 +24,10 @@ class Engine {
   virtual const char* backend() const = 0;  ///< "fftw", "cufft"
   virtual int groups() const = 0;
   virtual int group_size() const = 0;
+  /// CUDA device whose memory holds the members; -1: they live in host memory.
+  virtual int device() const = 0;
+  /// Bytes that one step of all members moves through device memory; 0 where they are not counted.
+  virtual double bytes_per_step() const = 0;
 
   /// Physical state of one member [field][n][n].
   virtual void set_state(int member, const double* physical) = 0;
@@ -35,6 +39,14 @@ class Engine {
   /// The group's present states, coarsened: [member of group][field][m][m]. zonal_axis: which axis (0 or 1) of
   /// the fields is x, or -1 where there is none.
   virtual void frame(int group, int worker, const CoarsenConfig& coarsen, int zonal_axis, float* out) = 0;
+
+  /// The same as float32 in the memory of device(), where member b's frame begins at out + b * stride.
+  /// largest[b] is its largest modulus, NaN where a value is not finite.
+  virtual void frame_to_device(int group, int worker, const CoarsenConfig& coarsen, int zonal_axis, float* out,
+                               std::size_t stride, double* largest) = 0;
+  virtual void fill_on_device(float* out, std::size_t count, float value) = 0;
+  /// Returns when all work that was begun is done.
+  virtual void synchronise() = 0;
 
   /// One member's whole state, bit for bit.
   virtual std::size_t state_bytes() const = 0;

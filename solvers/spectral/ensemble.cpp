@@ -160,10 +160,14 @@ void EnsembleSolver::check_coarsening(const CoarsenConfig& coarsen) const {
             axis.coordinates.size(), axis.name);
 }
 
-void EnsembleSolver::record(const FrameRequest& request, std::span<float> out) {
+void EnsembleSolver::check_request(const FrameRequest& request) const {
   check_coarsening(request.coarsen);
   require(request.frames >= 0 && request.steps_per_frame >= 0, "cannot record {} frames of {} steps",
           request.frames, request.steps_per_frame);
+}
+
+void EnsembleSolver::record(const FrameRequest& request, std::span<float> out) {
+  check_request(request);
   const std::size_t expected = frame_size(request.coarsen.factor) * static_cast<std::size_t>(request.frames) *
                                static_cast<std::size_t>(members());
   require(out.size() == expected, "{} frames of {} members need room for {} values, not {}", request.frames,
@@ -195,6 +199,37 @@ void EnsembleSolver::record_group(int group, int worker, const FrameRequest& req
         std::fill_n(target, values, kNan);
     }
   }
+}
+
+void EnsembleSolver::record_to_device(const FrameRequest& request, float* out) {
+  check_request(request);
+  pool_.for_each(setup_.engine->groups(), [&](std::int64_t group, int worker) {
+    record_group_to_device(static_cast<int>(group), worker, request, out);
+  });
+}
+
+void EnsembleSolver::record_group_to_device(int group, int worker, const FrameRequest& request, float* out) {
+  const int size = setup_.engine->group_size();
+  const std::size_t values = frame_size(request.coarsen.factor);
+  const std::size_t of_member = values * static_cast<std::size_t>(request.frames);
+  float* const first = out + static_cast<std::size_t>(group * size) * of_member;
+  std::vector<double> largest(static_cast<std::size_t>(size));
+  for (std::int64_t f = 0; f < request.frames; ++f) {
+    advance_group(group, worker, request.steps_per_frame);
+    float* const frames = first + static_cast<std::size_t>(f) * values;
+    if (alive(group))
+      setup_.engine->frame_to_device(group, worker, request.coarsen, zonal_axis(), frames, of_member,
+                                     largest.data());
+    for (int b = 0; b < size; ++b) {
+      const int member = group * size + b;
+      const MemberStatus& status = member_states_[static_cast<std::size_t>(member)].status;
+      if (status.alive && !std::isfinite(largest[static_cast<std::size_t>(b)]))
+        fail_member(member, "the state is not finite");
+      if (!status.alive)
+        setup_.engine->fill_on_device(frames + static_cast<std::size_t>(b) * of_member, values, kNan);
+    }
+  }
+  setup_.engine->synchronise();
 }
 
 void EnsembleSolver::frame(int member, const CoarsenConfig& coarsen, std::span<float> out) {

@@ -42,6 +42,9 @@ class EnsembleSolver final : public Solver {
   void advance(std::int64_t steps) override;
   void record(const FrameRequest& request, std::span<float> out) override;
   void frame(int member, const CoarsenConfig& coarsen, std::span<float> out) override;
+  int device() const override { return setup_.engine->device(); }
+  void record_to_device(const FrameRequest& request, float* out) override;
+  double device_bytes_per_step() const override { return setup_.engine->bytes_per_step(); }
   MemberStatus status(int member) const override { return member_(member).status; }
   void check_members() override;
   void retire(int member, MemberStatus status) override;
@@ -58,12 +61,14 @@ class EnsembleSolver final : public Solver {
 
   const Member& member_(int member) const;
   void check_coarsening(const CoarsenConfig& coarsen) const;
+  void check_request(const FrameRequest& request) const;
   int zonal_axis() const;
   bool alive(int group) const;
   void fail_member(int member, std::string reason);
   void guard(int group, int worker);
   void advance_group(int group, int worker, std::int64_t steps);
   void record_group(int group, int worker, const FrameRequest& request, std::span<float> out);
+  void record_group_to_device(int group, int worker, const FrameRequest& request, float* out);
 
   EnsembleSetup setup_;
   std::vector<Member> member_states_;

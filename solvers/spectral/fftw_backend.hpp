@@ -6,6 +6,7 @@
 #include "solvers/spectral/grid.hpp"
 #include "solvers/spectral/host_buffer.hpp"
 #include "solvers/spectral/lane_pair_transforms.hpp"
+#include "solvers/spectral/step_sequence.hpp"
 
 #include <cmath>
 #include <cstring>
@@ -57,11 +58,17 @@ template <class R>
 struct FftwBackend {
   using Real = R;
   static constexpr const char* kName = "fftw";
+  static constexpr bool kCountsTraffic = false;
   template <class T>
   using Buffer = HostBuffer<T>;
   using Session = FlushDenormals;  ///< held during every call of an engine
 
+  using Steps = PlainSteps;
+
   FftPlanning planning = FftPlanning::estimate;
+
+  int device() const { return -1; }
+  void wait() const {}
 
   /// Runs f(b, i, j) over the modes of a region; f's iterations are independent.
   template <class F>

@@ -12,6 +12,7 @@
 // both for T = Real or a vector of Reals. Inverse transforms see of columns 0 and n/2 what numpy's irfft2 sees.
 #include "solvers/spectral/complex.hpp"
 #include "solvers/spectral/grid.hpp"
+#include "solvers/spectral/traffic.hpp"
 
 #include <cstddef>
 #include <vector>
@@ -129,6 +130,15 @@ class RealFluxTransforms {
     backend_.for_each(stride, FluxAtPoint<Real, Shape, Op>{op, fields_.data(), stride});
     to_spectral_.forward(fields_.data(), spectra_.data(), 2 * Shape::kFluxPairs * batch_);
     visit<true>(update);
+  }
+
+  /// Of step() without the update's own accesses to the state, in Reals of all members:
+  ///   transforms    2 kFieldPairs fields there, 2 kFluxPairs back
+  ///   FluxAtPoint   reads 2 kFieldPairs P, writes 2 kFluxPairs P
+  ///   UpdateMode    reads 2 kFluxPairs S, writes 2 kFieldPairs S
+  double step_values() const {
+    const FieldValues of(grid_);
+    return batch_ * 2.0 * (Shape::kFieldPairs + Shape::kFluxPairs) * (of.transform() + of.points + of.spectrum);
   }
 
  private:

@@ -61,6 +61,34 @@ struct BlockMean {
   }
 };
 
+/// Fields as float32 frames of `values` numbers, `stride` apart.
+template <class Real>
+struct WriteFrames {
+  const Real* in;
+  float* out;
+  std::size_t values, stride;
+
+  SNS_HD void operator()(std::size_t at) const {
+    out[at / values * stride + at % values] = static_cast<float>(in[at]);
+  }
+};
+/// Modulus of value i of frame b.
+struct FrameModulus {
+  const float* frames;
+  std::size_t stride;
+
+  SNS_HD double operator()(int b, std::size_t i) const {
+    const double x = static_cast<double>(frames[static_cast<std::size_t>(b) * stride + i]);
+    return x < 0 ? -x : x;
+  }
+};
+struct Fill {
+  float* out;
+  float value;
+
+  SNS_HD void operator()(std::size_t at) const { out[at] = value; }
+};
+
 /// Replaces columns 0 and n/2 by their Hermitian part s(k) = (z(k) + conj z(-k)) / 2, which is all that a
 /// complex-to-real transform in numpy or FFTW sees of them. For transforms that demand Hermitian input.
 /// Visit rows 0..n/2 of each spectrum.

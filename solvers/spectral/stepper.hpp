@@ -116,6 +116,17 @@ inline int stage_arrays(StepperName name) {
   return name == StepperName::imex_rk_sil3 ? 4 : 1;
 }
 
+/// Arrays of the state's shape, over the modes of the sweeps, that a step reads and writes. A low-storage stage
+/// reads and writes w and the carry, but the first one reads no carry. Stages 0, 1, 2 of Sil3 read w and 0, 2,
+/// 4 stored arrays, and write two stored ones, two, and w.
+inline double state_traffic(StepperName name) {
+  if (name == StepperName::imex_rk_sil3) return 3 + 6 + 5;
+  return 4.0 * static_cast<double>(low_storage_stages(name).size()) - 1;
+}
+inline int stage_count(StepperName name) {
+  return name == StepperName::imex_rk_sil3 ? Sil3::kStages : static_cast<int>(low_storage_stages(name).size());
+}
+
 /// One time step of `batch` members in place. `equation` offers evaluate() (tendency of what inputs() wrote
 /// last) and the three functors; `stored` has stage_arrays(name) arrays of the state's shape.
 template <class Backend, class Equation>
