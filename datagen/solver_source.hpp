@@ -19,6 +19,8 @@ class SolverSource {
 
   std::unique_ptr<Solver> make(int members) const { return make_(members); }
   const SolverInfo& info() const { return info_; }
+  /// Of the solvers, as Solver::device says.
+  int device() const { return device_; }
   /// The resolved `solver` block.
   const std::string& yaml() const { return yaml_; }
 
@@ -26,6 +28,9 @@ class SolverSource {
   std::function<std::unique_ptr<Solver>(int members)> make_;
   std::string yaml_;
   SolverInfo info_;
+  int device_ = -1;
+
+  void look_at(const Solver& solver);
 };
 
 }  // namespace sns

@@ -11,6 +11,12 @@
 
 namespace sns {
 
+torch::TensorOptions frame_options(const TrainingFrames& split) {
+  const auto options = torch::TensorOptions().dtype(torch::kFloat32);
+  if (split.device() < 0) return options;
+  return options.device(torch::kCUDA, static_cast<torch::DeviceIndex>(split.device()));
+}
+
 Batch Batch::to(torch::Device device) const {
   const auto move = [&](const torch::Tensor& t) { return t.defined() ? t.to(device) : t; };
   return {move(frames), move(noise), move(levels), move(lags)};
