@@ -19,6 +19,8 @@ void ConfigArguments::add_to(CLI::App& verb) {
           "size of the experiment: a file of yaml/scales (smoke, cpu, paper) whose values replace those of "
           "FILE.yaml; results go to <run.output>-<scale>")
       ->type_name("NAME");
+  verb.add_option("--device", device, "where to compute, as run.device: auto, cpu, cuda or cuda:N")
+      ->type_name("NAME");
 }
 
 Config ConfigArguments::load() const {
@@ -35,6 +37,7 @@ Config ConfigArguments::load() const {
     all = scale_overrides(file, find_scale(file, scale));
     all.insert(all.end(), overrides.begin(), overrides.end());
   }
+  if (!device.empty()) all.push_back("run.device=" + device);
   check_whole_file(Config::load(file, all));
   return Config::load(file, all);
 }
@@ -42,6 +45,7 @@ Config ConfigArguments::load() const {
 std::string ConfigArguments::command(const std::string& verb) const {
   std::string text = "sns " + verb + " " + file.string();
   if (!scale.empty()) text += " --scale " + scale;
+  if (!device.empty()) text += " --device " + device;
   for (const std::string& item : overrides) text += " " + item;
   return text;
 }

@@ -9,16 +9,18 @@
 
 namespace sns {
 
-/// `FILE.yaml [key.path=value ...] [--scale NAME]`, common to all verbs that read a configuration.
+/// `FILE.yaml [key.path=value ...] [--scale NAME] [--device NAME]`, common to all verbs that read a
+/// configuration.
 struct ConfigArguments {
   std::filesystem::path file;
   std::vector<std::string> overrides;
   std::string scale;
+  std::string device;  ///< stands for run.device=NAME; empty: as the configuration says
 
   /// Adds the arguments. This object must outlive the parse.
   void add_to(CLI::App& verb);
-  /// The file, then the scale's values, then the overrides; ConfigError if the file is missing, a block is
-  /// invalid, or a key is unknown, whether the verb reads the block or not.
+  /// The file, then the scale's values, then the overrides and the device; ConfigError if the file is missing,
+  /// a block is invalid, or a key is unknown, whether the verb reads the block or not.
   Config load() const;
   /// "sns <verb> FILE --scale NAME key=value": as typed, for reports and messages.
   std::string command(const std::string& verb) const;

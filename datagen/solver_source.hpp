@@ -22,6 +22,8 @@ class SolverSource {
   /// For where there is: a stop is left to whoever polls next.
   std::unique_ptr<Solver> make_beside_work(int members) const { return make_(members); }
   const SolverInfo& info() const { return info_; }
+  /// Of the solvers, as Solver::device says.
+  int device() const { return device_; }
   /// The resolved `solver` block.
   const std::string& yaml() const { return yaml_; }
 
@@ -29,6 +31,9 @@ class SolverSource {
   std::function<std::unique_ptr<Solver>(int members)> make_;
   std::string yaml_;
   SolverInfo info_;
+  int device_ = -1;
+
+  void look_at(const Solver& solver);
 };
 
 }  // namespace sns

@@ -45,13 +45,17 @@ class TrainingFrames {
   virtual std::int64_t trajectories() const = 0;
   virtual std::int64_t frames(std::int64_t trajectory) const = 0;
 
+  /// CUDA device in whose memory reads write their frames; -1: host memory.
+  virtual int device() const { return -1; }
+
   std::int64_t frame_size() const { return channels() * nx() * ny(); }
   /// Windows of `length` consecutive frames in one pass.
   std::int64_t windows(std::int64_t length) const;
   /// Where window number `index` of those of `length` frames lies.
   FrameWindow locate(std::int64_t index, std::int64_t length) const;
-  /// Copies frames first..first+count-1 of a trajectory: out is [count, C, X, Y]. Thread safe; may wait until
-  /// they are made. Stopped if a stop is asked for meanwhile.
+  /// Copies frames first..first+count-1 of a trajectory: out is [count, C, X, Y] in the memory of device(),
+  /// where work that LibTorch does next sees them. Thread safe; may wait until they are made. Stopped if a stop
+  /// is asked for meanwhile.
   void read(std::int64_t trajectory, std::int64_t first, std::int64_t count, std::span<float> out,
             std::uint64_t pass = 0) const;
   /// Copies window number `index` of those of `length` frames: out is [length, C, X, Y].

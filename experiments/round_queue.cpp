@@ -15,11 +15,15 @@ struct Cancelled {};
 }  // namespace
 
 RoundQueue::RoundQueue(const SolverSource& source, const DatagenPlan& plan, int members,
-                       std::uint64_t first_trajectory, int ahead)
-    : ahead_(ahead), ensemble_(source, plan, members, first_trajectory, [this] {
-        if (cancelled_) throw Cancelled();
-        throw_if_stopped("while the solver made training frames");
-      }) {}
+                       std::uint64_t first_trajectory, int ahead, RoundMemory memory)
+    : ahead_(ahead),
+      ensemble_(
+          source, plan, members, first_trajectory,
+          [this] {
+            if (cancelled_) throw Cancelled();
+            throw_if_stopped("while the solver made training frames");
+          },
+          memory) {}
 
 RoundQueue::~RoundQueue() {
   halt();

@@ -20,11 +20,11 @@ class RoundQueue {
  public:
   struct Round {
     std::shared_ptr<const EnsembleState> start;  ///< from which it was made
-    std::vector<float> frames;                   ///< [member][frame][field][axis0][axis1], physical units
+    RoundFrames frames;
   };
 
   RoundQueue(const SolverSource& source, const DatagenPlan& plan, int members, std::uint64_t first_trajectory,
-             int ahead);
+             int ahead, RoundMemory memory = RoundMemory::host);
   ~RoundQueue();
   RoundQueue(const RoundQueue&) = delete;
   RoundQueue& operator=(const RoundQueue&) = delete;

@@ -6,7 +6,11 @@
 #include "core/memory.hpp"
 #include "core/stop.hpp"
 #include "datagen/statistics.hpp"
+#include "emulator/device.hpp"
 #include "experiments/round_queue.hpp"
+
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <mutex>
 
@@ -17,16 +21,33 @@ namespace {
 namespace fs = std::filesystem;
 constexpr const char* kStateFile = "stream.h5";
 
+/// Frames stay in the memory of the solver's device where LibTorch can use it, and go to the host where not.
+bool stays_on_device(const SolverSource& source) {
+  return source.device() >= 0 && load_cuda_backend().empty();
+}
+RoundMemory round_memory(const SolverSource& source) {
+  return stays_on_device(source) ? RoundMemory::solver : RoundMemory::host;
+}
+
+/// Values in the memory of a CUDA device as a tensor, without a copy.
+torch::Tensor on_device(float* values, int device, at::IntArrayRef shape) {
+  return torch::from_blob(values, shape,
+                          torch::TensorOptions()
+                              .dtype(torch::kFloat32)
+                              .device(torch::kCUDA, static_cast<torch::DeviceIndex>(device)));
+}
+
 /// What training and validation frames of a stream have in common: their shape and their scales.
 class SolverFrames : public TrainingFrames {
  public:
-  SolverFrames(std::string name, const SolverInfo& info, const DatagenPlan& plan, std::int64_t members)
+  SolverFrames(std::string name, const SolverSource& source, const DatagenPlan& plan, std::int64_t members)
       : name_(std::move(name)),
-        channels_(static_cast<std::int64_t>(info.fields.size())),
+        channels_(static_cast<std::int64_t>(source.info().fields.size())),
         members_(members),
         frames_(plan.frames),
-        scale_(info.fields.size(), 1.0F) {
-    const auto axes = coarse_axes(info, plan.coarsen);
+        device_(stays_on_device(source) ? source.device() : -1),
+        scale_(source.info().fields.size(), 1.0F) {
+    const auto axes = coarse_axes(source.info(), plan.coarsen);
     nx_ = static_cast<std::int64_t>(axes[0].coordinates.size());
     ny_ = static_cast<std::int64_t>(axes[1].coordinates.size());
   }
@@ -36,38 +57,53 @@ class SolverFrames : public TrainingFrames {
   std::int64_t ny() const override { return ny_; }
   std::int64_t trajectories() const override { return members_; }
   std::int64_t frames(std::int64_t) const override { return frames_; }
+  int device() const override { return device_; }
 
   virtual void normalise(const std::vector<double>& field_std) {
     for (std::size_t c = 0; c < scale_.size(); ++c) scale_[c] = static_cast<float>(1.0 / field_std[c]);
   }
 
  protected:
-  /// Normalised frames out of a round [member][frame][field][x][y].
-  void copy(const std::vector<float>& round, std::int64_t member, std::int64_t first,
-            std::span<float> out) const {
+  /// Normalised frames out of a round.
+  void copy(const RoundFrames& round, std::int64_t member, std::int64_t first, std::span<float> out) const {
+    const std::int64_t offset = (member * frames_ + first) * frame_size();
+    if (round.device >= 0) return copy_on_device(round.data.get() + offset, out);
     const auto plane = static_cast<std::size_t>(nx_ * ny_);
-    const float* from = round.data() + (member * frames_ + first) * frame_size();
+    const float* from = round.values().data() + offset;
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = from[i] * scale_[i / plane % scale_.size()];
   }
 
  private:
+  void copy_on_device(float* from, std::span<float> out) const {
+    const torch::NoGradGuard no_grad;
+    const std::int64_t shape[] = {static_cast<std::int64_t>(out.size()) / frame_size(), channels_, nx_, ny_};
+    const torch::Tensor source = on_device(from, device_, shape);
+    torch::Tensor target = on_device(out.data(), device_, shape);
+    for (std::int64_t c = 0; c < channels_; ++c) {
+      torch::Tensor channel = target.select(1, c);
+      at::mul_out(channel, source.select(1, c), torch::scalar_tensor(scale_[static_cast<std::size_t>(c)]));
+    }
+  }
+
   std::string name_;
   std::int64_t channels_, members_, frames_, nx_ = 0, ny_ = 0;
+  int device_;
   std::vector<float> scale_;
 };
 
 class ValidationFrames : public SolverFrames {
  public:
   ValidationFrames(const SolverSource& source, const DatagenPlan& plan, int members)
-      : SolverFrames("valid", source.info(), plan, members), source_(source), plan_(plan), members_(members) {}
+      : SolverFrames("valid", source, plan, members), source_(source), plan_(plan), members_(members) {}
   std::string origin() const override { return "one round of the solver"; }
 
   void prepare() override {
     const std::lock_guard lock(mutex_);
-    if (!round_.empty()) return;
+    if (round_.size > 0) return;
     log::info("stream: {} validation trajectories of {} frames", members_, plan_.frames);
-    StreamEnsemble ensemble(source_, plan_, members_, kFirstValidationTrajectory,
-                            [] { throw_if_stopped("while the solver made validation frames"); });
+    StreamEnsemble ensemble(
+        source_, plan_, members_, kFirstValidationTrajectory,
+        [] { throw_if_stopped("while the solver made validation frames"); }, round_memory(source_));
     ensemble.spin_up();
     round_ = ensemble.next_round();
   }
@@ -75,7 +111,7 @@ class ValidationFrames : public SolverFrames {
  protected:
   void do_read(std::int64_t member, std::int64_t first, std::int64_t, std::span<float> out,
                std::uint64_t) const override {
-    require(!round_.empty(), "the validation frames are not made yet");
+    require(round_.size > 0, "the validation frames are not made yet");
     copy(round_, member, first, out);
   }
 
@@ -84,7 +120,7 @@ class ValidationFrames : public SolverFrames {
   DatagenPlan plan_;
   int members_;
   std::mutex mutex_;
-  std::vector<float> round_;
+  RoundFrames round_;
 };
 
 /// Rounds of the training ensemble: pass r is round r.
@@ -92,11 +128,11 @@ class StreamFrames : public SolverFrames {
  public:
   StreamFrames(const SolverSource& source, const DatagenPlan& plan, const StreamConfig& stream,
                std::string identity_hash)
-      : SolverFrames("train", source.info(), plan, stream.members),
+      : SolverFrames("train", source, plan, stream.members),
         origin_(fmt::format("rounds of {} members, {} frames, from the solver", stream.members, plan.frames)),
         identity_hash_(std::move(identity_hash)),
-        queue_(
-            std::make_unique<RoundQueue>(source, plan, stream.members, kFirstStreamTrajectory, stream.queue)) {}
+        queue_(std::make_unique<RoundQueue>(source, plan, stream.members, kFirstStreamTrajectory, stream.queue,
+                                            round_memory(source))) {}
   std::string origin() const override { return origin_; }
 
   void begin() {
@@ -105,11 +141,19 @@ class StreamFrames : public SolverFrames {
   }
   /// Standard deviation of every field over the first round.
   std::vector<double> measure() const {
-    const auto round = queue_->get(0);
+    const RoundFrames round = queue_->get(0)->frames;
+    torch::Tensor copy;  // of one round, to be measured with the host's sums
+    std::span<const float> values;
+    if (round.device < 0) {
+      values = round.values();
+    } else {
+      copy = on_device(round.data.get(), round.device, {static_cast<std::int64_t>(round.size)}).cpu();
+      values = {copy.const_data_ptr<float>(), round.size};
+    }
     const auto plane = static_cast<std::size_t>(nx() * ny());
     std::vector<Moments> moments(static_cast<std::size_t>(channels()));
-    for (std::size_t i = 0; i < round->frames.size(); i += plane)
-      moments[i / plane % moments.size()].add(std::span(round->frames).subspan(i, plane));
+    for (std::size_t i = 0; i < values.size(); i += plane)
+      moments[i / plane % moments.size()].add(values.subspan(i, plane));
     std::vector<double> stds;
     for (const Moments& field : moments) stds.push_back(field.standard_deviation());
     return stds;
@@ -194,9 +238,10 @@ TrainingSource solver_stream(const SolverSource& solver, const DatagenPlan& data
     data.info = describe(solver, plan, data.identity);
     data.source = fmt::format("a solver that ran beside the training: rounds of {} members, {} frames",
                               stream.members, stream.frames);
-    require_memory(stream_bytes(stream, frame_bytes(data.info)),
-                   fmt::format("the frames of training.stream ({} members, {} frames, queue {})",
-                               stream.members, stream.frames, stream.queue));
+    if (!stays_on_device(solver))  // which says itself what it has room for
+      require_memory(stream_bytes(stream, frame_bytes(data.info)),
+                     fmt::format("the frames of training.stream ({} members, {} frames, queue {})",
+                                 stream.members, stream.frames, stream.queue));
     auto training = std::make_unique<StreamFrames>(solver, plan, stream, data.info.hash);
     if (checkpoint) {
       if (field_std.empty())

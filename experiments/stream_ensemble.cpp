@@ -67,13 +67,19 @@ SavedEnsemble load_ensemble(const fs::path& file, const std::string& identity) {
   return saved;
 }
 
+std::span<const float> RoundFrames::values() const {
+  require(device < 0, "frames in the memory of cuda:{} are not the host's", device);
+  return {data.get(), size};
+}
+
 StreamEnsemble::StreamEnsemble(const SolverSource& source, DatagenPlan plan, int members,
-                               std::uint64_t first_trajectory, std::function<void()> poll)
+                               std::uint64_t first_trajectory, std::function<void()> poll, RoundMemory memory)
     : source_(source),
       plan_(std::move(plan)),
       members_(members),
       frame_values_(source.info().fields.size()),
       poll_(std::move(poll)),
+      memory_(memory),
       next_trajectory_(first_trajectory + static_cast<std::uint64_t>(members)) {
   for (const Axis& axis : coarse_axes(source.info(), plan_.coarsen)) frame_values_ *= axis.coordinates.size();
   for (int m = 0; m < members; ++m) trajectories_.push_back(first_trajectory + static_cast<std::uint64_t>(m));
@@ -154,31 +160,31 @@ void StreamEnsemble::advance(Solver& solver, std::int64_t steps) {
   }
 }
 
+void StreamEnsemble::record_frames(Solver& solver, std::int64_t frames, std::int64_t steps_per_frame,
+                                   float* out) const {
+  const FrameRequest request{frames, steps_per_frame, plan_.coarsen};
+  if (memory_ == RoundMemory::solver)
+    solver.record_in_place(request, out, stride());
+  else
+    solver.record_on_host(request, out, stride());
+}
+
 /// One round of all members of a solver; from_here: the first frame is the present state.
-void StreamEnsemble::record(Solver& solver, bool from_here, std::span<float> out) {
-  const auto members = static_cast<std::size_t>(solver.members());
-  const std::size_t of_member = static_cast<std::size_t>(plan_.frames) * frame_values_;
+void StreamEnsemble::record(Solver& solver, bool from_here, float* out) {
   std::int64_t done = 0;
   if (from_here) {
-    for (std::size_t m = 0; m < members; ++m)
-      solver.frame(static_cast<int>(m), plan_.coarsen, out.subspan(m * of_member, frame_values_));
+    record_frames(solver, 1, 0, out);
     done = 1;
   } else {
     advance(solver, plan_.decorrelation_steps);
   }
   StepPacer pacer;
-  std::vector<float> recorded;
   while (done < plan_.frames) {
     const std::int64_t affordable = std::max<std::int64_t>(1, pacer.steps() / plan_.steps_per_frame);
     const std::int64_t frames = std::min(affordable, plan_.frames - done);
-    const std::size_t values = static_cast<std::size_t>(frames) * frame_values_;
-    recorded.resize(members * values);
     const auto start = Clock::now();
-    solver.record({frames, plan_.steps_per_frame, plan_.coarsen}, recorded);
+    record_frames(solver, frames, plan_.steps_per_frame, out + static_cast<std::size_t>(done) * frame_values_);
     pacer.took(frames * plan_.steps_per_frame, seconds_since(start));
-    for (std::size_t m = 0; m < members; ++m)
-      std::copy_n(&recorded[m * values], values,
-                  &out[m * of_member + static_cast<std::size_t>(done) * frame_values_]);
     done += frames;
     poll_();
   }
@@ -186,7 +192,7 @@ void StreamEnsemble::record(Solver& solver, bool from_here, std::span<float> out
   solver.check_members();
 }
 
-void StreamEnsemble::replace(int member, std::span<float> out) {
+void StreamEnsemble::replace(int member, float* out) {
   const MemberStatus lost = solver_->status(member);
   std::uint64_t& trajectory = trajectories_[static_cast<std::size_t>(member)];
   log::warn("stream: trajectory {} failed at step {}: {}; another takes its place in round {}", trajectory,
@@ -212,16 +218,22 @@ void StreamEnsemble::replace(int member, std::span<float> out) {
       kMostReplacements + 1, trajectory, reason);
 }
 
-std::vector<float> StreamEnsemble::next_round() {
+RoundFrames StreamEnsemble::next_round() {
   Solver& solver = this->solver();
-  const std::size_t of_member = static_cast<std::size_t>(plan_.frames) * frame_values_;
-  std::vector<float> frames(static_cast<std::size_t>(members_) * of_member);
-  record(solver, round_ == 0, frames);
+  RoundFrames round;
+  round.size = static_cast<std::size_t>(members_) * stride();
+  if (memory_ == RoundMemory::solver) {
+    round.device = solver.device();
+    round.data = solver.frame_memory(round.size);
+  } else {
+    const auto values = std::make_shared<std::vector<float>>(round.size);
+    round.data = {values, values->data()};
+  }
+  record(solver, round_ == 0, round.data.get());
   for (int m = 0; m < members_; ++m)
-    if (!solver.status(m).alive)
-      replace(m, std::span(frames).subspan(static_cast<std::size_t>(m) * of_member, of_member));
+    if (!solver.status(m).alive) replace(m, round.data.get() + static_cast<std::size_t>(m) * stride());
   ++round_;
-  return frames;
+  return round;
 }
 
 }  // namespace sns

@@ -34,6 +34,19 @@ struct SavedEnsemble {
 /// Error if there is no such file, or if it is damaged or of another identity.
 SavedEnsemble load_ensemble(const std::filesystem::path& file, const std::string& identity);
 
+/// Frames of a round, [member][frame][field][axis0][axis1], in physical units.
+struct RoundFrames {
+  std::shared_ptr<float> data;
+  std::size_t size = 0;
+  int device = -1;  ///< CUDA device whose memory holds them; -1: host memory
+
+  /// Of host memory; Error for a device's.
+  std::span<const float> values() const;
+};
+
+/// Where rounds are kept: in host memory, or where the solver's members live.
+enum class RoundMemory { host, solver };
+
 /// Members advance together. A round is plan.frames frames of each, plan.steps_per_frame steps apart, coarsened
 /// as the plan says; further plan.decorrelation_steps lie between two rounds, which share no frame. A pure
 /// function of solver block, seed, plan, number of members and first trajectory id: threads, stops and restarts
@@ -47,28 +60,32 @@ class StreamEnsemble {
   /// Makes no solver yet. `poll` is called several times a second while the solver runs; what it throws comes
   /// through.
   StreamEnsemble(const SolverSource& source, DatagenPlan plan, int members, std::uint64_t first_trajectory,
-                 std::function<void()> poll);
+                 std::function<void()> poll, RoundMemory memory = RoundMemory::host);
 
   /// Brings fresh members to the beginning of round 0, from the plan's spin-up cache as far as that has them.
   void spin_up();
   void restore(const EnsembleState& state);
   /// After spin_up or restore.
   EnsembleState state() const;
-  /// Frames of the present round, physical units: [member][frame][field][axis0][axis1]. Error if no trajectory
-  /// can be found that lives. After an exception the ensemble must be restored.
-  std::vector<float> next_round();
+  /// Frames of the present round. Error if no trajectory can be found that lives. After an exception the
+  /// ensemble must be restored.
+  RoundFrames next_round();
 
  private:
   Solver& solver();
   void advance(Solver& solver, std::int64_t steps);
-  void record(Solver& solver, bool from_here, std::span<float> out);
-  void replace(int member, std::span<float> out);
+  void record(Solver& solver, bool from_here, float* out);
+  void record_frames(Solver& solver, std::int64_t frames, std::int64_t steps_per_frame, float* out) const;
+  void replace(int member, float* out);
+  /// Floats between the frames of two members of a round.
+  std::size_t stride() const { return static_cast<std::size_t>(plan_.frames) * frame_values_; }
 
   const SolverSource& source_;
   DatagenPlan plan_;
   int members_;
   std::size_t frame_values_;
   std::function<void()> poll_;
+  RoundMemory memory_;
   std::int64_t round_ = 0;
   std::uint64_t next_trajectory_;
   std::vector<std::uint64_t> trajectories_;

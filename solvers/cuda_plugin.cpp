@@ -53,8 +53,11 @@ std::unique_ptr<spectral::Engine> make_engine(spectral::Engine* (*Module::*make)
                                               const Params& params, int members, const std::string& device) {
   const int number = device_number(device);
   std::string why;
-  require(cuda_usable(why), "device {} cannot be used: {}; use device: cpu", device, why);
-  std::array<char, 256> message{};
+  require(cuda_usable(why), "device {} cannot be used: {}; use run.device=cpu", device, why);
+  std::array<char, 512> message{};
+  const int count = cuda_module().device_count(message.data(), message.size());
+  require(number < count, "device {} cannot be used: there {}; use run.device=cuda:N with N below {}, or cpu",
+          device, count == 1 ? "is 1 GPU, cuda:0" : fmt::format("are {} GPUs, from cuda:0 on", count), count);
   spectral::Engine* engine = (cuda_module().*make)(&params, members, number, message.data(), message.size());
   require(engine != nullptr, "device {} cannot be used: {}", device, message.data());
   return std::unique_ptr<spectral::Engine>(engine);

@@ -36,8 +36,21 @@ std::size_t Solver::frame_size(int factor) const {
   return size;
 }
 
-void Solver::record_to_device(const FrameRequest&, float*) {
-  fail("this {} solver records to host memory only", info().system);
+std::shared_ptr<float> Solver::frame_memory(std::size_t count) const {
+  const auto memory = std::make_shared<std::vector<float>>(count);
+  return {memory, memory->data()};
+}
+
+void Solver::record_in_place(const FrameRequest& request, float* out, std::size_t stride) {
+  record_on_host(request, out, stride);
+}
+
+void Solver::record_on_host(const FrameRequest& request, float* out, std::size_t stride) {
+  const std::size_t values = static_cast<std::size_t>(request.frames) * frame_size(request.coarsen.factor);
+  std::vector<float> recorded(static_cast<std::size_t>(members()) * values);
+  record(request, recorded);
+  for (std::size_t m = 0; m < static_cast<std::size_t>(members()); ++m)
+    std::copy_n(&recorded[m * values], values, out + m * stride);
 }
 
 namespace {

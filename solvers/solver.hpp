@@ -126,9 +126,13 @@ class Solver {
   virtual void frame(int member, const CoarsenConfig& coarsen, std::span<float> out) = 0;
   /// CUDA device whose memory holds the members; -1: they live in host memory.
   virtual int device() const { return -1; }
-  /// As record, with `out` (as many floats) in the memory of device(), through which alone the frames pass.
-  /// They are complete on return, for any stream. Error where the solver cannot.
-  virtual void record_to_device(const FrameRequest& request, float* out);
+  /// Zeroed room for `count` floats in the memory of device(), for record_in_place.
+  virtual std::shared_ptr<float> frame_memory(std::size_t count) const;
+  /// As record, with frames in the memory of device() and nowhere else on their way: those of member m begin at
+  /// out + m * stride. They are complete on return, for any stream.
+  virtual void record_in_place(const FrameRequest& request, float* out, std::size_t stride);
+  /// The same in host memory, wherever the members live.
+  void record_on_host(const FrameRequest& request, float* out, std::size_t stride);
   /// Bytes that one time step of all members moves through the device's memory, counted kernel by kernel
   /// (spectral/traffic.hpp); 0 where they are not counted (FFTW).
   virtual double device_bytes_per_step() const { return 0; }

@@ -39,7 +39,8 @@ Batch GaussianTask::make_batch(std::int64_t step, std::int64_t pass, int attempt
   const std::int64_t frame = training_.frame_size();
   const std::vector<std::int64_t> image{training_.channels(), training_.nx(), training_.ny()};
   Batch batch;
-  batch.frames = torch::empty({config_.batch, length + 1, image[0], image[1], image[2]});
+  batch.frames =
+      torch::empty({config_.batch, length + 1, image[0], image[1], image[2]}, frame_options(training_));
   const bool noisy = length > 1 && config_.rollout.noise > 0;
   if (noisy) batch.noise = torch::empty({config_.batch, length - 1, image[0], image[1], image[2]});
   for (int b = 0; b < config_.batch; ++b) {
@@ -83,7 +84,8 @@ Metrics GaussianTask::validate() {
     const auto samples = static_cast<std::int64_t>(
         std::min<std::uint64_t>(static_cast<std::uint64_t>(config_.batch), count - first));
     auto frames =
-        torch::empty({samples, length + 1, validation_->channels(), validation_->nx(), validation_->ny()});
+        torch::empty({samples, length + 1, validation_->channels(), validation_->nx(), validation_->ny()},
+                     frame_options(*validation_));
     for (std::int64_t b = 0; b < samples; ++b)
       validation_->read_window(static_cast<std::int64_t>(order(first + static_cast<std::uint64_t>(b))),
                                length + 1,

@@ -27,7 +27,8 @@ std::uint64_t OneLevelTask::window_count(const TrainingFrames& split) const {
 
 Batch OneLevelTask::empty_batch(const TrainingFrames& split, std::int64_t size) const {
   const std::vector<std::int64_t> shape{size, frames_ * split.channels(), split.nx(), split.ny()};
-  return {torch::empty(shape), torch::empty(shape), torch::empty({size}, torch::kInt64), {}};
+  return {
+      torch::empty(shape, frame_options(split)), torch::empty(shape), torch::empty({size}, torch::kInt64), {}};
 }
 
 Batch OneLevelTask::make_batch(std::int64_t, std::int64_t pass, int attempt) {

@@ -38,7 +38,7 @@ std::uint64_t SnsTask::window_count(const TrainingFrames& split) const {
 
 Batch SnsTask::empty_batch(const TrainingFrames& split, std::int64_t size) const {
   const auto c = split.channels(), nx = split.nx(), ny = split.ny();
-  return {torch::empty({size, 3 * c, nx, ny}), torch::empty({size, 2 * c, nx, ny}),
+  return {torch::empty({size, 3 * c, nx, ny}, frame_options(split)), torch::empty({size, 2 * c, nx, ny}),
           torch::empty({size, 2}, torch::kInt64),
           model_.longest_lag() > 0 ? torch::empty({size}, torch::kInt64) : torch::Tensor()};
 }

@@ -12,6 +12,12 @@
 
 namespace sns {
 
+torch::TensorOptions frame_options(const TrainingFrames& split) {
+  const auto options = torch::TensorOptions().dtype(torch::kFloat32);
+  if (split.device() < 0) return options;
+  return options.device(torch::kCUDA, static_cast<torch::DeviceIndex>(split.device()));
+}
+
 namespace {
 
 template <class Move>
@@ -25,7 +31,7 @@ Batch moved(const Batch& batch, const Move& move) {
 Batch Batch::staged_for(torch::Device device) const {
   if (!device.is_cuda()) return *this;
   const c10::DeviceGuard guard(device);  // threads begin with the first device
-  return moved(*this, [](const torch::Tensor& t) { return t.pin_memory(); });
+  return moved(*this, [](const torch::Tensor& t) { return t.is_cuda() ? t : t.pin_memory(); });
 }
 
 Batch Batch::to(torch::Device device) const {

@@ -16,7 +16,10 @@
 
 namespace sns {
 
-/// Inputs of one forward pass, in host memory until to().
+/// Where batches keep frames of a split until to(): where it can write them.
+torch::TensorOptions frame_options(const TrainingFrames& split);
+
+/// Inputs of one forward pass, on the CPU until to(), apart from frames that are on a device from the start.
 struct Batch {
   /// gaussian [B, L+1, C, X, Y]; clean frames [B, F * C, X, Y] of sns (long, past, present), thermalizer (F =
   /// 1) and acdm (past, present)

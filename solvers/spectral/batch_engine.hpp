@@ -116,15 +116,20 @@ class BatchEngine final : public Engine {
     backend_.download(result.data, out, result.values * static_cast<std::size_t>(batch_));
   }
 
-  void frame_to_device(int group, int worker, const CoarsenConfig& coarsen, int zonal_axis, float* out,
-                       std::size_t stride, double* largest) override {
+  void frame_in_place(int group, int worker, const CoarsenConfig& coarsen, int zonal_axis, float* out,
+                      std::size_t stride, double* largest) override {
     const typename Backend::Session session(backend_);
     const CoarseFields result = coarse_fields(group, worker, coarsen, zonal_axis);
     backend_.for_each(result.values * static_cast<std::size_t>(batch_),
                       WriteFrames<Real>{result.data, out, result.values, stride});
     backend_.max_finite(batch_, result.values, FrameModulus{out, stride}, largest);
   }
-  void fill_on_device(float* out, std::size_t count, float value) override {
+  std::shared_ptr<float> memory(std::size_t count) override {
+    const typename Backend::Session session(backend_);
+    const auto buffer = std::make_shared<Buffer<float>>(count);
+    return {buffer, buffer->data()};
+  }
+  void fill(float* out, std::size_t count, float value) override {
     const typename Backend::Session session(backend_);
     backend_.for_each(count, Fill{out, value});
   }

@@ -21,19 +21,17 @@ namespace sns::spectral {
 
 namespace kernel {
 
-/// f(b, i, j) for the modes of a plane; blocks at y take every gridDim.y-th member.
-template <class F>
-__global__ void __launch_bounds__(kThreadsPerBlock) modes(F f, ModePlane plane, int batch) {
-  const std::uint32_t at = blockIdx.x * blockDim.x + threadIdx.x;
-  if (at >= plane.size()) return;
-  const ModePlane::Mode mode = plane.at(at);
-  for (int b = static_cast<int>(blockIdx.y); b < batch; b += static_cast<int>(gridDim.y)) f(b, mode.i, mode.j);
+__device__ inline Thread this_thread() {
+  return {blockIdx.x, blockIdx.y, threadIdx.x, gridDim.x, gridDim.y};
 }
 
 template <class F>
+__global__ void __launch_bounds__(kThreadsPerBlock) modes(F f, ModePlane plane, int batch) {
+  visit_modes(this_thread(), f, plane, batch);
+}
+template <class F>
 __global__ void __launch_bounds__(kThreadsPerBlock) elements(F f, std::size_t total) {
-  const std::size_t at = blockIdx.x * static_cast<std::size_t>(blockDim.x) + threadIdx.x;
-  if (at < total) f(at);
+  visit_elements(this_thread(), f, total);
 }
 
 /// Largest |f(b, i)| over i < n of every member, as ordered_bits.
@@ -42,10 +40,7 @@ __global__ void __launch_bounds__(kThreadsPerBlock)
     largest(F f, std::size_t n, int batch, unsigned long long* out) {
   constexpr unsigned kWarp = 32, kAllLanes = 0xffffffffU;
   for (int b = static_cast<int>(blockIdx.y); b < batch; b += static_cast<int>(gridDim.y)) {
-    unsigned long long bits = 0;
-    for (std::size_t i = blockIdx.x * static_cast<std::size_t>(blockDim.x) + threadIdx.x; i < n;
-         i += static_cast<std::size_t>(gridDim.x) * blockDim.x)
-      bits = max(bits, ordered_bits(f(b, i)));
+    unsigned long long bits = largest_share(this_thread(), f, b, n);
     for (unsigned offset = kWarp / 2; offset > 0; offset /= 2)
       bits = max(bits, __shfl_down_sync(kAllLanes, bits, offset));
     if (threadIdx.x % kWarp == 0) atomicMax(&out[b], bits);
@@ -113,10 +108,8 @@ class CufftBackend {
   /// out[b] = largest f(b, i) over i < n, or NaN if any is not finite; f >= 0. Waits for the result.
   template <class F>
   void max_finite(int batch, std::size_t n, F f, double* out) const {
-    constexpr unsigned kMostBlocksOfMember = 64;
     unsigned long long* const bits = queue_->zeroed_reduction(static_cast<std::size_t>(batch));
-    dim3 grid = blocks(launch_planes(1, batch));
-    grid.x = std::min(launch_elements(n).x, kMostBlocksOfMember);
+    const dim3 grid = blocks(launch_reduction(n, batch));
     kernel::largest<<<grid, kThreadsPerBlock, 0, queue_->stream()>>>(f, n, batch, bits);
     kernel::check_launch<F>();
     std::vector<unsigned long long> host(static_cast<std::size_t>(batch));

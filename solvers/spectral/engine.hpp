@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 namespace sns::spectral {
 
@@ -42,9 +43,11 @@ class Engine {
 
   /// The same as float32 in the memory of device(), where member b's frame begins at out + b * stride.
   /// largest[b] is its largest modulus, NaN where a value is not finite.
-  virtual void frame_to_device(int group, int worker, const CoarsenConfig& coarsen, int zonal_axis, float* out,
-                               std::size_t stride, double* largest) = 0;
-  virtual void fill_on_device(float* out, std::size_t count, float value) = 0;
+  virtual void frame_in_place(int group, int worker, const CoarsenConfig& coarsen, int zonal_axis, float* out,
+                              std::size_t stride, double* largest) = 0;
+  virtual void fill(float* out, std::size_t count, float value) = 0;
+  /// Zeroed memory of device().
+  virtual std::shared_ptr<float> memory(std::size_t count) = 0;
   /// Returns when all work that was begun is done.
   virtual void synchronise() = 0;
 

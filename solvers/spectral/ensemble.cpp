@@ -201,32 +201,31 @@ void EnsembleSolver::record_group(int group, int worker, const FrameRequest& req
   }
 }
 
-void EnsembleSolver::record_to_device(const FrameRequest& request, float* out) {
+void EnsembleSolver::record_in_place(const FrameRequest& request, float* out, std::size_t stride) {
   check_request(request);
   pool_.for_each(setup_.engine->groups(), [&](std::int64_t group, int worker) {
-    record_group_to_device(static_cast<int>(group), worker, request, out);
+    record_group_in_place(static_cast<int>(group), worker, request, out, stride);
   });
 }
 
-void EnsembleSolver::record_group_to_device(int group, int worker, const FrameRequest& request, float* out) {
+void EnsembleSolver::record_group_in_place(int group, int worker, const FrameRequest& request, float* out,
+                                           std::size_t stride) {
   const int size = setup_.engine->group_size();
   const std::size_t values = frame_size(request.coarsen.factor);
-  const std::size_t of_member = values * static_cast<std::size_t>(request.frames);
-  float* const first = out + static_cast<std::size_t>(group * size) * of_member;
+  float* const first = out + static_cast<std::size_t>(group * size) * stride;
   std::vector<double> largest(static_cast<std::size_t>(size));
   for (std::int64_t f = 0; f < request.frames; ++f) {
     advance_group(group, worker, request.steps_per_frame);
     float* const frames = first + static_cast<std::size_t>(f) * values;
     if (alive(group))
-      setup_.engine->frame_to_device(group, worker, request.coarsen, zonal_axis(), frames, of_member,
-                                     largest.data());
+      setup_.engine->frame_in_place(group, worker, request.coarsen, zonal_axis(), frames, stride,
+                                    largest.data());
     for (int b = 0; b < size; ++b) {
       const int member = group * size + b;
       const MemberStatus& status = member_states_[static_cast<std::size_t>(member)].status;
       if (status.alive && !std::isfinite(largest[static_cast<std::size_t>(b)]))
         fail_member(member, "the state is not finite");
-      if (!status.alive)
-        setup_.engine->fill_on_device(frames + static_cast<std::size_t>(b) * of_member, values, kNan);
+      if (!status.alive) setup_.engine->fill(frames + static_cast<std::size_t>(b) * stride, values, kNan);
     }
   }
   setup_.engine->synchronise();

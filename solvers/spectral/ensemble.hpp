@@ -43,7 +43,8 @@ class EnsembleSolver final : public Solver {
   void record(const FrameRequest& request, std::span<float> out) override;
   void frame(int member, const CoarsenConfig& coarsen, std::span<float> out) override;
   int device() const override { return setup_.engine->device(); }
-  void record_to_device(const FrameRequest& request, float* out) override;
+  std::shared_ptr<float> frame_memory(std::size_t count) const override { return setup_.engine->memory(count); }
+  void record_in_place(const FrameRequest& request, float* out, std::size_t stride) override;
   double device_bytes_per_step() const override { return setup_.engine->bytes_per_step(); }
   MemberStatus status(int member) const override { return member_(member).status; }
   void check_members() override;
@@ -68,7 +69,8 @@ class EnsembleSolver final : public Solver {
   void guard(int group, int worker);
   void advance_group(int group, int worker, std::int64_t steps);
   void record_group(int group, int worker, const FrameRequest& request, std::span<float> out);
-  void record_group_to_device(int group, int worker, const FrameRequest& request, float* out);
+  void record_group_in_place(int group, int worker, const FrameRequest& request, float* out,
+                             std::size_t stride);
 
   EnsembleSetup setup_;
   std::vector<Member> member_states_;

@@ -68,4 +68,45 @@ inline double finite_value(unsigned long long bits) {
   return x <= std::numeric_limits<double>::max() ? x : std::numeric_limits<double>::quiet_NaN();
 }
 
+/// A thread of a kernel, and how many blocks there are.
+struct Thread {
+  std::uint32_t block_x, block_y, within;
+  std::uint32_t blocks_x, blocks_y;
+
+  SNS_HD std::size_t x() const { return block_x * static_cast<std::size_t>(kThreadsPerBlock) + within; }
+};
+
+// What one thread of each kernel does; the kernels only find out which thread they are.
+
+/// f(b, i, j) for the modes of a plane.
+template <class F>
+SNS_HD void visit_modes(const Thread& thread, const F& f, const ModePlane& plane, int batch) {
+  if (thread.x() >= plane.size()) return;
+  const ModePlane::Mode mode = plane.at(static_cast<std::uint32_t>(thread.x()));
+  for (int b = static_cast<int>(thread.block_y); b < batch; b += static_cast<int>(thread.blocks_y))
+    f(b, mode.i, mode.j);
+}
+/// f(at) for at < total.
+template <class F>
+SNS_HD void visit_elements(const Thread& thread, const F& f, std::size_t total) {
+  if (thread.x() < total) f(thread.x());
+}
+/// Largest f(b, i) over the thread's share of i < n, as ordered_bits.
+template <class F>
+SNS_HD unsigned long long largest_share(const Thread& thread, const F& f, int b, std::size_t n) {
+  unsigned long long largest = 0;
+  const std::size_t stride = static_cast<std::size_t>(thread.blocks_x) * kThreadsPerBlock;
+  for (std::size_t i = thread.x(); i < n; i += stride) {
+    const unsigned long long bits = ordered_bits(f(b, i));
+    largest = bits > largest ? bits : largest;
+  }
+  return largest;
+}
+/// Blocks for a reduction over n values of each of `batch` members.
+inline LaunchShape launch_reduction(std::size_t n, int batch) {
+  constexpr unsigned kMostBlocksOfMember = 64;
+  const unsigned blocks = launch_elements(n).x;
+  return {blocks < kMostBlocksOfMember ? blocks : kMostBlocksOfMember, launch_planes(1, batch).y};
+}
+
 }  // namespace sns::spectral

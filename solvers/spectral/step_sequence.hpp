@@ -29,17 +29,14 @@ class GraphSteps {
   template <class Backend, class Step>
   void run(const Backend& backend, std::int64_t steps, const void* state, Step step) {
     if (!backend.graphs()) return PlainSteps().run(backend, steps, state, step);
-    // Kernels are loaded when they are first called, which is no work for a recording.
-    if (steps > 0 && !called_) {
-      step();
-      called_ = true;
-      --steps;
-    }
-    if (state != state_ || backend.workspace() != workspace_) {
+    if (steps > 0 && (state != state_ || backend.workspace() != workspace_)) {
       one_.reset();
       many_.reset();
       state_ = state;
       workspace_ = backend.workspace();
+      // A first call loads kernels and tells plans where the workspace is, which is no work for a recording.
+      step();
+      --steps;
     }
     for (; steps >= kStepsPerGraph; steps -= kStepsPerGraph) launch(many_, backend, kStepsPerGraph, step);
     for (; steps > 0; --steps) launch(one_, backend, 1, step);
@@ -55,7 +52,6 @@ class GraphSteps {
     graph->launch();
   }
 
-  bool called_ = false;
   const void *state_ = nullptr, *workspace_ = nullptr;
   std::unique_ptr<Graph> one_, many_;
 };

@@ -40,6 +40,12 @@ class Common(SnsCase):
         self.assert_one_line(self.sns("datagen", self.config, "--shard", "3/3", code=2)[1], "INDEX/COUNT")
         self.assert_one_line(self.sns("simulate", self.config, "--steps", "-5", code=2)[1], "--steps")
 
+    def test_devices(self):
+        self.assert_one_line(self.sns("simulate", self.config, "--device", "gpu", code=2)[1], "gpu", "auto, cpu, cuda or cuda:N")
+        self.assert_one_line(self.sns("simulate", self.config, "--device", "cuda:99", "--steps", "1", code=1)[1],
+                             "device cuda:99 cannot be used", "run.device=")
+        self.sns("simulate", self.config, "run.device=cuda:99", "--device", "cpu", "--steps", "1", "--every", "1")
+
     def test_check_runs_nothing(self):
         out, _ = self.sns("check", self.config, "solver.viscosity=0.02")
         self.assertTrue(out.startswith("solver\n"), out[:80])

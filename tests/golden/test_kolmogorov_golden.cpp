@@ -18,17 +18,6 @@ using Backend = spectral::FftwBackend<double>;
 
 namespace {
 
-kolmogorov::Params params_of(const h5::File& file) {
-  kolmogorov::Params p;
-  p.grid = {static_cast<int>(file.attribute<std::int64_t>("n")), 6.283185307179586};
-  p.viscosity = file.attribute<double>("nu");
-  p.drag = file.attribute<double>("drag");
-  p.forcing_wavenumber = static_cast<int>(file.attribute<std::int64_t>("kf"));
-  p.dt = file.attribute<double>("dt");
-  p.advection = kolmogorov::Advection::advective;
-  return p;
-}
-
 constexpr const char* kFiles[] = {"kolmogorov_n64.h5", "kolmogorov_n128.h5"};
 constexpr const char* kStarts[] = {"ic_random", "ic_developed"};
 
@@ -38,7 +27,7 @@ void for_each_run(F f) {
     for (const char* start : kStarts) {
       INFO(std::string(name), " ", std::string(start));
       const h5::File file = golden(name);
-      f(params_of(file), file.group(start), std::string(name) + " " + start);
+      f(recorded_flow(file), file.group(start), std::string(name) + " " + start);
     }
 }
 
@@ -100,7 +89,7 @@ TEST_CASE("mask, linear term and forcing are jax-cfd's") {
   for (const char* name : kFiles) {
     INFO(std::string(name));
     const h5::File file = golden(name);
-    const kolmogorov::Params p = params_of(file);
+    const kolmogorov::Params p = recorded_flow(file);
     const auto kept = kept_modes(p.grid.n, spectral::Dealiasing::jaxcfd);
     const auto mask = file.dataset("filter_brick_wall").read<double>();
     REQUIRE(mask.size() == p.grid.modes());
@@ -193,7 +182,7 @@ TEST_CASE("order of accuracy and errors are those of jax-cfd's steppers") {
     const auto stored = file.dataset(std::string("convergence/rel_l2/") + theirs).read<double>();
     std::vector<double> error;
     for (std::size_t k = 0; k < dt.size(); ++k) {
-      kolmogorov::Params p = params_of(file);
+      kolmogorov::Params p = recorded_flow(file);
       p.dt = dt[k];
       auto solver = make_case(p, {{"advection", "advective"}, {"stepper.name", ours}, {"max_courant", "100"}});
       solver->set_state(0, w0);

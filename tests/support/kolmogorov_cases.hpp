@@ -1,5 +1,6 @@
 #pragma once
 // Kolmogorov solvers for tests.
+#include "core/hdf5.hpp"
 #include "solvers/kolmogorov/diagnostics.hpp"
 #include "solvers/kolmogorov/initial.hpp"
 #include "solvers/kolmogorov/params.hpp"
@@ -12,14 +13,27 @@ namespace sns::test {
 
 /// Solver of the given physics at rest; `overrides` are keys of the solver block ("stepper.name", "cn_rk2").
 inline std::unique_ptr<Solver> make_case(const kolmogorov::Params& p, const Overrides& overrides,
-                                         int members = 1, int threads = 1, std::uint64_t seed = 1) {
+                                         int members = 1, int threads = 1, std::uint64_t seed = 1,
+                                         std::string_view device = "cpu") {
   return solver_of(
       fmt::format("{{system: kolmogorov, grid: {{points: {}, length: {:.17g}}}, viscosity: {:.17g}, "
                   "drag: {:.17g}, "
                   "forcing: {{wavenumber: {}, amplitude: {:.17g}}}, stepper: {{name: cn_rk4, dt: {:.17g}}}}}",
                   p.grid.n, p.grid.length, p.viscosity, p.drag, p.forcing_wavenumber, p.forcing_amplitude,
                   p.dt),
-      overrides, members, threads, seed);
+      overrides, members, threads, seed, device);
+}
+
+/// Physics of a recorded jax-cfd run.
+inline kolmogorov::Params recorded_flow(const h5::Group& file) {
+  kolmogorov::Params p;
+  p.grid = {static_cast<int>(file.attribute<std::int64_t>("n")), 6.283185307179586};
+  p.viscosity = file.attribute<double>("nu");
+  p.drag = file.attribute<double>("drag");
+  p.forcing_wavenumber = static_cast<int>(file.attribute<std::int64_t>("kf"));
+  p.dt = file.attribute<double>("dt");
+  p.advection = kolmogorov::Advection::advective;
+  return p;
 }
 
 /// Largest |div| of a staggered velocity by backward differences.

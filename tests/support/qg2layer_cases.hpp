@@ -19,7 +19,8 @@ inline qg2layer::Params eddy_case(int n) {
 /// Solver of the given physics at rest; `overrides` are keys of the solver block ("stepper.startup",
 /// "runge_kutta").
 inline std::unique_ptr<Solver> make_case(const qg2layer::Params& p, const Overrides& overrides, int members = 1,
-                                         int threads = 1, std::uint64_t seed = 1) {
+                                         int threads = 1, std::uint64_t seed = 1,
+                                         std::string_view device = "cpu") {
   return solver_of(
       fmt::format(
           "{{system: qg2layer, grid: {{points: {}, length: {:.17g}}}, beta: {:.17g}, "
@@ -28,7 +29,7 @@ inline std::unique_ptr<Solver> make_case(const qg2layer::Params& p, const Overri
           "stepper: {{name: ab3, dt: {:.17g}}}}}",
           p.grid.n, p.grid.length, p.beta, p.bottom_drag, p.deformation_radius, p.depth_ratio, p.upper_depth,
           p.mean_flow[0], p.mean_flow[1], p.filter.cutoff, p.filter.strength, p.dt),
-      overrides, members, threads, seed);
+      overrides, members, threads, seed, device);
 }
 
 /// Physics of a recorded pyqg run.

@@ -1,0 +1,118 @@
+// Frames that pass from a solver to LibTorch in the memory of the device. Skipped (exit code 77) where no
+// device answers.
+#include "tests/support/torch_doctest.hpp"
+
+#include "emulator/device.hpp"
+#include "experiments/solver_stream.hpp"
+#include "experiments/stream_ensemble.hpp"
+#include "tests/support/gpu_tests.hpp"
+
+#include <torch/types.h>
+
+#include <algorithm>
+#include <cstring>
+
+using namespace sns;
+using namespace sns::test;
+
+namespace {
+
+void skip_without_torch() {
+  skip_without_device();
+  if (load_cuda_backend().empty()) return;
+  std::printf("skipped: no usable GPU for LibTorch: %s\n", load_cuda_backend().c_str());
+  std::fflush(stdout);
+  std::_Exit(77);
+}
+
+/// Floats of device memory, copied to the host by LibTorch.
+std::vector<float> fetched(float* device, std::size_t count) {
+  const auto options = torch::TensorOptions().dtype(torch::kFloat32).device(torch::kCUDA, 0);
+  const torch::Tensor host = torch::from_blob(device, {static_cast<std::int64_t>(count)}, options).cpu();
+  return {host.const_data_ptr<float>(), host.const_data_ptr<float>() + count};
+}
+
+DatagenPlan plan() {
+  DatagenPlan plan;
+  plan.seed = 3;
+  plan.spinup_steps = 20;
+  plan.steps_per_frame = 3;
+  plan.decorrelation_steps = 4;
+  plan.frames = 5;
+  plan.coarsen = {2, Coarsening::spectral};
+  return plan;
+}
+
+SolverSource source_on_device(const DeviceCase& what) {
+  return {[what](int members) { return solver_of(what.block, what.overrides, members, 1, 5, "cuda"); },
+          what.block};
+}
+
+}  // namespace
+
+TEST_CASE("LibTorch sees in the device's memory the frames that the host gets") {
+  skip_without_torch();
+  for (const DeviceCase& what : device_cases())
+    for (const CoarsenConfig& coarsen :
+         {CoarsenConfig{1, Coarsening::none}, CoarsenConfig{2, Coarsening::block_mean}}) {
+      const auto to_host = started(what, "cuda"), in_place = started(what, "cuda");
+      const FrameRequest request{3, 5, coarsen};
+      std::vector<float> expected(3 * kDeviceMembers * to_host->frame_size(coarsen.factor));
+      const std::shared_ptr<float> memory = in_place->frame_memory(expected.size());
+      for (Solver* solver : {to_host.get(), in_place.get()}) solver->retire(2, {false, 0, "taken out"});
+      to_host->record(request, expected);
+      in_place->record_in_place(request, memory.get(), expected.size() / kDeviceMembers);
+      const auto frames = fetched(memory.get(), expected.size());
+      CHECK(std::memcmp(frames.data(), expected.data(), frames.size() * sizeof(float)) == 0);
+    }
+}
+
+TEST_CASE("rounds in the device's memory are those in the host's") {
+  skip_without_torch();
+  const SolverSource source = source_on_device(device_cases().front());
+  CHECK(source.device() == 0);
+  StreamEnsemble on_host(source, plan(), kDeviceMembers, 0, [] {}),
+      on_device(
+          source, plan(), kDeviceMembers, 0, [] {}, RoundMemory::solver);
+  on_host.spin_up();
+  on_device.spin_up();
+  for (int round = 0; round < 3; ++round) {
+    const RoundFrames expected = on_host.next_round(), frames = on_device.next_round();
+    REQUIRE(frames.device == 0);
+    REQUIRE(frames.size == expected.size);
+    const auto values = fetched(frames.data.get(), frames.size);
+    CHECK(std::equal(values.begin(), values.end(), expected.values().begin()));
+  }
+}
+
+TEST_CASE("a trainer reads normalised frames without the host") {
+  skip_without_torch();
+  for (const DeviceCase& what : {device_cases().front(), device_cases().back()}) {
+    const SolverSource source = source_on_device(what);
+    StreamConfig stream;
+    stream.members = kDeviceMembers;
+    stream.frames = 5;
+    stream.queue = 1;
+    stream.validation_members = 2;
+    const TrainingData data = solver_stream(source, plan(), stream)({2.0}, std::nullopt);
+    data.validation->prepare();
+    StreamEnsemble on_host(source, plan(), kDeviceMembers, kFirstStreamTrajectory, [] {});
+    on_host.spin_up();
+    const RoundFrames expected = on_host.next_round();
+    for (const TrainingFrames* split : {data.training.get(), data.validation.get()}) {
+      REQUIRE(split->device() == 0);
+      const std::int64_t size = split->frame_size();
+      torch::Tensor two =
+          torch::full({2 * size}, -1.0, torch::TensorOptions().dtype(torch::kFloat32).device(torch::kCUDA, 0));
+      split->read(1, 2, 2, {two.data_ptr<float>(), static_cast<std::size_t>(2 * size)});
+      const torch::Tensor host = two.cpu();
+      CHECK(torch::isfinite(host).all().item<bool>());
+      CHECK_FALSE(torch::equal(host, torch::full_like(host, -1.0)));
+      if (split != data.training.get()) continue;
+      const float* values = expected.values().data() + (5 + 2) * size;  // member 1, from frame 2 on
+      bool same = true;
+      for (std::int64_t i = 0; i < 2 * size; ++i) same &= host.const_data_ptr<float>()[i] == values[i] * 0.5F;
+      CHECK(same);
+    }
+  }
+}
