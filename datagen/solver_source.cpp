@@ -16,7 +16,7 @@ SolverSource::SolverSource(const Config& config, const RunConfig& run) {
 }
 
 SolverSource::SolverSource(std::function<std::unique_ptr<Solver>(int members)> make, std::string yaml)
-    : make_(std::move(make)), yaml_(std::move(yaml)), info_(make(1)->info()) {}
+    : make_(std::move(make)), yaml_(std::move(yaml)), info_(this->make(1)->info()) {}
 
 std::unique_ptr<Solver> SolverSource::make(int members) const {
   const EndAtOnce planning;  // of transforms, and allocation
