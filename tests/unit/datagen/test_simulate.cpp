@@ -2,6 +2,8 @@
 
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "core/hdf5.hpp"
+#include "datagen/solver_source.hpp"
 #include "tests/support/child.hpp"
 #include "tests/unit/datagen/toy_data.hpp"
 
