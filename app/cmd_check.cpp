@@ -123,7 +123,7 @@ void print_experiment(const std::vector<std::pair<std::string, std::string>>& li
 }
 #endif
 
-void run_check(const ConfigArguments& arguments) {
+void run_check(const ConfigArguments& arguments, bool resolved) {
   const Config config = arguments.load();
   const RunConfig run = read_run(config);
   const SolverSource source(config, run);
@@ -139,7 +139,7 @@ void run_check(const ConfigArguments& arguments) {
       config, run, {.channels = static_cast<int>(info.fields.size()), .points = static_cast<int>(points)});
 #endif
 
-  fmt::print("{}\n", config.resolved_yaml());
+  if (resolved) fmt::print("{}\n", config.resolved_yaml());
   fmt::print("solver\n  {}\n  {}\n  grid             {}\n  backend          {}, {}, {} threads\n", info.title,
              info.pde, shape_of(info.axes), info.backend, info.precision, run.threads);
   if (info.system == "qg2layer") {
@@ -163,14 +163,15 @@ void add_check(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("check", "validate a configuration and estimate its cost; run nothing");
   auto arguments = std::make_shared<ConfigArguments>();
   arguments->add_to(*verb);
+  auto resolved = std::make_shared<bool>(false);
+  verb->add_flag("--resolved", *resolved, "print the whole configuration first, with every default");
   verb->footer(
-      "Prints the resolved configuration, shapes, memory, disk and a time estimate (from half a second of "
-      "solver\n"
-      "steps); writes nothing.\n"
+      "Prints shapes, memory, disk and a time estimate (from half a second of solver steps); writes nothing.\n"
       "Examples:\n"
       "  sns check yaml/kolmogorov/quickstart.yaml\n"
-      "  sns check yaml/kolmogorov/quickstart.yaml solver.grid.points=512 datagen.trajectories=1000");
-  verb->callback([arguments] { run_check(*arguments); });
+      "  sns check yaml/kolmogorov/quickstart.yaml solver.grid.points=512 datagen.trajectories=1000\n"
+      "  sns check yaml/kolmogorov/quickstart.yaml --resolved");
+  verb->callback([arguments, resolved] { run_check(*arguments, *resolved); });
 }
 
 }  // namespace sns

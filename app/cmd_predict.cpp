@@ -31,12 +31,20 @@ void run_predict(PredictArguments arguments) {
   fmt::print("{}: {} {} written to {}\n", summary.kind, summary.samples, summary.made, options.output.string());
 }
 
+/// Options that some kinds of models have, in the order of the help.
+const char* const kOptionsOfKinds[] = {"--generate", "--long",         "--lag",         "--oracle",
+                                       "--path",     "--rule",         "--level-floor", "--threshold",
+                                       "--gate",     "--start-level",  "--stop-level",  "--noise-limit",
+                                       "--start",    "--conditioning", "--reverse-std"};
+
 /// How refiners and generators sample; names as in a configuration's methods.
 void add_sampling(CLI::App& verb, PredictArguments& arguments) {
   SamplingWords& sampling = arguments.options.sampling;
   verb.add_option("--path", arguments.path,
-                  "SNS: A, B, C, fixed_past or clean_past (default: A; of --generate: fixed_past)");
+                  "SNS: A, B, C, fixed_past or clean_past (default: A; of --generate: fixed_past)")
+      ->check(CLI::IsMember(path_names()));
   verb.add_option("--rule", sampling.rule, "SNS, thermalizer: inclusive, exclusive or reference")
+      ->check(CLI::IsMember(rule_names()))
       ->capture_default_str();
   verb.add_option("--level-floor", sampling.level_floor, "SNS: predicted levels below are raised to it")
       ->check(CLI::NonNegativeNumber)
@@ -47,6 +55,7 @@ void add_sampling(CLI::App& verb, PredictArguments& arguments) {
   verb.add_option(
           "--gate", sampling.gate,
           "SNS: either (compare both levels with the threshold) or present (as the paper's lagged code)")
+      ->check(CLI::IsMember(gate_names()))
       ->capture_default_str();
   verb.add_option("--start-level", sampling.start_level, "thermalizer: states above it are denoised")
       ->capture_default_str();
@@ -56,10 +65,14 @@ void add_sampling(CLI::App& verb, PredictArguments& arguments) {
                   "thermalizer: states above it are given up (NaN); rule reference: their whole batch")
       ->capture_default_str();
   verb.add_option(
-      "--start", arguments.start,
-      "ACDM, --generate: noised_past or pure_noise (default: noised_past; of --generate: pure_noise)");
-  verb.add_option("--conditioning", sampling.conditioning, "ACDM: per_step or single")->capture_default_str();
+          "--start", arguments.start,
+          "ACDM, --generate: noised_past or pure_noise (default: noised_past; of --generate: pure_noise)")
+      ->check(CLI::IsMember(start_names()));
+  verb.add_option("--conditioning", sampling.conditioning, "ACDM: per_step or single")
+      ->check(CLI::IsMember(conditioning_names()))
+      ->capture_default_str();
   verb.add_option("--reverse-std", sampling.reverse_std, "all but emulators: posterior or sqrt_beta")
+      ->check(CLI::IsMember(reverse_std_names()))
       ->capture_default_str();
 }
 
@@ -115,7 +128,11 @@ void add_predict(CLI::App& app) {
       "Writes /next (emulator), /next and /evaluations (ACDM, --generate, which adds /levels), /refined, "
       "/levels, "
       "/used_levels and /evaluations (SNS, thermalizer), or /noised, /estimate and /levels (--oracle).");
-  verb->callback([arguments] { run_predict(*arguments); });
+  verb->callback([arguments, verb] {
+    for (const char* name : kOptionsOfKinds)
+      if (verb->get_option(name)->count() > 0) arguments->options.given.emplace_back(name);
+    run_predict(*arguments);
+  });
 }
 
 }  // namespace sns

@@ -10,6 +10,9 @@ namespace sns {
 namespace {
 
 void run_verify(const std::filesystem::path& folder) {
+  const auto inside = folder / "dataset";
+  require(std::filesystem::exists(folder / "MANIFEST.jsonl") || !std::filesystem::exists(inside),
+          "{} is a run's folder; its data set is {}", folder.string(), inside.string());
   const VerifyReport report = verify_dataset(folder);
   for (const Problem& problem : report.problems) fmt::print("{}: {}\n", problem.file, problem.what);
   if (!report.problems.empty()) {

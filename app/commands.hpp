@@ -18,6 +18,7 @@ void add_export(CLI::App& app);
 void add_rollout(CLI::App& app);
 void add_evaluate(CLI::App& app);
 void add_reproduce(CLI::App& app);
+void add_bench(CLI::App& app);
 void add_info(CLI::App& app);
 
 /// Starts the program once more with OMP_WAIT_POLICY=passive unless the variable is set. OpenMP threads

@@ -1,4 +1,5 @@
 #include "app/commands.hpp"
+#include "core/config.hpp"
 #include "core/error.hpp"
 
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <exception>
 #include <new>
 #include <string>
+#include <vector>
 
 namespace sns {
 namespace {
@@ -22,6 +24,17 @@ int report(const char* kind, std::string message, int code) {
   std::fflush(stdout);
   fmt::print(stderr, "sns: {}: {}\n", kind, message);
   return code;
+}
+
+/// What a usage error says; for a verb that does not exist, with the nearest one that does.
+std::string usage_message(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  const std::string first = argc > 1 ? argv[1] : "";
+  if (first.empty() || first.front() == '-' || !app.get_subcommands().empty()) return error.what();
+  std::vector<std::string> verbs;
+  for (const CLI::App* verb : app.get_subcommands(nullptr)) verbs.push_back(verb->get_name());
+  const std::string near = nearest(first, verbs);
+  return fmt::format("there is no verb '{}'{}", first,
+                     near.empty() ? "" : fmt::format("; did you mean '{}'?", near));
 }
 
 /// The verb that was asked for, for the hint after a usage error.
@@ -61,13 +74,15 @@ int run_program(CLI::App& app, int argc, char** argv) {
   typed() = "sns";
   for (int i = 1; i < argc; ++i) typed() += " " + quoted(argv[i]);
   try {
+    if (argc == 1) throw CLI::CallForHelp();
     app.parse(argc, argv);
     if (std::fflush(stdout) != 0) return report("error", "cannot write to standard output", kExitFailure);
     return kExitSuccess;
   } catch (const CLI::Success& request) {  // --help, --version
     return app.exit(request);
   } catch (const CLI::ParseError& error) {
-    return report("error", fmt::format("{} (see '{}')", error.what(), help_hint(app)), kExitUsage);
+    return report("error", fmt::format("{} (see '{}')", usage_message(app, error, argc, argv), help_hint(app)),
+                  kExitUsage);
   } catch (const Stopped& stop) {
     return report("stopped", stop.what(), kExitStopped);
   } catch (const ConfigError& error) {

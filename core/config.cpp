@@ -345,6 +345,34 @@ std::optional<Section> Section::maybe_child(std::string_view key) {
   return std::nullopt;
 }
 
+Config Section::over(std::string_view key, const Section& base, const std::vector<std::string>& left_out) {
+  const std::string name(key);
+  Value below, above;
+  below.type = above.type = Value::Type::map;
+  if (base.node_->value) {
+    auto map = detail::copy(*base.node_->value);
+    std::erase_if(map->entries, [&](const Entry& entry) {
+      return std::find(left_out.begin(), left_out.end(), entry.key) != left_out.end();
+    });
+    below.entries.push_back({name, base.where(), std::move(map)});
+  }
+  const Entry* entry = node_->find(key);
+  if (entry) {
+    if (entry->value->type != Value::Type::map)
+      fail<ConfigError>("{} must be a map (key: value), not {}  {}", node_->full(key), describe(*entry->value),
+                        entry->where);
+    above.entries.push_back(*entry);
+    node_->record_value(key, detail::to_flow_yaml(*entry->value));
+  }
+  detail::merge(below, above);
+  Config config;
+  config.root_ = std::make_shared<ConfigNode>();
+  config.root_->path = path();
+  config.root_->where = where(key);
+  config.root_->value = std::make_shared<Value>(std::move(below));
+  return config;
+}
+
 void Section::reject(std::string_view key, const std::string& why) const {
   fail<ConfigError>("{}: {}  {}", key.empty() ? path() : node_->full(key), why, where(key));
 }

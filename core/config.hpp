@@ -53,6 +53,8 @@ struct RuleFor<std::optional<T>> {
 template <class T>
 using RuleOf = typename detail::RuleFor<T>::type;
 
+class Config;
+
 /// A map of the YAML file (or an empty one where the file has none), addressed by a dotted path.
 class Section {
  public:
@@ -85,6 +87,10 @@ class Section {
   std::vector<Section> list(std::string_view key);
   /// Reads the child as an optional block: nullopt if absent or null.
   std::optional<Section> maybe_child(std::string_view key);
+  /// The map under `key` laid over the map of `base`, as the keys of a file over those of its base, but without
+  /// the keys `left_out` of the latter. The result holds it under `key` and is read and finished by itself: its
+  /// errors point at the lines that were written. Here it counts as read, as it stands.
+  Config over(std::string_view key, const Section& base, const std::vector<std::string>& left_out = {});
 
   /// ConfigError that points at `key` (file, line, dotted path).
   [[noreturn]] void reject(std::string_view key, const std::string& why) const;
@@ -116,6 +122,7 @@ class Config {
   const std::filesystem::path& file() const;
 
  private:
+  friend class Section;
   std::shared_ptr<detail::ConfigNode> root_;
   std::filesystem::path file_;
 };

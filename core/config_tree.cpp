@@ -168,6 +168,12 @@ std::shared_ptr<Value> load_with_base(const std::filesystem::path& file,
 
 }  // namespace
 
+std::shared_ptr<Value> copy(const Value& value) {
+  auto result = std::make_shared<Value>(value);
+  for (Entry& entry : result->entries) entry.value = copy(*entry.value);
+  return result;
+}
+
 void merge(Value& base, const Value& changes) {
   merge_map(base, changes, true);
 }

@@ -40,6 +40,9 @@ std::shared_ptr<Value> parse_yaml(const std::string& yaml, const std::string& na
 /// read, and for files that are each other's base.
 std::shared_ptr<Value> load_yaml(const std::filesystem::path& file);
 
+/// A copy that shares nothing with the value.
+std::shared_ptr<Value> copy(const Value& value);
+
 /// Puts `changes` into `base`: maps are merged key by key, except choices below the top, which replace what is
 /// there; everything else replaces; null takes a map out. Entries keep the place they were written at.
 void merge(Value& base, const Value& changes);

@@ -124,4 +124,21 @@ std::string to_yaml(const std::string& value) {
   return quoted + '"';
 }
 
+std::string to_flow_yaml(const Value& value) {
+  switch (value.type) {
+    case Value::Type::null:
+      return "null";
+    case Value::Type::scalar:
+      return value.quoted ? to_yaml(value.text) : value.text;
+    case Value::Type::list:
+    case Value::Type::map:
+      break;
+  }
+  const bool list = value.type == Value::Type::list;
+  std::string out;
+  for (const auto& entry : value.entries)
+    out += (out.empty() ? "" : ", ") + (list ? "" : entry.key + ": ") + to_flow_yaml(*entry.value);
+  return list ? "[" + out + "]" : "{" + out + "}";
+}
+
 }  // namespace sns::detail

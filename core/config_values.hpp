@@ -38,4 +38,7 @@ std::string to_yaml(const std::optional<T>& value) {
   return value ? to_yaml(*value) : "null";
 }
 
+/// Any value on one line.
+std::string to_flow_yaml(const Value& value);
+
 }  // namespace sns::detail

@@ -14,10 +14,15 @@ namespace sns {
 namespace {
 
 constexpr std::int64_t kNoDeadline = INT64_MAX;
+/// A request that arrives twice within this time (from the terminal, and forwarded by `timeout` or a script) is
+/// one.
+constexpr std::int64_t kOneRequest_ns = 500'000'000;
 std::atomic<bool> requested{false};
 std::atomic<std::int64_t> deadline{kNoDeadline};
-std::atomic<int> nothing_to_save{0};  // living EndAtOnce objects
-static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free,
+std::atomic<std::int64_t> first_signal{0};  // when it came; 0 = none yet
+std::atomic<int> nothing_to_save{0};        // living EndAtOnce objects
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free &&
+                  std::atomic<std::int64_t>::is_always_lock_free,
               "the signal handler may only touch lock-free atomics");
 
 std::int64_t now_ns() {
@@ -30,18 +35,22 @@ void say(std::string_view text) {
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
 }
 
-extern "C" void on_stop_signal(int) {
+extern "C" void on_stop_signal(int signal) {
   requested.store(true);
   if (nothing_to_save.load() > 0) {
     say("\nsns: stopped: on request; nothing was under way that could be lost, run the same command again\n");
     _exit(kExitStopped);
   }
-  // The next signal of either kind takes the default action.
-  struct sigaction standard {};
-  standard.sa_handler = SIG_DFL;
-  sigaction(SIGINT, &standard, nullptr);
-  sigaction(SIGTERM, &standard, nullptr);
-  say("\nsns: stopping at the next safe point; signal again to end at once\n");
+  const std::int64_t now = now_ns();
+  std::int64_t first = 0;
+  if (first_signal.compare_exchange_strong(first, now)) {
+    say("\nsns: stopping at the next safe point; signal again to end at once\n");
+  } else if (now - first > kOneRequest_ns) {
+    struct sigaction standard {};
+    standard.sa_handler = SIG_DFL;
+    sigaction(signal, &standard, nullptr);
+    ::raise(signal);  // pending until this handler returns
+  }
 }
 
 }  // namespace

@@ -5,7 +5,8 @@
 
 namespace sns {
 
-/// Installs handlers for SIGINT and SIGTERM that only set a flag; a second signal ends the program at once.
+/// Installs handlers for SIGINT and SIGTERM that only set a flag; a second signal, half a
+/// second or more after the first, ends the program at once.
 void install_stop_handlers();
 /// True once a stop was asked for by a signal, by request_stop() or by an expired time budget.
 bool stop_requested() noexcept;

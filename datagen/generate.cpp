@@ -1,5 +1,6 @@
 #include "datagen/generate.hpp"
 
+#include "core/clock.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/log.hpp"
@@ -60,9 +61,20 @@ class Generator {
     require_divisible(info_, plan_.coarsen);
     require_initial_states(info_, plan_);
     claim_folder();
-    find_finished();
-    generate_pending();
-    finish();
+    try {
+      find_finished();
+      generate_pending();
+      finish();
+    } catch (const Stopped&) {
+      throw;
+    } catch (const std::exception& error) {
+      // Whoever finishes the data set removes partial/, perhaps while another still looks into it.
+      if (!finished_by_another()) throw;
+      log::debug("{}; but another process has finished the data set", error.what());
+      std::error_code none;
+      fs::remove_all(partial_, none);
+    }
+    require_samples();
     return report_;
   }
 
@@ -130,11 +142,17 @@ class Generator {
     report_.kept = static_cast<std::int64_t>(records_.size());
   }
 
-  /// Takes the record if its file is there, in full size.
-  void keep(FileRecord record) {
+  /// Whether the record's file is there, in full size.
+  bool is_whole(const FileRecord& record) const {
     std::error_code code;
-    if (!record.path.empty() && fs::file_size(folder_ / record.path, code) != record.bytes) {
+    return record.path.empty() || fs::file_size(folder_ / record.path, code) == record.bytes;
+  }
+
+  /// Takes the record if its file is whole.
+  void keep(FileRecord record) {
+    if (!is_whole(record)) {
       log::warn("{} is missing or has another size; it will be made again", (folder_ / record.path).string());
+      std::error_code code;
       fs::remove(folder_ / record.path, code);
       return;
     }
@@ -183,10 +201,7 @@ class Generator {
     if (pending.empty()) return;
     make_writable_folder(partial_);
     const int members = batch_members(plan_, info_, options_.threads);
-    // Frames of the running batch are on disk twice while their file is written.
-    if (!plan_.deflate) {
-      require_space(folder_, bytes_of(trajectories + members, plan_, info_));
-    }
+    if (!plan_.deflate) require_space_for(pending, trajectories, members);
     Progress progress("datagen", trajectories * steps_per_trajectory(), "steps");
     progress_ = &progress;
     while (!pending.empty()) {
@@ -195,6 +210,21 @@ class Generator {
     }
     progress.finish();
     progress_ = nullptr;
+  }
+
+  /// Error if the disk cannot take the pending groups.
+  void require_space_for(const std::deque<TrajectoryGroup>& pending, std::int64_t trajectories,
+                         int members) const {
+    // Frames of the running batch are on disk twice while their file is written.
+    const std::uint64_t needed =
+        bytes_of(trajectories + std::min<std::int64_t>(members, trajectories), plan_, info_);
+    std::uint64_t there = 0;  // in the logs of an interrupted run
+    for (const TrajectoryGroup& group : pending) {
+      std::error_code none;
+      const std::uintmax_t bytes = fs::file_size(log_path(plan_, group, work_path(group)), none);
+      if (!none) there += bytes;
+    }
+    require_space(folder_, needed - std::min(there, needed));
   }
 
   std::int64_t steps_per_trajectory() const { return plan_.step_of(plan_.records() - 1); }
@@ -245,16 +275,18 @@ class Generator {
       solver_.reset();
       solver_ = source_.make(members);
     }
-    advance_progress(jobs.front()->step() * members);
-    const auto start = std::chrono::steady_clock::now();
+    const std::int64_t there = jobs.front()->step() * members;
+    done_ += there;
+    progress_->skip(there);
+    const auto start = Clock::now();
     const BatchEnd end = run_groups(plan_, *solver_, jobs, options_.checkpoint_seconds,
                                     [this](std::int64_t steps) { advance_progress(steps); });
-    const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
+    const double wall = seconds_since(start);
     int first = 0;
     for (auto& job : jobs) {
       const int count = static_cast<int>(job->group().count);
       try {
-        finish_group(*job, wall.count() * count / members);
+        finish_group(*job, wall * count / members);
       } catch (const Stopped&) {
         save_unfinished(jobs, first, end);
         throw;
@@ -306,24 +338,46 @@ class Generator {
       if (!records_.contains(group.first)) find_record(group);  // another shard may have made it meanwhile
     }
     report_.elsewhere = static_cast<std::int64_t>(groups_.size() - records_.size());
-    std::vector<FileRecord> records;
-    std::map<std::string, std::int64_t> samples;
-    for (const auto& [first, record] : records_) {
-      records.push_back(record);
-      samples[record.group.split] += record.samples;
-      report_.failed += static_cast<std::int64_t>(record.failed.size());
-    }
     if (report_.elsewhere > 0) return;
-    if (!manifest_is_current()) write_manifest_alone(records);
+    if (!manifest_is_current()) write_manifest_alone();
     fs::remove_all(partial_);
     report_.complete = true;
+  }
+
+  /// Whether there is a manifest of the whole data set, and all its files; takes it over.
+  bool finished_by_another() {
+    std::map<std::uint64_t, FileRecord> records;
+    try {
+      if (!fs::exists(folder_ / "MANIFEST.jsonl")) return false;
+      for (FileRecord& record : read_manifest(folder_).files) {
+        if (!is_whole(record)) return false;
+        records.insert_or_assign(record.group.first, std::move(record));
+      }
+    } catch (const Error&) {
+      return false;
+    }
+    if (records.size() != groups_.size()) return false;
+    records_ = std::move(records);
+    report_.elsewhere = 0;
+    report_.complete = true;
+    return true;
+  }
+
+  /// Counts the failed trajectories. Error if a split of the finished data set has no others.
+  void require_samples() {
+    std::map<std::string, std::int64_t> samples;
+    std::map<std::string, FailedTrajectory> first_failed;
+    for (const auto& [first, record] : records_) {
+      samples[record.group.split] += record.samples;
+      report_.failed += static_cast<std::int64_t>(record.failed.size());
+      if (!record.failed.empty()) first_failed.try_emplace(record.group.split, record.failed.front());
+    }
+    if (!report_.complete) return;
     for (const auto& [split, count] : samples) {
       if (count > 0) continue;
-      const auto record = std::find_if(records.begin(), records.end(), [&name = split](const FileRecord& r) {
-        return r.group.split == name && !r.failed.empty();
-      });
+      const FailedTrajectory& failed = first_failed.at(split);
       fail("all trajectories of the split '{}' failed, the first at step {}: {}; see 'failed' in {}", split,
-           record->failed.front().step, record->failed.front().reason, (folder_ / "MANIFEST.jsonl").string());
+           failed.step, failed.reason, (folder_ / "MANIFEST.jsonl").string());
     }
   }
 
@@ -341,7 +395,9 @@ class Generator {
   }
 
   /// Shards may finish at the same moment: one writes, the others wait for it.
-  void write_manifest_alone(const std::vector<FileRecord>& records) {
+  void write_manifest_alone() {
+    std::vector<FileRecord> records;
+    for (const auto& [first, record] : records_) records.push_back(record);
     make_writable_folder(partial_);
     constexpr int kTries = 600;
     for (int i = 0; i < kTries && !manifest_is_current(); ++i) {
@@ -387,8 +443,12 @@ int batch_members(const DatagenPlan& plan, const SolverInfo& info, int threads) 
   // A GPU wants one large batched transform; a CPU wants a member for every thread.
   constexpr int kGpuMembers = 32;
   const int wanted = info.backend == "fftw" ? threads : kGpuMembers;
-  const int group = plan.trajectories_per_file;
-  return (std::max(wanted, 1) + group - 1) / group * group;
+  const auto largest =
+      std::max_element(plan.splits.begin(), plan.splits.end(),
+                       [](const Split& a, const Split& b) { return a.trajectories < b.trajectories; });
+  const std::int64_t group = std::min<std::int64_t>(plan.trajectories_per_file, largest->trajectories);
+  const std::int64_t whole_groups = (std::max(wanted, 1) + group - 1) / group * group;
+  return static_cast<int>(std::min(whole_groups, plan.trajectories()));
 }
 
 }  // namespace sns

@@ -34,7 +34,7 @@ GenerateReport generate_dataset(const DatagenPlan& plan, const SolverSource& sou
 
 /// Size of the finished data set, without compression [bytes].
 std::uint64_t dataset_bytes(const DatagenPlan& plan, const SolverInfo& info);
-/// Members that one solver advances together.
+/// Members that one solver advances together: those of whole files, but no more than there are trajectories.
 int batch_members(const DatagenPlan& plan, const SolverInfo& info, int threads);
 
 }  // namespace sns

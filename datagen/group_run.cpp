@@ -1,25 +1,21 @@
 #include "datagen/group_run.hpp"
 
+#include "core/clock.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
 #include "core/stop.hpp"
 #include "datagen/well_file.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <span>
 
 namespace sns {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
+namespace fs = std::filesystem;
 
 /// Makes sure that the folder is there before it is locked.
-const std::filesystem::path& prepared(const std::filesystem::path& folder) {
+const fs::path& prepared(const fs::path& folder) {
   make_writable_folder(folder);
   return folder;
 }
@@ -52,7 +48,9 @@ class BatchRun {
     while (record_ < plan_.records() && any_alive()) {
       const std::int64_t in_window = record_ % plan_.frames;
       const std::int64_t affordable = pacer_.steps() / plan_.steps_per_frame;
-      if (in_window == 0 || affordable == 0) {
+      // An interrupted run may go on between two frames of a window.
+      const bool on_frame = in_window > 0 && step_ == plan_.step_of(record_ - 1);
+      if (!on_frame || affordable == 0) {
         advance_to(plan_.step_of(record_));
         if (record_ == 0 && step_ > 0) keep_spunup();
         take_frame();
@@ -98,7 +96,10 @@ class BatchRun {
     append(1);
   }
 
+  /// The next frames of a window, from its latest one.
   void take_frames(std::int64_t frames) {
+    require(step_ + plan_.steps_per_frame == plan_.step_of(record_), "frame {} does not follow step {}",
+            record_, step_);
     const auto start = Clock::now();
     solver_.record({frames, plan_.steps_per_frame, plan_.coarsen},
                    std::span(recorded_).first(static_cast<std::size_t>(frames * members_) * frame_values_));
@@ -187,7 +188,11 @@ class BatchRun {
 
 }  // namespace
 
-GroupJob::GroupJob(const DatagenPlan& plan, const TrajectoryGroup& group, const std::filesystem::path& work,
+fs::path log_path(const DatagenPlan& plan, const TrajectoryGroup& group, const fs::path& work) {
+  return work / (plan.stem(group) + ".frames");
+}
+
+GroupJob::GroupJob(const DatagenPlan& plan, const TrajectoryGroup& group, const fs::path& work,
                    const std::string& identity_hash, std::size_t member_bytes, const SpinupCache& cache)
     : group_(group),
       work_(work),
@@ -195,7 +200,7 @@ GroupJob::GroupJob(const DatagenPlan& plan, const TrajectoryGroup& group, const 
       cache_(cache),
       lock_(prepared(work)),
       checkpoint_(load_checkpoint(work / "checkpoint.h5", identity_hash)),
-      log_(std::make_unique<FrameLog>(work / (plan.stem(group) + ".frames"),
+      log_(std::make_unique<FrameLog>(log_path(plan, group, work),
                                       member_bytes * static_cast<std::size_t>(group.count))),
       status_(static_cast<std::size_t>(group.count)) {
   if (checkpoint_ && checkpoint_->records > log_->records()) {

@@ -15,6 +15,10 @@
 
 namespace sns {
 
+/// Log of a group's frames in its folder.
+std::filesystem::path log_path(const DatagenPlan& plan, const TrajectoryGroup& group,
+                               const std::filesystem::path& work);
+
 /// A group that this process works on. Its folder is locked while the object lives.
 class GroupJob {
  public:

@@ -1,5 +1,6 @@
 #include "datagen/simulate.hpp"
 
+#include "core/clock.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/hdf5.hpp"
@@ -13,7 +14,6 @@
 #include "solvers/initial_file.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <span>
@@ -24,7 +24,6 @@ namespace {
 constexpr double kMostSteps = 1e15;  ///< so that products of steps stay within 64 bits
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 constexpr double kMostBytes = 4e18;  ///< more than any disk holds, and twice as much still is a number
 
@@ -85,7 +84,11 @@ class Simulation {
     }
     loop();
     try {
-      write_simulation(options_.output, plan_, info_, config_yaml_, state(), frames, diagnostics);
+      // In the folder that goes in the end: whoever is killed meanwhile leaves nothing beside it.
+      const fs::path written = work_ / "output.h5";
+      write_simulation(written, plan_, info_, config_yaml_, state(), frames, diagnostics);
+      fs::rename(written, options_.output);
+      sync_to_disk(parent);
     } catch (const Stopped&) {
       poll();  // says where to go on
       throw;
@@ -199,7 +202,7 @@ class Simulation {
                     diagnostics_->records() * plan_.diagnostics_every, step_ + pacer_.steps()});
       const auto start = Clock::now();
       solver_->advance(next - step_);
-      pacer_.took(next - step_, std::chrono::duration<double>(Clock::now() - start).count());
+      pacer_.took(next - step_, seconds_since(start));
       step_ = next;
       note_failures();
       progress.update(step_);
@@ -286,10 +289,7 @@ class Simulation {
 
   void poll() {
     const bool stop = stop_requested();
-    if (!stop &&
-        std::chrono::duration<double>(Clock::now() - last_checkpoint_).count() < options_.checkpoint_seconds) {
-      return;
-    }
+    if (!stop && seconds_since(last_checkpoint_) < options_.checkpoint_seconds) return;
     frames_->sync();
     diagnostics_->sync();
     save_checkpoint(work_ / "checkpoint.h5", state());
@@ -316,6 +316,14 @@ class Simulation {
   Clock::time_point last_checkpoint_ = Clock::now();
 };
 
+/// "layer, y, x"
+std::string axis_names(const SolverInfo& info) {
+  std::vector<std::string> names;
+  if (info.fields.size() > 1) names.push_back(info.stacked ? info.stacked->axis : "field");
+  for (const Axis& axis : info.axes) names.push_back(axis.name);
+  return fmt::to_string(fmt::join(names, ", "));
+}
+
 /// What a state of the solver looks like as an array, without its values.
 StateLayout layout_of(const SolverInfo& info, bool resample) {
   StateLayout layout;
@@ -324,15 +332,8 @@ StateLayout layout_of(const SolverInfo& info, bool resample) {
   for (const Axis& axis : info.axes) layout.shape.push_back(axis.coordinates.size());
   const std::vector<double>& points = info.axes.front().coordinates;
   if (points.size() > 1) layout.offset = points[0] / (points[1] - points[0]);
+  layout.axes = axis_names(info);
   return layout;
-}
-
-/// "layer, y, x"
-std::string axis_names(const SolverInfo& info) {
-  std::vector<std::string> names;
-  if (info.fields.size() > 1) names.push_back(info.stacked ? info.stacked->axis : "field");
-  for (const Axis& axis : info.axes) names.push_back(axis.name);
-  return fmt::to_string(fmt::join(names, ", "));
 }
 
 /// Error that names the first value of an array that is not finite, and its place.
@@ -352,27 +353,21 @@ void require_finite(const std::vector<double>& values, const h5::Shape& shape, c
 
 InitialStates read_initial_states(const std::string& address, const SolverInfo& info, bool resample) {
   const EndAtOnce reading;
-  const auto [path, object] = h5::split_address(address);
-  const h5::File file = h5::File::open_read(path);
-  require(file.exists(object), "{} has no dataset {}", path.string(), object);
-  require(!file.is_group(object), "{}:{} is a group, not a dataset", path.string(), object);
-  const h5::Dataset dataset = file.dataset(object);
   const StateLayout layout = layout_of(info, resample);
-  const std::string axes = axis_names(info);
-  const auto stored = match_states(dataset.shape(), layout);
-  require(stored.has_value(), "{} has shape {}; the solver needs ({}) = {} or (member, {}){}", address,
-          shape_text(dataset.shape()), axes, shape_text(layout.shape), axes,
-          resample_hint(dataset.shape(), layout));
-  require(dataset.kind() == h5::Kind::float32 || dataset.kind() == h5::Kind::float64,
-          "{} holds {} values; float32 or float64 are needed", address, h5::name(dataset.kind()));
+  const InitialStatesFile file(address, layout);
+  const StoredStates& stored = file.stored();
   InitialStates initial;
-  initial.members = static_cast<int>(stored->count);
-  initial.values = dataset.read<double>();
+  initial.members = static_cast<int>(stored.count);
   initial.address = address;
-  require_finite(initial.values, dataset.shape(), address);
-  if (stored->state != layout.shape) {
-    initial.resampled_from = static_cast<int>(stored->state.back());
-    initial.values = states_on_grid(std::move(initial.values), stored->state, layout);
+  initial.values.reserve(h5::element_count(file.shape()));
+  for (std::uint64_t i = 0; i < stored.count; ++i) {
+    const std::vector<double> state = file.read(i);
+    initial.values.insert(initial.values.end(), state.begin(), state.end());
+  }
+  require_finite(initial.values, file.shape(), address);
+  if (stored.state != layout.shape) {
+    initial.resampled_from = static_cast<int>(stored.state.back());
+    initial.values = states_on_grid(std::move(initial.values), stored.state, layout);
   }
   initial.hash =
       sha256({reinterpret_cast<const char*>(initial.values.data()), initial.values.size() * sizeof(double)});

@@ -16,6 +16,8 @@
 
 #include <c10/core/InferenceMode.h>
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <limits>
 #include <numeric>
@@ -178,7 +180,7 @@ std::int64_t predict_refined(Sns& model, const PredictOptions& options, h5::File
   RefinementArrays record(out, input.count());
   for_batches(options, input.count(), [&](std::int64_t first, std::int64_t count) {
     const torch::Tensor x = input.read(first, count);
-    const auto predicted = model.levels(x, lags_of(options));
+    const auto predicted = heeded(model.levels(x, lags_of(options)), how.path);
     PhiloxNoise noise = noise_of(options, first, count);
     const Refined result = model.refine(x, predicted, how, noise, lags_of(options));
     write_rows(refined, first, rows_of(count, pair), physical_pairs(model, result.x));
@@ -234,6 +236,39 @@ std::int64_t predict_oracle(Sns& model, const PredictOptions& options, h5::File&
   return input.count();
 }
 
+/// Options that say something to this use of this kind of model, beside those that all have.
+std::vector<std::string> options_of(const std::string& kind, const PredictOptions& options) {
+  if (kind == "acdm") return {"--start", "--conditioning", "--reverse-std"};
+  if (kind == "thermalizer")
+    return {"--rule", "--start-level", "--stop-level", "--noise-limit", "--reverse-std"};
+  if (kind != "sns") return {};
+  if (options.generate) return {"--generate", "--long", "--lag", "--path", "--start", "--reverse-std"};
+  if (!options.oracle.empty()) return {"--oracle", "--long", "--lag"};
+  return {"--long", "--lag", "--path", "--rule", "--level-floor", "--threshold", "--gate", "--reverse-std"};
+}
+
+void refuse_foreign_options(const std::string& kind, const PredictOptions& options) {
+  const auto known = options_of(kind, options);
+  for (const std::string& name : options.given)
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      fail<ConfigError>("{} says nothing to {} (it takes {})", name,
+                        options.generate          ? "a generation"
+                        : !options.oracle.empty() ? "the oracle"
+                                                  : fmt::format("a model of kind {}", kind),
+                        known.empty() ? "no options of its own" : fmt::format("{}", fmt::join(known, ", ")));
+}
+
+/// The output must not take the place of what is read.
+void refuse_own_input(const PredictOptions& options) {
+  if (!std::filesystem::exists(options.output)) return;
+  for (const std::string* address : {&options.input, &options.long_input}) {
+    if (address->empty()) continue;
+    const auto file = h5::split_address(address->substr(0, address->find(','))).first;
+    if (std::filesystem::exists(file) && std::filesystem::equivalent(file, options.output))
+      fail<ConfigError>("{} is read: the output needs a file of its own", options.output.string());
+  }
+}
+
 /// What all predictions have in common.
 void describe(h5::File& out, const PredictOptions& options, const Model& model) {
   out.set_attribute("kind", model.config().kind);
@@ -241,8 +276,9 @@ void describe(h5::File& out, const PredictOptions& options, const Model& model) 
   out.set_attribute("weights_sha256", sha256_file(options.weights / file_name(parse_weights(options.which))));
   out.set_attribute("weights_kind", options.which);
   out.set_attribute("input", options.input);
-  if (!options.long_input.empty()) out.set_attribute("long", options.long_input);
-  if (options.lag > 0) out.set_attribute("lag", options.lag);
+  const bool sns = model.config().kind == "sns";
+  if (sns && !options.long_input.empty()) out.set_attribute("long", options.long_input);
+  if (sns && options.lag > 0) out.set_attribute("lag", options.lag);
   if (model.config().kind != "gaussian") {
     out.set_attribute("seed", options.seed);
     if (options.oracle.empty()) out.set_attribute("reverse_std", options.sampling.reverse_std);
@@ -277,12 +313,14 @@ PredictSummary predict(const PredictOptions& options) {
   if (options.batch < 1) fail<ConfigError>("batch {} must be at least 1", options.batch);
   if (options.generate && !options.oracle.empty())
     fail<ConfigError>("--generate makes states, --oracle estimates given ones: give one of them");
+  refuse_own_input(options);
   if (!options.overwrite && std::filesystem::exists(options.output))
     fail<ConfigError>("{} exists; give --overwrite to replace it or another -o", options.output.string());
   const auto model = load_model(options.weights, parse_weights(options.which), pick_device(options.device));
   if ((options.generate || !options.oracle.empty()) && model->config().kind != "sns")
     fail<ConfigError>("{} holds a model of kind '{}'; {} SNS's", options.weights.string(), model->config().kind,
                       options.generate ? "--generate is" : "the oracle is");
+  refuse_foreign_options(model->config().kind, options);
   const c10::InferenceMode guard;
   PredictSummary summary;
   write_atomically(options.output, [&](const std::filesystem::path& temporary) {

@@ -35,12 +35,12 @@ std::string other_role(std::string_view key, const std::string& name, const std:
 }
 
 /// The model that `key` names, which must be of one of the kinds.
-const ModelConfig& model_of(const Section& section, const char* key, const std::string& name,
-                            const std::vector<std::string>& kinds, const std::vector<ModelSpec>& models) {
+const ModelSpec& model_of(const Section& section, const char* key, const std::string& name,
+                          const std::vector<std::string>& kinds, const std::vector<ModelSpec>& models) {
   std::vector<std::string> known;
   for (const ModelSpec& entry : models) {
     if (std::find(kinds.begin(), kinds.end(), entry.model.kind) == kinds.end()) continue;
-    if (entry.name == name) return entry.model;
+    if (entry.name == name) return entry;
     known.push_back(entry.name);
   }
   std::string allowed;
@@ -59,15 +59,20 @@ std::function<std::string(const int&)> level(int lowest, int levels) {
 }
 
 /// Keys of both uses of SNS.
-void read_sns(Section& section, SamplingConfig& sampling, const ModelConfig& model) {
+void read_sns(Section& section, SamplingConfig& sampling, const ModelSpec& spec) {
   section.maybe("path", sampling.path, one_of(path_names()));
+  if (spec.training.levels.past == "clean" && sampling.path != "clean_past")
+    section.reject("path",
+                   fmt::format("{} was trained beside clean past frames (levels.past: clean) and never saw a "
+                               "noised one: path must be clean_past, not {}",
+                               spec.name, sampling.path));
   // A lagged model looks back at its own trajectory.
-  if (!model.network.lag) section.maybe("long", sampling.long_frame, one_of({"initial", "first_initial"}));
+  if (!spec.model.network.lag) section.maybe("long", sampling.long_frame, one_of({"initial", "first_initial"}));
 }
 
-void read_sns_refiner(Section& section, SamplingConfig& sampling, const ModelConfig& model) {
-  const int levels = model.diffusion.levels;
-  read_sns(section, sampling, model);
+void read_sns_refiner(Section& section, SamplingConfig& sampling, const ModelSpec& spec) {
+  const int levels = spec.model.diffusion.levels;
+  read_sns(section, sampling, spec);
   section.maybe("rule", sampling.rule, one_of(rule_names()));
   section.maybe("level_floor", sampling.level_floor, non_negative);
   if (sampling.level_floor >= levels)
@@ -87,21 +92,40 @@ void read_thermalizer(Section& section, SamplingConfig& sampling, int levels) {
   if (sampling.stop_level > sampling.start_level)
     section.reject("stop_level", fmt::format("{} must not lie above start_level, {}", sampling.stop_level,
                                              sampling.start_level));
+  if (sampling.rule == "reference" && sampling.stop_level == sampling.start_level && sampling.start_level >= 0)
+    section.reject("stop_level",
+                   fmt::format("{} must lie below start_level under rule reference: a frame one level "
+                               "above would be noised and not denoised",
+                               sampling.stop_level));
   section.maybe("noise_limit", sampling.noise_limit, positive);
   if (sampling.noise_limit <= sampling.start_level)
     section.reject("noise_limit", fmt::format("{} must lie above start_level, {}: no frame would be denoised",
                                               sampling.noise_limit, sampling.start_level));
 }
 
-void read_sns_generator(Section& section, SamplingConfig& sampling, const ModelConfig& model) {
+void read_sns_generator(Section& section, SamplingConfig& sampling, const ModelSpec& spec) {
   set_generation_defaults(sampling);
-  read_sns(section, sampling, model);
+  read_sns(section, sampling, spec);
   section.maybe("start", sampling.start, one_of(start_names()));
 }
 
 void read_acdm(Section& section, SamplingConfig& sampling) {
   section.maybe("start", sampling.start, one_of(start_names()));
   section.maybe("conditioning", sampling.conditioning, one_of(conditioning_names()));
+}
+
+/// Why little can be expected of a network that is used otherwise than it was trained; empty otherwise.
+std::string beyond_training(const MethodConfig& method, const ModelSpec& spec) {
+  const LevelConfig& trained = spec.training.levels;
+  const int levels = spec.model.diffusion.levels, highest = highest_level(trained, levels);
+  // ACDM's reference never draws the last level.
+  if (method.generator && highest < levels - 2)
+    return fmt::format("generates from level {} with {}, which was trained on levels 0 to {} only", levels - 1,
+                       spec.name, highest);
+  if (spec.model.kind == "sns" && method.sampling.path == "clean_past" && trained.past != "clean")
+    return fmt::format("path clean_past with {}, which was trained beside noised past frames (levels.past)",
+                       spec.name);
+  return "";
 }
 
 /// The keys of the refiner or generator, if there is one; returns the kind of method in words.
@@ -111,17 +135,19 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
   const char* role = method.generator ? "generator" : "refiner";
   const std::vector<std::string> kinds = method.generator ? std::vector<std::string>{"acdm", "sns"}
                                                           : std::vector<std::string>{"sns", "thermalizer"};
-  const ModelConfig& model = model_of(section, role, *method.diffusion_model(), kinds, models);
+  const ModelSpec& spec = model_of(section, role, *method.diffusion_model(), kinds, models);
+  const ModelConfig& model = spec.model;
   if (model.kind == "acdm")
     read_acdm(section, sampling);
   else if (model.kind == "thermalizer")
     read_thermalizer(section, sampling, model.diffusion.levels);
   else if (method.generator)
-    read_sns_generator(section, sampling, model);
+    read_sns_generator(section, sampling, spec);
   else
-    read_sns_refiner(section, sampling, model);
+    read_sns_refiner(section, sampling, spec);
   if (method.refiner) section.maybe("first_step", method.first_step, positive);
   section.maybe("reverse_std", sampling.reverse_std, one_of(reverse_std_names()));
+  method.beyond_training = beyond_training(method, spec);
   return fmt::format("a {} of kind {}", role, model.kind);
 }
 
@@ -187,6 +213,8 @@ RolloutConfig read_rollout(Section rollout, const std::vector<ModelSpec>& models
   rollout.maybe("limit", config.limit, positive);
   rollout.maybe("deterministic", config.deterministic);
   rollout.maybe("precision", config.precision, one_of({"float32", "tf32", "bfloat16"}));
+  rollout.maybe("channels_last", config.channels_last);
+  rollout.maybe("graphs", config.graphs);
   Section methods = rollout.child("methods");
   for (const std::string& name : methods.keys()) {
     check_name(methods, name);

@@ -31,6 +31,7 @@ struct MethodConfig {
   double noise = 0;             ///< std of white noise added to the surrogate's step, normalised units
   std::string text;             ///< resolved block
   std::string without_effect;   ///< keys of other kinds of methods that the block holds, and what this one is
+  std::string beyond_training;  ///< why its network is used otherwise than it was trained; empty: it is not
 
   /// The refiner or generator, if there is one.
   const std::optional<std::string>& diffusion_model() const { return generator ? generator : refiner; }
@@ -45,6 +46,8 @@ struct RolloutConfig {
   double limit = 50;           ///< standard deviations beyond which a member has failed
   bool deterministic = false;  ///< networks see one member at a time: the same bits alone and in any batch
   std::string precision = "float32";  ///< of networks: float32 | tf32 | bfloat16
+  bool channels_last = false;         ///< networks on a GPU with the channels of a pixel together
+  bool graphs = false;                ///< networks on a GPU as CUDA graphs
   std::vector<MethodConfig> methods;
 
   /// Initial conditions that must be there: the first ones up to the highest that is rolled out.

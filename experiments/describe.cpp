@@ -138,10 +138,12 @@ std::pair<std::string, double> cost_of(const MethodConfig& method, const std::ve
   if (find_model(models, *method.refiner).model.kind == "thermalizer")
     return {once + ", 1 classification, denoiser evaluations where a frame looks noisy",
             surrogate + kClassification * diffusion};
-  // The reverse steps of frames at the floor: one more than its level under the inclusive rule.
+  // The reverse steps of frames at the floor: one more than its level under the inclusive rule; none where a
+  // threshold or a gate may leave all frames alone.
   const bool both = method.sampling.path == "A" || method.sampling.path == "B";
-  const int denoiser =
-      (both ? 2 : 1) * (method.sampling.level_floor + (method.sampling.rule == "inclusive" ? 1 : 0));
+  const bool always = method.sampling.threshold < 0 && method.sampling.gate == "either";
+  const int per_frame = method.sampling.level_floor + (method.sampling.rule == "inclusive" ? 1 : 0);
+  const int denoiser = always ? (both ? 2 : 1) * per_frame : 0;
   return {once + fmt::format(", 1 classification, {} or more denoiser evaluations", denoiser),
           surrogate + (kClassification + denoiser) * diffusion};
 }
@@ -200,6 +202,7 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Fram
                     human_bytes(static_cast<double>(
                         rollout_bytes(rollout.steps, rollout.members, frames.channels, frames.points)))));
     if (!method.without_effect.empty()) lines.emplace_back("  not used", method.without_effect);
+    if (!method.beyond_training.empty()) lines.emplace_back("  doubtful", method.beyond_training);
   }
   const int truth = rollout.initial_conditions() + rollout.floor_members;
   lines.emplace_back("truth",

@@ -57,7 +57,7 @@ class SnsRefiner : public SnsStage {
     const std::int64_t channels = input.x.size(1);
     const std::vector<int> lags = past_.lags(input.step);
     const torch::Tensor triple = torch::cat({long_frame(input, lags), input.x, input.proposal}, 1);
-    const std::vector<Levels> predicted = model_->levels(triple, lags);
+    const std::vector<Levels> predicted = heeded(model_->levels(triple, lags), options_.path);
     out.evaluations.select(1, kClassifier) += 1;
     record_levels(predicted, out);
     PhiloxNoise noise = noise_of(conduct_.seed, input);

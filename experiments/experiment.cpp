@@ -78,7 +78,8 @@ Experiment::Experiment(const Config& config, std::string command)
       video.reject("methods", fmt::format("rollout.methods has no '{}'", name));
   config.finish({"simulate"});
   for (const MethodConfig& method : rollout_.methods)
-    if (!method.without_effect.empty()) log::warn("rollout.methods.{}: {}", method.name, method.without_effect);
+    for (const std::string& doubt : {method.without_effect, method.beyond_training})
+      if (!doubt.empty()) log::warn("rollout.methods.{}: {}", method.name, doubt);
 }
 
 DatagenPlan Experiment::truth_plan() const {
@@ -184,6 +185,8 @@ void Experiment::add_rollout(StageGraph& graph, const MethodConfig& method) cons
                               rollout_.limit, rollout_.deterministic, rollout_.precision)}};
   if (!rollout_.chosen.empty())
     stage.inputs.emplace_back("members", fmt::format("{}", fmt::join(rollout_.chosen, ", ")));
+  if (rollout_.channels_last) stage.inputs.emplace_back("order", "channels last");
+  if (rollout_.graphs) stage.inputs.emplace_back("graphs", "of padded batches");
   for (const auto* model : {&method.emulator, &method.diffusion_model()})
     if (*model) stage.built_from.push_back("train/" + **model);
   stage.after = {"truth"};

@@ -6,6 +6,7 @@
 #include "emulator/device.hpp"
 #include "emulator/models/gaussian.hpp"
 #include "emulator/models/model.hpp"
+#include "emulator/nets/unet.hpp"
 #include "emulator/runtime.hpp"
 #include "emulator/training/precision.hpp"
 #include "emulator/training/trainer.hpp"
@@ -192,6 +193,7 @@ StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& i
   prepare_torch(run_.threads);
   const torch::Device device = pick_device(run_.device);
   const TensorFloat32 products(rollout_.precision == "tf32");
+  const ChannelsLast order(rollout_.channels_last);
   const std::string warning = precision_warning("rollout.precision", rollout_.precision, device);
   if (!warning.empty()) log::warn("{}", warning);
   const Weights weights = parse_weights(method.weights);
@@ -200,7 +202,8 @@ StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& i
   options.noise = method.noise;
   options.seed = run_.seed;
   options.inference = {.one_by_one = rollout_.deterministic,
-                       .precision = rollout_.precision == "bfloat16" ? torch::kBFloat16 : torch::kFloat32};
+                       .precision = rollout_.precision == "bfloat16" ? torch::kBFloat16 : torch::kFloat32,
+                       .graphs = rollout_.graphs};
   const auto folder_of = [&](const std::string& name) { return weights_folder(find_model(models_, name)); };
   const auto hash = [&](const std::string& name) { return sha256_file(folder_of(name) / file_name(weights)); };
 

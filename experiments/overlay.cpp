@@ -15,23 +15,6 @@ namespace {
 namespace fs = std::filesystem;
 using detail::Value;
 
-std::string flow_text(const Value& value) {
-  switch (value.type) {
-    case Value::Type::null:
-      return "null";
-    case Value::Type::scalar:
-      return value.quoted ? detail::to_yaml(value.text) : value.text;
-    case Value::Type::list:
-    case Value::Type::map:
-      break;
-  }
-  const bool list = value.type == Value::Type::list;
-  std::string out;
-  for (const auto& entry : value.entries)
-    out += (out.empty() ? "" : ", ") + (list ? "" : entry.key + ": ") + flow_text(*entry.value);
-  return list ? "[" + out + "]" : "{" + out + "}";
-}
-
 const Value* child(const Value* value, const std::string& key) {
   if (value == nullptr || value->type != Value::Type::map) return nullptr;
   const auto found = std::find_if(value->entries.begin(), value->entries.end(),
@@ -50,7 +33,7 @@ void flatten(const Value& overlay, const Value* base, const std::string& path, s
     if (entry.value->type == Value::Type::map && !detail::is_choice(*entry.value))
       flatten(*entry.value, below, full, out);
     else
-      out.push_back(full + "=" + flow_text(*entry.value));
+      out.push_back(full + "=" + detail::to_flow_yaml(*entry.value));
   }
 }
 

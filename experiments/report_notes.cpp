@@ -2,7 +2,11 @@
 
 #include "core/config.hpp"
 
+#include <fmt/ranges.h>
+
+#include <cmath>
 #include <optional>
+#include <tuple>
 
 namespace sns {
 namespace {
@@ -10,15 +14,19 @@ namespace {
 // The paper's set-ups (arXiv 2603.17750 and its code): Kolmogorov flow, and two layers.
 constexpr double kPaperViscosity = 1e-4, kPrintedViscosity = 1e-3;  // what its code runs, and what it prints
 constexpr int kPaperPoints = 512, kPaperLayerPoints = 256;
-constexpr int kPaperLayerCoarsening = 4;
+constexpr int kPaperCoarsening = 8, kPaperLayerCoarsening = 4;
+constexpr double kPaperInterval = 0.002, kPaperLayerInterval = 36000;  // between frames; s for two layers
+constexpr double kPaperDrag = 0.1, kPaperAmplitude = 1, kPaperForcedWavenumber = 4;
 constexpr double kPaperLayerLength = 1e6, kPaperLayerStep = 3600;
 constexpr double kPaperBeta = 1e-11, kPaperBottomDrag = 7e-8, kPaperDepthRatio = 0.1;
+constexpr double kPaperDeformationRadius = 15000, kPaperMeanFlow = 0.025;
 constexpr double kPaperRmsPenalty = 1, kPaperRmsLimit = 1;
 constexpr int kPaperHidden = 64, kPaperLayerSnsHidden = 128;
 constexpr int kPaperLayerThreshold = 5;
 constexpr int kPaperBlocks = 2;
 constexpr int kPaperLevels = 1000, kPaperAcdmLevels = 200;
 constexpr int kPaperLagWindow = 100;
+constexpr double kPaperSnsCrossEntropy = 0.1, kPaperThermalizerCrossEntropy = 1;
 // The thermalizer's levels; its attempt on two layers begins higher.
 constexpr int kPaperStartLevel = 6, kPaperLayerStartLevel = 10, kPaperStopLevel = 4, kPaperNoiseLimit = 100;
 
@@ -32,6 +40,32 @@ bool has_layers(Section root) {
   return value_or<std::string>(root.child("solver"), "system", "kolmogorov") == "qg2layer";
 }
 
+/// The time between frames, where the file has data of its own.
+void note_interval(Section root, double paper, const char* unit, std::vector<std::string>& notes) {
+  Section data = root.child("datagen");
+  const auto dt = value_or(root.child("solver").child("stepper"), "dt", 0.0);
+  const double interval = dt * value_or(data, "steps_per_frame", 0);
+  if (interval == 0 || std::abs(interval - paper) < 1e-9 * paper) return;
+  notes.push_back(fmt::format("Frames are {:g}{} apart (paper: {:g}{}).", interval, unit, paper, unit));
+}
+
+/// How many points the networks see.
+void note_network_points(Section root, int points, int paper_points, int paper_factor,
+                         std::vector<std::string>& notes) {
+  const int factor = value_or(root.child("datagen").child("coarsen"), "factor", paper_factor);
+  if (const int coarse = points / factor, paper = paper_points / paper_factor; coarse != paper)
+    notes.push_back(
+        fmt::format("The networks see {} x {} points (paper: {} x {}).", coarse, coarse, paper, paper));
+}
+
+/// What of the potential vorticity becomes a frame.
+void note_layer_frames(Section coarsen, std::vector<std::string>& notes) {
+  if (value_or<std::string>(coarsen, "kind", "spectral") != "block_mean")
+    notes.push_back("Frames are the solver's lowest Fourier modes (paper: means over blocks of points).");
+  if (value_or<std::string>(coarsen, "remove", "none") != "zonal_mean")
+    notes.push_back("Frames keep the zonal mean (paper: removed).");
+}
+
 /// The paper's two-layer flow is the jet case of its code.
 void note_layers(Section root, std::vector<std::string>& notes) {
   Section solver = root.child("solver"), grid = solver.child("grid");
@@ -43,6 +77,12 @@ void note_layers(Section root, std::vector<std::string>& notes) {
         "The flow is another one than the paper's jet: beta {:g} /(m s), bottom drag {:g} /s, depth ratio "
         "{:g} (paper: {:g}, {:g}, {:g}). pyqg's default eddy case has 1.5e-11, 5.787e-07 and 0.25.",
         beta, drag, ratio, kPaperBeta, kPaperBottomDrag, kPaperDepthRatio));
+  const auto radius = value_or(solver, "deformation_radius", kPaperDeformationRadius);
+  const auto flow = value_or(solver, "mean_flow", std::vector<double>{kPaperMeanFlow, 0});
+  if (radius != kPaperDeformationRadius || flow != std::vector<double>{kPaperMeanFlow, 0})
+    notes.push_back(
+        fmt::format("Deformation radius {:g} km, mean flow {} m/s (paper: {:g} km, {:g} and 0 m/s).",
+                    radius / 1000, fmt::join(flow, " and "), kPaperDeformationRadius / 1000, kPaperMeanFlow));
   if (const auto length = value_or(grid, "length", kPaperLayerLength); length != kPaperLayerLength)
     notes.push_back(fmt::format("The box is {:g} km long (paper: {:g} km): fewer eddies and jets fit into it.",
                                 length / 1000, kPaperLayerLength / 1000));
@@ -52,10 +92,9 @@ void note_layers(Section root, std::vector<std::string>& notes) {
         "The flow is smaller than the paper's: {} x {} solver points (paper: {} x {}). Energies and "
         "spectra depend on the resolution.",
         points, points, kPaperLayerPoints, kPaperLayerPoints));
-  const int factor = value_or(root.child("datagen").child("coarsen"), "factor", 1);
-  if (const int coarse = points / factor, paper = kPaperLayerPoints / kPaperLayerCoarsening; coarse != paper)
-    notes.push_back(
-        fmt::format("The networks see {} x {} points (paper: {} x {}).", coarse, coarse, paper, paper));
+  note_network_points(root, points, kPaperLayerPoints, kPaperLayerCoarsening, notes);
+  note_interval(root, kPaperLayerInterval, " s", notes);
+  if (root.has("datagen")) note_layer_frames(root.child("datagen").child("coarsen"), notes);
   if (const auto dt = value_or(solver.child("stepper"), "dt", kPaperLayerStep); dt != kPaperLayerStep)
     notes.push_back(fmt::format("The solver's time step is {:g} s (paper: {:g} s).", dt, kPaperLayerStep));
 }
@@ -65,6 +104,16 @@ void note_flow(Section root, std::vector<std::string>& notes) {
   Section solver = root.child("solver");
   const auto viscosity = value_or(solver, "viscosity", kPaperViscosity);
   const auto points = value_or(solver.child("grid"), "points", kPaperPoints);
+  const auto drag = value_or(solver, "drag", kPaperDrag);
+  Section forcing = solver.child("forcing");
+  const auto amplitude = value_or(forcing, "amplitude", kPaperAmplitude),
+             wavenumber = value_or(forcing, "wavenumber", kPaperForcedWavenumber);
+  if (drag != kPaperDrag || amplitude != kPaperAmplitude || wavenumber != kPaperForcedWavenumber)
+    notes.push_back(
+        fmt::format("Drag {:g}, forcing of amplitude {:g} at wavenumber {:g} (paper: {:g}, {:g}, {:g}).", drag,
+                    amplitude, wavenumber, kPaperDrag, kPaperAmplitude, kPaperForcedWavenumber));
+  note_network_points(root, points, kPaperPoints, kPaperCoarsening, notes);
+  note_interval(root, kPaperInterval, " time units", notes);
   if ((viscosity == kPaperViscosity || viscosity == kPrintedViscosity) && points == kPaperPoints) return;
   notes.push_back(
       fmt::format("The flow is not the paper's: viscosity {:g} on {} x {} solver points (paper: {:g} in its "
@@ -137,6 +186,12 @@ void note_diffusion(const std::string& name, Section model, std::vector<std::str
   if (value_or<std::string>(diffusion, "prediction", "eps") != "eps")
     notes.push_back(fmt::format("The output of {} is read as sigma x noise (paper: noise).", name));
   note_training_levels(name, model.child("training").child("levels"), acdm, notes);
+  if (acdm) return;
+  const double paper_weight = kind_of(model) == "sns" ? kPaperSnsCrossEntropy : kPaperThermalizerCrossEntropy;
+  const auto weight = value_or(model.child("training"), "cross_entropy_weight", paper_weight);
+  if (weight != paper_weight)
+    notes.push_back(fmt::format("In training, the heads of {} have weight {:g} (paper's code: {:g}).", name,
+                                weight, paper_weight));
 }
 
 void note_size(const std::string& name, Section model, bool layers, std::vector<std::string>& notes) {
@@ -147,7 +202,7 @@ void note_size(const std::string& name, Section model, bool layers, std::vector<
   const auto blocks = value_or(network, "blocks", kPaperBlocks);
   if (hidden >= paper_hidden && blocks >= kPaperBlocks) return;
   notes.push_back(fmt::format(
-      "{} is deliberately small: {} hidden channels and {} residual blocks per level (paper: {} and {}), {} "
+      "{} is deliberately small: {} hidden channels, residual blocks per level: {} (paper: {}, {}), {} "
       "training steps.{}",
       name, hidden, blocks, paper_hidden, kPaperBlocks, value_or(model.child("training"), "steps", 0),
       kind == "gaussian"
@@ -177,18 +232,44 @@ void note_model(const std::string& name, Section model, bool layers, std::vector
                                 kPaperLagWindow - 1));
 }
 
-void note_rule(const std::string& name, Section method, std::vector<std::string>& notes) {
-  const auto rule = value_or<std::string>(method, "rule", "inclusive");
-  if (rule == "reference") return;
-  notes.push_back(fmt::format(
-      "{} starts each sample's reverse sweep {} its own predicted level (rule: {}). The paper's code starts "
-      "one "
-      "level below the batch's largest, so that a sample of that level keeps some of the added noise (rule: "
-      "reference).",
-      name, rule == "inclusive" ? "at" : "one level below", rule));
+/// "a, b and c"
+std::string enumeration(const std::vector<std::string>& names) {
+  std::string out;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    out += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
+  return out;
 }
 
-void note_thermalizer(const std::string& name, Section method, bool layers, std::vector<std::string>& notes) {
+/// What several methods have in common is said once.
+struct SharedChoices {
+  std::vector<std::string> inclusive, exclusive;  ///< methods by rule
+  std::vector<std::string> averaged;              ///< methods with averaged weights
+};
+
+void collect_rule(const std::string& name, Section method, SharedChoices& shared) {
+  const auto rule = value_or<std::string>(method, "rule", "inclusive");
+  if (rule == "inclusive") shared.inclusive.push_back(name);
+  if (rule == "exclusive") shared.exclusive.push_back(name);
+}
+
+void note_shared(const SharedChoices& shared, std::vector<std::string>& notes) {
+  for (const auto& [rule, names, where] : {std::tuple("inclusive", shared.inclusive, "at"),
+                                           std::tuple("exclusive", shared.exclusive, "one level below")})
+    if (!names.empty())
+      notes.push_back(
+          fmt::format("Rule {} ({}): each sample's reverse sweep starts {} its own predicted level. The "
+                      "paper's code starts one "
+                      "level below the batch's largest, so that a sample of that level keeps some of the added "
+                      "noise (rule: "
+                      "reference).",
+                      rule, enumeration(names), where));
+  if (!shared.averaged.empty())
+    notes.push_back(fmt::format("Averaged weights are used by {} (paper's code: the last ones, weights: raw).",
+                                enumeration(shared.averaged)));
+}
+
+void note_thermalizer(const std::string& name, Section method, bool layers, SharedChoices& shared,
+                      std::vector<std::string>& notes) {
   const int paper_start = layers ? kPaperLayerStartLevel : kPaperStartLevel;
   const auto start = value_or(method, "start_level", kPaperStartLevel),
              stop = value_or(method, "stop_level", kPaperStopLevel),
@@ -201,7 +282,7 @@ void note_thermalizer(const std::string& name, Section method, bool layers, std:
   if (limit != kPaperNoiseLimit)
     notes.push_back(fmt::format("{} gives a trajectory up above level {} (paper's code: {}).", name, limit,
                                 kPaperNoiseLimit));
-  note_rule(name, method, notes);
+  collect_rule(name, method, shared);
 }
 
 /// Which states SNS refines. The paper's code: all for Kolmogorov flow, for two layers those above a threshold;
@@ -223,7 +304,7 @@ void note_gate(const std::string& name, Section method, bool layers, bool lagged
                                 gate, paper_gate));
 }
 
-void note_sns_refiner(const std::string& name, Section method, bool layers, bool lagged,
+void note_sns_refiner(const std::string& name, Section method, bool layers, bool lagged, SharedChoices& shared,
                       std::vector<std::string>& notes) {
   if (const auto floor = value_or(method, "level_floor", 0); floor > 0)
     notes.push_back(
@@ -232,7 +313,12 @@ void note_sns_refiner(const std::string& name, Section method, bool layers, bool
                     "floor; without it refinement acts only where a head sees noise.",
                     name, floor, floor));
   note_gate(name, method, layers, lagged, notes);
-  note_rule(name, method, notes);
+  collect_rule(name, method, shared);
+  if (value_or<std::string>(method, "long", "initial") == "first_initial")
+    notes.push_back(fmt::format(
+        "Beside the pairs of {} stands one frame for all trajectories (paper's code: the beginning of "
+        "each).",
+        name));
 }
 
 /// ACDM, and SNS as a generator.
@@ -247,13 +333,16 @@ void note_generator(const std::string& name, Section method, bool acdm, std::vec
         "{} conditions all reverse steps on one noised past frame (paper's code: noised anew for each).",
         name));
   if (const auto path = value_or<std::string>(method, "path", "fixed_past");
-      !acdm && path != "fixed_past" && path != "A")
-    notes.push_back(fmt::format(
-        "{} generates along path {} (paper: fixed_past in its Algorithm 2, A in its Figure 2).", name, path));
+      !acdm && path != "fixed_past" && path != "A" && path != "clean_past")
+    notes.push_back(
+        fmt::format("{} generates along path {} (paper: fixed_past in its Algorithm 2, A in its Figure 2, "
+                    "clean_past in its Figure 8).",
+                    name, path));
 }
 
-void note_method(const std::string& name, Section method, Section models, bool layers,
+void note_method(const std::string& name, Section method, Section models, bool layers, SharedChoices& shared,
                  std::vector<std::string>& notes) {
+  if (value_or<std::string>(method, "weights", "ema") == "ema") shared.averaged.push_back(name);
   const std::optional<std::string> none;
   const auto generator = value_or(method, "generator", none), refiner = value_or(method, "refiner", none);
   if (!generator && !refiner) return;
@@ -262,9 +351,9 @@ void note_method(const std::string& name, Section method, Section models, bool l
   if (generator)
     note_generator(name, method, kind == "acdm", notes);
   else if (kind == "thermalizer")
-    note_thermalizer(name, method, layers, notes);
+    note_thermalizer(name, method, layers, shared, notes);
   else
-    note_sns_refiner(name, method, layers, is_lagged(model), notes);
+    note_sns_refiner(name, method, layers, is_lagged(model), shared, notes);
   if (value_or<std::string>(method, "reverse_std", "posterior") != "posterior")
     notes.push_back(
         fmt::format("The reverse steps of {} add noise of standard deviation sqrt(beta), as the paper prints "
@@ -282,8 +371,10 @@ std::vector<std::string> deviations_from_paper(const std::filesystem::path& conf
   Section models = root.child("models");
   for (const auto& name : models.keys()) note_model(name, models.child(name), has_layers(root), notes);
   Section methods = root.child("rollout").child("methods");
+  SharedChoices shared;
   for (const auto& name : methods.keys())
-    note_method(name, methods.child(name), models, has_layers(root), notes);
+    note_method(name, methods.child(name), models, has_layers(root), shared, notes);
+  note_shared(shared, notes);
   return notes;
 }
 

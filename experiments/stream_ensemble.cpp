@@ -1,5 +1,6 @@
 #include "experiments/stream_ensemble.hpp"
 
+#include "core/clock.hpp"
 #include "core/error.hpp"
 #include "core/hdf5.hpp"
 #include "core/log.hpp"
@@ -9,22 +10,16 @@
 #include "datagen/spinup_cache.hpp"
 
 #include <algorithm>
-#include <chrono>
 
 namespace sns {
 
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 /// Trajectories tried in one member's place before a round is given up: if so many fail, it is the solver's
 /// configuration that is at fault.
 constexpr int kMostReplacements = 8;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 }  // namespace
 
@@ -91,7 +86,7 @@ StreamEnsemble::StreamEnsemble(const SolverSource& source, DatagenPlan plan, int
 }
 
 Solver& StreamEnsemble::solver() {
-  if (!solver_) solver_ = source_.make(members_);
+  if (!solver_) solver_ = source_.make_beside_work(members_);
   if (pending_) {
     Checkpoint checkpoint;
     checkpoint.status = pending_->status;
@@ -202,7 +197,7 @@ void StreamEnsemble::replace(int member, float* out) {
   std::uint64_t& trajectory = trajectories_[static_cast<std::size_t>(member)];
   log::warn("stream: trajectory {} failed at step {}: {}; another takes its place in round {}", trajectory,
             lost.failed_step, lost.reason, round_);
-  if (!spare_) spare_ = source_.make(1);
+  if (!spare_) spare_ = source_.make_beside_work(1);
   std::string reason;
   for (int attempt = 0; attempt < kMostReplacements; ++attempt) {
     trajectory = next_trajectory_++;

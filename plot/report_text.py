@@ -211,9 +211,9 @@ def level_sentence(method):
     if total == 0:
         return ""
     if zero == total:
-        return (f"Its noise heads predicted level 0 in all {total} frames: what refinement there was is that of a fixed level, "
+        return (f"Its noise heads said level 0 in all {total} predictions: what refinement there was is that of a fixed level, "
                 "not of levels that it found itself.")
-    return f"Its noise heads predicted a level above 0 in {total - zero} of {total} frames."
+    return f"Its noise heads said a level above 0 in {total - zero} of {total} predictions."
 
 
 def summary(metrics, facts):

@@ -102,9 +102,14 @@ class NoiseHead(nn.Module):
 
     def __init__(self, channels, points, levels, features):
         super().__init__()
-        features = max(1, round(features / points**2))
-        self.conv1, self.conv2 = periodic(channels, channels), nn.Conv2d(channels, features, 1)
-        self.linear1, self.linear2 = nn.Linear(features * points**2, levels), nn.Linear(levels, levels)
+        kept = self.channels(features, points**2)
+        self.conv1, self.conv2 = periodic(channels, channels), nn.Conv2d(channels, kept, 1)
+        self.linear1, self.linear2 = nn.Linear(kept * points**2, levels), nn.Linear(levels, levels)
+
+    @staticmethod
+    def channels(features, points):
+        """Channels at each of `points` points, for about `features` numbers in all."""
+        return max(1, math.floor(features / points + 0.5))
 
     def forward(self, x):
         h = self.conv2(gelu(self.conv1(gelu(x)))).flatten(1)

@@ -27,8 +27,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "python"
 STATE_KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
 ANCHOR = "image_proj.weight"  # every network of the family has it
 BUFFERS = ("betas", "alphas", "alphas_cumprod", "sqrt_alphas_cumprod", "sqrt_one_minus_alphas_cumprod")
-# The reference computes its tables in float32, which moves the largest cosine betas by 3e-5.
-BETA_TOLERANCE = 1e-4
+# The reference computes its tables in float32, which moves the largest cosine betas by 3e-5 and the smallest by 6e-8.
+BETA_TOLERANCE = {"rel_tol": 1e-4, "abs_tol": 1e-6}
+DEFAULTS = {"prediction": "eps", "softmax": "queries", "frame_interval": 0.0}
 
 
 class CheckpointError(Exception):
@@ -100,7 +101,7 @@ def diffusion_of(path, state):
         raise CheckpointError(f"{path}: betas of shape {', '.join(str(list(t.shape)) for t in tables)}, wanted is one vector")
     betas = tables[0].double().tolist()
     for name, wanted in schedules(len(betas)).items():
-        if max(abs(a - b) for a, b in zip(betas, wanted)) < BETA_TOLERANCE:
+        if all(math.isclose(a, b, **BETA_TOLERANCE) for a, b in zip(betas, wanted)):
             return len(betas), name
     raise CheckpointError(f"{path}: its {len(betas)} betas, {betas[0]:.3g} to {betas[-1]:.3g}, are those of no known schedule "
                           "(cosine, linear): sampling with another one would be wrong")
@@ -115,8 +116,25 @@ def agreed(name, *sources):
     return said[0][1] if said else None
 
 
+def choice(arguments, name):
+    value = getattr(arguments, name)
+    return DEFAULTS[name] if value is None else value
+
+
+def agree_with_export(config, arguments):
+    """Refuses options that contradict the configuration in an exported file."""
+    network, diffusion = config.get("network") or {}, config.get("diffusion") or {}
+    stored = {"field_std": config.get("field_std"), "image": config.get("image"), "levels": diffusion.get("levels"),
+              "schedule": diffusion.get("schedule"), "prediction": diffusion.get("prediction"),
+              "softmax": (network.get("attention") or {}).get("softmax"),
+              "lag_window": (network.get("lag") or {}).get("window"), "frame_interval": config.get("frame_interval")}
+    for name, value in stored.items():
+        agreed(name, ("the file", value), (f"--{name.replace('_', '-')}", getattr(arguments, name)))
+
+
 def infer(state, arguments, table=(None, None)):
     """The configuration that a network with these tensors has; table: diffusion_of() its checkpoint."""
+    from sns_networks import NoiseHead
 
     def shape(name):
         if name not in state:
@@ -151,8 +169,11 @@ def infer(state, arguments, table=(None, None)):
     image, classes = None, None
     if heads:
         classes = shape(f"{heads[0]}.linear2.weight")[0]
-        points = shape(f"{heads[0]}.linear1.weight")[1] / shape(f"{heads[0]}.conv2.weight")[0]
-        image = math.isqrt(round(points)) * shrink
+        features, kept = shape(f"{heads[0]}.linear1.weight")[1], shape(f"{heads[0]}.conv2.weight")[0]
+        points = features // kept
+        image = math.isqrt(points) * shrink
+        if kept != NoiseHead.channels(4096, points):
+            network["head_features"] = features
     image = agreed("image", ("the network", image), ("--image", arguments.image))
     if image is None:
         given("image", "the points along one side of a frame do not follow from this network's shapes")
@@ -169,7 +190,7 @@ def infer(state, arguments, table=(None, None)):
         network["predicts"] = "both" if shape("final.weight")[0] == channels_in else "present"
     network["attention"] = {"middle": "middle.attn.projection.weight" in state, "levels": attended}
     if network["attention"]["middle"] or attended:
-        network["attention"]["softmax"] = arguments.softmax
+        network["attention"]["softmax"] = choice(arguments, "softmax")
     config = {"kind": kind, "network": network}
     if kind != "gaussian":
         levels = agreed("levels", ("the network's heads", classes), ("the table of betas", table[0]),
@@ -178,9 +199,9 @@ def infer(state, arguments, table=(None, None)):
             given("levels", "diffusion levels do not follow from this network's shapes (the paper: 200)")
         schedule = agreed("schedule", ("the table of betas", table[1]), ("--schedule", arguments.schedule))
         schedule = schedule or ("linear" if kind == "acdm" else "cosine")
-        config["diffusion"] = {"levels": levels, "schedule": schedule, "prediction": arguments.prediction}
+        config["diffusion"] = {"levels": levels, "schedule": schedule, "prediction": choice(arguments, "prediction")}
     config |= {"field_std": given("field_std", "physical fields are divided by it (the paper: 4.44 for Kolmogorov flow)"),
-               "field_channels": channels_in // frames, "image": image, "frame_interval": arguments.frame_interval,
+               "field_channels": channels_in // frames, "image": image, "frame_interval": choice(arguments, "frame_interval"),
                "data_hash": ""}
     return config
 
@@ -213,8 +234,10 @@ def write(folder, config, raw, ema, sources):
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(raw, folder / "model.safetensors")
-    save_file(ema if ema is not None else raw, folder / "ema.safetensors")
+    (folder / "SHA256SUMS").unlink(missing_ok=True)  # of other weights
+    for name, tensors in (("model", raw), ("ema", ema if ema is not None else raw)):
+        save_file(tensors, folder / f".{name}.tmp")
+        (folder / f".{name}.tmp").replace(folder / f"{name}.safetensors")
     (folder / "config.yaml").write_text("".join(f"{key}: {to_yaml(value)}\n" for key, value in config.items()))
     lines = [f"# Converted weights: {config['kind']}", ""]
     lines += [f"- {what}: `{path.name}`, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}" for what, path in sources]
@@ -240,10 +263,11 @@ def main():
     parser.add_argument("--levels", type=int, help="diffusion levels")
     parser.add_argument("--lag-window", type=int, help="frames from which a lagged SNS draws its lag")
     parser.add_argument("--schedule", choices=("cosine", "linear"), help="default: linear for acdm, cosine otherwise")
-    parser.add_argument("--prediction", choices=("eps", "scaled_eps"), default="eps")
-    parser.add_argument("--softmax", choices=("queries", "keys"), default="queries",
-                        help="axis of the attention's softmax; queries is the reference implementation's")
-    parser.add_argument("--frame-interval", type=float, default=0.0, help="time between frames (0: unknown)")
+    parser.add_argument("--prediction", choices=("eps", "scaled_eps"),
+                        help="how the network's output is read; default: eps")
+    parser.add_argument("--softmax", choices=("queries", "keys"),
+                        help="axis of the attention's softmax; default: queries, the reference implementation's")
+    parser.add_argument("--frame-interval", type=float, help="time between frames; default: 0, unknown")
     parser.add_argument("--trust-pickle", action="store_true", help="run the code that a pickle may contain")
     parser.add_argument("--overwrite", action="store_true")
     arguments = parser.parse_args()
@@ -252,11 +276,18 @@ def main():
             raise CheckpointError(f"{arguments.output}: exists; give --overwrite to replace it")
         state, config = read(arguments.checkpoint, arguments.trust_pickle)
         raw = strip(arguments.checkpoint, state)
-        config = config or infer(raw, arguments, diffusion_of(arguments.checkpoint, state))
+        table = diffusion_of(arguments.checkpoint, state)
+        if config:
+            agree_with_export(config, arguments)
+        else:
+            config = infer(raw, arguments, table)
         parameters = check(config, raw)
         sources, ema = [("checkpoint", arguments.checkpoint)], None
         if arguments.ema:
-            ema = strip(arguments.ema, read(arguments.ema, arguments.trust_pickle)[0])
+            averaged = read(arguments.ema, arguments.trust_pickle)[0]
+            ema = strip(arguments.ema, averaged)
+            for name, *values in zip(("levels", "schedule"), table, diffusion_of(arguments.ema, averaged)):
+                agreed(name, *zip(("the checkpoint's betas", "the moving average's betas"), values))
             check(config, ema)
             sources.append(("moving average", arguments.ema))
         write(arguments.output, config, raw, ema, sources)

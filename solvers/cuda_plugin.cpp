@@ -1,55 +1,34 @@
 #include "solvers/cuda_plugin.hpp"
 
 #include "core/error.hpp"
+#include "core/module.hpp"
 #include "solvers/cuda_module.hpp"
-
-#include <dlfcn.h>
 
 #include <array>
 #include <charconv>
-#include <filesystem>
-#include <initializer_list>
 
 namespace sns {
 namespace {
 
 constexpr const char* kModuleName = "libsns_cuda.so";
 
-/// Folder of this program or library, where the build and the installation put the module.
-std::filesystem::path own_folder() {
-  std::error_code ignored;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
-  return ignored ? std::filesystem::path(".") : program.parent_path();
-}
-
 struct Module {
   SnsCudaDeviceCount device_count = nullptr;
   SnsCudaDeviceName device_name = nullptr;
   SnsCudaMakeKolmogorov make_kolmogorov = nullptr;
   SnsCudaMakeQg2Layer make_qg2layer = nullptr;
-  std::string why = "this build has no CUDA backend (nvcc was not found at configuration)";
+  std::string why;  ///< it is not there
 };
 
 Module load() {
   Module module;
-  if (std::string_view(SNS_CUDA_MODULE_PATH).empty()) return module;
-  void* handle = nullptr;
-  module.why = fmt::format("{} was not found", kModuleName);
-  for (const std::filesystem::path& place :
-       {own_folder() / kModuleName, own_folder() / ".." / "lib" / kModuleName,
-        std::filesystem::path(SNS_CUDA_MODULE_PATH)}) {
-    if (handle != nullptr || !std::filesystem::exists(place)) continue;
-    handle = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (handle == nullptr) module.why = fmt::format("{} does not load: {}", place.string(), dlerror());
-  }
+  void* const handle = open_module(kModuleName, SNS_CUDA_MODULE_PATH, module.why);
   if (handle == nullptr) return module;
-  module.device_count = reinterpret_cast<SnsCudaDeviceCount>(dlsym(handle, "sns_cuda_device_count"));
-  module.device_name = reinterpret_cast<SnsCudaDeviceName>(dlsym(handle, "sns_cuda_device_name"));
-  module.make_kolmogorov = reinterpret_cast<SnsCudaMakeKolmogorov>(dlsym(handle, "sns_cuda_make_kolmogorov"));
-  module.make_qg2layer = reinterpret_cast<SnsCudaMakeQg2Layer>(dlsym(handle, "sns_cuda_make_qg2layer"));
-  require(module.device_count != nullptr && module.device_name != nullptr &&
-              module.make_kolmogorov != nullptr && module.make_qg2layer != nullptr,
-          "{} is of another version", kModuleName);
+  const auto function = [&](const char* name) { return module_function(handle, kModuleName, name); };
+  module.device_count = reinterpret_cast<SnsCudaDeviceCount>(function("sns_cuda_device_count"));
+  module.device_name = reinterpret_cast<SnsCudaDeviceName>(function("sns_cuda_device_name"));
+  module.make_kolmogorov = reinterpret_cast<SnsCudaMakeKolmogorov>(function("sns_cuda_make_kolmogorov"));
+  module.make_qg2layer = reinterpret_cast<SnsCudaMakeQg2Layer>(function("sns_cuda_make_qg2layer"));
   return module;
 }
 

@@ -1,49 +1,38 @@
 #include "solvers/initial_file.hpp"
 
 #include "core/error.hpp"
+#include "core/files.hpp"
 #include "core/text.hpp"
 #include "solvers/configuration.hpp"
 #include "solvers/spectral/real_transform.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <map>
+#include <mutex>
 #include <utility>
 
 namespace sns {
 namespace {
 
-/// A checked data set of initial states.
-struct InitialStatesFile {
-  InitialStatesFile(const std::string& address, const StateLayout& layout) {
-    const auto [path, name] = h5::split_address(address);
-    const h5::File file = h5::File::open_read(path);
-    require(file.exists(name) && !file.is_group(name), "{} holds no data set {}", path.string(), name);
-    dataset = file.dataset(name);
-    const h5::Shape shape = dataset.shape();
-    const auto match = match_states(shape, layout);
-    require(match.has_value(),
-            "the initial state {} has shape {}; this solver needs {}, or several along an axis in front{}",
-            address, shape_text(shape), shape_text(layout.shape), resample_hint(shape, layout));
-    stored = *match;
-    require(dataset.kind() == h5::Kind::float32 || dataset.kind() == h5::Kind::float64,
-            "the initial state {} holds {} values; float32 or float64 are needed", address,
-            h5::name(dataset.kind()));
-  }
+/// What tells a file from another one, and from itself after a change; empty where it cannot be seen.
+std::string state_of_file(const std::filesystem::path& path) {
+  struct stat now {};
+  if (::stat(path.c_str(), &now) != 0) return {};
+  return fmt::format("{} {} {} {} {}", now.st_dev, now.st_ino, now.st_size, now.st_mtim.tv_sec,
+                     now.st_mtim.tv_nsec);
+}
 
-  h5::Dataset dataset;
-  StoredStates stored;
-};
+std::string sha256_of(const std::vector<double>& values) {
+  return sha256({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double)});
+}
 
 /// Whether the last two axes are those of a grid that can be resampled.
 bool is_even_square(const h5::Shape& state) {
   if (state.size() < 2) return false;
   const std::uint64_t n = state.back();
   return state[state.size() - 2] == n && n % 2 == 0 && n >= kFewestPoints && n <= kMostPoints;
-}
-
-std::size_t value_count(const h5::Shape& shape) {
-  std::size_t values = 1;
-  for (const std::uint64_t extent : shape) values *= extent;
-  return values;
 }
 
 }  // namespace
@@ -81,25 +70,70 @@ std::vector<double> states_on_grid(std::vector<double> values, const h5::Shape& 
   return result;
 }
 
-std::optional<std::uint64_t> count_initial_states(const std::string& address, const StateLayout& layout) {
-  const StoredStates stored = InitialStatesFile(address, layout).stored;
-  return stored.several ? std::optional(stored.count) : std::nullopt;
+InitialStatesFile::InitialStatesFile(std::string address, const StateLayout& layout)
+    : address_(std::move(address)) {
+  const auto [path, name] = h5::split_address(address_);
+  const h5::File file = h5::File::open_read(path);
+  require(file.exists(name), "{} has no dataset {}", path.string(), name);
+  require(!file.is_group(name), "{} is a group, not a dataset", address_);
+  dataset_ = file.dataset(name);
+  const auto match = match_states(shape(), layout);
+  require(match.has_value(),
+          "the initial state {} has shape {}; the solver needs ({}) = {}, or several along an axis in front{}",
+          address_, shape_text(shape()), layout.axes, shape_text(layout.shape), resample_hint(shape(), layout));
+  stored_ = *match;
+  require(dataset_.kind() == h5::Kind::float32 || dataset_.kind() == h5::Kind::float64,
+          "the initial state {} holds {} values; float32 or float64 are needed", address_,
+          h5::name(dataset_.kind()));
+}
+
+std::vector<double> InitialStatesFile::read(std::uint64_t index) const {
+  h5::Shape offset(stored_.state.size(), 0), extent = stored_.state;
+  if (stored_.several) {
+    require(index < stored_.count, "{} holds {} trajectories; trajectory {} was asked for", address_,
+            stored_.count, index);
+    offset.insert(offset.begin(), index);
+    extent.insert(extent.begin(), 1);
+  }
+  std::vector<double> values(h5::element_count(stored_.state));
+  dataset_.read_slab<double>(offset, extent, std::span(values));
+  return values;
+}
+
+std::string InitialStatesFile::sha256() const {
+  // Solvers of one configuration are made many times, and a file may hold gigabytes.
+  struct Known {
+    std::string file, hash;
+  };
+  static std::map<std::string, Known> known;
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  Known& entry = known[address_];
+  const std::string file = state_of_file(h5::split_address(address_).first);
+  if (entry.file == file && !file.empty()) return entry.hash;
+  std::string text = shape_text(shape());
+  for (std::uint64_t i = 0; i < stored_.count; ++i) text += '\n' + sha256_of(read(i));
+  entry = {file, sns::sha256(text)};
+  return entry.hash;
 }
 
 void read_initial_file(const std::string& address, const StateLayout& layout, std::uint64_t trajectory,
                        std::span<double> out) {
   const InitialStatesFile file(address, layout);
-  h5::Shape offset(file.stored.state.size(), 0), extent = file.stored.state;
-  if (file.stored.several) {
-    require(trajectory < file.stored.count, "{} holds {} trajectories; trajectory {} was asked for", address,
-            file.stored.count, trajectory);
-    offset.insert(offset.begin(), trajectory);
-    extent.insert(extent.begin(), 1);
-  }
-  std::vector<double> values(value_count(file.stored.state));
-  file.dataset.read_slab<double>(offset, extent, std::span(values));
-  values = states_on_grid(std::move(values), file.stored.state, layout);
+  const std::vector<double> values = states_on_grid(file.read(trajectory), file.stored().state, layout);
   std::copy(values.begin(), values.end(), out.begin());
+}
+
+std::optional<std::uint64_t> record_initial_file(Section& initial, const std::string& address,
+                                                 const StateLayout& layout) {
+  const InitialStatesFile file(address, layout);
+  const std::string found = file.sha256();
+  std::string given = found;
+  initial.maybe("sha256", given);
+  if (given != found)
+    initial.reject("sha256", fmt::format("is not that of the values in {} ({}); leave it out to take them",
+                                         address, found));
+  return file.stored().several ? std::optional(file.stored().count) : std::nullopt;
 }
 
 void read_initial_path(Section& initial, const std::string& kind, bool kind_reads_file, std::string& path,
@@ -108,10 +142,12 @@ void read_initial_path(Section& initial, const std::string& kind, bool kind_read
   if (kind == "file" && path.empty()) initial.reject("path", "is needed by kind: file, as FILE.h5:/dataset");
   if (!kind_reads_file && !path.empty())
     initial.reject("path", fmt::format("is given, but kind: {} reads no file; leave it out", kind));
-  if (!path.empty())
+  if (!path.empty()) {
     choose(initial, "resample", resample, {{"none", false}, {"spectral", true}});
-  else if (initial.has("resample"))
-    initial.reject("resample", "is given, but there is no path to a state; leave it out");
+    return;
+  }
+  for (const char* key : {"resample", "sha256"})
+    if (initial.has(key)) initial.reject(key, "is given, but there is no path to a state; leave it out");
 }
 
 void check_use(const Section& initial, const std::string& kind, const char* key, bool given, bool used) {

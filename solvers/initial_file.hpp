@@ -16,6 +16,7 @@ struct StateLayout {
   h5::Shape shape;        ///< [..][n][n], n points along each side of the solver's grid
   double offset = 0;      ///< of the first point of any grid from the origin, in that grid's spacings
   bool resample = false;  ///< takes states on other grids, of an even number of points, at least 8
+  std::string axes = {};  ///< their names, for messages: "x, y"
 };
 
 /// How an array fits a layout.
@@ -34,18 +35,41 @@ std::string resample_hint(const h5::Shape& array, const StateLayout& layout);
 std::vector<double> states_on_grid(std::vector<double> values, const h5::Shape& state,
                                    const StateLayout& layout);
 
-/// Reads a state from `address`, FILE.h5:/dataset, converting to double. The dataset is float32 or float64 and
-/// has the layout's shape, or a leading axis of trajectories in front, from which item `trajectory` is taken.
-/// Error if it is not there, or of another type or shape.
+/// An array of states in a file, FILE.h5:/dataset: float32 or float64, of the layout's shape, with or without
+/// an axis of several states in front.
+class InitialStatesFile {
+ public:
+  /// Error if it is not there, or of another type or shape (all named).
+  InitialStatesFile(std::string address, const StateLayout& layout);
+
+  h5::Shape shape() const { return dataset_.shape(); }
+  const StoredStates& stored() const { return stored_; }
+  /// State `index`, or the only one where there is no axis of states, as it lies there: of shape
+  /// stored().state. Error if the file has fewer.
+  std::vector<double> read(std::uint64_t index) const;
+  /// Of the values, as double, and of the array's shape. Remembered for as long as the file stays the same.
+  std::string sha256() const;
+
+ private:
+  std::string address_;
+  h5::Dataset dataset_;
+  StoredStates stored_;
+};
+
+/// Writes the state that `trajectory` starts from to `out`, on the layout's grid. Errors as above.
 void read_initial_file(const std::string& address, const StateLayout& layout, std::uint64_t trajectory,
                        std::span<double> out);
 
-/// How many states lie along the axis of trajectories; none if there is no such axis: one state for all. Errors
-/// as above.
-std::optional<std::uint64_t> count_initial_states(const std::string& address, const StateLayout& layout);
+/// Records the file's SHA-256 as `sha256` in the `initial` block, so that whatever is known by its
+/// configuration is known by the states as well. Returns how many states lie along the axis of trajectories;
+/// none if there is no such axis: one state for all. ConfigError if the block gives another SHA-256, otherwise
+/// Errors as above.
+std::optional<std::uint64_t> record_initial_file(Section& initial, const std::string& address,
+                                                 const StateLayout& layout);
 
 /// Reads `path` and, where there is one, `resample` of the `initial` block. ConfigError if `path` is missing
-/// where the kind is `file`, or given where the kind reads no file, or if there is nothing to resample.
+/// where the kind is `file`, or given where the kind reads no file, or if there is nothing to resample or to
+/// know by a SHA-256.
 void read_initial_path(Section& initial, const std::string& kind, bool kind_reads_file, std::string& path,
                        bool& resample);
 

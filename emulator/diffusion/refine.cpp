@@ -53,6 +53,12 @@ std::vector<bool> select(std::vector<Levels>& predicted, const RefineOptions& op
 
 }  // namespace
 
+std::vector<Levels> heeded(std::vector<Levels> predicted, Path path) {
+  if (path == Path::clean_past)
+    for (Levels& p : predicted) p.past = Levels::kClean;
+  return predicted;
+}
+
 Refined refine(const Schedule& schedule, const Layout& layout, const Denoiser& denoiser, const torch::Tensor& x,
                std::vector<Levels> predicted, RefineOptions options, NoiseSource& noise) {
   require(static_cast<std::int64_t>(predicted.size()) == x.size(0), "{} pairs of levels for a batch of {}",
@@ -60,8 +66,7 @@ Refined refine(const Schedule& schedule, const Layout& layout, const Denoiser& d
   check(options, schedule.levels());
   if (layout.frames == 1) options.path = Path::clean_past;
   const bool past_stays = options.path == Path::clean_past;
-  if (past_stays)
-    for (Levels& p : predicted) p.past = Levels::kClean;
+  predicted = heeded(std::move(predicted), options.path);
   check(predicted, options.path, schedule.levels());
   const std::vector<bool> chosen = select(predicted, options);
   Refined result;

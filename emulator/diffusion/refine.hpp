@@ -10,6 +10,10 @@ struct Refined {
   std::vector<std::int64_t> evaluations;  ///< denoiser evaluations of every sample
 };
 
+/// The predictions that mean something along `path`: of the past frame none where it is never noised
+/// (clean_past); kClean stands for those that do not.
+std::vector<Levels> heeded(std::vector<Levels> predicted, Path path);
+
 /// One refinement (section "Algorithm 1" of the SNS paper): frames are noised to their predicted levels, then
 /// denoised along the path. Only the active subset of the batch is evaluated. No gradients.
 /// x [B, K, n, n] with the frames of `layout` last; predicted: one pair per row, or kClean as the present level

@@ -29,7 +29,8 @@ torch::Tensor Acdm::noise_estimate(const torch::Tensor& x, const torch::Tensor& 
   const auto network = [this](const torch::Tensor& rows, const torch::Tensor& of_rows) {
     return net_->forward(rows, of_rows);
   };
-  return as_eps(evaluate(network, x, levels), levels.unsqueeze(1).expand({-1, predicts_both() ? 2 : 1}));
+  return as_eps(evaluate("denoise", network, x, levels),
+                levels.unsqueeze(1).expand({-1, predicts_both() ? 2 : 1}));
 }
 
 Sampled Acdm::next(const torch::Tensor& past, const AcdmOptions& options, NoiseSource& noise) {

@@ -17,8 +17,9 @@ GaussianEmulator::GaussianEmulator(const ModelConfig& config, std::optional<std:
 
 torch::Tensor GaussianEmulator::step(const torch::Tensor& x) {
   const c10::AutoGradMode no_grad(false);
-  return x +
-         evaluate([this](const torch::Tensor& rows, const torch::Tensor&) { return net_->forward(rows); }, x);
+  return x + evaluate(
+                 "step",
+                 [this](const torch::Tensor& rows, const torch::Tensor&) { return net_->forward(rows); }, x);
 }
 
 GaussianLoss GaussianEmulator::loss(const torch::Tensor& window, int length, const torch::Tensor& noise,
@@ -27,7 +28,7 @@ GaussianLoss GaussianEmulator::loss(const torch::Tensor& window, int length, con
           "a rollout of {} steps needs windows of at least {} frames [B, frames, C, n, n]", length, length + 1);
   torch::Tensor state = window.select(1, 0), mse, one_step, excess;
   for (int a = 0; a < length; ++a) {
-    const torch::Tensor change = net_->forward(state);
+    const torch::Tensor change = net_->forward(state).to(torch::kFloat32);
     const torch::Tensor target = window.select(1, a + 1) - window.select(1, a);
     const torch::Tensor error = at::mse_loss(change, target);
     mse = a == 0 ? error : mse + error;

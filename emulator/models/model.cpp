@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "core/log.hpp"
 #include "emulator/device.hpp"
 #include "emulator/models/acdm.hpp"
 #include "emulator/models/gaussian.hpp"
@@ -89,12 +90,22 @@ void Model::use_for(const Inference& inference) {
   inference_ = inference;
   network().eval();
   network().to(inference.precision);
+  recorded_.reset();  // with the weights of before
+  if (!inference.graphs || !device_.is_cuda()) return;
+  std::string why;
+  if (GraphRecorder* const recorder = cuda_graph_recorder(why))
+    recorded_ = std::make_shared<RecordedNetworks>(*recorder);
+  else
+    log::warn("networks run without CUDA graphs: {}", why);
 }
 
-torch::Tensor Model::evaluate(const Network& network, const torch::Tensor& x,
+torch::Tensor Model::evaluate(const std::string& name, const Network& network, const torch::Tensor& x,
                               const torch::Tensor& condition) const {
-  const auto once = [&](const torch::Tensor& rows, const torch::Tensor& of_rows) {
+  const Network in_precision = [&](const torch::Tensor& rows, const torch::Tensor& of_rows) {
     return network(rows.to(inference_.precision), of_rows).to(torch::kFloat32);
+  };
+  const auto once = [&](const torch::Tensor& rows, const torch::Tensor& of_rows) {
+    return recorded_ ? (*recorded_)(name, in_precision, rows, of_rows) : in_precision(rows, of_rows);
   };
   if (!inference_.one_by_one) return once(x, condition);
   std::vector<torch::Tensor> out;

@@ -1,4 +1,5 @@
 #pragma once
+#include "emulator/graphs.hpp"
 #include "emulator/models/model_config.hpp"
 
 #include <torch/nn/module.h>
@@ -19,6 +20,9 @@ struct Inference {
   bool one_by_one = false;
   /// Of weights and activations: float32 or bfloat16. Input and output are float32.
   torch::ScalarType precision = torch::kFloat32;
+  /// On a CUDA device, every evaluation as one launch of a CUDA graph, recorded once for each size of batch
+  /// (RecordedNetworks). Elsewhere, and where none can be recorded, which is said once: as always.
+  bool graphs = false;
 };
 
 /// A trainable model: network + configuration + losses. Fields in and out are normalised (divided by
@@ -41,10 +45,10 @@ class Model {
  protected:
   Model(ModelConfig config, torch::Device device);
 
-  using Network = std::function<torch::Tensor(const torch::Tensor& x, const torch::Tensor& condition)>;
+  using Network = RecordedNetworks::Network;
   /// network(x, condition), as use_for() says: what every evaluation of a trained model goes through. x [B,
-  /// ...]; condition [B] or undefined.
-  torch::Tensor evaluate(const Network& network, const torch::Tensor& x,
+  /// ...]; condition [B] or undefined. `name` tells the networks of a model apart.
+  torch::Tensor evaluate(const std::string& name, const Network& network, const torch::Tensor& x,
                          const torch::Tensor& condition = {}) const;
 
   ModelConfig config_;
@@ -52,6 +56,7 @@ class Model {
 
  private:
   Inference inference_;
+  std::shared_ptr<RecordedNetworks> recorded_;  ///< null: evaluations are not recorded
 };
 
 /// A new model with initial weights from `seed`, or without values: memory that is not even touched.

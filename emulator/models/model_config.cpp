@@ -27,7 +27,7 @@ void read(Section section, NetworkConfig& network, const std::string& kind) {
   section.maybe("multipliers", network.multipliers, Rule<std::vector<int>>(multipliers_rule));
   section.maybe("blocks", network.blocks, positive);
   if (kind == "acdm") read_acdm(section, network);
-  if (has_heads(kind)) section.maybe("head_features", network.head_features, positive);
+  if (has_heads(kind)) section.maybe("head_features", network.head_features, between(1, 1 << 20));
   if (kind == "sns") {
     section.maybe("embedding", network.embedding);
     if (network.embedding && *network.embedding < 1)
@@ -122,7 +122,9 @@ std::string to_yaml(const ModelConfig& config) {
                                  config.kind, n.hidden, list(n.multipliers), n.blocks);
   if (config.kind == "sns" || config.kind == "acdm")
     text += "  embedding: " + (n.embedding ? std::to_string(*n.embedding) : "null") + "\n";
-  if (has_heads(config.kind)) text += fmt::format("  head_features: {}\n", n.head_features);
+  // Named only where it differs: this text identifies a model, and older ones know no such key.
+  if (n.head_features != NetworkConfig{}.head_features)
+    text += fmt::format("  head_features: {}\n", n.head_features);
   if (config.kind == "acdm") text += "  predicts: " + n.predicts + "\n";
   if (n.lag) text += fmt::format("  lag: {{window: {}, embedding: {}}}\n", n.lag->window, n.lag->embedding);
   // The axis of the softmax says nothing where there is no attention.

@@ -63,7 +63,8 @@ std::vector<Levels> Sns::levels(const torch::Tensor& x, const std::vector<int>& 
     const SnsLogits logits = net_->classify(rows, of_rows);
     return at::stack({logits.past, logits.present}, 1);
   };
-  const std::vector<int> both = most_probable(evaluate(classify, x, rows_of(x, lags)).flatten(0, 1));
+  const std::vector<int> both =
+      most_probable(evaluate("classify", classify, x, rows_of(x, lags)).flatten(0, 1));
   std::vector<Levels> levels;
   for (std::size_t b = 0; b < both.size(); b += 2) levels.push_back({both[b], both[b + 1]});
   return levels;
@@ -73,7 +74,7 @@ torch::Tensor Sns::denoised(const torch::Tensor& x, const torch::Tensor& lags) c
   const auto network = [this](const torch::Tensor& rows, const torch::Tensor& of_rows) {
     return net_->forward(rows, of_rows).noise;
   };
-  return evaluate(network, x, lags);
+  return evaluate("denoise", network, x, lags);
 }
 
 torch::Tensor Sns::noise_estimate(const torch::Tensor& x, const torch::Tensor& levels,
@@ -82,9 +83,9 @@ torch::Tensor Sns::noise_estimate(const torch::Tensor& x, const torch::Tensor& l
 }
 
 SnsOutput Sns::estimate(const torch::Tensor& x, const torch::Tensor& levels, const torch::Tensor& lags) {
-  SnsOutput out = net_->forward(x, lags);
-  out.noise = as_eps(out.noise, levels);
-  return out;
+  const SnsOutput out = net_->forward(x, lags);
+  return {as_eps(out.noise.to(torch::kFloat32), levels),
+          {out.logits.past.to(torch::kFloat32), out.logits.present.to(torch::kFloat32)}};
 }
 
 torch::Tensor Sns::noised(const torch::Tensor& x, const Levels& levels, NoiseSource& noise) const {

@@ -53,12 +53,13 @@ std::vector<Levels> Thermalizer::levels(const torch::Tensor& x) {
   const auto classify = [this](const torch::Tensor& rows, const torch::Tensor&) {
     return net_->classify(rows);
   };
-  for (const int level : most_probable(evaluate(classify, x))) levels.push_back({-1, level});
+  for (const int level : most_probable(evaluate("classify", classify, x))) levels.push_back({-1, level});
   return levels;
 }
 
 torch::Tensor Thermalizer::denoised(const torch::Tensor& x) const {
-  return evaluate([this](const torch::Tensor& rows, const torch::Tensor&) { return net_->denoise(rows); }, x);
+  return evaluate(
+      "denoise", [this](const torch::Tensor& rows, const torch::Tensor&) { return net_->denoise(rows); }, x);
 }
 
 torch::Tensor Thermalizer::noise_estimate(const torch::Tensor& x, const torch::Tensor& levels) {
@@ -66,9 +67,8 @@ torch::Tensor Thermalizer::noise_estimate(const torch::Tensor& x, const torch::T
 }
 
 ThermalizerOutput Thermalizer::estimate(const torch::Tensor& x, const torch::Tensor& levels) {
-  ThermalizerOutput out = net_->forward(x);
-  out.noise = as_eps(out.noise, levels.unsqueeze(1));
-  return out;
+  const ThermalizerOutput out = net_->forward(x);
+  return {as_eps(out.noise.to(torch::kFloat32), levels.unsqueeze(1)), out.logits.to(torch::kFloat32)};
 }
 
 Refined Thermalizer::refine(const torch::Tensor& x, const std::vector<Levels>& predicted,
@@ -81,9 +81,18 @@ Refined Thermalizer::refine(const torch::Tensor& x, const std::vector<Levels>& p
 
 Thermalized Thermalizer::thermalize(const torch::Tensor& x, const RefineOptions& options, int noise_limit,
                                     NoiseSource& noise) {
+  if (options.threshold < Levels::kClean || options.threshold >= schedule().levels())
+    fail<ConfigError>("the start level is {}; it must be in {}..{}", options.threshold, Levels::kClean,
+                      schedule().levels() - 1);
   if (noise_limit <= options.threshold)
     fail<ConfigError>("the noise limit, {}, must lie above the start level, {}: no frame would be denoised",
                       noise_limit, options.threshold);
+  if (options.rule == SweepRule::reference && options.stop_level == options.threshold && options.threshold >= 0)
+    fail<ConfigError>(
+        "the stop level is the start level, {}: under rule reference a frame one level above it would be "
+        "noised "
+        "and not denoised",
+        options.threshold);
   Thermalized result;
   result.predicted = levels(x);
   result.given_up = beyond(noise_limit, result.predicted, options.rule == SweepRule::reference);

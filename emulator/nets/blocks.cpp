@@ -82,8 +82,9 @@ torch::Tensor ResidualBlock::forward(const torch::Tensor& x,
 class Attention::UnusedNorm : public torch::nn::Module {
  public:
   explicit UnusedNorm(int channels) {
-    register_parameter("weight", unset({channels}));
-    register_parameter("bias", unset({channels}));
+    // No gradient ever reaches them: without one they are not decayed either, as PyTorch leaves them alone.
+    register_parameter("weight", unset({channels}), /*requires_grad=*/false);
+    register_parameter("bias", unset({channels}), /*requires_grad=*/false);
   }
 };
 

@@ -126,6 +126,17 @@ class PaddedConvolution : public torch::autograd::Function<PaddedConvolution> {
 
 }  // namespace
 
+torch::Tensor composed_periodic_convolution(const torch::Tensor& x, const torch::Tensor& weight,
+                                            const torch::Tensor& bias, int stride, at::MemoryFormat format) {
+  if (format != at::MemoryFormat::ChannelsLast)
+    return at::conv2d(at::pad(x, {1, 1, 1, 1}, "circular"), weight, bias, stride);
+  // PyTorch's padding forgets the order of its argument; cat keeps it.
+  torch::Tensor ring = x.contiguous(format);
+  for (const std::int64_t axis : {2, 3})
+    ring = at::cat({ring.narrow(axis, ring.size(axis) - 1, 1), ring, ring.narrow(axis, 0, 1)}, axis);
+  return at::conv2d(ring.contiguous(format), weight, bias, stride);
+}
+
 torch::Tensor periodic_convolution(const torch::Tensor& x, const torch::Tensor& weight,
                                    const torch::Tensor& bias, int stride, at::MemoryFormat format) {
   if (format == at::MemoryFormat::Preserve) format = x.suggest_memory_format();
@@ -133,7 +144,7 @@ torch::Tensor periodic_convolution(const torch::Tensor& x, const torch::Tensor& 
   const bool trains = at::GradMode::is_enabled(), single = x.scalar_type() == torch::kFloat32;
   if (!x.device().is_cpu() || at::autocast::is_autocast_enabled(at::kCPU) ||
       !(single || (!trains && x.scalar_type() == torch::kBFloat16)))
-    return at::conv2d(at::pad(x, {1, 1, 1, 1}, "circular"), weight, bias, stride);
+    return composed_periodic_convolution(x, weight, bias, stride, format);
   if (!trains) return at::conv2d(padded(x, format), weight, bias, stride);
   return PaddedConvolution::apply(x, weight, bias, std::int64_t{stride}, format);
 }

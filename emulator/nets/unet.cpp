@@ -5,6 +5,8 @@
 
 #include <ATen/Functions.h>
 
+#include <atomic>
+
 namespace sns {
 namespace {
 
@@ -22,13 +24,16 @@ class Sequence : public torch::nn::Module {
   }
 };
 
-/// Order of memory inside the network, on the CPU: with few channels oneDNN's kernels lose more to reordering
-/// NCHW arguments than with many to strided ones. Measured in
+/// Order of memory inside the network. On the CPU, with few channels, oneDNN's kernels lose more to reordering
+/// NCHW arguments than with many to strided ones: measured in
 /// docs/decisions/0018-memory-format-and-precision.md.
-at::MemoryFormat memory_format(const UNetConfig& config) {
+at::MemoryFormat memory_format(const UNetConfig& config, torch::Device device) {
   constexpr int kWide = 64;
-  return config.hidden < kWide ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+  const bool last = device.is_cpu() ? config.hidden < kWide : ChannelsLast::chosen();
+  return last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
 }
+
+std::atomic<bool> channels_last{false};
 
 bool attends(const UNetConfig& config, std::size_t level) {
   return level < config.attention_levels.size() && config.attention_levels[level];
@@ -41,6 +46,16 @@ std::string text(at::IntArrayRef shape) {
 }
 
 }  // namespace
+
+ChannelsLast::ChannelsLast(bool chosen) : before_(channels_last.exchange(chosen)) {}
+
+ChannelsLast::~ChannelsLast() {
+  channels_last = before_;
+}
+
+bool ChannelsLast::chosen() {
+  return channels_last;
+}
 
 void check(const UNetConfig& config) {
   const auto need = [](bool condition, const std::string& what) {
@@ -122,7 +137,7 @@ Encoded UNetBody::encode(const torch::Tensor& x, const std::vector<torch::Tensor
           text(x.sizes()));
   Encoded encoded;
   encoded.embeddings = everywhere;
-  torch::Tensor h = image_proj->as<PeriodicConvolution>()->forward(x, memory_format(config_));
+  torch::Tensor h = image_proj->as<PeriodicConvolution>()->forward(x, memory_format(config_, x.device()));
   encoded.skips.push_back(h);
   for (const auto& block : down->children()) {
     if (const auto* stage = block->as<Stage>())

@@ -14,6 +14,20 @@
 
 namespace sns {
 
+/// While it lives, networks on GPUs keep the channels of a pixel together (NHWC), or do not. On the CPU the
+/// order depends on the network alone.
+class ChannelsLast {
+ public:
+  explicit ChannelsLast(bool chosen);
+  ~ChannelsLast();
+  ChannelsLast(const ChannelsLast&) = delete;
+  ChannelsLast& operator=(const ChannelsLast&) = delete;
+  static bool chosen();
+
+ private:
+  bool before_;
+};
+
 /// What the way down leaves for the way up.
 struct Encoded {
   torch::Tensor bottleneck;               ///< [B, c, m, m], output of the middle blocks

@@ -99,6 +99,7 @@ void read(Section& section, TrainingConfig& config, const std::string& kind, int
   section.maybe("data", config.data, one_of({"dataset", "stream"}));
   if (config.data == "stream") read_stream(section.child("stream"), config.stream);
   section.maybe("precision", config.precision, one_of({"float32", "tf32", "bfloat16"}));
+  section.maybe("channels_last", config.channels_last);
   if (config.precision == "bfloat16")
     section.maybe<double>("bf16_fraction", config.bf16_fraction, between(0, 1));
   section.maybe("validate_every", config.validate_every, positive);
@@ -159,6 +160,7 @@ std::string training_identity(const TrainingConfig& c, std::uint64_t run_seed) {
   std::string later;
   if (c.levels.past != "noised") later += "; past " + c.levels.past;
   if (c.recover_after != TrainingConfig().recover_after) later += fmt::format("; recover {}", c.recover_after);
+  if (c.channels_last) later += "; channels last";
   if (c.data == "stream")
     later += fmt::format("; stream {} {} {}", c.stream.members, c.stream.frames, c.stream.validation_members);
   return fmt::format(

@@ -69,6 +69,7 @@ struct TrainingConfig {
   StreamConfig stream;                ///< stream only
   /// float32 | tf32 (of CUDA devices) | bfloat16 (autocast of the forward pass); weights are float32 in all
   std::string precision = "float32";
+  bool channels_last = false;  ///< of CUDA devices: channels of a pixel together
   double bf16_fraction = 1.0;  ///< bfloat16: this first part of the run, float32 afterwards
   std::int64_t validate_every = 1000;
   std::int64_t validation_samples = 256;  ///< at most; always the same ones

@@ -1,5 +1,7 @@
 #include "emulator/training/ema.hpp"
 
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_mul.h>
 #include <c10/core/GradMode.h>
 
 namespace sns {
@@ -13,8 +15,12 @@ Ema::Ema(const torch::nn::Module& module, double decay) : decay_(decay) {
 
 void Ema::update() {
   c10::AutoGradMode no_grad(false);
-  for (std::size_t i = 0; i < shadow_.size(); ++i)
-    shadow_[i].second.mul_(decay_).add_(parameters_[i].detach(), 1.0 - decay_);
+  // All tensors by one call each: on a GPU a kernel for each of a hundred small ones would cost more than the
+  // sums.
+  std::vector<torch::Tensor> shadows;
+  for (const auto& [name, shadow] : shadow_) shadows.push_back(shadow);
+  at::_foreach_mul_(shadows, decay_);
+  at::_foreach_add_(shadows, parameters_, 1.0 - decay_);
 }
 
 Ema::Applied::Applied(Ema& ema) : ema_(ema) {

@@ -12,11 +12,15 @@ FlatParameters::FlatParameters(torch::nn::Module& module) {
   std::int64_t total = 0;
   const auto parameters = module.named_parameters();
   require(!parameters.is_empty(), "the model has no parameters to train");
-  for (const auto& item : parameters) {
-    require(item.value().scalar_type() == torch::kFloat32, "parameter {} is not float32", item.key());
-    slices_.push_back({item.key(), total, item.value().sizes().vec()});
-    count_ += item.value().numel();
-    total += (item.value().numel() + kAlignment - 1) / kAlignment * kAlignment;
+  for (const bool trained : {true, false}) {
+    for (const auto& item : parameters) {
+      if (item.value().requires_grad() != trained) continue;
+      require(item.value().scalar_type() == torch::kFloat32, "parameter {} is not float32", item.key());
+      slices_.push_back({item.key(), total, item.value().sizes().vec()});
+      count_ += item.value().numel();
+      total += (item.value().numel() + kAlignment - 1) / kAlignment * kAlignment;
+    }
+    if (trained) trained_ = total;
   }
   const auto options =
       torch::TensorOptions().dtype(torch::kFloat32).device(parameters.front().value().device());
@@ -28,7 +32,7 @@ FlatParameters::FlatParameters(torch::nn::Module& module) {
     const auto target = view(values_, slice);
     target.copy_(parameter);
     parameter.set_data(target);
-    parameter.mutable_grad() = view(gradients_, slice);
+    if (slice.offset < trained_) parameter.mutable_grad() = view(gradients_, slice);
   }
 }
 
@@ -61,8 +65,10 @@ void AdamW::step(double learning_rate) {
   const torch::NoGradGuard no_grad;
   const std::vector<torch::Tensor> none;
   steps.add_(1);
-  at::_fused_adamw_({parameters_.values()}, {parameters_.gradients()}, {first_moment}, {second_moment}, none,
-                    {steps}, learning_rate, 0.9, 0.999, weight_decay_, 1e-8, /*amsgrad=*/false,
+  const auto trained = [this](const torch::Tensor& flat) { return parameters_.trained(flat); };
+  at::_fused_adamw_({trained(parameters_.values())}, {trained(parameters_.gradients())},
+                    {trained(first_moment)}, {trained(second_moment)}, none, {steps}, learning_rate, 0.9, 0.999,
+                    weight_decay_, 1e-8, /*amsgrad=*/false,
                     /*maximize=*/false);
 }
 

@@ -17,7 +17,8 @@ namespace sns {
 
 /// Moves a module's parameters into one contiguous float32 buffer and keeps their gradients in another. The
 /// module works as before; its parameters must not be moved to another device afterwards.
-/// Each parameter starts at a multiple of 64 bytes; the gaps stay zero.
+/// Each parameter starts at a multiple of 64 bytes; the gaps stay zero. Parameters that require no gradient
+/// come last.
 class FlatParameters {
  public:
   struct Slice {
@@ -29,6 +30,8 @@ class FlatParameters {
   explicit FlatParameters(torch::nn::Module& module);
 
   const torch::Tensor& values() const { return values_; }
+  /// The first part of a buffer of this layout: what is trained.
+  torch::Tensor trained(const torch::Tensor& flat) const { return flat.narrow(0, 0, trained_); }
   const torch::Tensor& gradients() const { return gradients_; }
   const std::vector<Slice>& slices() const { return slices_; }
   /// Number of parameters, gaps not counted.
@@ -40,7 +43,7 @@ class FlatParameters {
  private:
   torch::Tensor values_, gradients_;
   std::vector<Slice> slices_;
-  std::int64_t count_ = 0;
+  std::int64_t count_ = 0, trained_ = 0;
 };
 
 /// AdamW (Loshchilov and Hutter 2019) with PyTorch's defaults betas (0.9, 0.999) and eps 1e-8.

@@ -5,6 +5,7 @@
 #include "emulator/training/one_level_task.hpp"
 #include "emulator/training/sns_task.hpp"
 
+#include <c10/core/DeviceGuard.h>
 #include <torch/utils.h>
 
 #include <algorithm>
@@ -17,9 +18,24 @@ torch::TensorOptions frame_options(const TrainingFrames& split) {
   return options.device(torch::kCUDA, static_cast<torch::DeviceIndex>(split.device()));
 }
 
+namespace {
+
+template <class Move>
+Batch moved(const Batch& batch, const Move& move) {
+  const auto defined = [&](const torch::Tensor& t) { return t.defined() ? move(t) : t; };
+  return {defined(batch.frames), defined(batch.noise), defined(batch.levels), defined(batch.lags)};
+}
+
+}  // namespace
+
+Batch Batch::staged_for(torch::Device device) const {
+  if (!device.is_cuda()) return *this;
+  const c10::DeviceGuard guard(device);  // threads begin with the first device
+  return moved(*this, [](const torch::Tensor& t) { return t.is_cuda() ? t : t.pin_memory(); });
+}
+
 Batch Batch::to(torch::Device device) const {
-  const auto move = [&](const torch::Tensor& t) { return t.defined() ? t.to(device) : t; };
-  return {move(frames), move(noise), move(levels), move(lags)};
+  return moved(*this, [&](const torch::Tensor& t) { return t.to(device, /*non_blocking=*/device.is_cuda()); });
 }
 
 Metrics mean_loss(TrainingTask& task, std::int64_t samples, std::int64_t batch, torch::Device device,

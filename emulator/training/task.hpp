@@ -28,6 +28,9 @@ struct Batch {
   torch::Tensor noise;
   torch::Tensor levels;  ///< sns [B, 2] int64 (past, present); thermalizer and acdm [B]
   torch::Tensor lags;    ///< lagged sns [B] int64, steps from the long frame to the present one
+  /// For a CUDA device: a copy in host memory that the device reads by itself, so that to() does not wait; on
+  /// the CPU the batch itself. From any thread.
+  Batch staged_for(torch::Device device) const;
   Batch to(torch::Device device) const;
 };
 

@@ -1,5 +1,6 @@
 #include "emulator/training/trainer.hpp"
 
+#include "core/clock.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/log.hpp"
@@ -10,16 +11,17 @@
 #include "emulator/device.hpp"
 #include "emulator/models/model.hpp"
 #include "emulator/nets/initialise.hpp"
+#include "emulator/nets/unet.hpp"
 #include "emulator/runtime.hpp"
 #include "emulator/safetensors.hpp"
 #include "emulator/training/checkpoint.hpp"
+#include "emulator/training/learner.hpp"
 #include "emulator/training/model_card.hpp"
 #include "emulator/training/precision.hpp"
 #include "emulator/training/task.hpp"
 
 #include <torch/nn/module.h>
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <future>
 
@@ -27,12 +29,7 @@ namespace sns {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 constexpr int kMostHalvings = 3;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Fills in what the data decide: channels, image, normalisation, frame interval, hash.
 ModelConfig complete(const ModelSpec& spec, const TrainingData& data) {
@@ -64,17 +61,16 @@ class Trainer {
     spec_.model = complete(spec, data_);
     model_ = make_model(spec_.model, seed_, pick_device(run.device));
     task_ = make_task(*model_, config_, *data_.training, data_.validation.get(), seed_);
-    parameters_ = std::make_unique<FlatParameters>(model_->network());
-    ema_ = std::make_unique<Ema>(model_->network(), config_.ema);
-    optimizer_ = std::make_unique<AdamW>(*parameters_, config_.weight_decay);
+    learner_ = std::make_unique<Learner>(*model_, config_);
     state_.identity = to_yaml(spec_.model) + "\n" + training_identity(config_, run.seed);
   }
 
   TrainResult run() {
     start();
     log::info("{}: {} parameters, {} windows of {}x{} ({}), {} steps of batch {}, {}", spec_.name,
-              parameters_->count(), task_->windows(), data_.info.nx, data_.info.ny, data_.training->origin(),
-              config_.steps, config_.batch * config_.accumulate, model_->device().str());
+              learner_->parameters.count(), task_->windows(), data_.info.nx, data_.info.ny,
+              data_.training->origin(), config_.steps, config_.batch * config_.accumulate,
+              model_->device().str());
     const auto first = state_.step;
     if (state_.step < config_.steps) train();
     return finish(first);
@@ -85,6 +81,7 @@ class Trainer {
     const std::string warning = precision_warning("training.precision", config_.precision, model_->device());
     if (!warning.empty()) log::warn("{}", warning);
     const TensorFloat32 products(config_.precision == "tf32");
+    const ChannelsLast order(config_.channels_last);
     data_.training->prepare();
     if (data_.validation) data_.validation->prepare();
     session_start_ = Clock::now();
@@ -116,9 +113,9 @@ class Trainer {
 
   /// Whether everything that a checkpoint holds is. An update can overflow although its gradient did not.
   bool finite() const {
-    const auto averaged = ema_->shadow();
-    return all_finite(parameters_->values()) && all_finite(optimizer_->first_moment) &&
-           all_finite(optimizer_->second_moment) &&
+    const auto averaged = learner_->ema.shadow();
+    return all_finite(learner_->parameters.values()) && all_finite(learner_->optimizer.first_moment) &&
+           all_finite(learner_->optimizer.second_moment) &&
            std::all_of(averaged.begin(), averaged.end(),
                        [](const auto& item) { return all_finite(item.second); });
   }
@@ -164,7 +161,7 @@ class Trainer {
   void restore(const fs::path& checkpoint) {
     state_ = read_training_state(checkpoint);
     saved_step_ = state_.step;
-    load_checkpoint(checkpoint, *parameters_, *ema_, *optimizer_);
+    load_checkpoint(checkpoint, learner_->parameters, learner_->ema, learner_->optimizer);
     data_.training->restore(checkpoint);
     wall_before_ = state_.wall_seconds;
     session_start_ = Clock::now();
@@ -177,7 +174,7 @@ class Trainer {
   Batch next_batch(std::int64_t pass) {
     // Batches are pure functions of the pass, so that one is prepared while the other is computed with.
     const auto make = [this, attempt = state_.rollbacks](std::int64_t number) {
-      return task_->make_batch(number / config_.accumulate, number, attempt);
+      return task_->make_batch(number / config_.accumulate, number, attempt).staged_for(model_->device());
     };
     const auto start = Clock::now();
     Batch batch = prepared_.valid() ? prepared_.get() : make(pass);
@@ -195,28 +192,20 @@ class Trainer {
 
   /// One optimiser step; empty if loss or gradient were not finite (nothing was updated then).
   Metrics step() {
-    parameters_->zero_gradients();
-    Metrics losses{{"loss", 0.0}};
+    learner_->zero_gradients();
+    Metrics losses;
     for (int part = 0; part < config_.accumulate; ++part) {
-      const auto batch = next_batch(state_.step * config_.accumulate + part);
-      BatchLoss loss;
-      {
-        const Autocast autocast(in_bfloat16(), model_->device());
-        loss = task_->loss(batch);
-      }
-      (loss.total / config_.accumulate).backward();
-      losses[0].second += loss.total.item<double>() / config_.accumulate;
-      for (std::size_t i = 0; i < loss.reported.size(); ++i) {
-        if (part == 0) losses.emplace_back(loss.reported[i].first, 0.0);
-        losses[i + 1].second += loss.reported[i].second.item<double>() / config_.accumulate;
-      }
+      const Batch batch = next_batch(state_.step * config_.accumulate + part);
+      Metrics values = learner_->add_gradient(*task_, batch, config_.accumulate, in_bfloat16());
+      for (auto& [name, value] : values) value /= config_.accumulate;
+      for (std::size_t i = 0; i < losses.size(); ++i) values[i].second += losses[i].second;
+      losses = std::move(values);
     }
-    const double gradient_norm = optimizer_->clip(config_.clip_norm, config_.clip_value);
+    const double gradient_norm = learner_->clip();
     if (!std::isfinite(losses[0].second) || !std::isfinite(gradient_norm)) return {};
     take_back_a_halving();
     state_.learning_rate = learning_rate(config_, state_.step) * std::pow(0.5, state_.halvings);
-    optimizer_->step(state_.learning_rate);
-    ema_->update();
+    learner_->update(state_.learning_rate);
     ++state_.step;
     losses.emplace_back("lr", state_.learning_rate);
     losses.emplace_back("grad_norm", gradient_norm);
@@ -281,7 +270,7 @@ class Trainer {
   void update_validation() {
     if (!data_.validation || state_.validated_step == state_.step) return;
     data_.validation->prepare();
-    const Ema::Applied averaged(*ema_);
+    const Ema::Applied averaged(learner_->ema);
     state_.validation = task_->validate();
     state_.validated_step = state_.step;
   }
@@ -326,7 +315,7 @@ class Trainer {
     state_.epoch = static_cast<double>(state_.step * images_per_step()) / static_cast<double>(task_->windows());
     state_.wall_seconds = wall();
     state_.threads = threads_;
-    checkpoints_.save(state_, *parameters_, *ema_, *optimizer_,
+    checkpoints_.save(state_, learner_->parameters, learner_->ema, learner_->optimizer,
                       [this](const fs::path& checkpoint) { data_.training->save(checkpoint, pass()); });
     saved_step_ = state_.step;
     remove_best_but(state_.best_step);  // no checkpoint that a run returns to wants an earlier one
@@ -342,7 +331,8 @@ class Trainer {
   void write_weights(const fs::path& target) const {
     make_writable_folder(target);
     save_weights(model_->network(), target / file_name(Weights::raw));
-    save_safetensors(target / file_name(Weights::ema), {ema_->shadow().begin(), ema_->shadow().end()});
+    save_safetensors(target / file_name(Weights::ema),
+                     {learner_->ema.shadow().begin(), learner_->ema.shadow().end()});
     save_model_config(spec_.model, target);
   }
 
@@ -352,7 +342,7 @@ class Trainer {
     TrainResult result;
     result.folder = folder_;
     result.steps = state_.step;
-    result.parameters = parameters_->count();
+    result.parameters = learner_->parameters.count();
     result.selected_step = best ? state_.best_step : state_.step;
     result.validation = best ? state_.best_validation : state_.validation;
     result.best_step = state_.best_step;
@@ -394,9 +384,7 @@ class Trainer {
   TrainingData data_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<TrainingTask> task_;
-  std::unique_ptr<FlatParameters> parameters_;
-  std::unique_ptr<Ema> ema_;
-  std::unique_ptr<AdamW> optimizer_;
+  std::unique_ptr<Learner> learner_;
   TrainingState state_;
   double wall_before_ = 0;
   double waited_ = 0;  ///< seconds for batches since session_start_

@@ -32,7 +32,7 @@ std::vector<double> tabulate(const Grid& grid, F value) {
 
 StateLayout file_layout(const Grid& grid, const InitialConfig& config) {
   const auto n = static_cast<std::uint64_t>(grid.n);
-  return {.shape = {n, n}, .offset = kGridOffset, .resample = config.resample};
+  return {.shape = {n, n}, .offset = kGridOffset, .resample = config.resample, .axes = "x, y"};
 }
 
 std::vector<double> divergence(const StaggeredVelocity& velocity, const Grid& grid) {
@@ -72,12 +72,6 @@ void project(StaggeredVelocity& velocity, const Grid& grid) {
       velocity.u[at] -= (potential[wrap(i + 1, j, n)] - potential[at]) / dx;
       velocity.v[at] -= (potential[wrap(i, j + 1, n)] - potential[at]) / dx;
     }
-}
-
-double max_divergence(const StaggeredVelocity& velocity, const Grid& grid) {
-  double largest = 0;
-  for (const double d : divergence(velocity, grid)) largest = std::max(largest, std::abs(d));
-  return largest;
 }
 
 void scale_to_max_speed(StaggeredVelocity& velocity, double speed) {
@@ -141,8 +135,8 @@ std::vector<double> from_file(const Grid& grid, const InitialConfig& config, std
   return field;
 }
 
-std::uint64_t states_in_file(const Grid& grid, const InitialConfig& config) {
-  return count_initial_states(config.path, file_layout(grid, config)).value_or(1);
+std::uint64_t states_in_file(Section& initial, const Grid& grid, const InitialConfig& config) {
+  return record_initial_file(initial, config.path, file_layout(grid, config)).value_or(1);
 }
 
 }  // namespace sns::kolmogorov

@@ -1,5 +1,6 @@
 #pragma once
 // Initial vorticity fields w[i][j] at x_i = i L/n, y_j = j L/n, in physical units.
+#include "core/config.hpp"
 #include "solvers/spectral/grid.hpp"
 
 #include <cstdint>
@@ -32,8 +33,6 @@ struct StaggeredVelocity {
 /// Removes the divergence (backward differences) by the gradient (forward differences) of a potential: the
 /// discrete Helmholtz projection of a periodic staggered grid, solved by Fourier transforms.
 void project(StaggeredVelocity& velocity, const spectral::Grid& grid);
-/// Largest |div| by backward differences.
-double max_divergence(const StaggeredVelocity& velocity, const spectral::Grid& grid);
 /// Multiplies so that the largest sqrt(u^2 + v^2), taken index by index, is `speed`.
 void scale_to_max_speed(StaggeredVelocity& velocity, double speed);
 /// w = dv/dx - du/dy by forward differences.
@@ -53,7 +52,7 @@ std::vector<double> taylor_green(const spectral::Grid& grid, int wavenumber);
 /// Field of the configured file; Error if it has another shape. With a leading axis, the item `trajectory`.
 std::vector<double> from_file(const spectral::Grid& grid, const InitialConfig& config,
                               std::uint64_t trajectory);
-/// How many states such a file holds.
-std::uint64_t states_in_file(const spectral::Grid& grid, const InitialConfig& config);
+/// How many states such a file holds; records in the `initial` block which ones (record_initial_file).
+std::uint64_t states_in_file(Section& initial, const spectral::Grid& grid, const InitialConfig& config);
 
 }  // namespace sns::kolmogorov

@@ -36,7 +36,7 @@ void read_initial(Section section, const Params& params, InitialConfig& c) {
     section.reject("kind", "laminar: there is no steady laminar flow with neither viscosity nor drag");
   if (c.wavenumber >= params.grid.n / 2) section.reject("wavenumber", "must be below half the grid points");
   if (c.kind == "file")
-    c.states = states_in_file(params.grid, c);
+    c.states = states_in_file(section, params.grid, c);
   else if (c.kind != "filtered_velocity")
     c.states = 1;
 }

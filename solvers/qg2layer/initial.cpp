@@ -52,14 +52,14 @@ void eigenmode(const Params& params, const Mode& mode, double amplitude, std::sp
 
 StateLayout file_layout(const Params& params, const InitialConfig& config) {
   const auto n = static_cast<std::uint64_t>(params.grid.n);
-  return {.shape = {2, n, n}, .offset = kGridOffset, .resample = config.resample};
+  return {.shape = {2, n, n}, .offset = kGridOffset, .resample = config.resample, .axes = "layer, y, x"};
 }
 
-/// SolverInfo::initial_states.
-std::optional<std::uint64_t> own_states(const Params& params, const InitialConfig& config) {
+/// SolverInfo::initial_states. Records in the `initial` block which states its file holds.
+std::optional<std::uint64_t> own_states(Section& section, const Params& params, const InitialConfig& config) {
   const bool draws = config.kind == "pyqg" || config.kind == "perturbed";
   if (config.path.empty()) return draws ? std::nullopt : std::optional<std::uint64_t>(1);
-  const auto in_file = count_initial_states(config.path, file_layout(params, config));
+  const auto in_file = record_initial_file(section, config.path, file_layout(params, config));
   return in_file || draws ? in_file : std::optional<std::uint64_t>(1);
 }
 
@@ -82,7 +82,7 @@ InitialConfig read_initial(Section section, const Params& params) {
   }
   if (is_eigenmode && !config.wavenumber && most_unstable(params).growth() <= 0)
     section.reject("kind", "eigenmode: this mean flow has no growing mode; give a wavenumber");
-  config.states = own_states(params, config);
+  config.states = own_states(section, params, config);
   return config;
 }
 

@@ -44,6 +44,7 @@ class Dataset(SnsCase):
         frames = frames.astype(float)
         expected = [f(a) for a in (frames, delta) for f in (np.mean, np.std, root_mean_square)]
         np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-7)
+        self.assertIn("40 frames per sample, 0.03 apart", (folder / "README.md").read_text())
         out, _ = self.sns("info", folder)
         self.assertIn("train", out)
 
@@ -110,6 +111,26 @@ class Dataset(SnsCase):
         self.sns("verify", "a")
         self.sns("datagen", self.config, "-o", "a", "solver.viscosity=0.02", "--overwrite")
         self.sns("verify", "a")
+
+    def test_other_states_under_the_same_name(self):
+        """A file of initial states is known by what it holds: other values are another data set, and start no cached
+        states."""
+        states = 0.1 * np.random.default_rng(1).standard_normal((6, 32, 32))
+        arguments = ("solver.initial={kind: file, path: 'states.h5:/w'}",
+                     f"datagen.spinup_cache={self.folder / 'cache'}")
+        frames = []
+        for name, factor in (("a", 1), ("b", 5)):
+            (self.folder / "states.h5").unlink(missing_ok=True)
+            with h5py.File(self.folder / "states.h5", "w") as file:
+                file["w"] = factor * states
+            self.sns("datagen", self.config, "-o", name, *arguments)
+            with h5py.File(self.folder / name / "data/train/tiny_000000.h5") as file:
+                frames.append(file["vorticity"][0, 0])
+        self.assertGreater(np.std(frames[1]), 2 * np.std(frames[0]))
+        self.assertEqual(len(list((self.folder / "cache").iterdir())), 2)
+        err = self.sns("datagen", self.config, "-o", "a", *arguments, code=2)[1]
+        self.assert_one_line(err, "a holds a data set of another configuration", "sha256")
+        self.assertIn("sha256", (self.folder / "b" / "config.yaml").read_text())
 
     def test_failing_trajectories(self):
         # accelerated beyond the CFL limit within the spin-up

@@ -41,10 +41,12 @@ NETWORKS = {
     "gaussian of two fields, three levels": (
         config("gaussian", {"multipliers": [1, 3, 2], "blocks": 2}, fields=2), ["--image", "16"]),
     "thermalizer": (config("thermalizer", {}), []),
+    "thermalizer with a narrow head": (config("thermalizer", {"head_features": 160}), []),  # 2.5 channels at 8 x 8 points
     "acdm": (config("acdm", {"embedding": 8, "predicts": "both"}), ["--image", "16", "--levels", "12"]),
     "acdm of two fields": (config("acdm", {"embedding": 8, "predicts": "present"}, fields=2),
                            ["--image", "16", "--levels", "12"]),
     "sns": (config("sns", {"embedding": 12}), []),
+    "sns with narrow heads": (config("sns", {"embedding": 12, "head_features": 100}), []),
     "sns of two fields with attention": (
         config("sns", {"embedding": 6, "attention": {"middle": True, "levels": [1], "softmax": "keys"}}, fields=2),
         ["--softmax", "keys"]),
@@ -198,6 +200,9 @@ class Exchange(unittest.TestCase):
         self.convert(Network(wanted).state_dict(), "--field-std", "1.5,0.5", "--lag-window", "9")
         first = {name: (self.folder / "weights" / name).read_bytes() for name in ("model.safetensors", "config.yaml")}
         self.run_program(PROGRAM, "export", "--weights", self.folder / "weights", "-o", self.folder / "one.safetensors")
+        for options, words in ((["--levels", "7"], "levels: 7 by --levels, 12 by the file"), (["--field-std", "9"], "field_std"),
+                               (["--schedule", "linear"], "schedule"), (["--lag-window", "8"], "9 by the file")):
+            self.assertIn(words, self.convert(None, *options, name="one.safetensors", code=1))
         self.convert(None, name="one.safetensors")
         again = self.folder / "weights"
         stored = yaml.safe_load((again / "config.yaml").read_text())
@@ -239,6 +244,12 @@ class Exchange(unittest.TestCase):
         self.assertIn("200 by --levels, 1000 by the table of betas", text)
         self.assertIn("--schedule", self.convert(thousand, *options, "--schedule", "cosine", code=1))
         self.assertIn("no known schedule", self.convert(state | {"betas": torch.linspace(1e-4, 2e-2, 1000)}, *options, code=1))
+        clipped = betas("linear", 1000).clamp(min=1e-4)  # another implementation's: only the first ones differ
+        self.assertIn("no known schedule", self.convert(state | {"betas": clipped}, *options, code=1))
+        self.assertIn("no known schedule", self.convert(state | {"betas": betas("linear", 200) * torch.nan}, *options, code=1))
+        torch.save(state | {"betas": betas("cosine", 200)}, self.folder / "average.pt")
+        text = self.convert(state | {"betas": betas("linear", 200)}, *options, "--ema", self.folder / "average.pt", code=1)
+        self.assertIn("schedule: cosine by the moving average's betas, linear by the checkpoint's betas", text)
         bare = Network(wanted).state_dict()
         self.convert(bare | {"betas": betas("linear", 50)}, *options)  # beside the network, not in it
         sns = Network(NETWORKS["sns"][0]).state_dict()

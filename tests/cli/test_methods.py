@@ -1,5 +1,6 @@
 """Every surrogate and refiner of the comparison, trained and rolled out at smoke scale, for both systems."""
 
+import re
 import shutil
 import signal
 import tempfile
@@ -16,9 +17,10 @@ METHODS = SOURCE / "yaml" / "kolmogorov" / "methods.yaml"
 SAMPLING = METHODS.with_name("sampling.yaml")
 SIZES = ["rollout.members=2", "evaluate.window=3", "evaluate.lags=3", "rollout.limit=1e30"]
 LEVELS = 20
-LAGGED = ["models.lagged={kind: sns, network: {hidden: 4, blocks: 1, embedding: 16, lag: {window: 5, embedding: 8}}, "
-          "diffusion: {levels: 20}, training: {steps: 4, batch: 4, validate_every: 4, checkpoint_every: 4}}",
-          "rollout.methods.sns_lagged={emulator: gaussian, refiner: lagged}"]
+EXTRA = ["models.lagged={kind: sns, network: {hidden: 4, blocks: 1, embedding: 16, lag: {window: 5, embedding: 8}}, "
+         "diffusion: {levels: 20}, training: {steps: 4, batch: 4, validate_every: 4, checkpoint_every: 4}}",
+         "rollout.methods.sns_lagged={emulator: gaussian, refiner: lagged}",
+         "rollout.methods.sns_generated={generator: sns, path: fixed_past}"]
 
 
 def setUpModule():
@@ -26,7 +28,7 @@ def setUpModule():
     global TEMPORARY, RUN, BASE
     TEMPORARY = tempfile.TemporaryDirectory()
     RUN = Path(TEMPORARY.name) / "run"
-    BASE = [METHODS, "--scale", "smoke", f"run.output={RUN}", *LAGGED, *SIZES]
+    BASE = [METHODS, "--scale", "smoke", f"run.output={RUN}", *EXTRA, *SIZES]
     make(BASE)
 
 
@@ -62,6 +64,7 @@ class Methods:
         work, levels, _ = self.rollout("sns")
         np.testing.assert_array_equal(work[..., 2], levels.sum(axis=-1) + 2)
         work, levels, _ = self.rollout("sns_clean")
+        self.assertTrue((levels[..., 0] == -1).all())
         np.testing.assert_array_equal(work[..., 2], levels[..., 1] + 1)
         work, levels, _ = self.rollout("sns_generated")
         self.assertTrue((work == [0, 1, LEVELS]).all())
@@ -83,8 +86,9 @@ class Methods:
         for model, arrays in {"thermalizer": {"refined", "levels", "used_levels", "evaluations"},
                               "acdm": {"next", "evaluations"}}.items():
             output = self.run_folder / f"{model}.h5"
+            always = ["--start-level", "-1", "--stop-level", "-1"] if model == "thermalizer" else []
             result = sns("predict", "--weights", self.run_folder / "models" / model, "--input", f"{states}:/states",
-                         "-o", output, "--start-level", "-1", "--stop-level", "-1")
+                         "-o", output, *always)
             self.assertEqual(result.returncode, 0, result.stderr)
             with h5py.File(output) as file:
                 self.assertEqual(set(file), arrays)
@@ -100,6 +104,16 @@ class Methods:
         self.assertRegex(result.stdout, r"not used +path \(no effect on a refiner of kind thermalizer\)")
         self.assertRegex(result.stdout, r"models\.acdm +acdm, [\d,]+ parameters")
         self.assertIn(f"{LEVELS} denoiser evaluations", result.stdout)
+
+    def test_a_network_used_otherwise_than_it_was_trained(self):
+        result = sns("check", *self.base, "models.sns.training.levels={sampling: low, max_level: 5}",
+                     "rollout.methods.made={generator: sns}",
+                     "rollout.methods.clean={emulator: gaussian, refiner: sns, path: clean_past}",
+                     "rollout.methods.sns.threshold=3")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stdout, r"doubtful +generates from level 19 with sns, which was trained on levels 0 to 5")
+        self.assertRegex(result.stdout, r"doubtful +path clean_past with sns, which was trained beside noised past")
+        self.assertRegex(result.stdout, r"rollout\.sns  .*, 0 or more denoiser evaluations")
 
     def test_one_key_swaps_a_method(self):
         for override, kind, unused in [
@@ -125,6 +139,9 @@ class Methods:
             "rollout.methods.thermalizer.pth=A": "pth is unknown",
             "rollout.methods.sns.start_levle=3": "start_levle is unknown",
             "rollout.methods.sns.gate=past": "either",
+            "rollout.methods.sns.refiner=sns_clean": "path must be clean_past",
+            "rollout.methods.thermalizer={emulator: gaussian, refiner: thermalizer, rule: reference, stop_level: 6}":
+                "below start_level",
             "models.acdm.network.predicts=past": "both",
         }.items():
             with self.subTest(override):
@@ -159,7 +176,8 @@ class Sampling(SnsCase):
     def test_every_row_is_a_way_of_its_own(self):
         run_folder = self.folder / "run"
         weights = [f"models.{name}.weights={RUN / 'models' / name}" for name in ("gaussian", "sns")]
-        self.sns("reproduce", SAMPLING, "--scale", "smoke", f"run.output={run_folder}", *weights, *SIZES,
+        path_b = "rollout.methods.floor2_B={emulator: gaussian, refiner: sns, level_floor: 2, path: B}"
+        self.sns("reproduce", SAMPLING, "--scale", "smoke", f"run.output={run_folder}", *weights, *SIZES, path_b,
                  "rollout.steps=6", "--until", "rollout")
         rows = {file.stem: arrays(file) for file in (run_folder / "rollouts").glob("*.h5")}
         # An untrained head may name levels above the floor: then floor2 does what the default does.
@@ -177,6 +195,26 @@ class Sampling(SnsCase):
         self.assertEqual(same(floored), [("floor2_B", "floor2_fixed_past")])
 
 
+class PaperScale(unittest.TestCase):
+    """--scale paper gives every network the size of the paper, whatever the file's own."""
+
+    SIZES = {"kolmogorov": {"gaussian": 45_820_801, "thermalizer": 53_286_817, "acdm": 51_534_722, "sns": 73_727_522,
+                            "sns_clean": 73_727_522, "sns_uniform": 73_727_522},
+             "qg2layer": {"gaussian": 45_821_954, "acdm": 51_535_874, "sns": 238_509_540}}
+
+    def test_counts(self):
+        for name in ("kolmogorov/methods", "kolmogorov/generation", "kolmogorov/figure8", "qg2layer/methods",
+                     "qg2layer/figure4"):
+            with self.subTest(name):
+                result = sns("check", SOURCE / "yaml" / f"{name}.yaml", "--scale", "paper")
+                self.assertEqual(result.returncode, 0, result.stderr)
+                found = dict(re.findall(r"models\.(\w+) +\w+, ([\d,]+) parameters", result.stdout))
+                self.assertIn("sns", found)
+                for model, count in self.SIZES[name.split("/")[0]].items():
+                    if model in found:
+                        self.assertEqual(int(found[model].replace(",", "")), count, model)
+
+
 class Interrupted(SnsCase):
     """A rollout that is stopped, then killed, then finished has the bytes of one that ran through."""
 
@@ -188,7 +226,7 @@ class Interrupted(SnsCase):
         shutil.copytree(RUN, self.run_folder)  # with the trained models
 
     def rollout(self, method):
-        return [METHODS, "--scale", "smoke", f"run.output={self.run_folder}", *LAGGED, "rollout.members=2",
+        return [METHODS, "--scale", "smoke", f"run.output={self.run_folder}", *EXTRA, "rollout.members=2",
                 "rollout.limit=1e30", f"rollout.steps={self.STEPS}", "--method", method]
 
     def finished(self, method):
@@ -245,14 +283,14 @@ class MemberAlone(SnsCase):
         shutil.copytree(RUN, run_folder, ignore=shutil.ignore_patterns("truth", "rollouts", "evaluation"))
         frames = {}
         for members in ("4", "[3]"):
-            self.sns("reproduce", METHODS, "--scale", "smoke", f"run.output={run_folder}", *LAGGED,
+            self.sns("reproduce", METHODS, "--scale", "smoke", f"run.output={run_folder}", *EXTRA,
                      f"rollout.members={members}", "rollout.limit=1e30", "rollout.steps=6",
                      "rollout.deterministic=true", "--until", "rollout")
             for file in (run_folder / "rollouts").glob("*.h5"):
                 with h5py.File(file) as rollout:
                     frames[file.stem, members] = rollout["vorticity"][:], rollout["member"][:]
         methods = {method for method, _ in frames}
-        self.assertEqual(len(methods), 7)
+        self.assertEqual(len(methods), 8)
         for method in methods:
             with self.subTest(method):
                 every, ids = frames[method, "4"]
@@ -328,6 +366,30 @@ class Predict(SnsCase):
                 (self.folder / "out.h5").unlink(missing_ok=True)
                 self.assert_one_line(self.predict(model, shape, *options, code=2), message)
                 self.assertFalse((self.folder / "out.h5").exists())
+
+    def test_options_of_another_kind_are_refused(self):
+        for model, shape, options, message in (
+            ("gaussian", "states", ("--long", "nowhere.h5:/x"), "--long says nothing to a model of kind gaussian"),
+            ("gaussian", "states", ("--rule", "foo"), "--rule"),
+            ("acdm", "states", ("--start-level", "1"), "it takes --start, --conditioning, --reverse-std"),
+            ("sns", "states", ("--generate", "--threshold", "3"), "--threshold says nothing to a generation"),
+            ("sns", "pairs", ("--oracle", "0,0", "--path", "B"), "--path says nothing to the oracle"),
+        ):
+            with self.subTest(model=model, options=options):
+                self.assert_one_line(self.predict(model, shape, *options, code=2), message)
+                self.assertFalse((self.folder / "out.h5").exists())
+
+    def test_the_input_is_not_replaced(self):
+        states = self.folder / "pairs.h5"
+        _, err = self.sns("predict", "--weights", RUN / "models/gaussian", "--input", self.pairs("states"), "-o", states,
+                          "--overwrite", code=2)
+        self.assert_one_line(err, "pairs.h5 is read")
+        with h5py.File(states) as file:
+            self.assertEqual(set(file), {"pairs", "states"})
+
+    def test_levels_of_a_clean_past_frame_are_not_told(self):
+        made = self.predict("sns_clean", "pairs", "--path", "clean_past")
+        self.assertTrue((made["levels"][:, 0] == -1).all() and (made["levels"][:, 1] >= 0).all())
 
     def test_generation(self):
         made = self.predict("sns", "states", "--generate")

@@ -165,6 +165,21 @@ TEST_CASE("energies and isotropic spectra are pyqg's") {
   });
 }
 
+TEST_CASE("spectral terms of the energy budget are pyqg's") {
+  for_each_run([](const Run& run) {
+    if (!run.group.exists("diag")) return;
+    qg2layer::FieldDiagnostics fields(run.params);
+    const auto budget = fields.budget(run.q0);
+    compare(run, "diag/APEflux", budget.ape_flux, tolerance::kRounding);
+    compare(run, "diag/KEflux", budget.kinetic_flux, tolerance::kRounding);
+    compare(run, "diag/APEgenspec", budget.ape_generation, tolerance::kRounding);
+    compare(run, "diag/KEfrictionspec", budget.bottom_drag, tolerance::kRounding);
+    CHECK(fields.integrals(run.q0).bottom_drag ==
+          doctest::Approx(run.group.dataset("diag/EKEdiss").read<double>().front())
+              .epsilon(tolerance::kRounding));
+  });
+}
+
 TEST_CASE("trajectories reproduce pyqg step by step") {
   for_each_run([](const Run& run) {
     const auto steps = run.group.dataset("steps").read<std::int64_t>();

@@ -13,9 +13,11 @@ inline bool whole_golden() {
   return std::getenv("SNS_GOLDEN_WHOLE") != nullptr;
 }
 
-/// A record beside the tests.
+/// A record beside the tests: in the source tree, or in the folder that SNS_SOURCE names, for a test program
+/// that was carried to another machine.
 inline std::filesystem::path reduced_golden_file(const std::string& name) {
-  return std::filesystem::path(SNS_SOURCE_DIR) / "tests/golden/data" / name;
+  const char* const elsewhere = std::getenv("SNS_SOURCE");
+  return std::filesystem::path(elsewhere != nullptr ? elsewhere : SNS_SOURCE_DIR) / "tests/golden/data" / name;
 }
 
 /// A whole file, in SNS_GOLDEN itself or in the folder `kind` (solvers, emulator) in or beside it. Without one

@@ -2,8 +2,12 @@
 // Kolmogorov solvers for tests.
 #include "core/hdf5.hpp"
 #include "solvers/kolmogorov/diagnostics.hpp"
+#include "solvers/kolmogorov/initial.hpp"
 #include "solvers/kolmogorov/params.hpp"
 #include "tests/support/solver_cases.hpp"
+
+#include <algorithm>
+#include <cmath>
 
 namespace sns::test {
 
@@ -30,6 +34,19 @@ inline kolmogorov::Params recorded_flow(const h5::Group& file) {
   p.dt = file.attribute<double>("dt");
   p.advection = kolmogorov::Advection::advective;
   return p;
+}
+
+/// Largest |div| of a staggered velocity by backward differences.
+inline double max_divergence(const kolmogorov::StaggeredVelocity& velocity, const spectral::Grid& grid) {
+  const auto n = static_cast<std::size_t>(grid.n);
+  double largest = 0;
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t j = 0; j < n; ++j) {
+      const double dx = velocity.u[i * n + j] - velocity.u[(i + n - 1) % n * n + j];
+      const double dy = velocity.v[i * n + j] - velocity.v[i * n + (j + n - 1) % n];
+      largest = std::max(largest, std::abs(dx + dy) / grid.spacing());
+    }
+  return largest;
 }
 
 }  // namespace sns::test

@@ -57,6 +57,39 @@ TEST_CASE("config: integers are exact") {
   CHECK(refuse<std::uint64_t>("v: -1") == "v must be a non-negative integer, not '-1'  x.yaml:1");
 }
 
+TEST_CASE("config: a section laid over another is read by itself and keeps its places") {
+  const Config config =
+      parse("base: {a: 1, b: {name: x, c: 2}, d: 3, gone: 4}\nlist:\n  over:\n    b: {c: 5}\n    d: 6\n");
+  Section section = config.root().child("list");
+  const Config merged = section.over("over", config.root().child("base"), {"gone"});
+  int a = 0, c = 0, d = 0, gone = 0;
+  std::string name;
+  Section over = merged.root().child("over");
+  over.need("a", a);
+  over.child("b").need("name", name);
+  over.child("b").need("c", c);
+  CHECK(name == "x");
+  CHECK(std::vector<int>{a, c} == std::vector<int>{1, 5});
+  over.maybe("gone", gone);
+  CHECK(gone == 0);
+  CHECK(message_of<ConfigError>([&] { merged.finish(); }) ==
+        "list.over.d is unknown (known here: a, b, gone)  x.yaml:5");
+  CHECK(message_of<ConfigError>([&] { over.child("b").need("c", c, {[](int) { return "must be odd"; }}); }) ==
+        "list.over.b.c is 5 but must be odd  x.yaml:4");
+  over.need("d", d);
+  CHECK_NOTHROW(merged.finish());
+  // What it is laid over is as it was, and the file's own record has the text.
+  config.root().child("base").child("b").need("c", c);
+  CHECK(c == 2);
+  CHECK(section.resolved_yaml() == "over: {b: {c: 5}, d: 6}\n");
+  // A choice replaces another; without a base it stands alone.
+  const Config choice = parse("base: {b: {c: 2}}\nover: {b: {name: y}}\n");
+  CHECK_FALSE(choice.root().over("over", choice.root().child("base")).root().child("over").child("b").has("c"));
+  CHECK(choice.root().over("over", choice.root().child("none")).root().child("over").child("b").has("name"));
+  CHECK(message_of<ConfigError>([&] { parse("over: 7").root().over("over", config.root()); }) ==
+        "over must be a map (key: value), not '7'  x.yaml:1");
+}
+
 TEST_CASE("config: doubles take every number, and only numbers") {
   CHECK(accept<double>("v: 3") == 3.0);
   CHECK(accept<double>("v: 1e-3") == 1e-3);

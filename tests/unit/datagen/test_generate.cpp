@@ -10,8 +10,10 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <cmath>
 #include <fstream>
+#include <thread>
 
 using namespace sns;
 namespace fs = std::filesystem;
@@ -122,6 +124,33 @@ TEST_CASE("shards in any order make the same data set") {
   CHECK(verify_dataset(scratch.path).problems.empty());
 }
 
+TEST_CASE("a data set that another process finishes meanwhile is finished") {
+  ScratchFolder scratch;
+  ToySettings settings;
+  const DatagenPlan plan = toy_plan();
+  generate(scratch.path / "other", settings, plan);
+  int calls = 0;
+  settings.on_advance = [&] {
+    if (++calls != 5) return;
+    // What a process that makes the last file does: files and manifest are there, and partial/ goes.
+    fs::copy(scratch.path / "other", scratch.path / "ours",
+             fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+    fs::remove_all(scratch.path / "ours" / "partial");
+  };
+  GenerateOptions options;
+  options.checkpoint_seconds = 0;
+  const GenerateReport report = generate(scratch.path / "ours", settings, plan, options);
+  CHECK(report.complete);
+  CHECK(report.elsewhere == 0);
+  CHECK(verify_dataset(scratch.path / "ours").problems.empty());
+  // The same disturbance is an error where the data set is not finished.
+  calls = 0;
+  settings.on_advance = [&] {
+    if (++calls == 5) fs::remove_all(scratch.path / "third" / "partial");
+  };
+  CHECK_THROWS_AS(generate(scratch.path / "third", settings, plan, options), Error);
+}
+
 TEST_CASE("a stop or a crash at any moment changes nothing") {
   const DatagenPlan plan = toy_plan();
   for (const bool crash : {false, true}) {
@@ -153,6 +182,68 @@ TEST_CASE("a stop or a crash at any moment changes nothing") {
       CHECK(verify_dataset(scratch.path).problems.empty());
     }
   }
+}
+
+TEST_CASE("a stop or a crash between two frames of a window changes nothing") {
+  DatagenPlan plan = toy_plan();
+  plan.steps_per_frame = 16;  // as many steps as a run that has measured no speed yet advances at once
+  for (const bool crash : {false, true}) {
+    ScratchFolder scratch;
+    ToySettings settings;
+    int calls = 0;
+    settings.on_advance = [&] {
+      ++calls;
+      // The spin-up looks so slow that a frame is no longer advanced in one go; then comes the end.
+      if (calls == 1) std::this_thread::sleep_for(std::chrono::milliseconds(300));
+      if (!crash && calls == 2) request_stop();
+      if (crash && calls == 3) throw std::runtime_error("crash");
+    };
+    GenerateOptions options;
+    options.checkpoint_seconds = 0;
+    CHECK_THROWS(generate(scratch.path, settings, plan, options));
+    const fs::path file = scratch.path / "partial" / "toy_000000" / "checkpoint.h5";
+    const Checkpoint checkpoint = read_checkpoint(h5::File::open_read(file));
+    REQUIRE(checkpoint.records == 1);
+    REQUIRE(checkpoint.step > plan.step_of(0));
+    REQUIRE(checkpoint.step < plan.step_of(1));
+    reset_stop();
+    settings.on_advance = nullptr;
+    CHECK(generate(scratch.path, settings, plan, options).complete);
+    CHECK(all_frames(scratch.path) == expected_frames(settings, plan));
+  }
+}
+
+TEST_CASE("a disk that just holds the frames twice is large enough, and so is the rest of it after a stop") {
+  const test::ChildResult child = test::in_child([] {
+    ScratchFolder scratch;
+    constexpr std::int64_t kFrames = 400, kBytes = kFrames * 32 * 32 * 4;
+    if (!test::mount_small_disk(scratch.path, kBytes * 5 / 2)) return 77;
+    ToySettings settings;
+    settings.points = 32;
+    DatagenPlan plan = toy_plan();
+    plan.coarsen = {};
+    plan.frames = kFrames;
+    plan.samples_per_trajectory = 1;
+    plan.trajectories_per_file = 8;
+    plan.splits = {{"test", 1}};
+    const fs::path log = scratch.path / "partial" / "toy_000000" / "toy_000000.frames";
+    settings.on_advance = [&] {
+      if (fs::file_size(log) > kBytes * 3 / 4) request_stop();
+    };
+    try {
+      generate(scratch.path, settings, plan);
+    } catch (const Stopped&) {
+      reset_stop();
+      settings.on_advance = nullptr;
+      return generate(scratch.path, settings, plan).complete ? 0 : 1;
+    }
+    return 2;  // not stopped
+  });
+  if (child.exit_code == 77) {
+    MESSAGE("skipped: this system lets no test mount a small disk");
+    return;
+  }
+  CHECK_MESSAGE(child.exit_code == 0, child.err);
 }
 
 TEST_CASE("failed trajectories are recorded and left out") {
@@ -393,7 +484,7 @@ TEST_CASE("statistics are those of the train split") {
     ++deltas;
   }
   const double n = static_cast<double>(v.size());
-  const FieldStatistics s = dataset_statistics(scratch.path).at("field_0");
+  const FieldStatistics s = training_statistics(read_manifest(scratch.path).files).first.at("field_0");
   CHECK(s.value.count == n);
   CHECK(s.value.mean == doctest::Approx(mean / n).epsilon(1e-12));
   CHECK(s.value.root_mean_square() == doctest::Approx(std::sqrt(square / n)).epsilon(1e-12));

@@ -69,6 +69,23 @@ TEST_CASE("groups cover every trajectory once and never cross a split") {
   CHECK(plan.stem({"train", 8, 1}) == "toy_000008");
 }
 
+TEST_CASE("a batch holds whole files, but no more than there are trajectories") {
+  ToySettings settings;
+  const SolverInfo info = toy_source(settings).info();
+  DatagenPlan plan = toy_plan();
+  plan.trajectories_per_file = 8;
+  const auto members = [&](std::int64_t trajectories, int threads) {
+    plan.splits = {{"train", trajectories}};
+    return batch_members(plan, info, threads);
+  };
+  CHECK(members(1, 1) == 1);
+  CHECK(members(3, 16) == 3);
+  CHECK(members(100, 1) == 8);
+  CHECK(members(100, 9) == 16);
+  plan.trajectories_per_file = 100000;
+  CHECK(members(5, 9999) == 5);
+}
+
 TEST_CASE("windows follow each other without a gap or a repeated frame") {
   DatagenPlan plan = toy_plan();
   plan.decorrelation_steps = 0;
@@ -96,6 +113,11 @@ TEST_CASE("the datagen block is read strictly") {
   CHECK_THROWS_WITH_AS(plan_from("datagen: {trajectories: 100000000000}"), doctest::Contains("10000000"),
                        ConfigError);
   CHECK_THROWS_AS(plan_from("datagen: {frames: 1000000000000}"), ConfigError);
+  CHECK_THROWS_AS(plan_from("datagen: {trajectories_per_file: 2147483647}"), ConfigError);
+  CHECK_THROWS_WITH_AS(plan_from("datagen: {trajectories: 10000000, samples_per_trajectory: 1000}"),
+                       doctest::Contains("samples_per_trajectory"), ConfigError);
+  CHECK(plan_from("datagen: {spinup_cache: states}").spinup_cache == "states");
+  CHECK(plan_from("datagen: {spinup_cache: }").spinup_cache.empty());
   CHECK_THROWS_WITH_AS(plan_from("datagen: {steps_per_frame: 9000000000000000000}"), doctest::Contains("steps"),
                        ConfigError);
 }

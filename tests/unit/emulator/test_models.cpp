@@ -94,6 +94,7 @@ TEST_CASE("noise heads keep about as many features as asked at any bottleneck") 
   CHECK(NoiseHeadImpl::channels_of(4096, 16) == 16);
   CHECK(NoiseHeadImpl::channels_of(4096, 8) == 64);
   CHECK(NoiseHeadImpl::channels_of(1024, 8) == 16);
+  CHECK(NoiseHeadImpl::channels_of(160, 8) == 3);  // halves go up
   CHECK(NoiseHeadImpl::channels_of(4096, 128) == 1);
 }
 
@@ -124,6 +125,21 @@ TEST_CASE("embedding width changes the MLPs only") {
   CHECK(parameters["up.0.res.second_dense2.weight"].size(1) == 6);
 }
 
+TEST_CASE(
+    "model configuration: the text that identifies a model has no word of newer keys left at their defaults") {
+  ModelConfig config;
+  config.kind = "sns";
+  config.field_std = {4.5};
+  const std::string defaults =
+      "kind: sns\nnetwork:\n  hidden: 64\n  multipliers: [2, 2, 2]\n  blocks: 2\n  embedding: null\n"
+      "  attention: {middle: false, levels: []}\n"
+      "diffusion: {levels: 1000, schedule: cosine, prediction: eps}\nfield_std: 4.5\nfield_channels: 1\n"
+      "image: 64\nframe_interval: 0\ndata_hash: \"\"\n";
+  CHECK(to_yaml(config) == defaults);
+  config.network.head_features = 1024;
+  CHECK(contains(to_yaml(config), "  head_features: 1024\n"));
+}
+
 TEST_CASE("model configuration: YAML there and back") {
   for (const char* kind : {"gaussian", "sns"}) {
     const test::ScratchFolder folder;
@@ -131,11 +147,13 @@ TEST_CASE("model configuration: YAML there and back") {
     config.network.attention_middle = true;
     config.network.attention_levels = {1, 2};
     config.network.embedding = kind[0] == 's' ? std::optional<int>(7) : std::nullopt;
+    if (kind[0] == 's') config.network.head_features = 160;
     save_model_config(config, folder.path());
     const ModelConfig read = load_model_config(folder / "config.yaml");
     CHECK(to_yaml(read) == to_yaml(config));
     CHECK(read.data_hash == "abc\"d");
     CHECK(read.network.embedding == config.network.embedding);
+    CHECK(read.network.head_features == config.network.head_features);
   }
 }
 

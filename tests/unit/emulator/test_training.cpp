@@ -6,6 +6,7 @@
 #include "emulator/models/gaussian.hpp"
 #include "emulator/models/model.hpp"
 #include "emulator/models/sns.hpp"
+#include "emulator/nets/blocks.hpp"
 #include "emulator/safetensors.hpp"
 #include "emulator/training/checkpoint.hpp"
 #include "emulator/training/gaussian_task.hpp"
@@ -103,6 +104,21 @@ TEST_CASE("the flat AdamW equals PyTorch's") {
   // 20 updates of size 1e-2 in float32.
   CHECK((ours->weight - theirs->weight).abs().max().item<double>() < 1e-6);
   CHECK((ours->bias - theirs->bias).abs().max().item<double>() < 1e-6);
+}
+
+TEST_CASE("parameters that no gradient reaches are not decayed, as in PyTorch") {
+  blocks::Attention attention(4, true);
+  {
+    const torch::NoGradGuard no_grad;
+    for (torch::Tensor& parameter : attention.parameters()) parameter.fill_(1);
+  }
+  FlatParameters parameters(attention);
+  AdamW optimizer(parameters, 0.5);
+  for (int i = 0; i < 3; ++i) optimizer.step(0.1);
+  const auto by_name = attention.named_parameters();
+  for (const char* name : {"norm.weight", "norm.bias"}) CHECK(by_name[name].eq(1).all().item<bool>());
+  for (const char* name : {"projection.weight", "output.bias"})
+    CHECK(by_name[name].detach().flatten()[0].item<double>() == doctest::Approx(0.95 * 0.95 * 0.95));
 }
 
 TEST_CASE("gradients are clipped by norm and by value") {

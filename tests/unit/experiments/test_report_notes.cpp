@@ -37,10 +37,11 @@ std::string paper(bool layers, const std::string& model, const std::string& meth
   const std::string kolmogorov = "solver: {system: kolmogorov, viscosity: 1.0e-4, grid: {points: 512}}\n";
   const std::string jet =
       "solver: {system: qg2layer, grid: {points: 256, length: 1.0e6}, beta: 1.0e-11, bottom_drag: 7.0e-8, "
-      "depth_ratio: 0.1, stepper: {dt: 3600}}\ndatagen: {coarsen: {factor: 4}}\n";
+      "depth_ratio: 0.1, stepper: {dt: 3600}}\ndatagen: {coarsen: {factor: 4, kind: block_mean, remove: zonal_mean}}\n";
   const std::string penalty = layers ? ", training: {rollout: {rms_penalty: 1.0}}" : "";
   return (layers ? jet : kolmogorov) + "models:\n  gaussian: {kind: gaussian" + penalty + "}\n  " + model +
-         "\nrollout:\n  methods:\n    plain: {emulator: gaussian}\n    " + method + "\n";
+         "\nrollout:\n  methods:\n    plain: {emulator: gaussian, weights: raw}\n    " +
+         method.substr(0, method.size() - 1) + ", weights: raw}\n";
 }
 
 }  // namespace
@@ -72,7 +73,10 @@ TEST_CASE("notes: every model and method is judged by its own kind") {
   const Notes notes = notes_of_file("qg2layer/methods.yaml");
   CHECK_FALSE(says(notes, "thermalizer", "above 5"));
   CHECK(says(notes, "thermalizer denoises", "above 6 down to 4 (paper's code: above 10 down to 4)"));
-  CHECK(says(notes, "thermalizer starts each sample's reverse sweep", "inclusive"));
+  CHECK(says(notes, "Rule inclusive (thermalizer, sns and sns_clean): each sample's reverse sweep starts at",
+             "reference"));
+  CHECK(says(notes, "Averaged weights are used by gaussian, acdm,", "raw"));
+  CHECK(says(notes, "In training, the heads of sns have weight 0.5", "0.1"));
   CHECK(says(notes, "thermalizer has 200 noise levels (paper: 1000)", "more noise"));
   CHECK(says(notes, "The output of thermalizer", "sigma x noise"));
   CHECK(says(notes, "thermalizer was trained on levels 0 to 50", "all, uniformly"));
@@ -113,19 +117,41 @@ TEST_CASE("notes: choices of sampling and training that are not the paper's") {
   CHECK(says(notes(acdm, "m: {generator: d, conditioning: single}"), "m conditions", "one noised past frame"));
   CHECK(says(notes("d: {kind: acdm, network: {predicts: present}}", "m: {generator: d}"), "d estimates",
              "of the present frame alone (paper's code: of the past"));
-  CHECK(says(notes("d: {kind: sns}", "m: {generator: d, path: clean_past, start: noised_past}"), "clean_past",
-             "Algorithm 2"));
+  CHECK(says(notes("d: {kind: sns}", "m: {generator: d, path: C}"), "path C", "Algorithm 2"));
+  CHECK_FALSE(says(notes("d: {kind: sns}", "m: {generator: d, path: clean_past}"), "path", "clean_past"));
   CHECK(says(notes("d: {kind: sns, training: {levels: {past: clean}}}", "m: {generator: d}"), "d was trained",
              "clean past frames"));
   CHECK(says(notes("d: {kind: sns, training: {levels: {sampling: but_last}}}", "m: {generator: d}"),
              "d was trained on all but the last", "(paper's code: all)"));
   const std::string refined = "m: {emulator: gaussian, refiner: d, rule: reference";
+  CHECK(says(notes("d: {kind: sns}", refined + ", long: first_initial}"), "m stands one frame",
+             "beginning of each"));
   CHECK(says(notes("d: {kind: thermalizer}", refined + ", noise_limit: 200}"), "m gives a trajectory up",
              "above level 200 (paper's code: 100)"));
   CHECK(
       says(notes("d: {kind: sns}", refined + ", reverse_std: sqrt_beta}"), "reverse steps of m", "posterior"));
   CHECK(says(notes("d: {kind: sns}", refined + ", level_floor: 2}"), "m refines every frame",
              "level 2 at least"));
+}
+
+TEST_CASE("notes: the files of the paper's figures say nothing of the flow, the frames or the weights") {
+  for (const char* file : {"kolmogorov/figure1.yaml", "qg2layer/figure4.yaml"}) {
+    CAPTURE(file);
+    const Notes notes = notes_of_file(file);
+    for (const char* words : {"apart (paper", "points (paper", "zonal mean", "Averaged weights", "Drag",
+                              "Deformation", "The flow is", "In training"})
+      CHECK_FALSE(says(notes, words, ""));
+  }
+  const Notes eddies = notes_of_file("qg2layer/quickstart.yaml");
+  CHECK(says(eddies, "Frames are 72000 s apart", "(paper: 36000 s)"));
+  CHECK(says(eddies, "keep the zonal mean", "removed"));
+  CHECK(says(eddies, "lowest Fourier modes", "means over blocks"));
+  const Notes flow = notes_of_file("kolmogorov/quickstart.yaml");
+  CHECK(says(flow, "Frames are 0.04 time units apart", "0.002"));
+  CHECK(says(flow, "The networks see 32 x 32 points", "64 x 64"));
+  CHECK(says(notes_of_text("solver: {drag: 0.2}\n"), "Drag 0.2", "0.1"));
+  CHECK(says(notes_of_text("solver: {system: qg2layer, mean_flow: [0.05, 0.0]}\n"), "mean flow 0.05 and 0",
+             "15 km"));
 }
 
 TEST_CASE("notes: a smaller flow is told beside both viscosities that the paper gives") {

@@ -1,6 +1,8 @@
 // The Kolmogorov solver behind the Solver interface: configuration, members, guards, frames, save and restore.
 #include "core/hdf5.hpp"
+#include "solvers/initial_file.hpp"
 #include "solvers/kolmogorov/initial.hpp"
+#include "solvers/kolmogorov/kolmogorov.hpp"
 #include "solvers/spectral/ensemble.hpp"
 #include "tests/support/config_errors.hpp"
 #include "tests/support/kolmogorov_cases.hpp"
@@ -70,6 +72,7 @@ TEST_CASE("a bad block is rejected with key, value and rule") {
   fails({{"initial.kind", "taylor_green"}, {"initial.iterations", "1"}}, {"iterations", "kind: taylor_green"});
   fails({{"initial.wavenumber", "2"}}, {"initial.wavenumber", "kind: filtered_velocity"});
   fails({{"initial.resample", "spectral"}}, {"initial.resample", "no path"});
+  fails({{"initial.sha256", "ab"}}, {"initial.sha256", "no path"});
   fails({{"initial", "{kind: file, path: 'w.h5:/w', resample: linear}"}}, {"resample", "none, spectral"});
   fails({{"initial.wavenumber", "16"}, {"initial.kind", "taylor_green"}}, {"solver.initial.wavenumber"});
   fails({{"max_courant", "0"}}, {"solver.max_courant", "positive"});
@@ -385,4 +388,41 @@ TEST_CASE("initial states from files") {
         tolerance::kRounding);
   CHECK_THROWS_WITH_AS(resampled("/oblong"), doctest::Contains("(16, 32)"), Error);
   CHECK_THROWS_WITH_AS(start("/none", 0), doctest::Contains("/none"), Error);
+}
+
+TEST_CASE("a configuration names the contents of its file of initial states") {
+  const ScratchFolder scratch;
+  const std::string address = (scratch / "start.h5").string() + ":/w";
+  const auto write = [&](const h5::Shape& shape, double factor) {
+    // A new file, as tools that write files in one piece leave it.
+    const auto path = scratch / fmt::format("{}.h5", factor);
+    std::vector<double> values(2 * 32 * 32);
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i] = factor * std::sin(0.01 * static_cast<double>(i));
+    values.resize(h5::element_count(shape));
+    h5::File::create(path).write<double>("w", shape, values);
+    std::filesystem::rename(path, scratch / "start.h5");
+  };
+  // Reads the block and gives the hash that it then holds.
+  const auto sha256 = [&](const std::string& given = {}) {
+    const Config config =
+        Config::parse(fmt::format("solver: {{grid: {{points: 32}}, viscosity: 0.01, stepper: {{dt: 0.01}}, "
+                                  "initial: {{kind: file, path: '{}'{}}}}}",
+                                  address, given));
+    Section solver = config.root().child("solver");
+    kolmogorov::read_config(solver);
+    std::string hash = InitialStatesFile(address, {.shape = {32, 32}}).sha256();
+    CHECK(solver.resolved_yaml().find(hash) != std::string::npos);
+    return hash;
+  };
+  write({2, 32, 32}, 1);
+  const std::string first = sha256();
+  CHECK(first == sha256(", sha256: " + first));
+  write({2, 32, 32}, 5);
+  CHECK(first != sha256());
+  CHECK_THROWS_WITH_AS(sha256(", sha256: " + first), doctest::Contains("solver.initial.sha256"), ConfigError);
+  write({32, 32}, 1);
+  CHECK(first != sha256());
+  write({2, 32, 32}, 1);
+  CHECK(first == sha256());
 }

@@ -1,0 +1,39 @@
+#include "core/module.hpp"
+
+#include "core/error.hpp"
+
+#include <dlfcn.h>
+
+namespace sns {
+namespace {
+
+/// Folder of this program, where the build and bundles put its modules.
+std::filesystem::path own_folder() {
+  std::error_code ignored;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  return ignored ? std::filesystem::path(".") : program.parent_path();
+}
+
+}  // namespace
+
+void* open_module(const std::string& name, const std::filesystem::path& built, std::string& why) {
+  if (built.empty()) {
+    why = fmt::format("this build has no {} (nvcc was not found at configuration)", name);
+    return nullptr;
+  }
+  why = fmt::format("{} was not found", name);
+  for (const std::filesystem::path& place : {own_folder() / name, own_folder() / ".." / "lib" / name, built}) {
+    if (!std::filesystem::exists(place)) continue;
+    if (void* const module = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL)) return module;
+    why = fmt::format("{} does not load: {}", place.string(), dlerror());
+  }
+  return nullptr;
+}
+
+void* module_function(void* module, const std::string& module_name, const char* function) {
+  void* const address = dlsym(module, function);
+  require(address != nullptr, "{} is of another version: it has no {}", module_name, function);
+  return address;
+}
+
+}  // namespace sns
