@@ -8,15 +8,19 @@ namespace sns {
 
 SolverSource::SolverSource(const Config& config, const RunConfig& run) {
   make_ = [config, run](int members) {
-    const EndAtOnce planning;  // of transforms, and allocation
     Section section = config.root().child("solver");
     return make_solver(section, run.seed, members, run.threads, run.device);
   };
-  info_ = make_(1)->info();
+  info_ = make(1)->info();
   yaml_ = config.root().child("solver").resolved_yaml();
 }
 
 SolverSource::SolverSource(std::function<std::unique_ptr<Solver>(int members)> make, std::string yaml)
-    : make_(std::move(make)), yaml_(std::move(yaml)), info_(make_(1)->info()) {}
+    : make_(std::move(make)), yaml_(std::move(yaml)), info_(this->make(1)->info()) {}
+
+std::unique_ptr<Solver> SolverSource::make(int members) const {
+  const EndAtOnce planning;  // of transforms, and allocation
+  return make_(members);
+}
 
 }  // namespace sns

@@ -17,7 +17,10 @@ class SolverSource {
   /// From a function, with the text that identifies what it makes (used by tests).
   SolverSource(std::function<std::unique_ptr<Solver>(int members)> make, std::string yaml);
 
-  std::unique_ptr<Solver> make(int members) const { return make_(members); }
+  /// For where nothing is under way that could be lost: a stop ends the program while the solver is planned.
+  std::unique_ptr<Solver> make(int members) const;
+  /// For where there is: a stop is left to whoever polls next.
+  std::unique_ptr<Solver> make_beside_work(int members) const { return make_(members); }
   const SolverInfo& info() const { return info_; }
   /// The resolved `solver` block.
   const std::string& yaml() const { return yaml_; }

@@ -85,7 +85,7 @@ StreamEnsemble::StreamEnsemble(const SolverSource& source, DatagenPlan plan, int
 }
 
 Solver& StreamEnsemble::solver() {
-  if (!solver_) solver_ = source_.make(members_);
+  if (!solver_) solver_ = source_.make_beside_work(members_);
   if (pending_) {
     Checkpoint checkpoint;
     checkpoint.status = pending_->status;
@@ -196,7 +196,7 @@ void StreamEnsemble::replace(int member, std::span<float> out) {
   std::uint64_t& trajectory = trajectories_[static_cast<std::size_t>(member)];
   log::warn("stream: trajectory {} failed at step {}: {}; another takes its place in round {}", trajectory,
             lost.failed_step, lost.reason, round_);
-  if (!spare_) spare_ = source_.make(1);
+  if (!spare_) spare_ = source_.make_beside_work(1);
   std::string reason;
   for (int attempt = 0; attempt < kMostReplacements; ++attempt) {
     trajectory = next_trajectory_++;

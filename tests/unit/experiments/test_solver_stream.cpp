@@ -7,12 +7,14 @@
 #include "emulator/training/trainer.hpp"
 #include "experiments/round_queue.hpp"
 #include "experiments/solver_stream.hpp"
+#include "tests/support/child.hpp"
 #include "tests/unit/datagen/toy_data.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -175,6 +177,31 @@ TEST_CASE("initial states that cannot be advanced are replaced too; a solver tha
     CHECK(message.find("told to be impossible") != std::string::npos);
     CHECK(message.find("cannot go on") != std::string::npos);
   }
+}
+
+TEST_CASE("a stop while a replacement is planned leaves the training time to save itself") {
+  const test::ChildResult child = test::in_child([] {
+    install_stop_handlers();
+    ToySettings settings;
+    bool training = false;
+    const SolverSource source(
+        [&](int members) {
+          if (training) ::raise(SIGTERM);
+          return std::make_unique<ToySolver>(settings, members);
+        },
+        "system: toy\n");
+    StreamEnsemble members(source, plan(), kMembers, 0, [] { throw_if_stopped("while training"); });
+    members.spin_up();
+    settings.fails = {{1, kSpinup + 1}};
+    training = true;
+    try {
+      members.next_round();
+    } catch (const Stopped&) {
+      return 7;  // here the trainer writes its checkpoint
+    }
+    return 8;
+  });
+  CHECK_MESSAGE(child.exit_code == 7, child.err);
 }
 
 TEST_CASE("a queue makes as many rounds ahead as it is told, and forgets what is released") {
