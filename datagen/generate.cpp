@@ -60,9 +60,20 @@ class Generator {
     require_divisible(info_, plan_.coarsen);
     require_initial_states(info_, plan_);
     claim_folder();
-    find_finished();
-    generate_pending();
-    finish();
+    try {
+      find_finished();
+      generate_pending();
+      finish();
+    } catch (const Stopped&) {
+      throw;
+    } catch (const std::exception& error) {
+      // Whoever finishes the data set removes partial/, perhaps while another still looks into it.
+      if (!finished_by_another()) throw;
+      log::debug("{}; but another process has finished the data set", error.what());
+      std::error_code none;
+      fs::remove_all(partial_, none);
+    }
+    require_samples();
     return report_;
   }
 
@@ -130,11 +141,17 @@ class Generator {
     report_.kept = static_cast<std::int64_t>(records_.size());
   }
 
-  /// Takes the record if its file is there, in full size.
-  void keep(FileRecord record) {
+  /// Whether the record's file is there, in full size.
+  bool is_whole(const FileRecord& record) const {
     std::error_code code;
-    if (!record.path.empty() && fs::file_size(folder_ / record.path, code) != record.bytes) {
+    return record.path.empty() || fs::file_size(folder_ / record.path, code) == record.bytes;
+  }
+
+  /// Takes the record if its file is whole.
+  void keep(FileRecord record) {
+    if (!is_whole(record)) {
       log::warn("{} is missing or has another size; it will be made again", (folder_ / record.path).string());
+      std::error_code code;
       fs::remove(folder_ / record.path, code);
       return;
     }
@@ -318,24 +335,46 @@ class Generator {
       if (!records_.contains(group.first)) find_record(group);  // another shard may have made it meanwhile
     }
     report_.elsewhere = static_cast<std::int64_t>(groups_.size() - records_.size());
-    std::vector<FileRecord> records;
-    std::map<std::string, std::int64_t> samples;
-    for (const auto& [first, record] : records_) {
-      records.push_back(record);
-      samples[record.group.split] += record.samples;
-      report_.failed += static_cast<std::int64_t>(record.failed.size());
-    }
     if (report_.elsewhere > 0) return;
-    if (!manifest_is_current()) write_manifest_alone(records);
+    if (!manifest_is_current()) write_manifest_alone();
     fs::remove_all(partial_);
     report_.complete = true;
+  }
+
+  /// Whether there is a manifest of the whole data set, and all its files; takes it over.
+  bool finished_by_another() {
+    std::map<std::uint64_t, FileRecord> records;
+    try {
+      if (!fs::exists(folder_ / "MANIFEST.jsonl")) return false;
+      for (FileRecord& record : read_manifest(folder_).files) {
+        if (!is_whole(record)) return false;
+        records.insert_or_assign(record.group.first, std::move(record));
+      }
+    } catch (const Error&) {
+      return false;
+    }
+    if (records.size() != groups_.size()) return false;
+    records_ = std::move(records);
+    report_.elsewhere = 0;
+    report_.complete = true;
+    return true;
+  }
+
+  /// Counts the failed trajectories. Error if a split of the finished data set has no others.
+  void require_samples() {
+    std::map<std::string, std::int64_t> samples;
+    std::map<std::string, FailedTrajectory> first_failed;
+    for (const auto& [first, record] : records_) {
+      samples[record.group.split] += record.samples;
+      report_.failed += static_cast<std::int64_t>(record.failed.size());
+      if (!record.failed.empty()) first_failed.try_emplace(record.group.split, record.failed.front());
+    }
+    if (!report_.complete) return;
     for (const auto& [split, count] : samples) {
       if (count > 0) continue;
-      const auto record = std::find_if(records.begin(), records.end(), [&name = split](const FileRecord& r) {
-        return r.group.split == name && !r.failed.empty();
-      });
+      const FailedTrajectory& failed = first_failed.at(split);
       fail("all trajectories of the split '{}' failed, the first at step {}: {}; see 'failed' in {}", split,
-           record->failed.front().step, record->failed.front().reason, (folder_ / "MANIFEST.jsonl").string());
+           failed.step, failed.reason, (folder_ / "MANIFEST.jsonl").string());
     }
   }
 
@@ -353,7 +392,9 @@ class Generator {
   }
 
   /// Shards may finish at the same moment: one writes, the others wait for it.
-  void write_manifest_alone(const std::vector<FileRecord>& records) {
+  void write_manifest_alone() {
+    std::vector<FileRecord> records;
+    for (const auto& [first, record] : records_) records.push_back(record);
     make_writable_folder(partial_);
     constexpr int kTries = 600;
     for (int i = 0; i < kTries && !manifest_is_current(); ++i) {

@@ -124,6 +124,33 @@ TEST_CASE("shards in any order make the same data set") {
   CHECK(verify_dataset(scratch.path).problems.empty());
 }
 
+TEST_CASE("a data set that another process finishes meanwhile is finished") {
+  ScratchFolder scratch;
+  ToySettings settings;
+  const DatagenPlan plan = toy_plan();
+  generate(scratch.path / "other", settings, plan);
+  int calls = 0;
+  settings.on_advance = [&] {
+    if (++calls != 5) return;
+    // What a process that makes the last file does: files and manifest are there, and partial/ goes.
+    fs::copy(scratch.path / "other", scratch.path / "ours",
+             fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+    fs::remove_all(scratch.path / "ours" / "partial");
+  };
+  GenerateOptions options;
+  options.checkpoint_seconds = 0;
+  const GenerateReport report = generate(scratch.path / "ours", settings, plan, options);
+  CHECK(report.complete);
+  CHECK(report.elsewhere == 0);
+  CHECK(verify_dataset(scratch.path / "ours").problems.empty());
+  // The same disturbance is an error where the data set is not finished.
+  calls = 0;
+  settings.on_advance = [&] {
+    if (++calls == 5) fs::remove_all(scratch.path / "third" / "partial");
+  };
+  CHECK_THROWS_AS(generate(scratch.path / "third", settings, plan, options), Error);
+}
+
 TEST_CASE("a stop or a crash at any moment changes nothing") {
   const DatagenPlan plan = toy_plan();
   for (const bool crash : {false, true}) {
