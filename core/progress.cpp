@@ -72,6 +72,12 @@ void Progress::update(std::int64_t done, std::string_view note) {
     log::info("{}", line(now, note));
 }
 
+void Progress::skip(std::int64_t units) {
+  const std::lock_guard lock(mutex_);
+  first_ += units;
+  done_ += units;
+}
+
 void Progress::finish(std::string_view note) {
   const std::lock_guard lock(mutex_);
   if (finished_) return;

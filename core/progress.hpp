@@ -22,6 +22,8 @@ class Progress {
   /// Sets the count of finished units; `note` is shown at the end of the line ("loss 0.031").
   /// Cheap enough to call at every step; thread safe.
   void update(std::int64_t done, std::string_view note = {});
+  /// Counts further units that were done before: they are no part of the rate. The next update() includes them.
+  void skip(std::int64_t units);
   /// Prints the closing line (total, elapsed, rate). Called by the destructor if it was not called.
   void finish(std::string_view note = {});
 

@@ -274,7 +274,9 @@ class Generator {
       solver_.reset();
       solver_ = source_.make(members);
     }
-    advance_progress(jobs.front()->step() * members);
+    const std::int64_t there = jobs.front()->step() * members;
+    done_ += there;
+    progress_->skip(there);
     const auto start = std::chrono::steady_clock::now();
     const BatchEnd end = run_groups(plan_, *solver_, jobs, options_.checkpoint_seconds,
                                     [this](std::int64_t steps) { advance_progress(steps); });

@@ -112,6 +112,21 @@ TEST_CASE("progress: the closing line says how far interrupted work came") {
   CHECK(contains(child.err, "sns: scan: 3 files, "));
 }
 
+TEST_CASE("progress: what was found done has no part in the rate") {
+  const test::ChildResult child = test::in_child([] {
+    Progress progress("datagen", 1000, "steps");
+    progress.skip(900);
+    pause_ms(100);
+    progress.update(910);
+    return 0;
+  });
+  std::smatch rate;
+  REQUIRE_MESSAGE(
+      std::regex_search(child.err, rate, std::regex(R"(910/1000 steps \(91 %\), ([\d.e+]+) steps/s)")),
+      child.err);
+  CHECK(std::stod(rate[1]) <= 100);  // 10 steps in at least 0.1 s
+}
+
 TEST_CASE("progress: on a terminal one live line, which log lines do not cut") {
   const std::string text = on_terminal([] {
     Progress progress("rollout", 100, "steps");
