@@ -85,7 +85,11 @@ class Simulation {
     }
     loop();
     try {
-      write_simulation(options_.output, plan_, info_, config_yaml_, state(), frames, diagnostics);
+      // In the folder that goes in the end: whoever is killed meanwhile leaves nothing beside it.
+      const fs::path written = work_ / "output.h5";
+      write_simulation(written, plan_, info_, config_yaml_, state(), frames, diagnostics);
+      fs::rename(written, options_.output);
+      sync_to_disk(parent);
     } catch (const Stopped&) {
       poll();  // says where to go on
       throw;

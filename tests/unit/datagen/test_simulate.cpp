@@ -2,11 +2,15 @@
 
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "tests/support/child.hpp"
 #include "tests/unit/datagen/toy_data.hpp"
 
 #include <doctest/doctest.h>
 
+#include <sys/resource.h>
+
 #include <cmath>
+#include <csignal>
 #include <cstring>
 
 using namespace sns;
@@ -245,4 +249,26 @@ TEST_CASE("initial states are checked") {
   CHECK_THROWS_AS(read_initial_states((scratch.path / "good.h5").string(), info), ConfigError);
   fs::resize_file(scratch.path / "good.h5", 600);
   CHECK_THROWS_AS(read_initial_states(address("good.h5"), info), Error);
+}
+
+TEST_CASE("a run that is killed while its output is written leaves nothing beside the output") {
+  ScratchFolder scratch;
+  const fs::path output = scratch.path / "a.h5";
+  ToySettings settings;
+  settings.points = 32;
+  SimulatePlan plan = toy_simulation();
+  plan.coarsen = {};
+  const std::uint64_t frames = simulate_bytes(plan, toy_source(settings).info());
+  const test::ChildResult child = test::in_child([&] {
+    // The output is larger than the log of its frames, by what HDF5 adds.
+    const rlimit limit{frames + 1000, frames + 1000}, no_core{0, 0};
+    require(::setrlimit(RLIMIT_FSIZE, &limit) == 0 && ::setrlimit(RLIMIT_CORE, &no_core) == 0, "no limit");
+    run(output, settings, plan);
+    return 0;
+  });
+  REQUIRE_MESSAGE(child.signal == SIGXFSZ, child.err);
+  REQUIRE(!fs::exists(output));
+  run(output, settings, plan, true);
+  CHECK(std::distance(fs::directory_iterator(scratch.path), fs::directory_iterator()) == 1);
+  CHECK(fs::exists(output));
 }
