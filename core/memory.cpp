@@ -1,34 +1,17 @@
 #include "core/memory.hpp"
 
+#include "core/control_group.hpp"
 #include "core/error.hpp"
 
 #include <algorithm>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <limits>
 
 namespace sns {
-namespace {
-
-constexpr std::uint64_t kUnknown = std::numeric_limits<std::uint64_t>::max();
-
-/// The number in a file that holds one; kUnknown where there is none ("max", no such file).
-std::uint64_t number_in(const char* file) {
-  std::ifstream stream(file);
-  std::uint64_t number = 0;
-  return stream >> number ? number : kUnknown;
-}
-
-std::uint64_t left(std::uint64_t limit, std::uint64_t used) {
-  if (limit == kUnknown || used == kUnknown) return kUnknown;
-  return limit > used ? limit - used : 0;
-}
-
-}  // namespace
 
 std::uint64_t available_memory() {
-  std::uint64_t machine = kUnknown;
+  std::uint64_t machine = std::numeric_limits<std::uint64_t>::max();
   std::ifstream info("/proc/meminfo");
   for (std::string key, unit; info >> key;) {
     std::uint64_t kilobytes = 0;
@@ -36,16 +19,7 @@ std::uint64_t available_memory() {
     std::getline(info, unit);
     if (key == "MemAvailable:") machine = kilobytes * 1024;
   }
-  // Pages of files count as used in a control group although they can be dropped, so this may be too little for
-  // a process that is close to its limit; three quarters of the limit are taken to be there at any rate.
-  std::uint64_t group = kUnknown;
-  for (const auto& [limit, used] :
-       {std::pair{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"},
-        {"/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"}}) {
-    const std::uint64_t most = number_in(limit);
-    if (most != kUnknown) group = std::min(group, std::max(left(most, number_in(used)), most / 4 * 3));
-  }
-  return std::min(machine, group);
+  return std::min(machine, memory_in_group());
 }
 
 void require_memory(double bytes, const std::string& what) {

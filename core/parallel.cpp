@@ -1,11 +1,14 @@
 #include "core/parallel.hpp"
 
+#include "core/control_group.hpp"
 #include "core/error.hpp"
 
 #include <sched.h>
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
+#include <cmath>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
@@ -31,10 +34,13 @@ int environment_count(const char* name) {
 int default_threads() {
   if (const int n = environment_count("OMP_NUM_THREADS")) return n;
   if (const int n = environment_count("SLURM_CPUS_PER_TASK")) return n;
+  // A quota of one and a half cores keeps two threads busier than one.
+  const double quota = std::ceil(cores_in_group());
   cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
-  const unsigned cores = std::thread::hardware_concurrency();
-  return cores == 0 ? 1 : static_cast<int>(cores);
+  const unsigned cores = sched_getaffinity(0, sizeof allowed, &allowed) == 0
+                             ? static_cast<unsigned>(CPU_COUNT(&allowed))
+                             : std::thread::hardware_concurrency();
+  return static_cast<int>(std::max(1.0, std::min<double>(cores, quota)));
 }
 
 struct ThreadPool::State {
