@@ -248,8 +248,8 @@ FolderLock::FolderLock(const fs::path& folder, Kind kind) {
     }
     log::warn("folder {} cannot be locked ({}); make sure that no other process writes to it", folder.string(),
               reason(errno));
-  } else if (kind == Kind::exclusive && ::ftruncate(lock.get(), 0) == 0) {
-    // only told to whoever meets the lock, so a failure changes nothing
+  } else if (::ftruncate(lock.get(), 0) == 0 && kind == Kind::exclusive) {
+    // only told to whoever meets the lock, so a failure changes nothing; shared holders have no name
     write_all(lock.get(), fmt::format("process {} on host {}", getpid(), hostname_hash()));
   }
   descriptor_ = ::dup(lock.get());

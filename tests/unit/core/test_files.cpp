@@ -169,6 +169,13 @@ TEST_CASE("files: one writer per folder") {
   CHECK(contains(message_of([&] { const FolderLock none(folder / "none"); }), "cannot write to folder"));
 }
 
+TEST_CASE("files: holders of a shared lock are not taken for the last one who was alone") {
+  const test::ScratchFolder folder;
+  { const FolderLock alone(folder.path()); }
+  const FolderLock one(folder.path(), FolderLock::Kind::shared), two(folder.path(), FolderLock::Kind::shared);
+  CHECK(contains(message_of([&] { const FolderLock third(folder.path()); }), "by another process; wait"));
+}
+
 TEST_CASE("build information") {
   const BuildInfo& info = build_info();
   CHECK(std::regex_match(info.version, std::regex(R"(\d+\.\d+\.\d+)")));
