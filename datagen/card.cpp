@@ -43,8 +43,8 @@ std::string card(const DatagenPlan& plan, const SolverInfo& info, const std::vec
     fields += fmt::format("{}`{}` [{}]", fields.empty() ? "" : ", ", f.name, f.units);
   text += fmt::format("- fields: {}, float32, dimensions (sample, time, {}, {})\n- grid: {}\n", fields,
                       info.axes.front().name, info.axes.back().name, grid);
-  text += fmt::format("- {} frames per sample, {:g} {} apart; {} in all\n", plan.frames,
-                      info.dt * static_cast<double>(plan.steps_per_frame), info.time_units,
+  text += fmt::format("- {} frames per sample, {} apart; {} in all\n", plan.frames,
+                      time_text(info.dt * static_cast<double>(plan.steps_per_frame), info),
                       human_bytes(static_cast<double>(bytes)));
   for (const auto& [split, counts] : splits) {
     text += fmt::format("- {}: {} samples in {} files\n", split, counts.first, counts.second);

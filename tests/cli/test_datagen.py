@@ -44,6 +44,7 @@ class Dataset(SnsCase):
         frames = frames.astype(float)
         expected = [f(a) for a in (frames, delta) for f in (np.mean, np.std, root_mean_square)]
         np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-7)
+        self.assertIn("40 frames per sample, 0.03 apart", (folder / "README.md").read_text())
         out, _ = self.sns("info", folder)
         self.assertIn("train", out)
 
