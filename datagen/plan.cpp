@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
+#include <optional>
 
 namespace sns {
 namespace {
@@ -12,6 +14,8 @@ namespace {
 /// Beyond these a number is a slip of the pen; products of them stay within 64 bits.
 constexpr double kMostTrajectories = 1e7, kMostPerFile = 1e5, kMostSamples = 1e5, kMostFrames = 1e8,
                  kMostSteps = 1e15;
+/// Files number their samples with 32 bits.
+constexpr double kMostNumber = std::numeric_limits<std::int32_t>::max();
 
 constexpr const char* kSplitNames[] = {"train", "valid", "test"};
 
@@ -142,9 +146,17 @@ DatagenPlan read_datagen_plan(Section datagen, const std::string& name, std::uin
   datagen.maybe("trajectories_per_file", plan.trajectories_per_file, between(1, kMostPerFile));
   datagen.maybe("compression", compression, one_of({"none", "deflate"}));
   datagen.maybe("licence", plan.licence);
-  datagen.maybe("spinup_cache", plan.spinup_cache);
+  std::optional<std::string>
+      cache;  // null, or no value at all, as none: so it is switched off on a command line
+  datagen.maybe("spinup_cache", cache);
+  plan.spinup_cache = cache.value_or("");
   plan.deflate = compression == "deflate";
   plan.splits = split_trajectories(trajectories, fractions);
+  if (static_cast<double>(trajectories) * static_cast<double>(plan.samples_per_trajectory) > kMostNumber)
+    datagen.reject(
+        "samples_per_trajectory",
+        fmt::format("{} samples of each of {} trajectories are more than their numbers can tell apart",
+                    plan.samples_per_trajectory, trajectories));
   const double window = static_cast<double>(plan.frames) * static_cast<double>(plan.steps_per_frame) +
                         static_cast<double>(plan.decorrelation_steps);
   const double steps =

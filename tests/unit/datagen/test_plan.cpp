@@ -114,6 +114,10 @@ TEST_CASE("the datagen block is read strictly") {
                        ConfigError);
   CHECK_THROWS_AS(plan_from("datagen: {frames: 1000000000000}"), ConfigError);
   CHECK_THROWS_AS(plan_from("datagen: {trajectories_per_file: 2147483647}"), ConfigError);
+  CHECK_THROWS_WITH_AS(plan_from("datagen: {trajectories: 10000000, samples_per_trajectory: 1000}"),
+                       doctest::Contains("samples_per_trajectory"), ConfigError);
+  CHECK(plan_from("datagen: {spinup_cache: states}").spinup_cache == "states");
+  CHECK(plan_from("datagen: {spinup_cache: }").spinup_cache.empty());
   CHECK_THROWS_WITH_AS(plan_from("datagen: {steps_per_frame: 9000000000000000000}"), doctest::Contains("steps"),
                        ConfigError);
 }
