@@ -30,7 +30,7 @@ SimulatePlan plan_of(const SimulateArguments& arguments, Section section, const 
   if (!arguments.diagnostics.empty()) plan.arrays = arguments.diagnostics == "all";
   plan.steps = arguments.steps.value_or(plan.steps);
   if (arguments.every) {
-    if (plan.diagnostics_every == plan.every) plan.diagnostics_every = *arguments.every;
+    if (!section.has("diagnostics_every")) plan.diagnostics_every = *arguments.every;
     plan.every = *arguments.every;
   }
   plan.members = arguments.members.value_or(plan.members);

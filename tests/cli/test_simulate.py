@@ -106,6 +106,14 @@ class Initial(SnsCase):
         _, err = self.sns("simulate", self.config, "-o", "a.h5", "--resample", "spectral", code=2)
         self.assert_one_line(err, "--resample", "--initial")
 
+    def test_intervals_of_diagnostics(self):
+        """As frames, unless the configuration says otherwise, be it that it names the frames' own interval."""
+        for key, count in ((), 5), (("simulate.diagnostics_every=20",), 11), (("simulate.diagnostics_every=10",), 21):
+            self.sns("simulate", self.config, "-o", "a.h5", "--every", 50, "--overwrite", *key)
+            with h5py.File(self.folder / "a.h5") as file:
+                self.assertEqual(file["vorticity"].shape[1], 5)
+                self.assertEqual(file["diagnostics/energy"].shape[1], count)
+
     def test_bad_states(self):
         nan = self.states(2)
         nan[1, 3, 4] = np.nan
