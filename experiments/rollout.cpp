@@ -243,7 +243,6 @@ class Rollout {
       for (torch::Tensor* const frames : {&next, &host})
         frames->select(0, m).fill_(std::numeric_limits<float>::quiet_NaN());
       at_.failed_step[static_cast<std::size_t>(m)] = step;
-      ++failures_;
       log::warn("rollout {}: trajectory {} failed at step {} ({})", job_.output.stem().string(),
                 job_.trajectories[static_cast<std::size_t>(m)], step, why);
     }
@@ -260,7 +259,10 @@ class Rollout {
     last_checkpoint_ = Clock::now();
   }
 
-  std::string failures_note() const { return failures_ == 0 ? "" : fmt::format("{} failed", failures_); }
+  std::string failures_note() const {
+    const std::int64_t failed = members_ - static_cast<std::int64_t>(alive_.size());
+    return failed == 0 ? "" : fmt::format("{} failed", failed);
+  }
   static double seconds_since(Clock::time_point t) {
     return std::chrono::duration<double>(Clock::now() - t).count();
   }
@@ -269,7 +271,7 @@ class Rollout {
   const RolloutJob& job_;
   RolloutStepper& stepper_;
   fs::path partial_, checkpoint_;
-  std::int64_t members_, channels_, rows_ = 0, columns_ = 0, failures_ = 0;
+  std::int64_t members_, channels_, rows_ = 0, columns_ = 0;
   std::size_t values_ = 0;
   torch::Tensor scale_;  // [1, C, 1, 1], on the host
   std::vector<float> physical_;
