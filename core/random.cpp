@@ -8,7 +8,6 @@
 #include <bit>
 #include <cmath>
 #include <numbers>
-#include <utility>
 
 namespace sns {
 namespace {
@@ -142,10 +141,6 @@ void RandomStream::fill_normal(std::span<float> out) {
     box_muller(radius_bits, angle_bits, target);
     if (count < kBatch) std::copy_n(values.begin(), count, out.begin() + static_cast<std::ptrdiff_t>(begin));
   }
-}
-
-void RandomStream::shuffle(std::span<std::int64_t> items) {
-  for (std::size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[below(i)]);
 }
 
 }  // namespace sns

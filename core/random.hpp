@@ -43,8 +43,6 @@ class RandomStream {
   /// of a long one, and a fill may be split after any multiple of eight values without changing a bit. The
   /// numbers are unrelated to those of the double version.
   void fill_normal(std::span<float> out);
-  /// Fisher-Yates shuffle of indices.
-  void shuffle(std::span<std::int64_t> items);
 
  private:
   void refill();

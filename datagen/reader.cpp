@@ -3,7 +3,6 @@
 #include "core/error.hpp"
 #include "core/hdf5_frames.hpp"
 #include "core/memory.hpp"
-#include "datagen/manifest.hpp"
 
 #include <algorithm>
 
@@ -134,10 +133,6 @@ std::vector<std::string> dataset_splits(const std::filesystem::path& folder) {
     if (std::filesystem::is_directory(folder / "data" / split)) splits.push_back(split);
   }
   return splits;
-}
-
-Statistics dataset_statistics(const std::filesystem::path& folder) {
-  return training_statistics(read_manifest(folder).files).first;
 }
 
 }  // namespace sns

@@ -1,7 +1,6 @@
 #pragma once
 // Reads data sets written by `sns datagen`, a slab at a time.
 #include "core/hdf5.hpp"
-#include "datagen/statistics.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -73,8 +72,5 @@ class DatasetReader {
 
 /// Splits that a data set folder holds, of train, valid, test.
 std::vector<std::string> dataset_splits(const std::filesystem::path& folder);
-/// Statistics by field of the train split (of the whole set where there is no train split), from
-/// MANIFEST.jsonl.
-Statistics dataset_statistics(const std::filesystem::path& folder);
 
 }  // namespace sns

@@ -74,12 +74,6 @@ void project(StaggeredVelocity& velocity, const Grid& grid) {
     }
 }
 
-double max_divergence(const StaggeredVelocity& velocity, const Grid& grid) {
-  double largest = 0;
-  for (const double d : divergence(velocity, grid)) largest = std::max(largest, std::abs(d));
-  return largest;
-}
-
 void scale_to_max_speed(StaggeredVelocity& velocity, double speed) {
   double largest = 0;
   for (std::size_t i = 0; i < velocity.u.size(); ++i)

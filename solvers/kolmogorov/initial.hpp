@@ -33,8 +33,6 @@ struct StaggeredVelocity {
 /// Removes the divergence (backward differences) by the gradient (forward differences) of a potential: the
 /// discrete Helmholtz projection of a periodic staggered grid, solved by Fourier transforms.
 void project(StaggeredVelocity& velocity, const spectral::Grid& grid);
-/// Largest |div| by backward differences.
-double max_divergence(const StaggeredVelocity& velocity, const spectral::Grid& grid);
 /// Multiplies so that the largest sqrt(u^2 + v^2), taken index by index, is `speed`.
 void scale_to_max_speed(StaggeredVelocity& velocity, double speed);
 /// w = dv/dx - du/dy by forward differences.

@@ -1,8 +1,12 @@
 #pragma once
 // Kolmogorov solvers for tests.
 #include "solvers/kolmogorov/diagnostics.hpp"
+#include "solvers/kolmogorov/initial.hpp"
 #include "solvers/kolmogorov/params.hpp"
 #include "tests/support/solver_cases.hpp"
+
+#include <algorithm>
+#include <cmath>
 
 namespace sns::test {
 
@@ -16,6 +20,19 @@ inline std::unique_ptr<Solver> make_case(const kolmogorov::Params& p, const Over
                   p.grid.n, p.grid.length, p.viscosity, p.drag, p.forcing_wavenumber, p.forcing_amplitude,
                   p.dt),
       overrides, members, threads, seed);
+}
+
+/// Largest |div| of a staggered velocity by backward differences.
+inline double max_divergence(const kolmogorov::StaggeredVelocity& velocity, const spectral::Grid& grid) {
+  const auto n = static_cast<std::size_t>(grid.n);
+  double largest = 0;
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t j = 0; j < n; ++j) {
+      const double dx = velocity.u[i * n + j] - velocity.u[(i + n - 1) % n * n + j];
+      const double dy = velocity.v[i * n + j] - velocity.v[i * n + (j + n - 1) % n];
+      largest = std::max(largest, std::abs(dx + dy) / grid.spacing());
+    }
+  return largest;
 }
 
 }  // namespace sns::test

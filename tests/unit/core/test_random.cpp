@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <vector>
 
 using namespace sns;
@@ -168,21 +167,4 @@ TEST_CASE("random: how a fill may be split") {
   RandomStream one(4, Purpose::refine_reverse);
   for (double& value : single) value = one.normal();
   CHECK(doubles == single);
-}
-
-TEST_CASE("random: shuffles are permutations, all equally likely") {
-  std::vector<std::int64_t> items(100);
-  std::iota(items.begin(), items.end(), 0);
-  RandomStream(9, Purpose::batch_order).shuffle(items);
-  CHECK_FALSE(std::is_sorted(items.begin(), items.end()));
-  std::sort(items.begin(), items.end());
-  for (std::int64_t i = 0; i < 100; ++i) CHECK(items[static_cast<std::size_t>(i)] == i);
-
-  std::vector<int> counts(6, 0);
-  for (std::uint64_t i = 0; i < 12000; ++i) {
-    std::vector<std::int64_t> three = {0, 1, 2};
-    RandomStream(9, Purpose::batch_order, i).shuffle(three);
-    ++counts[static_cast<std::size_t>(2 * three[0] + (three[1] > three[2] ? 1 : 0))];
-  }
-  for (const int count : counts) CHECK(std::abs(count - 2000) < 5 * 41);
 }
