@@ -1,5 +1,6 @@
 #include "datagen/generate.hpp"
 
+#include "core/clock.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/log.hpp"
@@ -277,15 +278,15 @@ class Generator {
     const std::int64_t there = jobs.front()->step() * members;
     done_ += there;
     progress_->skip(there);
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     const BatchEnd end = run_groups(plan_, *solver_, jobs, options_.checkpoint_seconds,
                                     [this](std::int64_t steps) { advance_progress(steps); });
-    const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
+    const double wall = seconds_since(start);
     int first = 0;
     for (auto& job : jobs) {
       const int count = static_cast<int>(job->group().count);
       try {
-        finish_group(*job, wall.count() * count / members);
+        finish_group(*job, wall * count / members);
       } catch (const Stopped&) {
         save_unfinished(jobs, first, end);
         throw;

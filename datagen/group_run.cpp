@@ -1,23 +1,18 @@
 #include "datagen/group_run.hpp"
 
+#include "core/clock.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
 #include "core/stop.hpp"
 #include "datagen/well_file.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <span>
 
 namespace sns {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Makes sure that the folder is there before it is locked.
 const fs::path& prepared(const fs::path& folder) {

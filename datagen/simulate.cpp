@@ -1,5 +1,6 @@
 #include "datagen/simulate.hpp"
 
+#include "core/clock.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/hdf5.hpp"
@@ -13,7 +14,6 @@
 #include "solvers/initial_file.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <span>
@@ -24,7 +24,6 @@ namespace {
 constexpr double kMostSteps = 1e15;  ///< so that products of steps stay within 64 bits
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 constexpr double kMostBytes = 4e18;  ///< more than any disk holds, and twice as much still is a number
 
@@ -203,7 +202,7 @@ class Simulation {
                     diagnostics_->records() * plan_.diagnostics_every, step_ + pacer_.steps()});
       const auto start = Clock::now();
       solver_->advance(next - step_);
-      pacer_.took(next - step_, std::chrono::duration<double>(Clock::now() - start).count());
+      pacer_.took(next - step_, seconds_since(start));
       step_ = next;
       note_failures();
       progress.update(step_);
@@ -290,10 +289,7 @@ class Simulation {
 
   void poll() {
     const bool stop = stop_requested();
-    if (!stop &&
-        std::chrono::duration<double>(Clock::now() - last_checkpoint_).count() < options_.checkpoint_seconds) {
-      return;
-    }
+    if (!stop && seconds_since(last_checkpoint_) < options_.checkpoint_seconds) return;
     frames_->sync();
     diagnostics_->sync();
     save_checkpoint(work_ / "checkpoint.h5", state());

@@ -1,5 +1,6 @@
 #include "experiments/rollout.hpp"
 
+#include "core/clock.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/log.hpp"
@@ -14,7 +15,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <fstream>
@@ -28,7 +28,6 @@ namespace sns {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 /// What a rollout continues from, beside the frames in its file.
 struct Checkpoint {
@@ -262,9 +261,6 @@ class Rollout {
   std::string failures_note() const {
     const std::int64_t failed = members_ - static_cast<std::int64_t>(alive_.size());
     return failed == 0 ? "" : fmt::format("{} failed", failed);
-  }
-  static double seconds_since(Clock::time_point t) {
-    return std::chrono::duration<double>(Clock::now() - t).count();
   }
   double wall_seconds() const { return earlier_seconds_ + seconds_since(start_); }
 

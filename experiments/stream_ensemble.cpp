@@ -1,5 +1,6 @@
 #include "experiments/stream_ensemble.hpp"
 
+#include "core/clock.hpp"
 #include "core/error.hpp"
 #include "core/hdf5.hpp"
 #include "core/log.hpp"
@@ -9,22 +10,16 @@
 #include "datagen/spinup_cache.hpp"
 
 #include <algorithm>
-#include <chrono>
 
 namespace sns {
 
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 /// Trajectories tried in one member's place before a round is given up: if so many fail, it is the solver's
 /// configuration that is at fault.
 constexpr int kMostReplacements = 8;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 }  // namespace
 

@@ -1,5 +1,6 @@
 #include "emulator/training/trainer.hpp"
 
+#include "core/clock.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/log.hpp"
@@ -19,7 +20,6 @@
 
 #include <torch/nn/module.h>
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <future>
 
@@ -27,12 +27,7 @@ namespace sns {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 constexpr int kMostHalvings = 3;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Fills in what the data decide: channels, image, normalisation, frame interval, hash.
 ModelConfig complete(const ModelSpec& spec, const TrainingData& data) {

@@ -6,13 +6,13 @@
 #include <array>
 #include <cmath>
 #include <complex>
+#include <numbers>
 
 namespace sns::qg2layer {
 namespace {
 
 using Z = std::complex<double>;
 
-constexpr double kPi = 3.14159265358979323846;
 constexpr int kWavenumbers = 400;  ///< at which stability is looked at
 constexpr int kRootIterations = 40;
 constexpr int kBisections = 30;
@@ -39,7 +39,7 @@ double amplification_rk4(double turn, double filter) {
 
 bool stable(const Params& params, double courant) {
   for (int i = 1; i <= kWavenumbers; ++i) {
-    const double w = std::sqrt(2.0) * kPi * i / kWavenumbers, filter = filter_at(params.filter, w);
+    const double w = std::sqrt(2.0) * std::numbers::pi * i / kWavenumbers, filter = filter_at(params.filter, w);
     const double amplification = params.stepper == StepperName::ab3 ? amplification_ab3(courant * w, filter)
                                                                     : amplification_rk4(courant * w, filter);
     if (amplification > 1 + kNoGrowth) return false;
