@@ -8,7 +8,7 @@
 namespace sns {
 
 /// Threads to use for `threads: auto`: OMP_NUM_THREADS, else SLURM_CPUS_PER_TASK, else the cores this
-/// process may run on.
+/// process may run on, or what a CPU quota of its control group leaves of them, rounded up.
 int default_threads();
 
 class ThreadPool {
