@@ -1,0 +1,238 @@
+// Rollouts of small networks: independence of batch mates, work, several fields, lags.
+#include "tests/support/torch_doctest.hpp"
+
+#include "core/error.hpp"
+#include "core/hdf5.hpp"
+#include "experiments/surrogate_stepper.hpp"
+#include "tests/support/emulator_tolerances.hpp"
+#include "tests/support/scratch.hpp"
+#include "tests/support/small_rollouts.hpp"
+
+#include <torch/utils.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+namespace fs = std::filesystem;
+using sns::test::frames, sns::test::job_for, sns::test::random_frames, sns::test::resident;
+
+namespace {
+
+sns::ModelConfig tiny(const std::string& kind) {
+  sns::ModelConfig config;
+  config.kind = kind;
+  config.network.hidden = 4;
+  config.network.blocks = 1;
+  config.diffusion.levels = 20;
+  config.image = 16;
+  config.field_std = {1.0};
+  return config;
+}
+
+sns::SurrogateStepper tiny_stepper(bool refined, sns::Path path = sns::Path::A) {
+  sns::SurrogateOptions options;
+  options.seed = 11;
+  options.noise = 0.01;
+  sns::RefineOptions refine;
+  refine.path = path;
+  refine.level_floor = 2;
+  return {std::make_unique<sns::GaussianEmulator>(tiny("gaussian"), 1, torch::kCPU),
+          refined ? sns::make_sns_refiner(std::make_unique<sns::Sns>(tiny("sns"), 2, torch::kCPU), refine,
+                                          {.seed = 11})
+                  : nullptr,
+          options};
+}
+
+}  // namespace
+
+TEST_CASE("a member gets the same numbers alone and in a batch") {
+  const sns::test::ScratchFolder folder;
+  sns::RolloutJob all = job_for(folder / "all.h5", 5, {0, 1, 2, 3, 4, 5, 6, 7}, 16);
+  all.limit = 1e30;  // untrained networks: the frames grow
+  sns::RolloutJob one = job_for(folder / "one.h5", 5, {3}, 16);
+  one.limit = all.limit;
+  one.initial.assign(all.initial.begin() + 3 * 256, all.initial.begin() + 4 * 256);
+  sns::SurrogateStepper stepper = tiny_stepper(true);
+  sns::run_rollout(all, stepper);
+  sns::run_rollout(one, stepper);
+  const auto together = frames(all.output), alone = frames(one.output);
+  double difference = 0, size = 0;
+  for (std::size_t i = 0; i < alone.size(); ++i) {
+    const double d = alone[i] - together[3 * alone.size() + i];
+    difference += d * d;
+    size += static_cast<double>(alone[i]) * alone[i];
+  }
+  MESSAGE("relative difference of a member alone and among eight: " << std::sqrt(difference / size));
+  CHECK(std::sqrt(difference / size) < sns::tolerance::kBatchMates);
+  const auto levels = [](const fs::path& f) {
+    return sns::h5::File::open_read(f).dataset("levels").read<std::int32_t>();
+  };
+  const auto of_all = levels(all.output), of_one = levels(one.output);
+  CHECK(std::equal(of_one.begin(), of_one.end(),
+                   of_all.begin() + 3 * static_cast<std::ptrdiff_t>(of_one.size())));
+}
+
+TEST_CASE("evaluations are counted per member and step") {
+  const sns::test::ScratchFolder folder;
+  sns::SurrogateStepper plain = tiny_stepper(false), refined = tiny_stepper(true);
+  sns::run_rollout(job_for(folder / "plain.h5", 3, {0, 1}, 16), plain);
+  sns::run_rollout(job_for(folder / "refined.h5", 3, {0, 1}, 16), refined);
+  const auto of_plain =
+      sns::h5::File::open_read(folder / "plain.h5").dataset("evaluations").read<std::int64_t>();
+  const auto file = sns::h5::File::open_read(folder / "refined.h5");
+  const auto of_refined = file.dataset("evaluations").read<std::int64_t>();
+  const auto levels = file.dataset("levels").read<std::int32_t>();
+  for (std::size_t member = 0; member < 2; ++member)
+    for (std::size_t step = 1; step <= 3; ++step) {
+      const std::size_t row = member * 4 + step;
+      CHECK(of_plain[3 * row] == 1);
+      CHECK(of_plain[3 * row + 1] == 0);
+      CHECK(of_plain[3 * row + 2] == 0);
+      CHECK(of_refined[3 * row + 1] == 1);
+      // Inclusive rule: level p takes p + 1 reverse steps; levels below the floor of 2 are raised to it.
+      CHECK(of_refined[3 * row + 2] == std::max(levels[2 * row], 2) + 1 + std::max(levels[2 * row + 1], 2) + 1);
+    }
+}
+
+namespace {
+
+/// Two fields of different size, a lagged refiner in other units than the emulator's.
+sns::SurrogateStepper lagged_stepper(std::int64_t first_step = 1, int threshold = -1,
+                                     sns::Gate gate = sns::Gate::either) {
+  sns::ModelConfig emulator = tiny("gaussian"), refiner = tiny("sns");
+  emulator.field_channels = refiner.field_channels = 2;
+  emulator.field_std = {2.0, 5.0};
+  refiner.field_std = {1.0, 10.0};
+  refiner.network.lag = sns::LagConfig{.window = 5, .embedding = 8};
+  sns::SurrogateOptions options;
+  options.first_step = first_step;
+  options.seed = 11;
+  options.noise = 1e-3;
+  sns::RefineOptions refine;
+  refine.threshold = threshold;
+  refine.gate = gate;
+  return {std::make_unique<sns::GaussianEmulator>(emulator, 1, torch::kCPU),
+          sns::make_sns_refiner(std::make_unique<sns::Sns>(refiner, 2, torch::kCPU), refine, {.seed = 11}),
+          options};
+}
+
+sns::RolloutJob two_field_job(const fs::path& output, std::int64_t steps, std::vector<std::int64_t> ids) {
+  sns::RolloutJob job = job_for(output, steps, std::move(ids), 16);
+  job.fields = {"q_upper", "q_lower"};
+  job.units = {"s^-1", "s^-1"};
+  job.field_std = {2.0, 5.0};
+  job.initial = random_frames(2 * static_cast<std::int64_t>(job.trajectories.size()), 16);
+  job.limit = 1e30;
+  return job;
+}
+
+std::vector<float> values_of(const fs::path& file, const std::string& name) {
+  return sns::h5::File::open_read(file).dataset(name).read<float>();
+}
+
+}  // namespace
+
+TEST_CASE("two fields: each is written in its own units under its own name") {
+  const sns::test::ScratchFolder folder;
+  const sns::RolloutJob job = two_field_job(folder / "a.h5", 3, {4, 9});
+  sns::SurrogateStepper stepper = lagged_stepper();
+  CHECK(stepper.field_std() == std::vector<double>{2.0, 5.0});
+  sns::run_rollout(job, stepper);
+  const auto upper = values_of(job.output, "q_upper"), lower = values_of(job.output, "q_lower");
+  REQUIRE(upper.size() == 2 * 4 * 256);
+  CHECK(upper[0] == doctest::Approx(job.initial[0]));
+  CHECK(lower[0] == doctest::Approx(job.initial[256]));
+  CHECK(upper[4 * 256 + 7] == doctest::Approx(job.initial[512 + 7]));
+  CHECK(lower[4 * 256 + 7] == doctest::Approx(job.initial[768 + 7]));
+  // Step 1 by hand: the lag is 1, so that the long frame is the initial one; frames go to the refiner's units.
+  sns::SurrogateStepper again = lagged_stepper();
+  const auto x =
+      torch::tensor(job.initial).view({2, 2, 16, 16}) / torch::tensor({2.0F, 5.0F}).view({1, 2, 1, 1});
+  const std::vector<std::int64_t> ids{4, 9};
+  const torch::NoGradGuard no_grad;
+  const auto next = again.advance(x, x, ids, 1).next;
+  CHECK(upper[256 + 3] == doctest::Approx(2 * next[0][0][0][3].item<float>()).epsilon(1e-4));
+  CHECK(lower[256 + 3] == doctest::Approx(5 * next[0][1][0][3].item<float>()).epsilon(1e-4));
+}
+
+TEST_CASE("a lagged rollout continues bit for bit, with the frames that it still needs") {
+  const sns::test::ScratchFolder folder;
+  const sns::RolloutJob whole = two_field_job(folder / "whole.h5", 12, {4, 9});
+  sns::SurrogateStepper stepper = lagged_stepper();
+  sns::run_rollout(whole, stepper);
+
+  // The same in two parts, at a step where the window is full, through save and restore.
+  sns::SurrogateStepper first = lagged_stepper(), second = lagged_stepper();
+  const auto initial =
+      torch::tensor(whole.initial).view({2, 2, 16, 16}) / torch::tensor({2.0F, 5.0F}).view({1, 2, 1, 1});
+  const std::vector<std::int64_t> ids{4, 9};
+  const torch::NoGradGuard no_grad;
+  torch::Tensor x = initial;
+  CHECK(first.save().empty());
+  for (std::int64_t step = 1; step <= 7; ++step) x = first.advance(initial, x, ids, step).next;
+  const auto saved = first.save();
+  CHECK(saved.size() == 1 + 4 + 4 + 4 * 1024);  // members, ids, steps that lags count from, four frames
+  second.restore(saved, torch::kCPU);
+  torch::Tensor y = x, other = x;
+  for (std::int64_t step = 8; step <= 12; ++step) {
+    x = first.advance(initial, x, ids, step).next;
+    y = second.advance(initial, y, ids, step).next;
+  }
+  CHECK(torch::equal(x, y));
+  const auto upper = values_of(whole.output, "q_upper");
+  CHECK(upper[12 * 256 + 5] == doctest::Approx(2 * x[0][0][0][5].item<float>()).epsilon(1e-3));
+  // Without them the numbers are others.
+  sns::SurrogateStepper forgetful = lagged_stepper();
+  for (std::int64_t step = 8; step <= 12; ++step) other = forgetful.advance(initial, other, ids, step).next;
+  CHECK_FALSE(torch::equal(x, other));
+
+  SUBCASE("a member that leaves takes its past with it") {
+    const std::vector<std::int64_t> one{9};
+    const auto alone = first.advance(initial.narrow(0, 1, 1), x.narrow(0, 1, 1), one, 13).next;
+    const auto both = second.advance(initial, y, ids, 13).next;
+    CHECK(torch::allclose(alone[0], both[1], 1e-4, 1e-5));
+    const std::vector<std::int64_t> stranger{5};
+    CHECK_THROWS_AS(first.advance(initial.narrow(0, 0, 1), x.narrow(0, 0, 1), stranger, 14), sns::Error);
+  }
+}
+
+TEST_CASE("refinement starts where it is told, and leaves what is below the threshold alone") {
+  const sns::test::ScratchFolder folder;
+  sns::SurrogateStepper late = lagged_stepper(3), never = lagged_stepper(1, 19);
+  sns::run_rollout(two_field_job(folder / "late.h5", 4, {0, 1}), late);
+  sns::run_rollout(two_field_job(folder / "never.h5", 4, {0, 1}), never);
+  const auto evaluations = [](const fs::path& f) {
+    return sns::h5::File::open_read(f).dataset("evaluations").read<std::int64_t>();
+  };
+  const auto of_late = evaluations(folder / "late.h5"), of_never = evaluations(folder / "never.h5");
+  for (std::size_t step = 1; step <= 4; ++step) {
+    CHECK(of_late[3 * step + 1] == (step >= 3 ? 1 : 0));
+    CHECK((of_late[3 * step + 2] > 0) == (step >= 3));
+    CHECK(of_never[3 * step + 1] == 1);
+    CHECK(of_never[3 * step + 2] == 0);
+  }
+}
+
+TEST_CASE("memory does not grow with the length of a lagged rollout") {
+  struct Watched : sns::RolloutStepper {
+    sns::SurrogateStepper stepper = lagged_stepper(1, 19);
+    std::int64_t early = 0, late = 0;
+    sns::StepOutcome advance(const torch::Tensor& initial, const torch::Tensor& x,
+                             std::span<const std::int64_t> trajectories, std::int64_t step) override {
+      if (step == 200) early = resident();
+      late = resident();
+      return stepper.advance(initial, x, trajectories, step);
+    }
+    std::vector<float> save() const override { return stepper.save(); }
+    void restore(std::span<const float> saved, torch::Device device) override {
+      stepper.restore(saved, device);
+    }
+  };
+  torch::set_num_threads(1);  // more of them wait for one another over networks this small
+  const sns::test::ScratchFolder folder;
+  Watched watched;
+  sns::run_rollout(two_field_job(folder / "long.h5", 1200, {1, 2}), watched);
+  CHECK(fs::file_size(folder / "long.h5") > 4'800'000);
+  CHECK(watched.late - watched.early < 2 * 1024 * 1024);
+}
