@@ -134,9 +134,7 @@ void run_check(const ConfigArguments& arguments, bool resolved) {
   if (config.root().has("datagen")) require_initial_states(info, data);
   require_divisible(info, simulation.coarsen);
 #if SNS_HAVE_EXPERIMENTS
-  const auto points = coarse_axes(info, data.coarsen).front().coordinates.size();
-  const auto experiment = describe_experiment(
-      config, run, {.channels = static_cast<int>(info.fields.size()), .points = static_cast<int>(points)});
+  const auto experiment = describe_experiment(config, run, info, data);
 #endif
 
   if (resolved) fmt::print("{}\n", config.resolved_yaml());

@@ -155,18 +155,17 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
 /// none. They may stay, so that one key swaps a method; keys that no method knows are errors.
 std::string keys_without_effect(Section& section, const std::string& what) {
   static const std::vector<std::string> all = {
-      "emulator", "refiner",     "noise",       "first_step",   "path",       "long",
-      "rule",     "level_floor", "gate",        "threshold",    "write_back", "start_level",
-      "start",    "stop_level",  "noise_limit", "conditioning", "reverse_std"};
+      "emulator",   "generator",   "refiner", "noise",        "first_step", "path",        "long",
+      "rule",       "level_floor", "gate",    "threshold",    "write_back", "start_level", "start",
+      "stop_level", "noise_limit", "weights", "conditioning", "reverse_std"};
   std::vector<std::string> found;
   for (const std::string& key : section.keys())
     if (std::find(all.begin(), all.end(), key) != all.end() && section.set_aside(key)) found.push_back(key);
   return found.empty() ? "" : fmt::format("{} (no effect on {})", listed(found), what);
 }
 
-MethodConfig read_method(Section section, const std::string& name, const std::vector<ModelSpec>& models) {
-  MethodConfig method;
-  method.name = name;
+/// A surrogate or a generator; returns the kind of method in words.
+std::string read_networks(Section& section, MethodConfig& method, const std::vector<ModelSpec>& models) {
   section.maybe("generator", method.generator);  // wins over a surrogate and its refiner
   if (!method.generator) {
     std::string emulator;
@@ -178,6 +177,19 @@ MethodConfig read_method(Section section, const std::string& name, const std::ve
   }
   const std::string what = read_sampling(section, method, models);
   section.maybe("weights", method.weights, one_of({"ema", "raw"}));
+  return what;
+}
+
+MethodConfig read_method(Section section, const std::string& name, const std::vector<ModelSpec>& models,
+                         const Section& solver) {
+  MethodConfig method;
+  method.name = name;
+  std::string what = "a solver";
+  // Where there is none the resolved method does not say so: it is what it was before methods could be solvers.
+  if (section.has("solver"))
+    method.solver = section.over("solver", solver, {"initial"});
+  else
+    what = read_networks(section, method, models);
   method.without_effect = keys_without_effect(section, what);
   method.text = section.resolved_yaml();
   return method;
@@ -198,6 +210,23 @@ void read_members(Section& rollout, RolloutConfig& config) {
   config.members = static_cast<int>(config.chosen.size());
 }
 
+std::optional<EnsembleConfig> read_ensemble(Section& rollout, std::int64_t rollout_steps,
+                                            const Section& solver) {
+  auto section = rollout.maybe_child("ensemble");
+  if (!section) return std::nullopt;
+  EnsembleConfig config;
+  config.reference.name = "data.solver";  // no name that a method can have
+  config.reference.solver = rollout.over("solver", solver, {"initial"});
+  section->maybe("members", config.members, [](const int& v) { return v >= 2 ? "" : "must be at least 2"; });
+  section->maybe("perturbation", config.perturbation, non_negative);
+  config.steps = std::min(config.steps, rollout_steps);
+  section->maybe("steps", config.steps, positive);
+  if (config.steps > rollout_steps)
+    section->reject("steps", fmt::format("{} lies beyond the rollout's {} steps, and truth's", config.steps,
+                                         rollout_steps));
+  return config;
+}
+
 }  // namespace
 
 bool RolloutConfig::rolls_out(std::int64_t number) const {
@@ -205,7 +234,7 @@ bool RolloutConfig::rolls_out(std::int64_t number) const {
                         : std::find(chosen.begin(), chosen.end(), number) != chosen.end();
 }
 
-RolloutConfig read_rollout(Section rollout, const std::vector<ModelSpec>& models) {
+RolloutConfig read_rollout(Section rollout, const std::vector<ModelSpec>& models, const Section& solver) {
   RolloutConfig config;
   rollout.maybe("steps", config.steps, positive);
   read_members(rollout, config);
@@ -215,10 +244,11 @@ RolloutConfig read_rollout(Section rollout, const std::vector<ModelSpec>& models
   rollout.maybe("precision", config.precision, one_of({"float32", "tf32", "bfloat16"}));
   rollout.maybe("channels_last", config.channels_last);
   rollout.maybe("graphs", config.graphs);
+  config.ensemble = read_ensemble(rollout, config.steps, solver);
   Section methods = rollout.child("methods");
   for (const std::string& name : methods.keys()) {
     check_name(methods, name);
-    config.methods.push_back(read_method(methods.child(name), name, models));
+    config.methods.push_back(read_method(methods.child(name), name, models, solver));
   }
   return config;
 }

@@ -19,12 +19,15 @@ struct SamplingConfig : SamplingWords {
   std::string write_back = "path";  ///< sns refiner: when x_{a-1} is rewritten in the file: path | always
 };
 
-/// One entry of `rollout.methods`: a surrogate, alone or refined, or a generator in its place.
+/// One entry of `rollout.methods`: a surrogate, alone or refined, a generator in its place, or a solver.
 struct MethodConfig {
   std::string name;
   std::optional<std::string> emulator;   ///< name of a model of kind gaussian
   std::optional<std::string> refiner;    ///< name of a model of kind sns or thermalizer
   std::optional<std::string> generator;  ///< name of a model of kind acdm or sns; instead of the other two
+  /// A solver instead of all models: the experiment's `solver` block with the keys that the method gives,
+  /// without `initial`; to be read and finished by itself.
+  std::optional<Config> solver;
   SamplingConfig sampling;
   std::string weights = "ema";  ///< ema | raw
   std::int64_t first_step = 1;  ///< the first that is refined
@@ -35,6 +38,15 @@ struct MethodConfig {
 
   /// The refiner or generator, if there is one.
   const std::optional<std::string>& diffusion_model() const { return generator ? generator : refiner; }
+};
+
+/// Key `ensemble` of the `rollout` block: short rollouts of several members from each initial condition.
+struct EnsembleConfig {
+  int members = 8;             ///< of each initial condition
+  double perturbation = 1e-3;  ///< std of white noise added to each field's frame 0, in its standard deviations
+  std::int64_t steps = 250;
+  /// The experiment's own solver as a method, for the ensemble that all others are measured by.
+  MethodConfig reference;
 };
 
 /// The `rollout` block.
@@ -49,6 +61,7 @@ struct RolloutConfig {
   bool channels_last = false;         ///< networks on a GPU with the channels of a pixel together
   bool graphs = false;                ///< networks on a GPU as CUDA graphs
   std::vector<MethodConfig> methods;
+  std::optional<EnsembleConfig> ensemble;
 
   /// Initial conditions that must be there: the first ones up to the highest that is rolled out.
   int initial_conditions() const { return chosen.empty() ? members : chosen.back() + 1; }
@@ -57,7 +70,8 @@ struct RolloutConfig {
 };
 
 /// Reads `rollout` and checks that its methods name models of the right kind. Names of methods are the user's.
-/// A method may hold keys of other kinds of methods, so that changing `refiner` or `generator` alone swaps it.
-RolloutConfig read_rollout(Section rollout, const std::vector<ModelSpec>& models);
+/// A method may hold keys of other kinds of methods, so that changing `solver`, `refiner` or `generator` alone
+/// swaps it. solver: the experiment's block, which those of methods change.
+RolloutConfig read_rollout(Section rollout, const std::vector<ModelSpec>& models, const Section& solver);
 
 }  // namespace sns

@@ -10,6 +10,7 @@
 #include "experiments/config.hpp"
 #include "experiments/evaluate.hpp"
 #include "experiments/rollout.hpp"
+#include "experiments/solver_stepper.hpp"
 #include "experiments/solver_stream.hpp"
 
 #include <c10/core/InferenceMode.h>
@@ -23,6 +24,12 @@
 namespace sns {
 
 namespace {
+
+/// Size of the frames that the networks will see.
+struct FrameSize {
+  int channels = 1;
+  int points = 64;  ///< along one side
+};
 
 using Lines = std::vector<std::pair<std::string, std::string>>;
 
@@ -148,6 +155,17 @@ std::pair<std::string, double> cost_of(const MethodConfig& method, const std::ve
           surrogate + (kClassification + denoiser) * diffusion};
 }
 
+/// The same of a method that is a solver, from the time that a few frames of a quiet state take.
+std::pair<std::string, double> cost_of(const SolverMethod& method) {
+  const auto solver = method.source.make(1);
+  solver->set_state(0, std::vector<double>(solver->state_size(), 0.0));
+  const double seconds = best_of_two([&] { solver->advance(method.steps_per_frame); });
+  const SolverInfo& info = solver->info();
+  return {fmt::format("{0} solver steps of {1} on {2} x {2} points", method.steps_per_frame,
+                      time_text(info.dt, info), info.axes.front().coordinates.size()),
+          seconds};
+}
+
 }  // namespace
 
 ExperimentBlocks read_experiment_blocks(const Config& config) {
@@ -162,7 +180,8 @@ ExperimentBlocks read_experiment_blocks(const Config& config) {
   read(figure_section, figure);
   ExperimentBlocks blocks;
   if (root.has("models")) blocks.models = read_models(config);
-  if (root.has("rollout")) blocks.rollout = read_rollout(root.child("rollout"), blocks.models);
+  if (root.has("rollout"))
+    blocks.rollout = read_rollout(root.child("rollout"), blocks.models, root.child("solver"));
   if (auto oracle = root.maybe_child("oracle")) blocks.oracle = read_oracle(*oracle, blocks.models);
   VideoConfig video;
   Section video_section = root.child("video");
@@ -170,7 +189,10 @@ ExperimentBlocks read_experiment_blocks(const Config& config) {
   return blocks;
 }
 
-Lines describe_experiment(const Config& config, const RunConfig& run, const FrameSize& frames) {
+Lines describe_experiment(const Config& config, const RunConfig& run, const SolverInfo& solver,
+                          const DatagenPlan& data) {
+  const FrameSize frames{static_cast<int>(solver.fields.size()),
+                         static_cast<int>(coarse_axes(solver, data.coarsen).front().coordinates.size())};
   auto [models, rollout_block, oracle] = read_experiment_blocks(config);
   if (models.empty() && !rollout_block) return {};
 
@@ -193,7 +215,8 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Fram
   if (!rollout_block) return lines;
   const RolloutConfig& rollout = *rollout_block;
   for (const MethodConfig& method : rollout.methods) {
-    const auto [evaluations, seconds] = cost_of(method, models, costs);
+    const auto [evaluations, seconds] =
+        method.solver ? cost_of(read_solver_method(method, run, solver, data)) : cost_of(method, models, costs);
     const double samples = static_cast<double>(rollout.steps) * rollout.members;
     lines.emplace_back(
         "rollout." + method.name,
@@ -201,6 +224,16 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Fram
                     rollout.steps, rollout.members, evaluations, human_time(samples * seconds),
                     human_bytes(static_cast<double>(
                         rollout_bytes(rollout.steps, rollout.members, frames.channels, frames.points)))));
+    if (rollout.ensemble) {
+      const std::int64_t members = static_cast<std::int64_t>(rollout.members) * rollout.ensemble->members;
+      lines.emplace_back(
+          "  ensemble",
+          fmt::format("{} steps of {} x {} members; about {} on this CPU, {} on disk", rollout.ensemble->steps,
+                      rollout.members, rollout.ensemble->members,
+                      human_time(static_cast<double>(rollout.ensemble->steps * members) * seconds),
+                      human_bytes(static_cast<double>(
+                          rollout_bytes(rollout.ensemble->steps, members, frames.channels, frames.points)))));
+    }
     if (!method.without_effect.empty()) lines.emplace_back("  not used", method.without_effect);
     if (!method.beyond_training.empty()) lines.emplace_back("  doubtful", method.beyond_training);
   }

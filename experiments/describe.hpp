@@ -2,6 +2,7 @@
 // What an experiment will cost, without running it: for `sns check`.
 #include "core/config.hpp"
 #include "core/run_config.hpp"
+#include "datagen/plan.hpp"
 #include "experiments/config.hpp"
 #include "experiments/oracle_config.hpp"
 
@@ -11,12 +12,6 @@
 #include <vector>
 
 namespace sns {
-
-/// Size of the frames that the networks will see.
-struct FrameSize {
-  int channels = 1;
-  int points = 64;  ///< along one side
-};
 
 /// What a file says of an experiment's networks.
 struct ExperimentBlocks {
@@ -30,8 +25,9 @@ ExperimentBlocks read_experiment_blocks(const Config& config);
 
 /// Reads these blocks. Returns lines (what, value) for a table: parameters and memory of each model,
 /// evaluations and disk space of each rollout, and times estimated from one evaluation of each network on this
-/// machine's CPU. ConfigError for an invalid block.
+/// machine's CPU, or from steps of the solver where one is a method. ConfigError for an invalid block.
 std::vector<std::pair<std::string, std::string>> describe_experiment(const Config& config, const RunConfig& run,
-                                                                     const FrameSize& frames);
+                                                                     const SolverInfo& solver,
+                                                                     const DatagenPlan& data);
 
 }  // namespace sns

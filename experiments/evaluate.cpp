@@ -96,6 +96,7 @@ std::vector<metrics::Yardstick> survey(const FrameSource& truth, FrameDiagnostic
 
 struct Recording {
   const FrameSource& truth;
+  const metrics::Flow& flow;
   std::vector<RecordSettings> settings;  ///< per field; frames are filled in
   FrameDiagnostics diagnostics;
   ThreadPool& pool;
@@ -103,19 +104,37 @@ struct Recording {
   std::int64_t done;
 };
 
-/// Measures `members` of `source`, one group of threads at a time, so that memory does not grow with members.
-std::vector<JudgedField> record(const FrameSource& source, const std::vector<int>& members,
-                                const Pairing& pairing, Recording& recording) {
+bool all_finite(std::span<const float> frame) {
+  return std::all_of(frame.begin(), frame.end(), [](float v) { return std::isfinite(v); });
+}
+
+/// What is measured along one member.
+struct Recorders {
+  MemberRecorder fields;
+  metrics::FlowRecorder flow;
+  void add(std::span<const float> frame, std::span<const float> truth) {
+    fields.add(frame, truth);
+    flow.add(all_finite(frame) ? frame : std::span<const float>());
+  }
+};
+
+/// Measures `members` of `source`, one group of threads at a time, so that memory does not grow with members,
+/// and puts fields and flow into `judged`.
+void record(Judged& judged, const FrameSource& source, const std::vector<int>& members, const Pairing& pairing,
+            Recording& recording) {
   std::vector<RecordSettings> settings = recording.settings;
   for (RecordSettings& field : settings) field.frames = source.frames();
   const std::size_t size = source.frame_size(), slab = static_cast<std::size_t>(kChunk) * size;
   const auto group = static_cast<std::size_t>(recording.pool.threads());
   std::vector<float> frames(group * slab), paired(group * slab);
-  std::vector<JudgedField> fields(settings.size());
+  judged.fields.resize(settings.size());
   for (std::size_t begin = 0; begin < members.size(); begin += group) {
     const std::size_t count = std::min(group, members.size() - begin);
-    std::vector<MemberRecorder> recorders;
-    for (std::size_t i = 0; i < count; ++i) recorders.emplace_back(settings, recording.diagnostics);
+    std::vector<Recorders> recorders;
+    for (std::size_t i = 0; i < count; ++i)
+      recorders.push_back({{settings, recording.diagnostics},
+                           {metrics::FlowDiagnostics(recording.flow), source.frames(), settings[0].window,
+                            settings[0].interval}});
     for (std::int64_t first = 0; first < source.frames(); first += kChunk) {
       throw_if_stopped("while rollouts were measured");
       const std::int64_t length = std::min(kChunk, source.frames() - first);
@@ -139,12 +158,13 @@ std::vector<JudgedField> record(const FrameSource& source, const std::vector<int
       recording.done += length * static_cast<std::int64_t>(count);
       recording.progress.update(recording.done);
     }
-    for (auto& recorder : recorders) {
-      auto records = recorder.finish();
-      for (std::size_t f = 0; f < fields.size(); ++f) fields[f].members.push_back(std::move(records[f]));
+    for (Recorders& recorder : recorders) {
+      auto records = recorder.fields.finish();
+      for (std::size_t f = 0; f < records.size(); ++f)
+        judged.fields[f].members.push_back(std::move(records[f]));
+      judged.flow.push_back(recorder.flow.finish());
     }
   }
-  return fields;
 }
 
 /// The frames that snapshots show of rollouts that end with `last_frame`.
@@ -231,7 +251,27 @@ std::vector<std::int64_t> ids_of(const FrameSource& source, const std::vector<in
   return ids;
 }
 
-void judge(Judged& judged, const Evaluation& evaluation, const metrics::ScoreSettings& settings) {
+/// Scores of whole states; `pairing` as in record.
+void judge_flow(Judged& judged, const Evaluation& evaluation, const std::vector<int>& paired,
+                const Pairing& pairing, const metrics::Bootstrap& bootstrap) {
+  std::vector<const metrics::FlowRecord*> partners;
+  for (const int partner : pairing) {
+    const auto found = std::find(paired.begin(), paired.end(), partner);
+    partners.push_back(found == paired.end()
+                           ? nullptr
+                           : &evaluation.truth.flow[static_cast<std::size_t>(found - paired.begin())]);
+  }
+  auto scores = metrics::flow_scores(
+      judged.flow, partners, evaluation.flow_reference,
+      [&](std::size_t member, std::size_t window) {
+        return judged.fields[0].members[member].windows[window].whole();
+      },
+      bootstrap);
+  std::move(scores.begin(), scores.end(), std::back_inserter(judged.scores));
+}
+
+void judge(Judged& judged, const Evaluation& evaluation, const metrics::ScoreSettings& settings,
+           const std::vector<int>& paired, const Pairing& pairing) {
   const EvaluateConfig& config = evaluation.inputs.config;
   const metrics::Bootstrap bootstrap(evaluation.inputs.seed, static_cast<int>(judged.members()),
                                      config.bootstrap, config.confidence);
@@ -246,6 +286,7 @@ void judge(Judged& judged, const Evaluation& evaluation, const metrics::ScoreSet
     for (std::size_t w = 0; w < records[f][0].windows.size(); ++w)
       judged.fields[f].errors.push_back(metrics::window_error(records[f], w, reference, bootstrap));
   }
+  judge_flow(judged, evaluation, paired, pairing, bootstrap);
 }
 
 void compare_methods(Evaluation& evaluation) {
@@ -295,14 +336,14 @@ Evaluation measure(const EvaluateInputs& inputs) {
          .yardstick = yardstick});
     scales.push_back(yardstick.standard_deviation);
   }
-  Recording recording{sources.truth, settings, FrameDiagnostics(evaluation.flow, kind, scales),
-                      pool,          progress, done};
+  Recording recording{sources.truth, evaluation.flow, settings, FrameDiagnostics(evaluation.flow, kind, scales),
+                      pool,          progress,        done};
 
   evaluation.truth.name = "solver";
   evaluation.truth.ids = ids_of(sources.truth, sources.paired);
   evaluation.truth.frames = sources.truth.frames();
-  evaluation.truth.fields =
-      record(sources.truth, sources.paired, Pairing(sources.paired.size(), -1), recording);
+  record(evaluation.truth, sources.truth, sources.paired, Pairing(sources.paired.size(), -1), recording);
+  evaluation.flow_reference = metrics::make_flow_reference(evaluation.truth.flow);
   for (std::size_t f = 0; f < fields; ++f)
     evaluation.fields.push_back(
         {yardsticks[f],
@@ -310,6 +351,7 @@ Evaluation measure(const EvaluateInputs& inputs) {
                                  recording.diagnostics.resolved_wavenumber(), config.first_shell,
                                  config.last_shell, settings[f])});
   const metrics::ScoreSettings score_settings{config.frozen_factor, config.correlation_thresholds};
+  evaluation.ceilings = measure_ceilings(evaluation, sources.truth, sources.paired, settings, score_settings);
 
   if (!sources.floor.empty()) {
     // Independent solver runs against other initial conditions: for the short-term metrics this is the level
@@ -320,10 +362,13 @@ Evaluation measure(const EvaluateInputs& inputs) {
     Judged floor{.name = "floor",
                  .ids = ids_of(sources.truth, sources.floor),
                  .frames = sources.truth.frames(),
-                 .fields = record(sources.truth, sources.floor, pairing, recording),
+                 .fields = {},
+                 .flow = {},
+                 .ensemble_members = 0,
                  .scores = {},
                  .log = {}};
-    judge(floor, evaluation, score_settings);
+    record(floor, sources.truth, sources.floor, pairing, recording);
+    judge(floor, evaluation, score_settings, sources.paired, pairing);
     evaluation.floor = std::move(floor);
   } else {
     log::warn("the truth set holds no trajectories beyond the rollouts' members: no truth-against-truth floor");
@@ -337,15 +382,30 @@ Evaluation measure(const EvaluateInputs& inputs) {
     Judged method{.name = inputs.methods[i].name,
                   .ids = ids_of(rollout, members),
                   .frames = rollout.frames(),
-                  .fields = record(rollout, members, sources.pairings[i], recording),
+                  .fields = {},
+                  .flow = {},
+                  .ensemble_members = 0,
                   .scores = {},
                   .log = metrics::read_rollout_log(inputs.methods[i].file, config.window)};
+    record(method, rollout, members, sources.pairings[i], recording);
     take_snapshots(rollout, shown, shown_frames, method);
-    judge(method, evaluation, score_settings);
+    judge(method, evaluation, score_settings, sources.paired, sources.pairings[i]);
+    if (inputs.methods[i].ensemble)
+      judge_ensemble(method, *inputs.methods[i].ensemble, evaluation, sources.truth,
+                     {inputs.seed, rollout.members(), config.bootstrap, config.confidence});
     if (i == 0)
       take_snapshots(sources.truth, sources.pairings[0][static_cast<std::size_t>(shown)], shown_frames,
                      evaluation.truth);
     evaluation.methods.push_back(std::move(method));
+  }
+  if (inputs.solver_ensemble) {
+    Judged solver = evaluation.ceilings.front();
+    solver.name = "solver's ensemble";
+    solver.scores.clear();
+    for (JudgedField& field : solver.fields) field = {};
+    judge_ensemble(solver, *inputs.solver_ensemble, evaluation, sources.truth,
+                   {inputs.seed, static_cast<int>(solver.ids.size()), config.bootstrap, config.confidence});
+    evaluation.solver_ensemble = std::move(solver);
   }
   progress.finish();
   compare_methods(evaluation);

@@ -32,8 +32,9 @@ void read(Section& evaluate, EvaluateConfig& config);
 
 /// One rollout to judge. The order is the row order of tables and figures.
 struct EvaluateMethod {
-  std::string name;            ///< user-chosen ("gaussian", "sns")
-  std::filesystem::path file;  ///< rollouts/<name>.h5
+  std::string name;                                              ///< user-chosen ("gaussian", "sns")
+  std::filesystem::path file;                                    ///< rollouts/<name>.h5
+  std::optional<std::filesystem::path> ensemble = std::nullopt;  ///< short rollouts of several members each
 };
 
 /// What the solver needs for the same simulated time, measured on the same machine.
@@ -65,7 +66,8 @@ struct EvaluateInputs {
   /// truth (frame 0 = initial condition); all others are the independent floor members.
   std::filesystem::path truth;
   std::vector<EvaluateMethod> methods;
-  std::filesystem::path output;  ///< evaluation folder; created
+  std::optional<std::filesystem::path> solver_ensemble;  ///< of the solver that made the truth
+  std::filesystem::path output;                          ///< evaluation folder; created
   EvaluateConfig config;
   FigureConfig figure;  ///< columns and member decide which snapshots are stored
   std::uint64_t seed = 0;

@@ -1,7 +1,10 @@
 #pragma once
 // The result of an evaluation and the files that it is written to.
 #include "experiments/evaluate.hpp"
+#include "experiments/metrics/ensemble.hpp"
 #include "experiments/metrics/flow.hpp"
+#include "experiments/metrics/flow_scores.hpp"
+#include "experiments/metrics/frames.hpp"
 #include "experiments/metrics/rollout_log.hpp"
 #include "experiments/metrics/scores.hpp"
 
@@ -21,8 +24,9 @@ struct Snapshots {
 /// One field of a judged set.
 struct JudgedField {
   std::vector<metrics::MemberRecord> members;
-  std::vector<metrics::WindowError> errors;  ///< per window; none for the truth
-  Snapshots snapshots;                       ///< truth and methods
+  std::vector<metrics::WindowError> errors;       ///< per window; none for the truth
+  Snapshots snapshots;                            ///< truth and methods
+  std::vector<metrics::EnsembleRecord> ensemble;  ///< per initial condition; methods with an ensemble
 };
 
 /// One judged set of trajectories: a method, the truth or the floor.
@@ -31,6 +35,8 @@ struct Judged {
   std::vector<std::int64_t> ids;
   std::int64_t frames = 0;
   std::vector<JudgedField> fields;
+  std::vector<metrics::FlowRecord> flow;   ///< per member
+  int ensemble_members = 0;                ///< per initial condition
   std::vector<metrics::Score> scores;      ///< none for the truth
   std::optional<metrics::RolloutLog> log;  ///< methods only
   std::size_t members() const { return fields.front().members.size(); }
@@ -53,9 +59,25 @@ struct Evaluation {
   std::vector<FieldTruth> fields;
   Judged truth;
   std::optional<Judged> floor;
+  metrics::FlowReference flow_reference;
+  /// Forecasts that know nothing of the flow's dynamics, of the first frames, with scores of the short term:
+  /// the truth's mean field ("climatology") and the initial condition ("persistence").
+  std::vector<Judged> ceilings;
+  std::optional<Judged> solver_ensemble;  ///< its ensemble and the scores of that alone
   std::vector<Judged> methods;
   std::vector<PairedMethods> paired;
 };
+
+/// The forecasts of Evaluation::ceilings against the paired truth. settings: of each field of the truth.
+std::vector<Judged> measure_ceilings(const Evaluation& evaluation, const metrics::FrameSource& truth,
+                                     const std::vector<int>& paired,
+                                     const std::vector<metrics::RecordSettings>& settings,
+                                     const metrics::ScoreSettings& score_settings);
+
+/// Scores the ensembles of a file, of the initial conditions judged.ids, and adds them to the scores. Error
+/// unless each has as many members as the others, at least 2.
+void judge_ensemble(Judged& judged, const std::filesystem::path& file, const Evaluation& evaluation,
+                    const metrics::FrameSource& truth, const metrics::Bootstrap& bootstrap);
 
 /// JSON has no infinities: they are the strings "inf" and "-inf"; undefined values are null.
 void write_metrics_json(const Evaluation& evaluation, const std::filesystem::path& file);

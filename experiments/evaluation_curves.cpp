@@ -63,6 +63,41 @@ void write_log(h5::Group& group, const metrics::RolloutLog& log) {
   write_vector(group, "present_level_by_window", log.present_by_window);
 }
 
+/// Comparison with the paired truth, time step by time step.
+void write_paired(h5::Group& group, const std::vector<MemberRecord>& members, double interval) {
+  std::vector<double> time;
+  for (std::size_t i = 0; i < members[0].paired_nrmse.size(); ++i)
+    time.push_back(static_cast<double>(i) * interval);
+  write_vector(group, "paired_time", time);
+  write_members(group, "paired_nrmse", members, [](const MemberRecord& m) { return m.paired_nrmse; });
+  write_members(group, "paired_correlation", members,
+                [](const MemberRecord& m) { return m.paired_correlation; });
+}
+
+/// Scores of an ensemble, time step by time step; nothing where there is none.
+void write_ensemble(h5::Group& group, const JudgedField& field, int members) {
+  const auto write = [&](const std::string& name, std::vector<double> metrics::EnsembleRecord::*series,
+                         const auto& shown) {
+    std::vector<double> all;
+    for (const auto& record : field.ensemble)
+      for (const double value : record.*series) all.push_back(shown(value));
+    if (!all.empty())
+      group.write<double>(name, shape({field.ensemble.size(), all.size() / field.ensemble.size()}), all);
+  };
+  const double finite_size = (members + 1.0) / members;
+  write("ensemble_crps", &metrics::EnsembleRecord::crps, [](double v) { return v; });
+  write("ensemble_spread", &metrics::EnsembleRecord::variance,
+        [&](double v) { return std::sqrt(finite_size * v); });
+  write("ensemble_error", &metrics::EnsembleRecord::squared_error, [](double v) { return std::sqrt(v); });
+}
+
+/// Field `f` of a forecast without dynamics.
+void write_ceiling(h5::Group group, const Judged& ceiling, std::size_t f,
+                   const metrics::TruthReference& reference) {
+  write_paired(group, ceiling.fields[f].members, reference.interval);
+  write_ensemble(group, ceiling.fields[f], 1);
+}
+
 /// Field `f` of a judged set.
 void write_judged(h5::Group group, const Judged& judged, std::size_t f, const Evaluation& evaluation) {
   const JudgedField& field = judged.fields[f];
@@ -94,20 +129,15 @@ void write_judged(h5::Group group, const Judged& judged, std::size_t f, const Ev
   write_windows(group, "window_energy", members, [](const WindowRecord& w) { return w.energy; });
   write_windows(group, "window_enstrophy", members, [](const WindowRecord& w) { return w.enstrophy; });
 
-  std::vector<double> series_time, paired_time;
+  std::vector<double> series_time;
   const std::int64_t stride = metrics::series_stride(judged.frames);
   for (std::size_t i = 0; i < members[0].energy.size(); ++i)
     series_time.push_back(static_cast<double>(static_cast<std::int64_t>(i) * stride) * interval);
-  for (std::size_t i = 0; i < members[0].paired_nrmse.size(); ++i)
-    paired_time.push_back(static_cast<double>(i) * interval);
   write_vector(group, "series_time", series_time);
   write_members(group, "energy", members, [](const MemberRecord& m) { return m.energy; });
   write_members(group, "enstrophy", members, [](const MemberRecord& m) { return m.enstrophy; });
   write_members(group, "rate", members, [](const MemberRecord& m) { return m.rate; });
-  write_vector(group, "paired_time", paired_time);
-  write_members(group, "paired_nrmse", members, [](const MemberRecord& m) { return m.paired_nrmse; });
-  write_members(group, "paired_correlation", members,
-                [](const MemberRecord& m) { return m.paired_correlation; });
+  write_paired(group, members, interval);
   write_members(group, "autocorrelation", members, [](const MemberRecord& m) { return m.autocorrelation; });
   write_members(group, "pdf_early", members,
                 [](const MemberRecord& m) { return m.early.pixels.density(kPdfBins); });
@@ -135,6 +165,7 @@ void write_judged(h5::Group group, const Judged& judged, std::size_t f, const Ev
   group.write<std::int64_t>("first_nonfinite", shape({members.size()}), nonfinite);
   if (!field.errors.empty()) write_errors(group, field.errors);
   if (judged.log) write_log(group, *judged.log);
+  write_ensemble(group, field, judged.ensemble_members);
   if (!field.snapshots.frames.empty()) {
     const auto points = static_cast<std::size_t>(evaluation.flow.points);
     const std::size_t columns = field.snapshots.frames.size();
@@ -156,6 +187,13 @@ void write_field(h5::Group group, std::size_t f, const Evaluation& evaluation) {
   write_vector(group, "truth_pdf", reference.pixels.density(kPdfBins));
   write_judged(group.make_group("truth"), evaluation.truth, f, evaluation);
   if (evaluation.floor) write_judged(group.make_group("floor"), *evaluation.floor, f, evaluation);
+  h5::Group ceilings = group.make_group("ceiling");
+  for (const Judged& ceiling : evaluation.ceilings)
+    write_ceiling(ceilings.make_group(ceiling.name), ceiling, f, reference);
+  if (evaluation.solver_ensemble) {
+    h5::Group solver = group.make_group("solver_ensemble");
+    write_ensemble(solver, evaluation.solver_ensemble->fields[f], evaluation.solver_ensemble->ensemble_members);
+  }
   h5::Group methods = group.make_group("method");
   for (const auto& method : evaluation.methods)
     write_judged(methods.make_group(method.name), method, f, evaluation);

@@ -2,8 +2,8 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "experiments/evaluation.hpp"
-
-#include <nlohmann/json.hpp>
+#include "experiments/evaluation_cost.hpp"
+#include "experiments/evaluation_json.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -11,48 +11,42 @@
 namespace sns {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using metrics::Estimate;
 using metrics::Score;
-
-Json number(double value) {
-  if (std::isnan(value)) return nullptr;
-  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-  return value;
-}
-
-Json numbers(const std::vector<double>& values) {
-  Json list = Json::array();
-  for (const double value : values) list.push_back(number(value));
-  return list;
-}
-
-Json estimate_json(const Estimate& estimate) {
-  return {{"value", number(estimate.value)}, {"low", number(estimate.low)}, {"high", number(estimate.high)}};
-}
 
 Json scores_json(const std::vector<Score>& scores) {
   Json table = Json::object();
   for (const Score& score : scores) {
-    Json entry = estimate_json(score.estimate);
+    Json entry = json_estimate(score.estimate);
     entry["lost"] = score.lost;
-    if (!score.members.empty()) entry["members"] = numbers(score.members);
+    if (!score.members.empty()) entry["members"] = json_numbers(score.members);
     table[score.info.id()] = std::move(entry);
   }
   return table;
 }
 
-Json definitions_json(const std::vector<Score>& scores) {
+/// All metrics that some method has a score of.
+std::vector<metrics::MetricInfo> all_metrics(const Evaluation& evaluation) {
+  std::vector<metrics::MetricInfo> infos;
+  for (const Judged& method : evaluation.methods)
+    for (const Score& score : method.scores)
+      if (std::none_of(infos.begin(), infos.end(),
+                       [&](const auto& info) { return info.id() == score.info.id(); }))
+        infos.push_back(score.info);
+  return infos;
+}
+
+Json definitions_json(const Evaluation& evaluation) {
   Json list = Json::array();
-  for (const Score& score : scores)
-    list.push_back({{"id", score.info.id()},
-                    {"key", score.info.key},
-                    {"period", score.info.period},
-                    {"field", score.info.field},
-                    {"label", score.info.label},
-                    {"unit", score.info.unit},
-                    {"better", name(score.info.better)},
-                    {"statistic", name(score.info.statistic)}});
+  for (const metrics::MetricInfo& info : all_metrics(evaluation))
+    list.push_back({{"id", info.id()},
+                    {"key", info.key},
+                    {"period", info.period},
+                    {"field", info.field},
+                    {"label", info.label},
+                    {"unit", info.unit},
+                    {"better", name(info.better)},
+                    {"statistic", name(info.statistic)}});
   return list;
 }
 
@@ -61,12 +55,13 @@ Json judged_json(const Judged& judged, const std::vector<std::string>& fields) {
              {"members", judged.members()},
              {"ids", judged.ids},
              {"steps", judged.frames - 1},
+             {"ensemble_members", judged.ensemble_members},
              {"results", scores_json(judged.scores)}};
   for (std::size_t f = 0; f < fields.size(); ++f) {
     Json errors = Json::array();
     for (const auto& error : judged.fields[f].errors)
-      errors.push_back({{"ensemble", estimate_json(error.ensemble)},
-                        {"member_median", estimate_json(error.member_median)},
+      errors.push_back({{"ensemble", json_estimate(error.ensemble)},
+                        {"member_median", json_estimate(error.member_median)},
                         {"lost", error.lost}});
     entry["spectrum_error_by_window"][fields[f]] = std::move(errors);
   }
@@ -79,34 +74,15 @@ Json judged_json(const Judged& judged, const std::vector<std::string>& fields) {
   return entry;
 }
 
-/// The method's time per step over the solver's; NaN unless both were measured on the same device and as many
-/// threads.
-double times_solver(const metrics::RolloutLog& log, const std::optional<SolverCost>& solver) {
-  if (!solver || log.threads != solver->threads) return std::nan("");
-  const auto device = log.attributes.find("device");
-  const bool on_gpu = device != log.attributes.end() && device->second.starts_with("cuda");
-  if (on_gpu != (solver->backend == "cufft")) return std::nan("");
-  return log.milliseconds_per_step / solver->milliseconds_per_step;
-}
-
-Json log_json(const metrics::RolloutLog& log, const std::optional<SolverCost>& solver) {
-  Json cost{{"wall_seconds", log.wall_seconds},
-            {"member_steps", log.member_steps},
-            {"threads", log.threads},
-            {"steps_per_second", log.steps_per_second},
-            {"milliseconds_per_step", log.milliseconds_per_step},
-            {"times_solver", number(times_solver(log, solver))},
-            {"evaluations_per_step",
-             {{"surrogate", log.surrogate}, {"classifier", log.classifier}, {"denoiser", log.denoiser}}}};
-  Json levels{{"past", log.past_levels}, {"present", log.present_levels}};
-  return {{"cost", std::move(cost)}, {"levels", std::move(levels)}, {"attributes", log.attributes}};
+Json levels_json(const metrics::RolloutLog& log) {
+  return {{"past", log.past_levels}, {"present", log.present_levels}};
 }
 
 Json paired_json(const PairedMethods& pair) {
   Json results = Json::object();
   for (const auto& difference : pair.differences) {
-    Json entry = estimate_json(difference.difference);
-    entry["better_share"] = estimate_json(difference.better_share);
+    Json entry = json_estimate(difference.difference);
+    entry["better_share"] = json_estimate(difference.better_share);
     results[difference.info.id()] = std::move(entry);
   }
   return {{"a", pair.a}, {"b", pair.b}, {"results", std::move(results)}};
@@ -143,6 +119,21 @@ Json field_json(const Evaluation& evaluation, std::size_t f) {
             reference.wavenumbers[reference.mask.bins.back()]}}};
 }
 
+/// What the truth's whole states have, or why it cannot be told.
+Json flow_json(const Evaluation& evaluation) {
+  const metrics::FlowReference& truth = evaluation.flow_reference;
+  const auto why = [](const std::string& reason, const char* otherwise) {
+    return Json{{"not_available", reason.empty() ? otherwise : reason}};
+  };
+  Json budget = why(metrics::no_budget(evaluation.flow), "the flow is not driven");
+  if (truth.injection)
+    budget = {
+        {"injection", *truth.injection}, {"residual", truth.residual}, {"residual_rms", truth.residual_rms}};
+  Json jets = why(metrics::no_jets(evaluation.flow), "the flow has no zonal mean");
+  if (truth.jets) jets = {{"count", *truth.jets}, {"strength", truth.strength}};
+  return {{"budget", std::move(budget)}, {"jets", std::move(jets)}};
+}
+
 Json truth_json(const Evaluation& evaluation) {
   Json fields = Json::array();
   for (std::size_t f = 0; f < evaluation.fields.size(); ++f) fields.push_back(field_json(evaluation, f));
@@ -156,32 +147,12 @@ Json truth_json(const Evaluation& evaluation) {
           {"fields", std::move(fields)}};
 }
 
-Json cost_json(const SolverCost& cost) {
-  return {{"steps_per_second", cost.steps_per_second},
-          {"milliseconds_per_step", cost.milliseconds_per_step},
-          {"steps_per_frame", cost.steps_per_frame},
-          {"points", cost.points},
-          {"members", cost.members},
-          {"threads", cost.threads},
-          {"precision", cost.precision},
-          {"backend", cost.backend}};
-}
-
-std::string csv_number(double value) {
-  return std::isnan(value) ? "" : fmt::format("{:.9g}", value);
-}
-
 void append_csv(std::string& text, const Judged& judged) {
   for (const Score& score : judged.scores)
     text += fmt::format("{},{},{},{},{},{},{},{},{},{},{}\n", judged.name, score.info.key, score.info.field,
                         score.info.period, score.info.unit, name(score.info.statistic),
                         csv_number(score.estimate.value), csv_number(score.estimate.low),
                         csv_number(score.estimate.high), judged.members(), score.lost);
-}
-
-void append_csv_cost(std::string& text, const std::string& method, const std::string& key,
-                     const std::string& unit, double value) {
-  text += fmt::format("{},{},,all,{},measured,{},,,,\n", method, key, unit, csv_number(value));
 }
 
 /// "0.052 [0.041, 0.066]"
@@ -212,12 +183,34 @@ constexpr const char* kTableRows[] = {"stable_fraction/all",
                                       "energy_ratio/late",
                                       "enstrophy_ratio/late",
                                       "rate_ratio/late",
+                                      "budget_residual/late",
+                                      "budget_scatter_ratio/late",
+                                      "jet_count_ratio/late",
+                                      "jet_strength_ratio/late",
                                       "w1/late",
                                       "w1_increment/late",
                                       "energy_distance/late",
                                       "autocorrelation_error/all",
                                       "decorrelation_ratio/all",
+                                      "nrmse/early",
+                                      "crps/early",
+                                      "spread_skill/early",
                                       "correlation_time_0.8/all"};
+
+/// "nrmse early: climatology 1 [..], persistence 1.3 [..]"
+std::string ceiling_lines(const Evaluation& evaluation) {
+  std::string text;
+  for (const Score& first : evaluation.ceilings.front().scores) {
+    std::string line;
+    for (const Judged& ceiling : evaluation.ceilings)
+      for (const Score& score : ceiling.scores)
+        if (score.info.id() == first.info.id())
+          line += fmt::format("{}{} {}", line.empty() ? "" : ", ", ceiling.name,
+                              show(score.estimate, score.info.better));
+    text += fmt::format("{}: {}\n", first.info.label, line);
+  }
+  return "Forecasts without dynamics (ceiling of the short term)\n" + text;
+}
 
 std::string join(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
@@ -232,29 +225,6 @@ std::string join(const std::vector<std::vector<std::string>>& rows) {
     text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   }
   return text;
-}
-
-/// What a step costs; the solver stands in the floor's column, which is made of solver runs.
-std::vector<std::vector<std::string>> cost_rows(const Evaluation& evaluation) {
-  const auto& solver = evaluation.inputs.solver_cost;
-  std::vector<std::string> evaluations{"Network evaluations per step", "all"},
-      speed{"Steps per second of the batch", "all"}, time{"Milliseconds per step of a member", "all"},
-      ratio{"Time of a step / the solver's", "all"};
-  for (const auto& method : evaluation.methods) {
-    const metrics::RolloutLog& log = *method.log;
-    const double times = times_solver(log, solver);
-    evaluations.push_back(fmt::format("{:.3g}", log.surrogate + log.classifier + log.denoiser));
-    speed.push_back(fmt::format("{:.3g}", log.steps_per_second));
-    time.push_back(fmt::format("{:.3g}", log.milliseconds_per_step));
-    ratio.push_back(std::isnan(times) ? "-" : fmt::format("{:.3g}", times));
-  }
-  if (solver) {
-    evaluations.push_back("solver: 0");
-    speed.push_back(fmt::format("solver: {:.3g}", solver->steps_per_second));
-    time.push_back(fmt::format("solver: {:.3g}", solver->milliseconds_per_step));
-    ratio.push_back("solver: 1");
-  }
-  return {std::move(evaluations), std::move(speed), std::move(time), std::move(ratio)};
 }
 
 }  // namespace
@@ -276,40 +246,41 @@ void write_metrics_json(const Evaluation& evaluation, const std::filesystem::pat
                      {"early", bounds(periods.early)},
                      {"mid", bounds(periods.mid)},
                      {"late", bounds(periods.late)}};
-  root["metrics"] = definitions_json(evaluation.methods[0].scores);
+  root["metrics"] = definitions_json(evaluation);
   Json methods = Json::array();
   for (const auto& method : evaluation.methods) {
     Json entry = judged_json(method, evaluation.flow.fields);
-    entry.update(log_json(*method.log, evaluation.inputs.solver_cost));
+    entry["cost"] = cost_json(*method.log, evaluation);
+    entry["levels"] = levels_json(*method.log);
+    entry["attributes"] = method.log->attributes;
     methods.push_back(std::move(entry));
   }
   root["methods"] = std::move(methods);
+  root["ceilings"] = Json::object();
+  for (const Judged& ceiling : evaluation.ceilings)
+    root["ceilings"][ceiling.name] = {{"frames", ceiling.frames}, {"results", scores_json(ceiling.scores)}};
+  const auto& ensemble = evaluation.solver_ensemble;
+  root["solver_ensemble"] =
+      ensemble ? Json{{"members", ensemble->ensemble_members}, {"results", scores_json(ensemble->scores)}}
+               : Json(nullptr);
+  root["flow"] = flow_json(evaluation);
   root["floor"] = evaluation.floor ? judged_json(*evaluation.floor, evaluation.flow.fields) : Json(nullptr);
   Json paired = Json::array();
   for (const auto& pair : evaluation.paired) paired.push_back(paired_json(pair));
   root["paired"] = std::move(paired);
-  root["solver_cost"] =
-      evaluation.inputs.solver_cost ? cost_json(*evaluation.inputs.solver_cost) : Json(nullptr);
+  root["solver_cost"] = solver_cost_json(evaluation);
+  root["speed"] = speed_json(compare_speed(evaluation));
+  root["quality_metrics"] = quality_metrics();
   write_text(file, root.dump(1) + "\n");
 }
 
 void write_metrics_csv(const Evaluation& evaluation, const std::filesystem::path& file) {
   std::string text = "method,metric,field,period,unit,statistic,value,low,high,members,lost\n";
-  for (const auto& method : evaluation.methods) {
-    append_csv(text, method);
-    append_csv_cost(text, method.name, "steps_per_second", "s^-1", method.log->steps_per_second);
-    append_csv_cost(text, method.name, "milliseconds_per_step", "ms", method.log->milliseconds_per_step);
-    append_csv_cost(text, method.name, "times_solver", "-",
-                    times_solver(*method.log, evaluation.inputs.solver_cost));
-    append_csv_cost(text, method.name, "surrogate_evaluations", "per step", method.log->surrogate);
-    append_csv_cost(text, method.name, "classifier_evaluations", "per step", method.log->classifier);
-    append_csv_cost(text, method.name, "denoiser_evaluations", "per step", method.log->denoiser);
-  }
+  for (const auto& method : evaluation.methods) append_csv(text, method);
   if (evaluation.floor) append_csv(text, *evaluation.floor);
-  if (const auto& solver = evaluation.inputs.solver_cost) {
-    append_csv_cost(text, "solver", "steps_per_second", "s^-1", solver->steps_per_second);
-    append_csv_cost(text, "solver", "milliseconds_per_step", "ms", solver->milliseconds_per_step);
-  }
+  for (const Judged& ceiling : evaluation.ceilings) append_csv(text, ceiling);
+  if (evaluation.solver_ensemble) append_csv(text, *evaluation.solver_ensemble);
+  text += cost_csv(evaluation);
   write_text(file, text);
 }
 
@@ -322,13 +293,14 @@ std::string metrics_table(const Evaluation& evaluation) {
   rows.push_back({"metric", "period"});
   for (const Judged* column : columns)
     rows.back().push_back(column == &*columns.back() && evaluation.floor ? "truth vs truth" : column->name);
+  const auto infos = all_metrics(evaluation);
   for (const char* id : kTableRows)
-    for (const Score& first : columns.front()->scores) {  // one per field, where there are several
-      if (first.info.key + "/" + first.info.period != id) continue;
-      std::vector<std::string> row{first.info.label, first.info.period};
+    for (const metrics::MetricInfo& info : infos) {  // one per field, where there are several
+      if (info.key + "/" + info.period != id) continue;
+      std::vector<std::string> row{info.label, info.period};
       for (const Judged* column : columns) {
         const auto found = std::find_if(column->scores.begin(), column->scores.end(),
-                                        [&](const Score& s) { return s.info.id() == first.info.id(); });
+                                        [&](const Score& s) { return s.info.id() == info.id(); });
         row.push_back(found == column->scores.end() ? "-" : show(found->estimate, found->info.better));
       }
       rows.push_back(std::move(row));
@@ -336,10 +308,11 @@ std::string metrics_table(const Evaluation& evaluation) {
   const std::vector<std::vector<std::string>> cost = cost_rows(evaluation);
   rows.insert(rows.end(), cost.begin(), cost.end());
   const auto& config = evaluation.inputs.config;
-  return join(rows) + fmt::format(
-                          "value [{:g} % bootstrap interval over initial conditions]; windows of {} steps; "
-                          "inf: the typical member did not stay finite\n",
-                          100 * config.confidence, config.window);
+  return join(rows) + ceiling_lines(evaluation) +
+         fmt::format(
+             "value [{:g} % bootstrap interval over initial conditions]; windows of {} steps; "
+             "inf: the typical member did not stay finite\n",
+             100 * config.confidence, config.window);
 }
 
 }  // namespace sns

@@ -56,7 +56,13 @@ Experiment::Experiment(const Config& config, std::string command)
   require_initial_states(solver_.info(), data_plan_);
   root.maybe("retrain", retrain_);
   models_ = read_models(config);
-  rollout_ = read_rollout(root.child("rollout"), models_);
+  rollout_ = read_rollout(root.child("rollout"), models_, root.child("solver"));
+  for (const MethodConfig& method : rollout_.methods)
+    if (method.solver)
+      solver_methods_.emplace(method.name, read_solver_method(method, run_, solver_.info(), data_plan_));
+  if (rollout_.ensemble)
+    solver_methods_.emplace(rollout_.ensemble->reference.name,
+                            read_solver_method(rollout_.ensemble->reference, run_, solver_.info(), data_plan_));
   require_initial_states(solver_.info(), truth_plan());
   Section evaluate = root.child("evaluate");
   read(evaluate, evaluate_);
@@ -130,6 +136,7 @@ void Experiment::add_stages(StageGraph& graph) const {
              .run = [this] { return make_data(truth_plan(), folder().truth()); }});
   for (const ModelSpec& model : models_) add_model(graph, model);
   for (const MethodConfig& method : rollout_.methods) add_rollout(graph, method);
+  if (rollout_.ensemble) graph.add(ensemble_stage(rollout_.ensemble->reference, graph));
   if (!rollout_.methods.empty()) add_evaluation(graph);
   if (oracle_) add_oracle(graph);
   if (rollout_.methods.empty() && !oracle_) return;
@@ -166,7 +173,7 @@ void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
   graph.add(std::move(stage));
 }
 
-void Experiment::add_rollout(StageGraph& graph, const MethodConfig& method) const {
+Stage Experiment::rollout_stage(const MethodConfig& method, const StageGraph& graph) const {
   const fs::path file = folder().rollout(method.name);
   // Of the truth, a rollout needs the first frames of its members only: a longer truth, or more floor members,
   // changes nothing here.
@@ -190,8 +197,26 @@ void Experiment::add_rollout(StageGraph& graph, const MethodConfig& method) cons
   for (const auto* model : {&method.emulator, &method.diffusion_model()})
     if (*model) stage.built_from.push_back("train/" + **model);
   stage.after = {"truth"};
-  stage.run = [this, &method, &graph, name = stage.name] { return roll_out(method, graph.hash(name)); };
-  graph.add(std::move(stage));
+  stage.run = [this, &method, &graph, name = stage.name] { return roll_out(method, graph.hash(name), false); };
+  return stage;
+}
+
+Stage Experiment::ensemble_stage(const MethodConfig& method, const StageGraph& graph) const {
+  const EnsembleConfig& ensemble = *rollout_.ensemble;
+  const fs::path file = folder().ensemble(method.name);
+  Stage stage = rollout_stage(method, graph);
+  stage.name = "ensemble/" + method.name;
+  stage.record = file.parent_path() / (method.name + ".stage.json");
+  stage.outputs = stage.leftovers = {file};
+  stage.inputs.emplace_back("ensemble", fmt::format("members: {}\nperturbation: {:.17g}\nsteps: {}",
+                                                    ensemble.members, ensemble.perturbation, ensemble.steps));
+  stage.run = [this, &method, &graph, name = stage.name] { return roll_out(method, graph.hash(name), true); };
+  return stage;
+}
+
+void Experiment::add_rollout(StageGraph& graph, const MethodConfig& method) const {
+  graph.add(rollout_stage(method, graph));
+  if (rollout_.ensemble) graph.add(ensemble_stage(method, graph));
 }
 
 std::vector<std::string> Experiment::targets(const StageGraph& graph, const std::string& name) {

@@ -7,9 +7,13 @@
 #include "experiments/config.hpp"
 #include "experiments/evaluate.hpp"
 #include "experiments/oracle_config.hpp"
+#include "experiments/rollout.hpp"
+#include "experiments/solver_stepper.hpp"
 #include "experiments/stages.hpp"
 
 #include <filesystem>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +30,9 @@ struct RunFolder {
   std::filesystem::path model(const std::string& name) const { return root / "models" / name; }
   std::filesystem::path rollout(const std::string& method) const {
     return root / "rollouts" / (method + ".h5");
+  }
+  std::filesystem::path ensemble(const std::string& method) const {
+    return root / "rollouts" / "ensembles" / (method + ".h5");
   }
   std::filesystem::path config() const { return results / "config.yaml"; }
   std::filesystem::path evaluation() const { return results / "evaluation"; }
@@ -78,7 +85,10 @@ class Experiment {
   bool needs_dataset() const;
 
   void add_model(StageGraph& graph, const ModelSpec& model) const;
+  /// Its rollout and, where the file asks for ensembles, its own.
   void add_rollout(StageGraph& graph, const MethodConfig& method) const;
+  Stage rollout_stage(const MethodConfig& method, const StageGraph& graph) const;
+  Stage ensemble_stage(const MethodConfig& method, const StageGraph& graph) const;
   void add_evaluation(StageGraph& graph) const;
   void add_oracle(StageGraph& graph) const;
   void add_figure(StageGraph& graph) const;
@@ -88,7 +98,15 @@ class Experiment {
   StageFacts make_data(const DatagenPlan& plan, const std::filesystem::path& folder) const;
   StageFacts take_shipped_weights(const ModelSpec& model) const;
   StageFacts train(const ModelSpec& model) const;
-  StageFacts roll_out(const MethodConfig& method, const std::string& identity) const;
+  /// ensemble: of rollout.ensemble, in place of the rollout itself.
+  StageFacts roll_out(const MethodConfig& method, const std::string& identity, bool ensemble) const;
+  /// All of a rollout's job but its scales and what its networks add.
+  RolloutJob rollout_job(const MethodConfig& method, const std::string& identity) const;
+  /// Makes a job that of an ensemble: several members of each of its initial conditions, perturbed.
+  void make_ensemble(RolloutJob& job, const MethodConfig& method) const;
+  /// Steppers by method; what they are made of and their scales are written into the job.
+  std::unique_ptr<RolloutStepper> make_networks(const MethodConfig& method, RolloutJob& job) const;
+  std::unique_ptr<RolloutStepper> make_solver_stepper(const MethodConfig& method, RolloutJob& job) const;
   StageFacts evaluate() const;
   StageFacts ask_oracle() const;
   std::optional<StageFacts> film() const;
@@ -103,6 +121,7 @@ class Experiment {
   DatagenPlan data_plan_;
   std::vector<ModelSpec> models_;
   RolloutConfig rollout_;
+  std::map<std::string, SolverMethod> solver_methods_;  ///< by name of the method
   EvaluateConfig evaluate_;
   std::string evaluate_text_;
   FigureConfig figure_;

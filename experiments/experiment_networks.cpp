@@ -2,7 +2,9 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/log.hpp"
+#include "core/random.hpp"
 #include "datagen/reader.hpp"
+#include "datagen/statistics.hpp"
 #include "emulator/device.hpp"
 #include "emulator/models/gaussian.hpp"
 #include "emulator/models/model.hpp"
@@ -11,13 +13,16 @@
 #include "emulator/training/precision.hpp"
 #include "emulator/training/trainer.hpp"
 #include "experiments/experiment.hpp"
+#include "experiments/metrics/ensemble.hpp"
 #include "experiments/oracle.hpp"
+#include "experiments/solver_stepper.hpp"
 #include "experiments/surrogate_stepper.hpp"
 
 #include <cmath>
 #include <functional>
 #include <map>
 #include <sstream>
+#include <utility>
 
 namespace sns {
 
@@ -189,13 +194,7 @@ StageFacts Experiment::ask_oracle() const {
   return {};
 }
 
-StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& identity) const {
-  prepare_torch(run_.threads);
-  const torch::Device device = pick_device(run_.device);
-  const TensorFloat32 products(rollout_.precision == "tf32");
-  const ChannelsLast order(rollout_.channels_last);
-  const std::string warning = precision_warning("rollout.precision", rollout_.precision, device);
-  if (!warning.empty()) log::warn("{}", warning);
+std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& method, RolloutJob& job) const {
   const Weights weights = parse_weights(method.weights);
   SurrogateOptions options;
   options.first_step = method.first_step;
@@ -207,26 +206,62 @@ StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& i
   const auto folder_of = [&](const std::string& name) { return weights_folder(find_model(models_, name)); };
   const auto hash = [&](const std::string& name) { return sha256_file(folder_of(name) / file_name(weights)); };
 
-  const DatasetReader truth(folder().truth(), "test");
-  RolloutJob job;
-  job.attributes = {
-      {"method", method.name},  {"method_yaml", method.text},      {"config_yaml", config_.resolved_yaml()},
-      {"device", device.str()}, {"precision", rollout_.precision}, {"weights", method.weights}};
+  job.device = pick_device(run_.device);
+  job.attributes.emplace_back("device", job.device.str());
+  job.attributes.emplace_back("precision", rollout_.precision);
+  job.attributes.emplace_back("weights", method.weights);
   std::unique_ptr<GaussianEmulator> emulator;
   if (method.emulator) {
-    emulator = load_model_as<GaussianEmulator>(folder_of(*method.emulator), weights, device);
+    emulator = load_model_as<GaussianEmulator>(folder_of(*method.emulator), weights, job.device);
     job.attributes.emplace_back("weights_emulator_sha256", hash(*method.emulator));
   }
   std::unique_ptr<DiffusionStage> stage;
   if (const auto& name = method.diffusion_model()) {
-    stage =
-        load_stage(method, find_model(models_, *name).model.kind, folder_of(*name), truth, device, run_.seed);
+    stage = load_stage(method, find_model(models_, *name).model.kind, folder_of(*name),
+                       DatasetReader(folder().truth(), "test"), job.device, run_.seed);
     job.attributes.emplace_back(method.generator ? "weights_generator_sha256" : "weights_refiner_sha256",
                                 hash(*name));
   }
-  SurrogateStepper stepper(std::move(emulator), std::move(stage), options);
+  auto stepper = std::make_unique<SurrogateStepper>(std::move(emulator), std::move(stage), options);
+  job.field_std = stepper->field_std();
+  return stepper;
+}
 
+namespace {
+
+/// Of each field, over the initial conditions.
+std::vector<double> standard_deviations(const RolloutJob& job) {
+  const std::size_t fields = job.fields.size(), frames = job.trajectories.size() * fields;
+  const std::size_t cells = job.initial.size() / frames;
+  std::vector<Moments> moments(fields);
+  for (std::size_t i = 0; i < frames; ++i)
+    moments[i % fields].add(std::span<const float>(job.initial).subspan(i * cells, cells));
+  std::vector<double> deviations;
+  for (const Moments& field : moments) deviations.push_back(field.standard_deviation());
+  return deviations;
+}
+
+}  // namespace
+
+std::unique_ptr<RolloutStepper> Experiment::make_solver_stepper(const MethodConfig& method,
+                                                                RolloutJob& job) const {
+  const auto& [source, steps_per_frame] = solver_methods_.at(method.name);
+  // The scales say when a member counts as lost, and nothing else: those of the initial conditions will do. As
+  // powers of two they leave every bit of the frames alone.
+  job.field_std = standard_deviations(job);
+  for (double& scale : job.field_std) scale = std::exp2(std::round(std::log2(scale)));
+  const SolverInfo& info = source.info();
+  job.attributes.emplace_back("device", info.backend == "cufft" ? "cuda" : "cpu");
+  job.attributes.emplace_back("precision", info.precision);
+  return std::make_unique<SolverStepper>(
+      source.make(static_cast<int>(job.trajectories.size())),
+      FrameTransfer(coarse_axes(solver_.info(), data_plan_.coarsen), data_plan_.coarsen, info), steps_per_frame,
+      job.trajectories, job.field_std);
+}
+
+RolloutJob Experiment::rollout_job(const MethodConfig& method, const std::string& identity) const {
   const SolverInfo& info = solver_.info();
+  const DatasetReader truth(folder().truth(), "test");
   InitialStates initial =
       read_initial_states(truth, static_cast<std::int64_t>(kFirstTruthTrajectory),
                           [this](std::int64_t number) { return rollout_.rolls_out(number); });
@@ -235,6 +270,7 @@ StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& i
     log::warn("{} of {} initial conditions are there: the solver lost the others", initial.ids.size(),
               rollout_.members);
 
+  RolloutJob job;
   job.output = folder().rollout(method.name);
   job.steps = rollout_.steps;
   job.trajectories = std::move(initial.ids);
@@ -242,7 +278,6 @@ StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& i
   job.fields = truth.fields();
   job.units.clear();
   for (const FieldInfo& field : info.fields) job.units.push_back(field.units);
-  job.field_std = stepper.field_std();
   for (const std::string& axis : truth.files().front().axis_names())
     job.axes.emplace_back(axis, truth.files().front().coordinates(axis));
   job.frame_interval = info.dt * static_cast<double>(data_plan_.steps_per_frame);
@@ -251,8 +286,47 @@ StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& i
   job.threads = run_.threads;
   job.identity = identity;
   job.limit = rollout_.limit;
-  job.device = device;
-  const RolloutSummary summary = run_rollout(job, stepper);
+  job.attributes = {
+      {"method", method.name}, {"method_yaml", method.text}, {"config_yaml", config_.resolved_yaml()}};
+  return job;
+}
+
+void Experiment::make_ensemble(RolloutJob& job, const MethodConfig& method) const {
+  const EnsembleConfig& ensemble = *rollout_.ensemble;
+  const std::vector<double> scales = standard_deviations(job);
+  const std::vector<std::int64_t> ids = std::exchange(job.trajectories, {});
+  const std::vector<float> initial = std::exchange(job.initial, {});
+  const std::size_t size = initial.size() / ids.size(), cells = size / scales.size();
+  std::vector<float> noise(size);
+  for (int e = 1; e <= ensemble.members; ++e)
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      const std::int64_t id = metrics::kEnsembleStride * e + ids[i];
+      // Step 1: step 0 of this purpose belongs to the solvers' initial states.
+      RandomStream(run_.seed, Purpose::initial_condition, static_cast<std::uint64_t>(id), 1).fill_normal(noise);
+      for (std::size_t p = 0; p < size; ++p)
+        job.initial.push_back(
+            static_cast<float>(static_cast<double>(initial[i * size + p]) +
+                               ensemble.perturbation * scales[p / cells] * static_cast<double>(noise[p])));
+      job.trajectories.push_back(id);
+    }
+  job.output = folder().ensemble(method.name);
+  job.steps = ensemble.steps;
+  job.attributes.emplace_back("ensemble", std::to_string(ensemble.members));
+}
+
+StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& identity, bool ensemble) const {
+  prepare_torch(run_.threads);
+  const TensorFloat32 products(rollout_.precision == "tf32");
+  const ChannelsLast order(rollout_.channels_last);
+  if (!method.solver) {
+    const std::string warning =
+        precision_warning("rollout.precision", rollout_.precision, pick_device(run_.device));
+    if (!warning.empty()) log::warn("{}", warning);
+  }
+  RolloutJob job = rollout_job(method, identity);
+  if (ensemble) make_ensemble(job, method);
+  const auto stepper = method.solver ? make_solver_stepper(method, job) : make_networks(method, job);
+  const RolloutSummary summary = run_rollout(job, *stepper);
   int failed = 0;
   for (const std::int64_t step : summary.failed_step) failed += step >= 0 ? 1 : 0;
   return {{"failed_members", std::to_string(failed)},

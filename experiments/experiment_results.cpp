@@ -30,12 +30,14 @@ void Experiment::add_evaluation(StageGraph& graph) const {
   std::string order;
   for (const MethodConfig& method : rollout_.methods) {
     judged.push_back("rollout/" + method.name);
+    if (rollout_.ensemble) judged.push_back("ensemble/" + method.name);
     order += method.name + "\n";
   }
+  if (rollout_.ensemble) judged.push_back("ensemble/" + rollout_.ensemble->reference.name);
   const std::string steps =
       figure_.steps ? fmt::format("{}", fmt::join(*figure_.steps, ", ")) : std::string("evenly spaced");
   graph.add({.name = "evaluate",
-             .version = 2,
+             .version = 3,
              .record = at.evaluation() / "stage.json",
              .outputs = {at.evaluation() / "metrics.json", at.evaluation() / "metrics.csv",
                          at.evaluation() / "curves.h5"},
@@ -130,7 +132,10 @@ StageFacts Experiment::evaluate() const {
   EvaluateInputs inputs;
   inputs.truth = folder().truth();
   for (const MethodConfig& method : rollout_.methods)
-    inputs.methods.push_back({method.name, folder().rollout(method.name)});
+    inputs.methods.push_back(
+        {method.name, folder().rollout(method.name),
+         rollout_.ensemble ? std::optional(folder().ensemble(method.name)) : std::nullopt});
+  if (rollout_.ensemble) inputs.solver_ensemble = folder().ensemble(rollout_.ensemble->reference.name);
   inputs.output = folder().evaluation();
   inputs.config = evaluate_;
   inputs.figure = figure_;

@@ -22,8 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::vector<std::string> kKinds = {"snapshots", "dynamics",   "stability", "levels",
-                                         "temporal",  "traversals", "oracle",    "video"};
+const std::vector<std::string> kKinds = {"snapshots",  "dynamics", "stability", "levels", "temporal",
+                                         "traversals", "forecast", "oracle",    "video"};
 
 /// Folders that may hold plot/ and .venv/: the source tree that the program was built from, and the folders
 /// above the program, for one that was moved.
@@ -149,7 +149,7 @@ std::vector<fs::path> figure_files(const fs::path& figures, const FigureConfig& 
   for (const std::string& kind : config.kinds) {
     if (kind == "video") continue;
     const std::string name = kind == "snapshots" ? "figure1" : kind;
-    if (fields.size() > 1 && (kind == "dynamics" || kind == "temporal"))
+    if (fields.size() > 1 && (kind == "dynamics" || kind == "temporal" || kind == "forecast"))
       for (const std::string& field : fields) names.push_back(name + "_" + field);
     else
       names.push_back(name);

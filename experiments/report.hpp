@@ -13,7 +13,7 @@ namespace sns {
 /// The `figure` block.
 struct FigureConfig {
   /// What is drawn, in the report's order: snapshots, dynamics, stability, levels, temporal, traversals,
-  /// oracle, video.
+  /// forecast, oracle, video.
   std::vector<std::string> kinds = {"snapshots", "stability", "dynamics"};
   int columns = 6;  ///< snapshots in time, frame 0 and the last one included, evenly spaced
   std::optional<std::vector<int>> steps;  ///< or these steps

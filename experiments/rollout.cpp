@@ -122,7 +122,7 @@ class Rollout {
       x = advance(file, initial, x, ++step);
       progress.update(step, failures_note());
     }
-    RolloutSummary summary{job_.steps, wall_seconds(), 0, at_.failed_step};
+    RolloutSummary summary{job_.steps, wall_seconds(), 0, at_.failed_step, stepper_.remarks()};
     summary.steps_per_second = static_cast<double>(job_.steps) / std::max(summary.wall_seconds, 1e-9);
     file.complete(summary);
     fs::rename(partial_, job_.output);

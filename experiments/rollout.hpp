@@ -43,6 +43,8 @@ class RolloutStepper {
     require(saved.empty(), "the checkpoint holds {} values that this stepper does not know", saved.size());
     static_cast<void>(device);
   }
+  /// Numbers that describe what it did, for attributes of the finished file.
+  virtual std::vector<std::pair<std::string, double>> remarks() const { return {}; }
 };
 
 struct RolloutJob {
@@ -69,9 +71,10 @@ struct RolloutJob {
 
 struct RolloutSummary {
   std::int64_t steps = 0;
-  double wall_seconds = 0;                ///< all sessions together
-  double steps_per_second = 0;            ///< of the whole batch
-  std::vector<std::int64_t> failed_step;  ///< first bad frame of each member, -1 where none
+  double wall_seconds = 0;                              ///< all sessions together
+  double steps_per_second = 0;                          ///< of the whole batch
+  std::vector<std::int64_t> failed_step;                ///< first bad frame of each member, -1 where none
+  std::vector<std::pair<std::string, double>> remarks;  ///< the stepper's
 };
 
 /// Runs `job.steps` steps and writes `job.output`:

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 from report import Results, details, main_table, section, write_page
-from report_text import cost_table, notes
+from report_cost import cost_table
+from report_text import notes
 
 
 def part(results, page):

@@ -19,8 +19,9 @@ except ImportError as error:
 
 SOLVER = "#000000"
 # Okabe-Ito colours: distinct for all common forms of colour blindness. Surrogates without refinement start
-# gray, refined ones blue.
+# gray, refined ones blue, solvers in a method's place brown.
 PLAIN = ["#8c8c8c", "#E69F00", "#D55E00", "#F0E442"]
+COARSE = ["#7B3F00", "#B08968", "#D6C3AC"]
 REFINED = ["#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#5D3A9B"]
 
 plt.rcParams.update({
@@ -45,10 +46,11 @@ def open_h5(path):
     return h5py.File(path)
 
 
-def method_colors(refined):
-    """A colour for each method, from whether a denoiser has a part in it."""
-    plain, with_denoiser = iter(PLAIN * 9), iter(REFINED * 9)
-    return [next(with_denoiser if is_refined else plain) for is_refined in refined]
+def method_colors(costs):
+    """A colour for each method, from its cost: whether it is a solver, or a denoiser has a part in it."""
+    plain, with_denoiser, solvers = iter(PLAIN * 9), iter(REFINED * 9), iter(COARSE * 9)
+    return [next(solvers if cost["solver"] else with_denoiser if cost["evaluations_per_step"]["denoiser"] > 0 else plain)
+            for cost in costs]
 
 
 class Curves:
@@ -109,7 +111,7 @@ class Evaluation:
             self.floor = Curves(self.file["floor"], "solver, other initial conditions", SOLVER,
                                 int(self.file["floor"].attrs["frames"]) - 1)
         entries = self.metrics["methods"]
-        colors = method_colors([entry["cost"]["evaluations_per_step"]["denoiser"] > 0 for entry in entries])
+        colors = method_colors([entry["cost"] for entry in entries])
         self.methods = [Curves(self.file["method"][entry["name"]], entry["name"], color, entry["steps"])
                         for entry, color in zip(entries, colors)]
 

@@ -55,6 +55,10 @@ def draw_paired(axes, evaluation):
         values = evaluation.floor["paired_correlation"]
         axes.plot(evaluation.floor["paired_time"] * evaluation.time_scale, nan_mean(values), color=SOLVER, lw=1, ls="--",
                   label="unrelated solver runs")
+    for name, style in (("persistence", ":"), ("climatology", "-.")):
+        ceiling = evaluation.file["ceiling"][name]
+        axes.plot(ceiling["paired_time"][...] * evaluation.time_scale, nan_mean(ceiling["paired_correlation"][...]),
+                  color="#666666", lw=1, ls=style, label=name)
     for threshold in evaluation.metrics["config"]["correlation_thresholds"]:
         axes.axhline(threshold, color="#cccccc", lw=0.6, zorder=0)
     end = evaluation.time_scale * max(c["paired_time"][-1] for c in evaluation.methods)

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from common import BANDS, evaluations
 from dynamics import dynamics, stability
+from forecast import forecast
 from levels import levels
 from oracle import oracle
 from snapshots import snapshots, traversals
 from temporal import temporal
 
 EVALUATED = {"snapshots": snapshots, "dynamics": dynamics, "stability": stability, "levels": levels,
-             "temporal": temporal, "traversals": traversals}
+             "temporal": temporal, "traversals": traversals, "forecast": forecast}
 
 
 def arguments():

@@ -10,8 +10,9 @@ import string
 import sys
 from pathlib import Path
 
-from report_text import (by_field, cost_table, duration, metric_tables, model_table, notes, number, paired_table, short,
-                         stage_table, summary)
+from report_cost import cost_summary, cost_table
+from report_text import (by_field, ceiling_table, duration, metric_tables, model_table, notes, number, paired_table, short, stage_table,
+                         summary)
 from training_curves import training_figure
 
 
@@ -71,6 +72,10 @@ def captions(metrics, facts):
         "temporal": (
             "a, b: C(&tau;) of the first and of the last steps. c, d: R(t) over the solver's mean, step by step. Lines: "
             "mean over the members that are finite. Bands: from the 10 % to the 90 % quantile over them."),
+        "forecast": (
+            "Error against the solver's run from the same initial condition, in its standard deviations: median over "
+            "members, bands from the 10 % to the 90 % quantile. Where ensembles were run: their fair CRPS, and spread over "
+            "skill, which is 1 where the solver is like a further member. Dotted and dash-dotted: forecasts without dynamics."),
         "levels": (
             "Noise levels that the heads predict for the previous and for the new frame, over all steps and members, "
             "before any floor, on a logarithmic scale."),
@@ -146,7 +151,7 @@ class Results:
         """Files of a kind of figure, without extension: one per field for some."""
         if kind == "snapshots":
             return ["figure1"]
-        if kind in ("dynamics", "temporal"):
+        if kind in ("dynamics", "temporal", "forecast"):
             fields = [f["name"] for f in self.metrics["truth"]["fields"]]
             return [f"{kind}_{field}" for field in fields] if len(fields) > 1 else [kind]
         return [kind]
@@ -193,8 +198,9 @@ def body(results, run):
     metrics, facts, figures = results.metrics, results.facts, results.figures()
     remarks = section("What to keep in mind", f'<div class="notes">{notes(metrics, facts)}</div>')
     if metrics:
-        parts = [f'<div class="summary">{summary(metrics, facts)}</div>', *figures[:1],
-                 section("Main metrics", main_table(metrics)), *figures[1:],
+        parts = [f'<div class="summary">{summary(metrics, facts, cost_summary(metrics))}</div>', *figures[:1],
+                 section("Main metrics", main_table(metrics)),
+                 section("Short term", scroll(ceiling_table(metrics))), *figures[1:],
                  section("Differences between methods", paired_table(metrics)), section("Cost", cost_table(metrics)),
                  remarks, training_section(results, run),
                  section("All metrics", details("Every metric, every window", scroll(metric_tables(metrics)[1])))]

@@ -9,8 +9,10 @@ from pathlib import Path
 MAIN = ["stable_fraction/all", "first_unstable/all", "spectrum_error_ensemble/early", "spectrum_error_ensemble/mid",
         "spectrum_error_ensemble/late", "spectrum_error/late", "spectrum_bias_large/late",
         "spectrum_bias_medium/late", "spectrum_bias_small/late", "energy_ratio/late", "enstrophy_ratio/late",
-        "rate_ratio/late", "w1/late", "w1_increment/late", "energy_distance/late", "autocorrelation_error/all",
-        "decorrelation_ratio/all", "nrmse/early", "correlation_time_0.8/all"]
+        "rate_ratio/late", "budget_residual/late", "budget_scatter_ratio/late", "jet_count_ratio/late",
+        "jet_strength_ratio/late", "w1/late", "w1_increment/late", "energy_distance/late", "autocorrelation_error/all",
+        "decorrelation_ratio/all", "nrmse/early", "crps/early", "spread_skill/early",
+        "correlation_time_0.8/all"]
 
 
 def number(value):
@@ -63,7 +65,11 @@ def time_unit(metrics):
 
 
 def table(metrics, infos):
-    judged = columns(metrics)
+    return table_of(metrics, infos, columns(metrics))
+
+
+def table_of(metrics, infos, judged):
+    """judged: columns, (name, results)."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name, _ in judged)
     rows = []
     for info in infos:
@@ -94,6 +100,10 @@ def metric_tables(metrics):
 
 def is_refined(method):
     return method["cost"]["evaluations_per_step"]["denoiser"] > 0
+
+
+def is_solver(method):
+    return method["cost"]["solver"] is not None
 
 
 def duration(metrics, steps):
@@ -146,9 +156,10 @@ def spectrum_sentence(metrics, method, metric, of):
 def comparison_sentences(metrics):
     """How often refined methods are nearer to the solver than plain ones, with intervals."""
     refined = {m["name"] for m in metrics["methods"] if is_refined(m)}
+    solvers = {m["name"] for m in metrics["methods"] if is_solver(m)}
     sentences = []
     for pair in metrics["paired"]:
-        if (pair["a"] in refined) == (pair["b"] in refined):
+        if (pair["a"] in refined) == (pair["b"] in refined) or solvers & {pair["a"], pair["b"]}:
             continue
         for metric, of in by_field(metrics, "spectrum_error/late"):
             share = pair["results"][metric]["better_share"]
@@ -165,45 +176,6 @@ def comparison_sentences(metrics):
     return sentences
 
 
-def times_solver(method):
-    """The method's time per step over the solver's; NaN where device or threads differ or one was not timed."""
-    return number(method["cost"]["times_solver"])
-
-
-def with_ratio(methods):
-    return ", ".join(f"{html.escape(m['name'])} ({short(times_solver(m))} times its time)" for m in methods)
-
-
-def speed_sentences(metrics):
-    """Who is faster and who slower than the solver, of the methods that ran as it did."""
-    solver = metrics["solver_cost"]
-    faster = [m for m in metrics["methods"] if times_solver(m) < 1]
-    slower = [m for m in metrics["methods"] if times_solver(m) >= 1]
-    others = [m for m in metrics["methods"] if math.isnan(times_solver(m))]
-    sentence = (f" The solver covers the same simulated time in {short(number(solver['milliseconds_per_step']))} ms "
-                f"({solver['points']} x {solver['points']} points, {solver['threads']} threads).")
-    if faster:
-        sentence += f" On the same device and threads, faster than it: {with_ratio(faster)}."
-    if slower:
-        sentence += f" On the same device and threads, slower than it: {with_ratio(slower)}."
-    if slower and not faster:
-        sentence += " Nothing here is a claim of speed."
-    if others:
-        sentence += (f" No comparison for {', '.join(html.escape(m['name']) for m in others)}: another device, other "
-                     f"threads, or no time.")
-    return sentence
-
-
-def cost_sentence(metrics):
-    parts = []
-    for method in metrics["methods"]:
-        cost = method["cost"]
-        evaluations = sum(cost["evaluations_per_step"].values())
-        parts.append(f"{html.escape(method['name'])} {short(evaluations)} network evaluations per step and "
-                     f"{short(number(cost['milliseconds_per_step']))} ms per step")
-    return "Cost: " + "; ".join(parts) + "." + (speed_sentences(metrics) if metrics["solver_cost"] else "")
-
-
 def level_sentence(method):
     """How often the noise heads saw anything; empty for methods that predict no levels."""
     past, present = method["levels"]["past"], method["levels"]["present"]
@@ -216,16 +188,48 @@ def level_sentence(method):
     return f"Its noise heads said a level above 0 in {total - zero} of {total} predictions."
 
 
-def summary(metrics, facts):
+def summary(metrics, facts, cost):
+    """The report's first paragraphs; cost: those on cost."""
     items = [f"<p>{stability_sentence(metrics, m)} {spectrum_sentences(metrics, m)} {level_sentence(m)}</p>"
              for m in metrics["methods"]]
     items += [f"<p>{s}</p>" for s in comparison_sentences(metrics)]
-    items.append(f"<p>{cost_sentence(metrics)}</p>")
+    items.append(f"<p>{flow_sentence(metrics)}</p>")
+    items.append(cost)
     shipped = [m["name"] for m in facts["models"] if m["shipped"]]
     if shipped:
         items.append(f"<p>The weights of {html.escape(', '.join(shipped))} came with the software and were not "
                      f"trained in this run (see below).</p>")
     return "".join(items)
+
+
+def ceiling_table(metrics):
+    """The short term beside forecasts that know nothing of the dynamics: what a useless forecast scores."""
+    judged = columns(metrics)
+    if metrics["solver_ensemble"]:
+        judged.append(("solver's ensemble", metrics["solver_ensemble"]["results"]))
+    judged += [(name, ceiling["results"]) for name, ceiling in metrics["ceilings"].items()]
+    shown = {name for ceiling in metrics["ceilings"].values() for name in ceiling["results"]}
+    shown |= {info["id"] for info in metrics["metrics"] if info["key"] == "spread_skill"}
+    return (f'<p class="small">Ceilings: <em>climatology</em> forecasts the solver\'s mean field, <em>persistence</em> the '
+            f"initial condition; <em>solver vs solver</em> are unrelated states. <em>Solver's ensemble</em>: the solver that made the "
+            f"data, from the same perturbed frames as the methods.</p>"
+            + table_of(metrics, [info for info in metrics["metrics"] if info["id"] in shown], judged))
+
+
+def flow_sentence(metrics):
+    """What the solver's energy budget and jets are, or why they are not given."""
+    budget, jets = metrics["flow"]["budget"], metrics["flow"]["jets"]
+    if "not_available" in budget:
+        sentence = f"The energy budget is not available: {html.escape(budget['not_available'])}."
+    else:
+        sentence = (f"Residual of the solver's own energy budget from these frames: {short(budget['residual'])} times the "
+                    f"injection in the mean, {short(budget['residual_rms'])} times it root mean square.")
+    if "count" in jets:
+        sentence += (f" The solver has {short(jets['count'])} zonal jets of {short(jets['strength'])} m/s (root mean square) in "
+                     "its upper layer.")
+    elif len(metrics["truth"]["fields"]) > 1:
+        sentence += f" Zonal jets are not available: {html.escape(jets['not_available'])}."
+    return sentence
 
 
 def paired_table(metrics):
@@ -254,29 +258,6 @@ def paired_table(metrics):
         parts.append(f"<div class='scroll'><table><tr><th>metric</th><th>window</th><th>{a} &minus; {b}</th>"
                      f"<th>{a} nearer</th></tr>{''.join(rows)}</table></div>")
     return "".join(parts)
-
-
-def cost_table(metrics):
-    solver = metrics["solver_cost"]
-    head = ("<tr><th></th><th>surrogate</th><th>noise heads</th><th>denoiser</th><th>milliseconds per step</th>"
-            "<th>threads</th><th>time per step / solver's</th></tr>")
-    rows = []
-    for method in metrics["methods"]:
-        cost = method["cost"]
-        count = cost["evaluations_per_step"]
-        rows.append(f"<tr><td>{html.escape(method['name'])}</td><td>{short(count['surrogate'])}</td>"
-                    f"<td>{short(count['classifier'])}</td><td>{short(count['denoiser'])}</td>"
-                    f"<td>{short(number(cost['milliseconds_per_step']))}</td><td>{cost['threads'] or '&ndash;'}</td>"
-                    f"<td>{short(number(cost['times_solver']))}</td></tr>")
-    if solver:
-        rows.append(f"<tr><td>solver ({solver['points']} x {solver['points']}, {solver['precision']}, "
-                    f"{solver['backend']}, {solver['steps_per_frame']} steps per frame, {solver['members']} members)"
-                    f"</td><td></td><td></td><td></td><td>{short(solver['milliseconds_per_step'])}</td>"
-                    f"<td>{solver['threads']}</td><td>1</td></tr>")
-    return ("<p class='small'>Network evaluations and wall clock per step of one member, lost members counted while they "
-            "lived; a step is one frame interval, which the solver covers in the steps given. File output is included "
-            "for the methods. The last column is empty where device or threads differ from the solver's.</p>"
-            f"<div class='scroll'><table>{head}{''.join(rows)}</table></div>")
 
 
 def notes(metrics, facts):

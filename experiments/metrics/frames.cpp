@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
+#include <optional>
 #include <string>
 
 namespace sns::metrics {
@@ -90,6 +92,35 @@ void FrameSource::read(int member, std::int64_t first, std::int64_t count, std::
   h5::read_frames(files_[place.file], place.index, first, count, out);
 }
 
+namespace {
+
+/// Values of root attributes; nullopt unless the file has them all.
+std::optional<std::vector<double>> attributes(const h5::File& file, const std::vector<const char*>& names) {
+  std::vector<double> values;
+  for (const char* name : names) {
+    if (!file.has_attribute(name)) return std::nullopt;
+    values.push_back(file.attribute<double>(name));
+  }
+  return values;
+}
+
+/// What drives and damps the flow, and what is missing from its frames.
+void read_driving(const h5::File& file, Flow& flow) {
+  flow.first.clear();
+  for (const std::string& axis : flow.axes)
+    flow.first.push_back(file.exists(axis) ? file.dataset(axis).read<double>().front() : 0);
+  if (const auto provenance = file.group("provenance"); provenance.has_attribute("removed"))
+    flow.zonal_mean_removed = provenance.attribute<std::string>("removed") == "zonal_mean";
+  if (flow.layers) {
+    if (const auto v = attributes(file, {"U1", "U2", "rek"})) flow.shear = Shear{(*v)[0], (*v)[1], (*v)[2]};
+  } else if (const auto v =
+                 attributes(file, {"viscosity", "drag", "forcing_wavenumber", "forcing_amplitude"})) {
+    flow.force = BodyForce{(*v)[0], (*v)[1], 2 * std::numbers::pi / flow.length * (*v)[2], (*v)[3]};
+  }
+}
+
+}  // namespace
+
 Flow read_flow(const std::filesystem::path& folder) {
   const auto file = h5::File::open_read(data_files(folder).front());
   const auto x = file.dataset("x").read<double>();
@@ -112,6 +143,7 @@ Flow read_flow(const std::filesystem::path& folder) {
       require(file.has_attribute(name), "{} does not say the {} of its two layers", file.path().string(), name);
     flow.layers = Layers{file.attribute<double>("deformation_radius"), file.attribute<double>("depth_ratio")};
   }
+  read_driving(file, flow);
   return flow;
 }
 

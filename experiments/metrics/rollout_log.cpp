@@ -87,6 +87,11 @@ RolloutLog read_rollout_log(const std::filesystem::path& path, std::int64_t wind
   if (file.has_attribute("wall_seconds")) log.wall_seconds = file.attribute<double>("wall_seconds");
   log.milliseconds_per_step = 1e3 * log.wall_seconds / static_cast<double>(log.member_steps);
   if (file.has_attribute("threads")) log.threads = file.attribute<int>("threads");
+  if (file.has_attribute("solver_points"))
+    log.solver = SolverUse{static_cast<int>(file.attribute<double>("solver_points")),
+                           file.attribute<double>("solver_dt"),
+                           static_cast<std::int64_t>(file.attribute<double>("solver_steps_per_frame")),
+                           file.attribute<double>("largest_courant")};
   for (const auto& name : file.attribute_names())
     if (name.starts_with("weights") || name == "method" || name == "git_commit" || name == "device")
       log.attributes[name] = file.attribute<std::string>(name);

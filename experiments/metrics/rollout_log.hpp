@@ -3,10 +3,19 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace sns::metrics {
+
+/// A method that is a solver.
+struct SolverUse {
+  int points = 0;                    ///< grid points per side
+  double dt = 0;                     ///< time step
+  std::int64_t steps_per_frame = 0;  ///< solver steps per step of the rollout
+  double largest_courant = 0;        ///< of those looked at
+};
 
 struct RolloutLog {
   std::int64_t members = 0, steps = 0;
@@ -23,6 +32,7 @@ struct RolloutLog {
   double steps_per_second = 0;       ///< of the whole batch; 0: the file does not say
   double milliseconds_per_step = 0;  ///< wall clock per computed step of a member; as SolverCost's
   int threads = 0;                   ///< 0: the file does not say
+  std::optional<SolverUse> solver;
   /// Text attributes of the file: method, git_commit, device and all weights* (hashes).
   std::map<std::string, std::string> attributes;
 };

@@ -93,48 +93,21 @@ double rms_distance(std::span<const double> a, std::span<const double> b) {
   return std::sqrt(sum / static_cast<double>(a.size()));
 }
 
-/// Collects the scores of one method.
-class Table {
+/// Scores of one method from the records of its members.
+class Table : public ScoreTable {
  public:
   Table(std::span<const MemberRecord> members, const Bootstrap& bootstrap, std::string field = {})
-      : members_(members), bootstrap_(bootstrap), field_(std::move(field)) {}
+      : ScoreTable(bootstrap, std::move(field)), members_(members) {}
 
   template <class PerMember>
   void add(MetricInfo info, const PerMember& value) {
-    Score score;
-    for (const MemberRecord& member : members_) score.members.push_back(value(member));
-    // Where more is better, infinite means "not within the rollout", which is no loss.
-    if (info.better != Better::higher)
-      score.lost = static_cast<int>(std::count_if(score.members.begin(), score.members.end(),
-                                                  [](double v) { return !std::isfinite(v); }));
-    score.statistic = [values = score.members, statistic = info.statistic](std::span<const int> drawn) {
-      std::vector<double> picked;
-      for (const int m : drawn) picked.push_back(values[static_cast<std::size_t>(m)]);
-      return statistic == Statistic::share_of_members ? mean(picked) : median(std::move(picked));
-    };
-    score.estimate = info.statistic == Statistic::share_of_members ? bootstrap_.of_share(score.members)
-                                                                   : bootstrap_.estimate(score.statistic);
-    score.info = named(std::move(info));
-    scores_.push_back(std::move(score));
+    std::vector<double> values;
+    for (const MemberRecord& member : members_) values.push_back(value(member));
+    ScoreTable::add(std::move(info), std::move(values));
   }
-  void add_ensemble(MetricInfo info, const Estimate& estimate, int lost,
-                    std::function<double(std::span<const int>)> statistic) {
-    info.statistic = Statistic::ensemble;
-    scores_.push_back({named(std::move(info)), estimate, {}, lost, std::move(statistic)});
-  }
-  std::vector<Score> take() { return std::move(scores_); }
 
  private:
-  MetricInfo named(MetricInfo info) const {
-    info.field = field_;
-    if (!field_.empty()) info.label += ", " + field_;
-    return info;
-  }
-
   std::span<const MemberRecord> members_;
-  const Bootstrap& bootstrap_;
-  std::string field_;
-  std::vector<Score> scores_;
 };
 
 double drift(const MemberRecord& member, const TruthReference& reference) {
@@ -298,32 +271,6 @@ double distance_from_ideal(double value, Better better) {
 
 }  // namespace
 
-const char* name(Better better) {
-  switch (better) {
-    case Better::lower:
-      return "lower";
-    case Better::higher:
-      return "higher";
-    case Better::near_one:
-      return "near one";
-    case Better::near_zero:
-      return "near zero";
-  }
-  return "";
-}
-
-const char* name(Statistic statistic) {
-  switch (statistic) {
-    case Statistic::median_of_members:
-      return "median of members";
-    case Statistic::share_of_members:
-      return "share of members";
-    case Statistic::ensemble:
-      return "ensemble mean";
-  }
-  return "";
-}
-
 TruthReference make_reference(std::span<const MemberRecord> truth, std::vector<double> wavenumbers,
                               double resolved, int first_shell, int last_shell,
                               const RecordSettings& settings) {
@@ -443,6 +390,13 @@ std::vector<Score> score(std::span<const MemberRecord> members, const TruthRefer
   add_mean_distances(table, members, reference, bootstrap);
   add_temporal(table, members, reference);
   if (!members[0].paired_nrmse.empty()) add_short_term(table, settings);
+  return table.take();
+}
+
+std::vector<Score> short_term(std::span<const MemberRecord> members, const ScoreSettings& settings,
+                              const Bootstrap& bootstrap, const std::string& field) {
+  Table table(members, bootstrap, field);
+  add_short_term(table, settings);
   return table.take();
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // From the records of a method's members to its table of metrics. docs/metrics.md defines each of them.
 #include "experiments/metrics/member_record.hpp"
+#include "experiments/metrics/score_table.hpp"
 #include "experiments/metrics/spectral_features.hpp"
 #include "experiments/metrics/spectrum_error.hpp"
 #include "experiments/metrics/statistics.hpp"
@@ -11,34 +12,6 @@
 #include <vector>
 
 namespace sns::metrics {
-
-/// What counts as good.
-enum class Better { lower, higher, near_one, near_zero };
-const char* name(Better better);
-
-enum class Statistic { median_of_members, share_of_members, ensemble };
-const char* name(Statistic statistic);
-
-struct MetricInfo {
-  std::string key;     ///< "spectrum_error"
-  std::string period;  ///< "early" | "mid" | "late" | "all"
-  std::string label;   ///< for tables
-  std::string unit;    ///< "" = dimensionless
-  Better better = Better::lower;
-  Statistic statistic = Statistic::median_of_members;
-  std::string field = {};  ///< where there are several: the one it is of; empty = of all together
-  std::string id() const { return key + "/" + period + (field.empty() ? "" : "/" + field); }
-};
-
-/// One metric of one method.
-struct Score {
-  MetricInfo info;
-  Estimate estimate{};
-  std::vector<double> members;  ///< per member, in file order; empty for ensemble statistics
-  int lost = 0;                 ///< members whose value is infinite or undefined
-  /// The statistic over drawn members; refers to the records and the reference it was made from.
-  std::function<double(std::span<const int>)> statistic;
-};
 
 /// The reference of all scores: the paired truth.
 struct TruthReference {
@@ -70,6 +43,10 @@ std::vector<Score> stability(std::span<const std::span<const MemberRecord>> fiel
 std::vector<Score> score(std::span<const MemberRecord> members, const TruthReference& reference,
                          const ScoreSettings& settings, const Bootstrap& bootstrap,
                          const std::string& field = {});
+
+/// Those scores of the short term alone.
+std::vector<Score> short_term(std::span<const MemberRecord> members, const ScoreSettings& settings,
+                              const Bootstrap& bootstrap, const std::string& field = {});
 
 /// Spectrum error of one window: of each member (infinite unless all its frames are finite), and of the mean
 /// spectrum of the members with a finite frame.

@@ -1,5 +1,6 @@
 """Every surrogate and refiner of the comparison, trained and rolled out at smoke scale, for both systems."""
 
+import json
 import re
 import shutil
 import signal
@@ -21,6 +22,9 @@ EXTRA = ["models.lagged={kind: sns, network: {hidden: 4, blocks: 1, embedding: 1
          "diffusion: {levels: 20}, training: {steps: 4, batch: 4, validate_every: 4, checkpoint_every: 4}}",
          "rollout.methods.sns_lagged={emulator: gaussian, refiner: lagged}",
          "rollout.methods.sns_generated={generator: sns, path: fixed_past}"]
+# Solvers in a method's place, on the networks' grid and on one between that and the data's.
+COARSE = ["rollout.methods.coarse={solver: {grid: {points: 16}, stepper: {dt: 0.04}}}",
+          "rollout.methods.between={solver: {grid: {points: 24}, stepper: {dt: 0.04}}}"]
 
 
 def setUpModule():
@@ -28,7 +32,7 @@ def setUpModule():
     global TEMPORARY, RUN, BASE
     TEMPORARY = tempfile.TemporaryDirectory()
     RUN = Path(TEMPORARY.name) / "run"
-    BASE = [METHODS, "--scale", "smoke", f"run.output={RUN}", *EXTRA, *SIZES]
+    BASE = [METHODS, "--scale", "smoke", f"run.output={RUN}", *EXTRA, *COARSE, *SIZES]
     make(BASE)
 
 
@@ -70,6 +74,23 @@ class Methods:
         self.assertTrue((work == [0, 1, LEVELS]).all())
         self.assertTrue((levels[..., 0] >= 0).all() and (levels[..., 1] == -1).all())
 
+    def test_a_solver_is_a_method(self):
+        metrics = json.loads((self.run_folder / "evaluation/metrics.json").read_text())
+        by_name = {method["name"]: method for method in metrics["methods"]}
+        for name, (points, steps) in self.solvers.items():
+            work, levels, attributes = self.rollout(name)
+            self.assertTrue((work == 0).all())
+            self.assertTrue((levels == -1).all())
+            self.assertEqual((attributes["solver_points"], attributes["solver_steps_per_frame"]), (points, steps))
+            self.assertTrue(0 < attributes["largest_courant"] < 1)
+            cost = by_name[name]["cost"]
+            self.assertEqual(cost["solver"]["points"], points)
+            self.assertGreater(cost["simulated_per_second"], 0)
+            # It does what the data's solver does, which networks of a dozen training steps do not.
+            error = lambda method: by_name[method]["results"][f"nrmse/early{self.suffix}"]["value"]
+            self.assertLess(error(name), error("gaussian"))
+        self.assertEqual({one["method"] for one in metrics["speed"]}, set(by_name) - set(self.solvers))
+
     def test_models_and_evaluation_are_left(self):
         for model, words in {"thermalizer": "thermalizer: estimates", "acdm": "conditional diffusion"}.items():
             folder = self.run_folder / "models" / model
@@ -104,6 +125,8 @@ class Methods:
         self.assertRegex(result.stdout, r"not used +path \(no effect on a refiner of kind thermalizer\)")
         self.assertRegex(result.stdout, r"models\.acdm +acdm, [\d,]+ parameters")
         self.assertIn(f"{LEVELS} denoiser evaluations", result.stdout)
+        for points, steps in self.solvers.values():
+            self.assertRegex(result.stdout, rf"per step and member {steps} solver steps of .* on {points} x {points} points")
 
     def test_a_network_used_otherwise_than_it_was_trained(self):
         result = sns("check", *self.base, "models.sns.training.levels={sampling: low, max_level: 5}",
@@ -143,6 +166,10 @@ class Methods:
             "rollout.methods.thermalizer={emulator: gaussian, refiner: thermalizer, rule: reference, stop_level: 6}":
                 "below start_level",
             "models.acdm.network.predicts=past": "both",
+            "rollout.methods.coarse={solver: {gird: {points: 16}}}": "solver.gird is unknown (did you mean grid?)",
+            "rollout.methods.coarse={solver: {initial: {kind: rest}}}": "solver.initial: has no use here",
+            "rollout.methods.coarse={solver: {stepper: {dt: 1.0e-5}, grid: {points: 7}}}": "solver.grid.points: 7 is not allowed",
+            "rollout.methods.coarse={solver: {stepper: {dt: 7.0e+6}}}": "does not divide the time between frames",
         }.items():
             with self.subTest(override):
                 result = sns("reproduce", *self.base, override)
@@ -152,7 +179,8 @@ class Methods:
 
 
 class Kolmogorov(Methods, unittest.TestCase):
-    fields = ["vorticity"]
+    fields, suffix = ["vorticity"], ""
+    solvers = {"coarse": (16, 1), "between": (24, 1)}
 
     @classmethod
     def setUpClass(cls):
@@ -160,13 +188,14 @@ class Kolmogorov(Methods, unittest.TestCase):
 
 
 class TwoLayer(Methods, unittest.TestCase):
-    fields = ["q_upper", "q_lower"]
+    fields, suffix = ["q_upper", "q_lower"], "/q_upper"
+    solvers = {"coarse": (24, 5)}
 
     @classmethod
     def setUpClass(cls):
         cls.run_folder = Path(TEMPORARY.name) / "two-layer"
         cls.base = [SOURCE / "yaml" / "qg2layer" / "methods.yaml", "--scale", "smoke", f"run.output={cls.run_folder}",
-                    *SIZES]
+                    "rollout.methods.coarse={solver: {grid: {points: 24}, stepper: {dt: 7200.0}}}", *SIZES]
         make(cls.base)
 
 
@@ -221,6 +250,8 @@ class Interrupted(SnsCase):
     """A rollout that is stopped, then killed, then finished has the bytes of one that ran through."""
 
     STEPS = 500
+    # Small steps, lest it be over before it is interrupted.
+    SOLVER = "rollout.methods.solver={solver: {grid: {points: 24}, stepper: {dt: 1.0e-4}}}"
 
     def setUp(self):
         super().setUp()
@@ -228,7 +259,7 @@ class Interrupted(SnsCase):
         shutil.copytree(RUN, self.run_folder)  # with the trained models
 
     def rollout(self, method):
-        return [METHODS, "--scale", "smoke", f"run.output={self.run_folder}", *EXTRA, "rollout.members=2",
+        return [METHODS, "--scale", "smoke", f"run.output={self.run_folder}", *EXTRA, self.SOLVER, "rollout.members=2",
                 "rollout.limit=1e30", f"rollout.steps={self.STEPS}", "--method", method]
 
     def finished(self, method):
@@ -250,7 +281,7 @@ class Interrupted(SnsCase):
         return process.returncode
 
     def test_every_method(self):
-        for method in ["sns", "sns_lagged", "thermalizer", "acdm"]:
+        for method in ["sns", "sns_lagged", "thermalizer", "acdm", "solver"]:
             with self.subTest(method):
                 self.sns("rollout", *self.rollout(method))
                 whole = self.finished(method)
@@ -263,6 +294,35 @@ class Interrupted(SnsCase):
                 _, log = self.sns("rollout", *self.rollout(method))
                 self.assertRegex(log, r"continuing after step \d+")
                 self.assertEqual(self.finished(method), whole)
+
+
+class Ensemble(SnsCase):
+    """Several members of each initial condition."""
+
+    def test_members_differ_and_are_scored(self):
+        run_folder = self.folder / "run"
+        shutil.copytree(RUN, run_folder)
+        self.sns("reproduce", *BASE, f"run.output={run_folder}", "rollout.steps=6", "--until", "evaluate",
+                 "rollout.ensemble={members: 3, perturbation: 1.0e-3, steps: 4}")
+        for name in ("sns", "coarse"):
+            with h5py.File(run_folder / f"rollouts/ensembles/{name}.h5") as file:
+                np.testing.assert_array_equal(file["member"][:], [10**9 * e + 1000000 + i for e in (1, 2, 3) for i in (0, 1)])
+                self.assertEqual(file.attrs["ensemble"], "3")
+                frames = file["vorticity"][:]
+                self.assertEqual(frames.shape, (6, 5, 16, 16))
+            with h5py.File(run_folder / f"rollouts/{name}.h5") as file:
+                first = file["vorticity"][:, 0]
+            noise = frames[:, 0].reshape(3, 2, 16, 16) - first
+            self.assertAlmostEqual(noise.std() / first.std(), 1e-3, delta=1e-4)
+        metrics = json.loads((run_folder / "evaluation/metrics.json").read_text())
+        for method in metrics["methods"]:
+            self.assertEqual(method["ensemble_members"], 3)
+            self.assertIn("crps/early", method["results"])
+        self.assertEqual(metrics["solver_ensemble"]["members"], 3)
+        crps = lambda entry: entry["results"]["crps/early"]["value"]
+        self.assertLess(crps(metrics["solver_ensemble"]), 0.5 * crps(metrics["ceilings"]["climatology"]))
+        # Untouched by it: the rollouts themselves.
+        self.assertEqual(arrays(run_folder / "rollouts/sns.h5"), arrays(RUN / "rollouts/sns.h5"))
 
 
 class Precision(SnsCase):
@@ -285,14 +345,14 @@ class MemberAlone(SnsCase):
         shutil.copytree(RUN, run_folder, ignore=shutil.ignore_patterns("truth", "rollouts", "evaluation"))
         frames = {}
         for members in ("4", "[3]"):
-            self.sns("reproduce", METHODS, "--scale", "smoke", f"run.output={run_folder}", *EXTRA,
+            self.sns("reproduce", METHODS, "--scale", "smoke", f"run.output={run_folder}", *EXTRA, *COARSE,
                      f"rollout.members={members}", "rollout.limit=1e30", "rollout.steps=6",
                      "rollout.deterministic=true", "--until", "rollout")
             for file in (run_folder / "rollouts").glob("*.h5"):
                 with h5py.File(file) as rollout:
                     frames[file.stem, members] = rollout["vorticity"][:], rollout["member"][:]
         methods = {method for method, _ in frames}
-        self.assertEqual(len(methods), 8)
+        self.assertEqual(len(methods), 10)
         for method in methods:
             with self.subTest(method):
                 every, ids = frames[method, "4"]

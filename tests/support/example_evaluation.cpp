@@ -19,7 +19,10 @@ rollout: {methods: {other: {emulator: plain, refiner: refiner, level_floor: 2}}}
 
 int write(const std::filesystem::path& folder, bool draw) {
   auto inputs = sns::test::write_example(folder);
-  inputs.figure.kinds = {"snapshots", "stability", "dynamics", "levels", "temporal", "traversals"};
+  inputs.figure.kinds = {"snapshots", "stability", "dynamics", "levels", "temporal", "traversals", "forecast"};
+  inputs.methods[2].ensemble = folder / "rollouts/ensemble.h5";
+  sns::test::write_example_ensemble(*inputs.methods[2].ensemble);
+  inputs.solver_ensemble = inputs.methods[2].ensemble;
   sns::evaluate_rollouts(inputs);
   sns::write_text(folder / "config.yaml", kConfiguration);
   sns::write_text(folder / "models/plain/metrics.jsonl",

@@ -120,6 +120,35 @@ inline void write_example_rollout(const std::filesystem::path& path, const std::
   file.close();
 }
 
+/// An ensemble of two members of each initial condition, 1.3 and 1.1 times the truth, of kEnsembleSteps steps;
+/// of the last initial condition's second member is NaN from frame `nan_from` on, if that is not negative.
+inline constexpr std::int64_t kEnsembleSteps = 20;
+inline void write_example_ensemble(const std::filesystem::path& path, std::int64_t nan_from = -1) {
+  using E = ExampleRollouts;
+  const auto frames = static_cast<std::uint64_t>(kEnsembleSteps + 1),
+             n = static_cast<std::uint64_t>(E::kPoints);
+  std::vector<float> values;
+  std::vector<std::int64_t> ids;
+  for (int e = 1; e <= 2; ++e)
+    for (int m = 0; m < E::kMembers; ++m) {
+      auto member = example_member(static_cast<std::uint64_t>(m));
+      member.resize(frames * n * n);
+      for (std::size_t i = 0; i < member.size(); ++i) {
+        member[i] *= e == 1 ? 1.3F : 1.1F;
+        if (nan_from >= 0 && e == 2 && m == E::kMembers - 1 && i >= static_cast<std::size_t>(nan_from) * n * n)
+          member[i] = std::numeric_limits<float>::quiet_NaN();
+      }
+      values.insert(values.end(), member.begin(), member.end());
+      ids.push_back(1'000'000'000LL * e + E::kFirstId + m);
+    }
+  auto file = h5::File::create(path);
+  file.write<float>("vorticity", {ids.size(), frames, n, n}, values);
+  file.write<double>("time", {frames}, example_axis(kEnsembleSteps + 1, E::kInterval));
+  file.write<std::int64_t>("member", {ids.size()}, ids);
+  file.set_attribute("complete", true);
+  file.close();
+}
+
 /// Writes all files below `folder` and returns the inputs of their evaluation, into <folder>/evaluation.
 inline EvaluateInputs write_example(const std::filesystem::path& folder) {
   EvaluateInputs inputs;

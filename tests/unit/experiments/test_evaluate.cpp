@@ -9,6 +9,7 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <limits>
 
 using namespace sns;
@@ -105,6 +106,50 @@ TEST_CASE_FIXTURE(Fixture, "an evaluation finds what the example rollouts were g
   }
 }
 
+TEST_CASE_FIXTURE(Fixture, "the ceilings of the short term are what their forecasts score") {
+  const auto root = json();
+  // By hand: the mean field over the paired members and the frames after the first, and the first frame of
+  // each.
+  constexpr std::size_t kPixels = Example::kPoints * Example::kPoints;
+  std::vector<std::vector<float>> members;
+  std::vector<double> mean(kPixels, 0.0);
+  for (int m = 0; m < Example::kMembers; ++m) {
+    members.push_back(example_member(static_cast<std::uint64_t>(m)));
+    for (std::size_t i = kPixels; i < members.back().size(); ++i)
+      mean[i % kPixels] += static_cast<double>(members.back()[i]) / (Example::kMembers * Example::kSteps);
+  }
+  const double deviation = root["truth"]["fields"][0]["field_std"];
+  const auto nrmse = [&](int member, const auto& forecast) {
+    double sum = 0;
+    const auto& frames = members[static_cast<std::size_t>(member)];
+    for (std::size_t t = 1; t <= 30; ++t) {  // the first window
+      double squares = 0;
+      for (std::size_t i = 0; i < kPixels; ++i)
+        squares += std::pow(static_cast<double>(frames[t * kPixels + i]) - forecast(member, i), 2);
+      sum += std::sqrt(squares / kPixels) / deviation / 30;
+    }
+    return sum;
+  };
+  const auto& climatology = root["ceilings"]["climatology"]["results"]["nrmse/early"];
+  const auto& persistence = root["ceilings"]["persistence"]["results"]["nrmse/early"];
+  for (int m = 0; m < Example::kMembers; ++m) {
+    CHECK(number(climatology["members"][static_cast<std::size_t>(m)]) ==
+          doctest::Approx(nrmse(m, [&](int, std::size_t i) { return mean[i]; })).epsilon(1e-5));
+    CHECK(number(persistence["members"][static_cast<std::size_t>(m)]) ==
+          doctest::Approx(nrmse(m, [&](int of, std::size_t i) {
+            return static_cast<double>(members[static_cast<std::size_t>(of)][i]);
+          })).epsilon(1e-5));
+  }
+  // Unrelated states are further apart than either is from the mean.
+  CHECK(number(climatology["value"]) < number(root["floor"]["results"]["nrmse/early"]["value"]));
+  CHECK(number(root["ceilings"]["persistence"]["results"]["correlation_time_0.9/all"]["value"]) > 0);
+  CHECK(root["flow"]["budget"]["not_available"] == "the data set does not say what drives and damps the flow");
+  const auto file = h5::File::open_read(inputs.output / "curves.h5");
+  CHECK(file.dataset("field/vorticity/ceiling/persistence/paired_nrmse").shape() ==
+        h5::Shape{Example::kMembers, Example::kSteps + 1});
+  CHECK(file.dataset("field/vorticity/ceiling/persistence/paired_nrmse").read<double>()[0] == 0);
+}
+
 TEST_CASE_FIXTURE(Fixture, "the number of threads does not change the numbers") {
   auto first = json();
   inputs.threads = 1;
@@ -143,6 +188,58 @@ TEST_CASE_FIXTURE(Fixture, "snapshots are taken at the steps asked for") {
         std::vector<std::int64_t>{0, 7, 90});
 }
 
+TEST_CASE("ensembles are scored against the truth of their initial conditions") {
+  ScratchFolder folder;
+  auto inputs = write_example(folder.path());
+  inputs.methods[2].ensemble = folder / "ensemble.h5";
+  const auto evaluated = [&](std::int64_t nan_from) {
+    write_example_ensemble(*inputs.methods[2].ensemble, nan_from);
+    evaluate_rollouts(inputs);
+    return nlohmann::json::parse(read_text(inputs.output / "metrics.json"));
+  };
+  const auto root = evaluated(-1);
+  const auto& results = root["methods"][2]["results"];
+  CHECK(root["methods"][2]["ensemble_members"] == 2);
+  CHECK(root["methods"][1]["ensemble_members"] == 0);
+  CHECK_FALSE(root["methods"][1]["results"].contains("crps/early"));
+  // Members 1.3 y and 1.1 y of truth y: fair CRPS 0.1 |y|, variance 0.02 y^2, squared error 0.04 y^2.
+  CHECK(number(results["spread_skill/early"]["value"]) ==
+        doctest::Approx(std::sqrt(1.5 * 0.02 / 0.04)).epsilon(1e-4));
+  const double deviation = root["truth"]["fields"][0]["field_std"];
+  constexpr std::size_t kPixels = Example::kPoints * Example::kPoints;
+  for (std::size_t m = 0; m < Example::kMembers; ++m) {
+    const auto truth = example_member(m);
+    double sum = 0;
+    for (std::size_t i = kPixels; i < (kEnsembleSteps + 1) * kPixels; ++i)
+      sum += std::abs(static_cast<double>(truth[i])) / static_cast<double>(kEnsembleSteps * kPixels);
+    CHECK(number(results["crps/early"]["members"][m]) == doctest::Approx(0.1 * sum / deviation).epsilon(1e-4));
+  }
+  // Near the value of a Gaussian field.
+  CHECK(number(root["ceilings"]["climatology"]["results"]["crps/early"]["value"]) ==
+        doctest::Approx(0.564).epsilon(0.1));
+  const auto file = h5::File::open_read(inputs.output / "curves.h5");
+  CHECK(file.dataset("field/vorticity/method/other/ensemble_crps").shape() ==
+        h5::Shape{Example::kMembers, kEnsembleSteps + 1});
+  CHECK_FALSE(file.exists("field/vorticity/method/copy/ensemble_crps"));
+
+  CHECK(root["solver_ensemble"].is_null());
+  inputs.solver_ensemble = inputs.methods[2].ensemble;
+  const auto lossy = evaluated(10)["methods"][2]["results"];
+  CHECK(lossy["crps/early"]["lost"] == 1);
+  CHECK(lossy["crps/early"]["members"][Example::kMembers - 1] == "inf");
+  CHECK(lossy["spread_skill/early"]["value"].is_null());
+  CHECK(
+      nlohmann::json::parse(read_text(inputs.output / "metrics.json"))["solver_ensemble"]["results"] ==
+      nlohmann::json{{"crps/early", lossy["crps/early"]}, {"spread_skill/early", lossy["spread_skill/early"]}});
+  // A method that has no ensemble of an initial condition.
+  auto edit = h5::File::open_edit(*inputs.methods[2].ensemble);
+  auto ids = edit.dataset("member").read<std::int64_t>();
+  ids[0] += 50;
+  edit.dataset("member").write<std::int64_t>(ids);
+  edit.close();
+  CHECK(contains(message_of([&] { evaluate_rollouts(inputs); }), "all need equally many"));
+}
+
 TEST_CASE("times are compared with the solver's on the same device and threads only") {
   ScratchFolder folder;
   auto inputs = write_example(folder.path());
@@ -162,6 +259,66 @@ TEST_CASE("times are compared with the solver's on the same device and threads o
   CHECK_FALSE(ratio(1).is_null());
   inputs.solver_cost.reset();
   CHECK(ratio(1).is_null());
+}
+
+TEST_CASE("an emulator is set beside the coarsest solver whose metrics are as good") {
+  ScratchFolder folder;
+  const auto inputs = write_example(folder.path());
+  const auto make_solver_of = [&](std::size_t method, double points, double wall_seconds) {
+    auto file = h5::File::open_edit(inputs.methods[method].file);
+    for (const auto& [name, value] : std::vector<std::pair<std::string, double>>{{"solver_points", points},
+                                                                                 {"solver_dt", 0.05},
+                                                                                 {"solver_steps_per_frame", 2},
+                                                                                 {"largest_courant", 0.3}})
+      file.set_attribute(name, value);
+    file.set_attribute("wall_seconds", wall_seconds);
+    file.close();
+  };
+  const auto evaluated = [&] {
+    evaluate_rollouts(inputs);
+    return nlohmann::json::parse(read_text(inputs.output / "metrics.json"));
+  };
+  SUBCASE("the coarsest that is no worse counts, one that is better included") {
+    make_solver_of(0, 8, 0.1);
+    make_solver_of(1, 16, 0.5);
+    const auto root = evaluated();
+    REQUIRE(root["speed"].size() == 1);  // of emulators, not of solvers
+    const auto& one = root["speed"][0];
+    CHECK(one["method"] == "other");
+    CHECK(one["equal_solver"] == "copy");
+    CHECK(one["equal_points"] == 16);
+    CHECK(number(one["times_equal"]) == doctest::Approx(3.0 / 0.5));
+    CHECK(number(one["times_reference"]) == doctest::Approx(3e3 / (4 * 90) / 2));
+    CHECK(one["better_than"].size() == 1);  // the diverging one
+    const auto& cost = root["methods"][1]["cost"];
+    CHECK(cost["solver"]["points"] == 16);
+    CHECK(cost["solver"]["steps_per_frame"] == 2);
+    CHECK(number(cost["simulated_per_second"]) == doctest::Approx(Example::kInterval * 4 * 90 / 0.5));
+    CHECK(root["methods"][2]["cost"]["solver"].is_null());
+    const std::string table = read_text(inputs.output / "metrics.csv");
+    CHECK(contains(table, "copy,solver_points,,all,per side,measured,16"));
+    CHECK(contains(table, "other,times_equal_solver,,all,-,measured,6"));
+    CHECK(contains(table, "solver,simulated_per_second,,all,time s^-1,measured,50"));
+  }
+  SUBCASE("a solver that blows up is no match, and the metrics say so") {
+    make_solver_of(0, 16, 0.5);
+    const auto root = evaluated();
+    const auto& copy = root["speed"][0];
+    CHECK(copy["method"] == "copy");
+    CHECK(copy["equal_solver"].is_null());
+    CHECK(copy["times_equal"].is_null());
+    const auto& better = copy["better_than"]["diverging"];
+    CHECK(std::find(better.begin(), better.end(), "spectrum_error/late") != better.end());
+  }
+  SUBCASE("times on other machines are not compared") {
+    make_solver_of(1, 16, 0.5);
+    auto file = h5::File::open_edit(inputs.methods[1].file);
+    file.set_attribute("threads", 1);
+    file.close();
+    const auto other = evaluated()["speed"][1];
+    CHECK(other["equal_solver"] == "copy");
+    CHECK(other["times_equal"].is_null());
+  }
 }
 
 TEST_CASE("the solver is timed from states that it can start from, or not at all") {

@@ -107,7 +107,7 @@ RolloutConfig parse(const std::string& methods) {
       "rollout: {methods: {" +
       methods + "}}\n");
   const auto models = read_models(config);
-  RolloutConfig rollout = read_rollout(config.root().child("rollout"), models);
+  RolloutConfig rollout = read_rollout(config.root().child("rollout"), models, config.root().child("solver"));
   config.finish();
   return rollout;
 }
@@ -460,10 +460,31 @@ TEST_CASE("methods: one key swaps a method; keys of its former kind may stay") {
   CHECK(parse("m: {emulator: gaussian, refiner: sns, path: A}").methods.at(0).without_effect.empty());
 }
 
+TEST_CASE("ensembles: asked for by a block") {
+  const auto read = [](const std::string& rollout) {
+    const Config config = Config::parse(rollout + "\n");
+    const RolloutConfig result = read_rollout(config.root(), {}, config.root().child("solver"));
+    config.finish();
+    return result;
+  };
+  CHECK_FALSE(read("steps: 100").ensemble.has_value());
+  const RolloutConfig some = read("{steps: 100, ensemble: {members: 3}}");
+  CHECK(some.ensemble->members == 3);
+  CHECK(some.ensemble->steps == 100);  // no longer than the rollout
+  CHECK(some.ensemble->perturbation == 1e-3);
+  for (const auto& [wrong, message] : std::vector<std::pair<std::string, std::string>>{
+           {"{members: 1}", "ensemble.members is 1 but must be at least 2"},
+           {"{steps: 101}", "lies beyond the rollout's 100 steps"},
+           {"{perturbation: -1.0}", "must not be negative"},
+           {"{sigma: 1}", "ensemble.sigma is unknown"}})
+    CHECK(contains(test::message_of<ConfigError>([&] { read("{steps: 100, ensemble: " + wrong + "}"); }),
+                   message));
+}
+
 TEST_CASE("members: a number, or a list of initial conditions") {
   const auto read = [](const std::string& members) {
     const Config config = Config::parse("members: " + members + "\n");
-    return read_rollout(config.root(), {});
+    return read_rollout(config.root(), {}, config.root().child("solver"));
   };
   const RolloutConfig three = read("3"), chosen = read("[1, 3]");
   CHECK(three.initial_conditions() == 3);

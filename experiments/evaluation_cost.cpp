@@ -1,0 +1,245 @@
+#include "experiments/evaluation_cost.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace sns {
+namespace {
+
+using metrics::Better;
+using metrics::RolloutLog;
+using metrics::Score;
+
+const Score* find_score(const std::vector<Score>& scores, const std::string& id) {
+  const auto found =
+      std::find_if(scores.begin(), scores.end(), [&](const Score& s) { return s.info.id() == id; });
+  return found == scores.end() ? nullptr : &*found;
+}
+
+/// The difference first - second of a metric over common members, if it was made; its sign is turned where the
+/// pair was taken the other way round.
+std::optional<metrics::Estimate> difference(const Evaluation& evaluation, const std::string& first,
+                                            const std::string& second, const std::string& id) {
+  for (const PairedMethods& pair : evaluation.paired) {
+    const bool turned = pair.a == second && pair.b == first;
+    if (!turned && (pair.a != first || pair.b != second)) continue;
+    for (const auto& one : pair.differences)
+      if (one.info.id() == id)
+        return turned ? metrics::Estimate{-one.difference.value, -one.difference.high, -one.difference.low}
+                      : one.difference;
+  }
+  return std::nullopt;
+}
+
+/// Whether an emulator's metric is better than a solver's beyond doubt: the interval of their paired difference
+/// leaves 0 out or, without one, their own intervals do not meet.
+bool surely_better(const Evaluation& evaluation, const Judged& emulator, const Judged& solver,
+                   const Score& score) {
+  const Score* other = find_score(solver.scores, score.info.id());
+  if (other == nullptr) return false;
+  const bool high = score.info.better == Better::higher;
+  if (const auto paired = difference(evaluation, emulator.name, solver.name, score.info.id()))
+    return high ? paired->low > 0 : paired->high < 0;
+  return high ? score.estimate.low > other->estimate.high : score.estimate.high < other->estimate.low;
+}
+
+/// Ids of the deciding metrics, of all fields, in which the emulator is surely better.
+std::vector<std::string> better_in(const Evaluation& evaluation, const Judged& emulator, const Judged& solver) {
+  std::vector<std::string> ids;
+  for (const Score& score : emulator.scores) {
+    const auto& deciding = quality_metrics();
+    const std::string kind = score.info.key + "/" + score.info.period;
+    if (std::find(deciding.begin(), deciding.end(), kind) != deciding.end() &&
+        surely_better(evaluation, emulator, solver, score))
+      ids.push_back(score.info.id());
+  }
+  return ids;
+}
+
+bool same_machine(const RolloutLog& a, const RolloutLog& b) {
+  const auto device = [](const RolloutLog& log) {
+    const auto found = log.attributes.find("device");
+    return found == log.attributes.end() ? "" : found->second.substr(0, 4);
+  };
+  return a.threads == b.threads && device(a) == device(b);
+}
+
+double interval_of(const Evaluation& evaluation) {
+  return evaluation.fields.front().reference->interval;
+}
+
+std::string time_units(const Evaluation& evaluation) {
+  return evaluation.flow.time_units.empty() ? "time" : evaluation.flow.time_units;
+}
+
+void append(std::string& text, const std::string& method, const std::string& key, const std::string& unit,
+            double value) {
+  text += fmt::format("{},{},,all,{},measured,{},,,,\n", method, key, unit, csv_number(value));
+}
+
+std::string shown(double value) {
+  return std::isnan(value) ? "-" : fmt::format("{:.3g}", value);
+}
+
+}  // namespace
+
+double times_solver(const RolloutLog& log, const std::optional<SolverCost>& solver) {
+  if (!solver || log.threads != solver->threads) return std::nan("");
+  const auto device = log.attributes.find("device");
+  const bool on_gpu = device != log.attributes.end() && device->second.starts_with("cuda");
+  if (on_gpu != (solver->backend == "cufft")) return std::nan("");
+  return log.milliseconds_per_step / solver->milliseconds_per_step;
+}
+
+double simulated_per_second(double interval, double milliseconds_per_step) {
+  return milliseconds_per_step > 0 ? 1e3 * interval / milliseconds_per_step : std::nan("");
+}
+
+const std::vector<std::string>& quality_metrics() {
+  static const std::vector<std::string> ids = {"stable_fraction/all",  "nrmse/early",
+                                               "spectrum_error/late",  "w1/late",
+                                               "energy_distance/late", "autocorrelation_error/all"};
+  return ids;
+}
+
+std::vector<SpeedComparison> compare_speed(const Evaluation& evaluation) {
+  std::vector<const Judged*> solvers;
+  for (const Judged& method : evaluation.methods)
+    if (method.log->solver) solvers.push_back(&method);
+  std::stable_sort(solvers.begin(), solvers.end(), [](const Judged* a, const Judged* b) {
+    return a->log->solver->points < b->log->solver->points;
+  });
+  std::vector<SpeedComparison> result;
+  for (const Judged& method : evaluation.methods) {
+    if (method.log->solver) continue;
+    SpeedComparison one;
+    one.method = method.name;
+    one.times_reference = times_solver(*method.log, evaluation.inputs.solver_cost);
+    one.times_equal = std::nan("");
+    for (const Judged* solver : solvers) {
+      auto ids = better_in(evaluation, method, *solver);
+      if (!ids.empty()) {
+        one.better_than.emplace_back(solver->name, std::move(ids));
+        continue;
+      }
+      one.equal_solver = solver->name;
+      one.equal_points = solver->log->solver->points;
+      if (same_machine(*method.log, *solver->log))
+        one.times_equal = method.log->milliseconds_per_step / solver->log->milliseconds_per_step;
+      break;
+    }
+    result.push_back(std::move(one));
+  }
+  return result;
+}
+
+Json cost_json(const RolloutLog& log, const Evaluation& evaluation) {
+  Json cost{{"wall_seconds", log.wall_seconds},
+            {"member_steps", log.member_steps},
+            {"threads", log.threads},
+            {"steps_per_second", log.steps_per_second},
+            {"milliseconds_per_step", log.milliseconds_per_step},
+            {"simulated_per_second",
+             json_number(simulated_per_second(interval_of(evaluation), log.milliseconds_per_step))},
+            {"times_solver", json_number(times_solver(log, evaluation.inputs.solver_cost))},
+            {"evaluations_per_step",
+             {{"surrogate", log.surrogate}, {"classifier", log.classifier}, {"denoiser", log.denoiser}}}};
+  cost["solver"] = log.solver ? Json{{"points", log.solver->points},
+                                     {"dt", log.solver->dt},
+                                     {"steps_per_frame", log.solver->steps_per_frame},
+                                     {"largest_courant", log.solver->largest_courant}}
+                              : Json(nullptr);
+  return cost;
+}
+
+Json solver_cost_json(const Evaluation& evaluation) {
+  if (!evaluation.inputs.solver_cost) return nullptr;
+  const SolverCost& cost = *evaluation.inputs.solver_cost;
+  return {{"steps_per_second", cost.steps_per_second},
+          {"milliseconds_per_step", cost.milliseconds_per_step},
+          {"simulated_per_second",
+           json_number(simulated_per_second(interval_of(evaluation), cost.milliseconds_per_step))},
+          {"steps_per_frame", cost.steps_per_frame},
+          {"points", cost.points},
+          {"members", cost.members},
+          {"threads", cost.threads},
+          {"precision", cost.precision},
+          {"backend", cost.backend}};
+}
+
+Json speed_json(const std::vector<SpeedComparison>& comparisons) {
+  Json list = Json::array();
+  for (const SpeedComparison& one : comparisons) {
+    Json better = Json::object();
+    for (const auto& [solver, ids] : one.better_than) better[solver] = ids;
+    list.push_back({{"method", one.method},
+                    {"times_reference", json_number(one.times_reference)},
+                    {"equal_solver", one.equal_solver.empty() ? Json(nullptr) : Json(one.equal_solver)},
+                    {"equal_points", one.equal_points},
+                    {"times_equal", json_number(one.times_equal)},
+                    {"better_than", std::move(better)}});
+  }
+  return list;
+}
+
+std::string cost_csv(const Evaluation& evaluation) {
+  std::string text;
+  const auto& reference = evaluation.inputs.solver_cost;
+  const double interval = interval_of(evaluation);
+  const std::string rate = time_units(evaluation) + " s^-1";
+  for (const Judged& method : evaluation.methods) {
+    const RolloutLog& log = *method.log;
+    append(text, method.name, "steps_per_second", "s^-1", log.steps_per_second);
+    append(text, method.name, "milliseconds_per_step", "ms", log.milliseconds_per_step);
+    append(text, method.name, "simulated_per_second", rate,
+           simulated_per_second(interval, log.milliseconds_per_step));
+    append(text, method.name, "times_solver", "-", times_solver(log, reference));
+    append(text, method.name, "surrogate_evaluations", "per step", log.surrogate);
+    append(text, method.name, "classifier_evaluations", "per step", log.classifier);
+    append(text, method.name, "denoiser_evaluations", "per step", log.denoiser);
+    if (!log.solver) continue;
+    append(text, method.name, "solver_points", "per side", log.solver->points);
+    append(text, method.name, "solver_steps", "per step", static_cast<double>(log.solver->steps_per_frame));
+    append(text, method.name, "largest_courant", "-", log.solver->largest_courant);
+  }
+  for (const SpeedComparison& one : compare_speed(evaluation))
+    append(text, one.method, "times_equal_solver", "-", one.times_equal);
+  if (!reference) return text;
+  append(text, "solver", "steps_per_second", "s^-1", reference->steps_per_second);
+  append(text, "solver", "milliseconds_per_step", "ms", reference->milliseconds_per_step);
+  append(text, "solver", "simulated_per_second", rate,
+         simulated_per_second(interval, reference->milliseconds_per_step));
+  return text;
+}
+
+std::vector<std::vector<std::string>> cost_rows(const Evaluation& evaluation) {
+  const auto& solver = evaluation.inputs.solver_cost;
+  const double interval = interval_of(evaluation);
+  std::vector<std::string> evaluations{"Network evaluations per step", "all"},
+      steps{"Solver steps per step", "all"}, speed{"Steps per second of the batch", "all"},
+      time{"Milliseconds per step of a member", "all"},
+      simulated{fmt::format("Simulated {} per second", time_units(evaluation)), "all"},
+      ratio{"Time of a step / the solver's", "all"};
+  for (const auto& method : evaluation.methods) {
+    const RolloutLog& log = *method.log;
+    evaluations.push_back(fmt::format("{:.3g}", log.surrogate + log.classifier + log.denoiser));
+    steps.push_back(log.solver ? fmt::format("{} ({}^2)", log.solver->steps_per_frame, log.solver->points)
+                               : "0");
+    speed.push_back(fmt::format("{:.3g}", log.steps_per_second));
+    time.push_back(fmt::format("{:.3g}", log.milliseconds_per_step));
+    simulated.push_back(shown(simulated_per_second(interval, log.milliseconds_per_step)));
+    ratio.push_back(shown(times_solver(log, solver)));
+  }
+  if (solver) {
+    evaluations.push_back("solver: 0");
+    steps.push_back(fmt::format("solver: {} ({}^2)", solver->steps_per_frame, solver->points));
+    speed.push_back(fmt::format("solver: {:.3g}", solver->steps_per_second));
+    time.push_back(fmt::format("solver: {:.3g}", solver->milliseconds_per_step));
+    simulated.push_back("solver: " + shown(simulated_per_second(interval, solver->milliseconds_per_step)));
+    ratio.push_back("solver: 1");
+  }
+  return {std::move(evaluations), std::move(steps),     std::move(speed),
+          std::move(time),        std::move(simulated), std::move(ratio)};
+}
+
+}  // namespace sns

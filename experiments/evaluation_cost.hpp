@@ -1,0 +1,45 @@
+#pragma once
+// What methods cost, beside the solver that made the data and beside coarser solvers whose metrics are as good:
+// only there is faster a speed-up.
+#include "experiments/evaluation.hpp"
+#include "experiments/evaluation_json.hpp"
+
+#include <string>
+#include <vector>
+
+namespace sns {
+
+/// A method's time per step over the solver's; NaN unless both were measured on the same device and as many
+/// threads.
+double times_solver(const metrics::RolloutLog& log, const std::optional<SolverCost>& solver);
+
+/// Simulated time that all members together cover in a second of wall clock, per member of the batch's worth of
+/// work: the time between frames over the wall clock of one step of one member.
+double simulated_per_second(double interval, double milliseconds_per_step);
+
+/// An emulator beside the solvers that are methods.
+struct SpeedComparison {
+  std::string method;
+  double times_reference =
+      0;                     ///< time per step over that of the solver which made the data; NaN: not comparable
+  std::string equal_solver;  ///< coarsest solver whose metrics are statistically as good; empty: none is
+  int equal_points = 0;
+  double times_equal = 0;  ///< time per step over that solver's; NaN: none, or not comparable
+  /// Solvers that are not as good, and the ids of the metrics in which the emulator is better.
+  std::vector<std::pair<std::string, std::vector<std::string>>> better_than;
+};
+/// The metrics that decide: one of each kind that docs/metrics.md names under "Cost".
+const std::vector<std::string>& quality_metrics();
+/// One for each method that is not a solver.
+std::vector<SpeedComparison> compare_speed(const Evaluation& evaluation);
+
+Json cost_json(const metrics::RolloutLog& log, const Evaluation& evaluation);
+/// Of the solver that made the data; null where it was not timed.
+Json solver_cost_json(const Evaluation& evaluation);
+Json speed_json(const std::vector<SpeedComparison>& comparisons);
+/// Rows of metrics.csv.
+std::string cost_csv(const Evaluation& evaluation);
+/// Rows of the terminal's table; the solver stands in the floor's column, which is made of solver runs.
+std::vector<std::vector<std::string>> cost_rows(const Evaluation& evaluation);
+
+}  // namespace sns

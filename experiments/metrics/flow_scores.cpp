@@ -1,0 +1,105 @@
+#include "experiments/metrics/flow_scores.hpp"
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+namespace sns::metrics {
+namespace {
+
+constexpr double kInfinite = std::numeric_limits<double>::infinity();
+
+double ratio(double sum, std::int64_t count) {
+  return sum / static_cast<double>(count);
+}
+
+/// rms(u - u*) / rms(u*) of two windows' mean profiles.
+double profile_distance(const FlowWindow& window, const FlowWindow& truth) {
+  double difference = 0, size = 0;
+  for (std::size_t y = 0; y < window.profile.size(); ++y) {
+    const double ours = ratio(window.profile[y], window.jet_frames),
+                 theirs = ratio(truth.profile[y], truth.jet_frames);
+    difference += (ours - theirs) * (ours - theirs);
+    size += theirs * theirs;
+  }
+  return std::sqrt(difference / size);
+}
+
+}  // namespace
+
+FlowReference make_flow_reference(std::span<const FlowRecord> truth) {
+  FlowWindow sum;
+  for (const FlowRecord& member : truth)
+    for (const FlowWindow& window : member.windows) {
+      sum.budgets += window.budgets;
+      sum.residual += window.residual;
+      sum.squares += window.squares;
+      sum.injection += window.injection;
+      sum.jet_frames += window.jet_frames;
+      sum.jets += window.jets;
+      sum.strength += window.strength;
+    }
+  FlowReference reference;
+  // Residuals are given over the injection, which a decaying flow has none of.
+  if (sum.budgets > 0 && sum.injection > 0) {
+    reference.injection = ratio(sum.injection, sum.budgets);
+    reference.residual = ratio(sum.residual, sum.budgets) / *reference.injection;
+    reference.residual_rms = std::sqrt(ratio(sum.squares, sum.budgets)) / *reference.injection;
+  }
+  if (sum.jet_frames > 0 && sum.strength > 0) {
+    reference.jets = ratio(sum.jets, sum.jet_frames);
+    reference.strength = ratio(sum.strength, sum.jet_frames);
+  }
+  return reference;
+}
+
+std::vector<Score> flow_scores(std::span<const FlowRecord> members, std::span<const FlowRecord* const> paired,
+                               const FlowReference& reference,
+                               const std::function<bool(std::size_t, std::size_t)>& whole,
+                               const Bootstrap& bootstrap) {
+  ScoreTable table(bootstrap);
+  const Periods periods = Periods::of(members[0].windows.size());
+  const auto add = [&](MetricInfo info, std::size_t w, auto count, const auto& value) {
+    std::vector<double> values;
+    for (std::size_t m = 0; m < members.size(); ++m) {
+      const FlowWindow& window = members[m].windows[w];
+      values.push_back(whole(m, w) && window.*count > 0 ? value(window) : kInfinite);
+    }
+    table.add(std::move(info), std::move(values));
+  };
+  const std::pair<const char*, std::size_t> shown[] = {
+      {"early", periods.early}, {"mid", periods.mid}, {"late", periods.late}};
+  for (const auto& [period, w] : shown) {
+    if (reference.injection) {
+      const double injection = *reference.injection;
+      add({"budget_residual", period, "Residual of the energy budget - truth's", "injection",
+           Better::near_zero},
+          w, &FlowWindow::budgets,
+          [&](const FlowWindow& v) { return ratio(v.residual, v.budgets) / injection - reference.residual; });
+      add({"budget_scatter_ratio", period, "Rms residual of the energy budget / truth", "", Better::near_one},
+          w, &FlowWindow::budgets, [&](const FlowWindow& v) {
+            return std::sqrt(ratio(v.squares, v.budgets)) / injection / reference.residual_rms;
+          });
+    }
+    if (reference.jets) {
+      add({"jet_count_ratio", period, "Number of zonal jets / truth", "", Better::near_one}, w,
+          &FlowWindow::jet_frames,
+          [&](const FlowWindow& v) { return ratio(v.jets, v.jet_frames) / *reference.jets; });
+      add({"jet_strength_ratio", period, "Strength of zonal jets / truth", "", Better::near_one}, w,
+          &FlowWindow::jet_frames,
+          [&](const FlowWindow& v) { return ratio(v.strength, v.jet_frames) / reference.strength; });
+    }
+  }
+  if (reference.jets && paired.size() == members.size() && paired[0] != nullptr) {
+    std::vector<double> values;
+    for (std::size_t m = 0; m < members.size(); ++m)
+      values.push_back(whole(m, periods.early) ? profile_distance(members[m].windows[periods.early],
+                                                                  paired[m]->windows[periods.early])
+                                               : kInfinite);
+    table.add({"jet_profile_distance", "early", "Distance of mean u(y) from the paired truth's", ""},
+              std::move(values));
+  }
+  return table.take();
+}
+
+}  // namespace sns::metrics

@@ -1,0 +1,109 @@
+"""What the report says of cost: sentences and the table, all made from metrics.json."""
+
+import html
+import math
+
+from report_text import is_solver, number, short, time_unit
+
+
+def times(ratio):
+    """A ratio of times per step in words."""
+    return f"{short(1 / ratio)} times faster" if ratio < 1 else f"{short(ratio)} times slower"
+
+
+def labels(metrics, names):
+    """Labels of metrics by id."""
+    by_id = {info["id"]: info["label"] for info in metrics["metrics"]}
+    return ", ".join(by_id.get(name, name) for name in names)
+
+
+def solver_name(method):
+    use = method["cost"]["solver"]
+    return f"{method['name']} ({use['points']} x {use['points']} points)"
+
+
+def reference_clause(comparison):
+    ratio = number(comparison["times_reference"])
+    if math.isnan(ratio):
+        return "is not compared with the solver that made the data (another device, other threads, or no time)"
+    return f"is {times(ratio)} than the solver that made the data"
+
+
+def equal_clause(metrics, comparison):
+    """The emulator beside the coarsest solver that is as good."""
+    solvers = {m["name"]: m for m in metrics["methods"] if is_solver(m)}
+    if not solvers:
+        return "no coarser solver was run, so that no speed-up is claimed"
+    if comparison["equal_solver"] is None:
+        return ("no coarser solver among the methods has metrics as good as its own, so that the solver that made the data is "
+                "the one to beat")
+    name = html.escape(solver_name(solvers[comparison["equal_solver"]]))
+    ratio = number(comparison["times_equal"])
+    if math.isnan(ratio):
+        return f"{name} is the coarsest solver whose metrics are as good, but ran on another device or other threads"
+    verdict = "a speed-up at equal metrics" if ratio < 1 else "no speed-up at equal metrics"
+    return f"it is {times(ratio)} than {name}, the coarsest solver whose metrics are statistically as good: {verdict}"
+
+
+def better_clause(metrics, comparison):
+    return "".join(f" Its metrics are better than those of {html.escape(solver)} in: {html.escape(labels(metrics, ids))}."
+                   for solver, ids in comparison["better_than"].items())
+
+
+def speed_sentences(metrics):
+    """Each emulator beside the solver and beside the coarsest solver whose metrics are as good."""
+    return "".join(f"<p><strong>{html.escape(one['method'])}</strong> {reference_clause(one)}; "
+                   f"{equal_clause(metrics, one)}.{better_clause(metrics, one)}</p>" for one in metrics["speed"])
+
+
+def cost_sentence(metrics):
+    parts = []
+    for method in metrics["methods"]:
+        cost = method["cost"]
+        use = cost["solver"]
+        work = (f"{use['steps_per_frame']} solver steps" if use else
+                f"{short(sum(cost['evaluations_per_step'].values()))} network evaluations")
+        parts.append(f"{html.escape(method['name'])} {work} per step and "
+                     f"{short(number(cost['milliseconds_per_step']))} ms per step")
+    solver = metrics["solver_cost"]
+    sentence = "Cost: " + "; ".join(parts) + "."
+    if solver:
+        sentence += (f" The solver that made the data covers the same simulated time in "
+                     f"{short(number(solver['milliseconds_per_step']))} ms ({solver['points']} x {solver['points']} points, "
+                     f"{solver['threads']} threads).")
+    return sentence
+
+
+def cost_summary(metrics):
+    return f"<p>{cost_sentence(metrics)} A speed-up is claimed only at equal metrics.</p>{speed_sentences(metrics)}"
+
+
+def cost_table(metrics):
+    solver = metrics["solver_cost"]
+    scale, unit = time_unit(metrics)
+    head = ("<tr><th></th><th>surrogate</th><th>noise heads</th><th>denoiser</th><th>solver steps</th>"
+            f"<th>milliseconds per step</th><th>simulated {unit} per second</th><th>threads</th>"
+            "<th>time per step / solver's</th><th>Courant number</th></tr>")
+    rows = []
+    for method in metrics["methods"]:
+        cost, use = method["cost"], method["cost"]["solver"]
+        count = cost["evaluations_per_step"]
+        steps = f"{use['steps_per_frame']} ({use['points']} x {use['points']}, dt {use['dt']:g})" if use else "0"
+        rows.append(f"<tr><td>{html.escape(method['name'])}</td><td>{short(count['surrogate'])}</td>"
+                    f"<td>{short(count['classifier'])}</td><td>{short(count['denoiser'])}</td><td>{steps}</td>"
+                    f"<td>{short(number(cost['milliseconds_per_step']))}</td>"
+                    f"<td>{short(scale * number(cost['simulated_per_second']))}</td><td>{cost['threads'] or '&ndash;'}</td>"
+                    f"<td>{short(number(cost['times_solver']))}</td>"
+                    f"<td>{short(number(use['largest_courant'])) if use else ''}</td></tr>")
+    if solver:
+        rows.append(f"<tr><td>solver ({solver['points']} x {solver['points']}, {solver['precision']}, "
+                    f"{solver['backend']}, {solver['members']} members)"
+                    f"</td><td></td><td></td><td></td><td>{solver['steps_per_frame']}</td>"
+                    f"<td>{short(solver['milliseconds_per_step'])}</td>"
+                    f"<td>{short(scale * number(solver['simulated_per_second']))}</td>"
+                    f"<td>{solver['threads']}</td><td>1</td><td></td></tr>")
+    return ("<p class='small'>Network evaluations, solver steps and wall clock per step of one member, lost members counted "
+            "while they lived; a step is one frame interval. Simulated time is that of all members together. File output "
+            "is included for the methods, coarse solvers among them. The ratio is empty where device or threads differ from "
+            "the solver's. Courant number: largest of those looked at, every 50 frames.</p>"
+            f"<div class='scroll'><table>{head}{''.join(rows)}</table></div>")
