@@ -24,8 +24,9 @@ struct PredictOptions {
   std::int64_t batch = 16;  ///< samples of one network evaluation
   std::string device = "auto";
   int threads = 1;
-  std::string command;             ///< recorded in the file
-  std::vector<std::string> given;  ///< options that were typed, "--rule"; those of another kind of model are refused
+  std::string command;  ///< recorded in the file
+  std::vector<std::string>
+      given;  ///< options that were typed, "--rule"; those of another kind of model are refused
 };
 
 struct PredictSummary {
@@ -44,8 +45,8 @@ struct PredictSummary {
 /// three arrays as sns (past: -1). acdm: states -> /next and /evaluations.
 /// Root attributes name the weights (SHA-256), seed, command, software, and every option that had a part in the
 /// result. Row b's noise depends on b and the seed alone. Error: weights or input missing, damaged, of another
-/// shape, or not finite. ConfigError: the output exists and overwrite is not set, or is a file that is read; options that
-/// do not fit the model.
+/// shape, or not finite. ConfigError: the output exists and overwrite is not set, or is a file that is read;
+/// options that do not fit the model.
 PredictSummary predict(const PredictOptions& options);
 
 }  // namespace sns

@@ -53,7 +53,8 @@ std::vector<ModelRates> measure_models(const Config& config, const BenchmarkOpti
   for (const std::string& name : options.names) chosen.push_back(find_model(specs, name));
   if (chosen.empty()) chosen = specs;
   Section root = config.root();
-  const std::int64_t batch = root.has("rollout") ? read_rollout(root.child("rollout"), specs).members : 1;
+  const std::int64_t batch =
+      root.has("rollout") ? read_rollout(root.child("rollout"), specs, root.child("solver")).members : 1;
   const auto points = static_cast<int>(coarse_axes(info, data.coarsen).front().coordinates.size());
   std::vector<ModelRates> result;
   for (const ModelSpec& spec : chosen) {

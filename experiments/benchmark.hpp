@@ -20,7 +20,7 @@ struct BenchmarkOptions {
   std::vector<std::string> names;     ///< models; empty: all of the file
   std::vector<std::string>
       precisions;              ///< float32 | tf32 | bfloat16; empty: those that the device is faster in
-  bool channels_last = false;           ///< networks on a GPU
+  bool channels_last = false;  ///< networks on a GPU
   std::optional<int> members;  ///< of the solver; none: a thread each on the CPU, 32 on a GPU
   double seconds = 1;          ///< for each figure, warm-up apart
 };

@@ -5,6 +5,7 @@
 #include "core/hdf5.hpp"
 #include "datagen/solver_source.hpp"
 #include "tests/support/child.hpp"
+#include "tests/support/scratch.hpp"
 #include "tests/unit/datagen/toy_data.hpp"
 
 #include <doctest/doctest.h>
