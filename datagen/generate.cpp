@@ -96,10 +96,14 @@ class Generator {
       if (found == identity_) return;
       if (!options_.overwrite) {
         const auto [theirs, ours] = first_difference(found, identity_);
+        const bool unhashed = ours.starts_with("sha256:") && !theirs.starts_with("sha256:");
         fail<ConfigError>(
-            "{} holds a data set of another configuration (there: {}; now: {}); choose another folder or give "
+            "{} holds a data set of another configuration (there: {}; now: {}){}; choose another folder or "
+            "give "
             "--overwrite to replace it",
-            folder_.string(), theirs, ours);
+            folder_.string(), theirs, ours,
+            unhashed ? ": it was made before initial states were known by their values, and may well have these"
+                     : "");
       }
       if (options_.shard.count > 1) {
         fail<ConfigError>("--overwrite would destroy what other shards write; remove {} first",

@@ -39,6 +39,10 @@ class BatchRun {
       first += static_cast<int>(job->group().count);
     }
     members_ = first;
+    require(record_ == plan_.records() ||
+                (step_ <= plan_.step_of(record_) && (record_ == 0 || step_ >= plan_.step_of(record_ - 1))),
+            "the checkpoint stands at step {}, which is not between frames {} and {}", step_, record_ - 1,
+            record_);
     chunk_ = chunk_frames(plan_.frames, frame_values_);
     recorded_.resize(static_cast<std::size_t>(chunk_ * members_) * frame_values_);
     ordered_.resize(recorded_.size());

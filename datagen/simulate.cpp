@@ -66,6 +66,7 @@ class Simulation {
     make_writable_folder(work_);
     const FolderLock lock(work_);
     if (options_.overwrite) discard_work();
+    remove_unfinished_output();
     FrameLog frames(work_ / "frames", static_cast<std::size_t>(plan_.members) *
                                           simulate_frame_values(plan_, info_) *
                                           (writes_float64(plan_, info_) ? sizeof(double) : sizeof(float)));
@@ -126,6 +127,7 @@ class Simulation {
     status_ = finished_->status;
     if (finished_->step < plan_.steps && any_alive()) return true;
     log::info("{} is complete: {} steps", options_.output.string(), finished_->step);
+    fs::remove_all(work_);  // there if the run was killed after its last act but one
     require_survivors();
     return false;
   }
@@ -133,6 +135,12 @@ class Simulation {
   /// Forgets an interrupted run; its folder is locked, so that nobody works there.
   void discard_work() const {
     for (const char* name : {"checkpoint.h5", "frames", "diagnostics"}) fs::remove(work_ / name);
+  }
+
+  /// What a run left that was killed while it wrote the output.
+  void remove_unfinished_output() const {
+    for (const auto& entry : fs::directory_iterator(work_))
+      if (entry.path().filename().string().find("output.h5") != std::string::npos) fs::remove(entry.path());
   }
 
   /// Puts the solver and the logs where the run begins or goes on.

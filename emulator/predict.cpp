@@ -258,14 +258,16 @@ void refuse_foreign_options(const std::string& kind, const PredictOptions& optio
                         known.empty() ? "no options of its own" : fmt::format("{}", fmt::join(known, ", ")));
 }
 
-/// The output must not take the place of what is read.
-void refuse_own_input(const PredictOptions& options) {
+/// The output must not take the place of what is read: arrays of `fields` fields.
+void refuse_own_input(const PredictOptions& options, int fields) {
   if (!std::filesystem::exists(options.output)) return;
-  for (const std::string* address : {&options.input, &options.long_input}) {
-    if (address->empty()) continue;
-    const auto file = h5::split_address(address->substr(0, address->find(','))).first;
-    if (std::filesystem::exists(file) && std::filesystem::equivalent(file, options.output))
-      fail<ConfigError>("{} is read: the output needs a file of its own", options.output.string());
+  for (const std::string& given : {options.input, options.long_input}) {
+    if (given.empty()) continue;
+    for (const std::string& address : array_addresses(given, fields)) {
+      const auto file = h5::split_address(address).first;
+      if (std::filesystem::exists(file) && std::filesystem::equivalent(file, options.output))
+        fail<ConfigError>("{} is read: the output needs a file of its own", options.output.string());
+    }
   }
 }
 
@@ -313,7 +315,6 @@ PredictSummary predict(const PredictOptions& options) {
   if (options.batch < 1) fail<ConfigError>("batch {} must be at least 1", options.batch);
   if (options.generate && !options.oracle.empty())
     fail<ConfigError>("--generate makes states, --oracle estimates given ones: give one of them");
-  refuse_own_input(options);
   if (!options.overwrite && std::filesystem::exists(options.output))
     fail<ConfigError>("{} exists; give --overwrite to replace it or another -o", options.output.string());
   const auto model = load_model(options.weights, parse_weights(options.which), pick_device(options.device));
@@ -321,6 +322,7 @@ PredictSummary predict(const PredictOptions& options) {
     fail<ConfigError>("{} holds a model of kind '{}'; {} SNS's", options.weights.string(), model->config().kind,
                       options.generate ? "--generate is" : "the oracle is");
   refuse_foreign_options(model->config().kind, options);
+  refuse_own_input(options, model->config().field_channels);
   const c10::InferenceMode guard;
   PredictSummary summary;
   write_atomically(options.output, [&](const std::filesystem::path& temporary) {

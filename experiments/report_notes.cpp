@@ -44,15 +44,16 @@ bool has_layers(Section root) {
 void note_interval(Section root, double paper, const char* unit, std::vector<std::string>& notes) {
   Section data = root.child("datagen");
   const auto dt = value_or(root.child("solver").child("stepper"), "dt", 0.0);
-  const double interval = dt * value_or(data, "steps_per_frame", 0);
-  if (interval == 0 || std::abs(interval - paper) < 1e-9 * paper) return;
+  const double interval = dt * value_or(data, "steps_per_frame", 1);
+  if (interval == 0 || !root.has("datagen") || std::abs(interval - paper) < 1e-9 * paper) return;
   notes.push_back(fmt::format("Frames are {:g}{} apart (paper: {:g}{}).", interval, unit, paper, unit));
 }
 
 /// How many points the networks see.
 void note_network_points(Section root, int points, int paper_points, int paper_factor,
                          std::vector<std::string>& notes) {
-  const int factor = value_or(root.child("datagen").child("coarsen"), "factor", paper_factor);
+  const int factor =
+      root.has("datagen") ? value_or(root.child("datagen").child("coarsen"), "factor", 1) : paper_factor;
   if (const int coarse = points / factor, paper = paper_points / paper_factor; coarse != paper)
     notes.push_back(
         fmt::format("The networks see {} x {} points (paper: {} x {}).", coarse, coarse, paper, paper));
@@ -60,8 +61,9 @@ void note_network_points(Section root, int points, int paper_points, int paper_f
 
 /// What of the potential vorticity becomes a frame.
 void note_layer_frames(Section coarsen, std::vector<std::string>& notes) {
-  if (value_or<std::string>(coarsen, "kind", "spectral") != "block_mean")
-    notes.push_back("Frames are the solver's lowest Fourier modes (paper: means over blocks of points).");
+  if (const auto kind = value_or<std::string>(coarsen, "kind", "none"); kind != "block_mean")
+    notes.push_back(fmt::format("Frames are the solver's {} (paper: means over blocks of points).",
+                                kind == "none" ? "own points" : "lowest Fourier modes"));
   if (value_or<std::string>(coarsen, "remove", "none") != "zonal_mean")
     notes.push_back("Frames keep the zonal mean (paper: removed).");
 }

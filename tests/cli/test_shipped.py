@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""The result that the quickstart shows with the shipped weights, smaller: test_shipped.py <sns> <source folder>.
+"""What the shipped weights show, smaller: test_shipped.py <sns> <source folder>.
 
-Two of its initial conditions, 700 steps: the surrogate alone leaves the solver's range, the refined one does not.
+The quickstart, two of its initial conditions, 700 steps: the surrogate alone leaves the solver's range, the refined one
+does not. Every method of methods.yaml, 40 steps: all are near the solver.
 """
 
 import json
@@ -34,6 +35,23 @@ class Shipped(unittest.TestCase):
         self.assertGreater(value("gaussian", "spectrum_error/late"), 1)
         self.assertLess(value("sns_floor2", "spectrum_error/late"), 0.4)  # two solver runs: about 0.1
         self.assertLess(value("sns", "spectrum_error/mid"), value("gaussian", "spectrum_error/mid"))
+
+
+    def test_every_method_follows_the_solver_at_first(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(
+                [str(SNS), "reproduce", str(SOURCE / "yaml/kolmogorov/methods.yaml"), f"run.output={folder}", "run.device=cpu",
+                 "rollout.steps=40", "rollout.members=2", "rollout.floor_members=2", "evaluate.window=20", "evaluate.lags=10",
+                 "--until", "evaluate"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertNotIn("images/s", done.stderr)  # nothing is trained
+            metrics = json.loads((Path(folder) / "evaluation/metrics.json").read_text())
+        results = {method["name"]: method["results"] for method in metrics["methods"]}
+        self.assertEqual(set(results), {"gaussian", "sns", "sns_floor2", "thermalizer", "sns_clean", "acdm"})
+        for name, found in results.items():
+            with self.subTest(name):
+                self.assertEqual(float(found["stable_fraction/all"]["value"]), 1)
+                self.assertLess(float(found["spectrum_error/late"]["value"]), 1)
 
 
 if __name__ == "__main__":

@@ -247,7 +247,7 @@ TEST_CASE("staggered velocity fields: projection, scaling and curl are jax-cfd's
     INFO(std::string(name));
     const h5::File file = golden(name);
     if (!file.exists("ic_random/u0_staggered")) continue;  // at 128^2 in the whole files alone
-    const spectral::Grid grid = params_of(file).grid;
+    const spectral::Grid grid = recorded_flow(file).grid;
     kolmogorov::StaggeredVelocity velocity{file.dataset("ic_random/u0_staggered").read<double>(),
                                            file.dataset("ic_random/v0_staggered").read<double>()};
     const auto u0 = velocity.u, v0 = velocity.v;

@@ -2,6 +2,8 @@
 
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "core/hdf5.hpp"
+#include "datagen/solver_source.hpp"
 #include "tests/support/child.hpp"
 #include "tests/unit/datagen/toy_data.hpp"
 
@@ -271,4 +273,23 @@ TEST_CASE("a run that is killed while its output is written leaves nothing besid
   run(output, settings, plan, true);
   CHECK(std::distance(fs::directory_iterator(scratch.path), fs::directory_iterator()) == 1);
   CHECK(fs::exists(output));
+}
+
+TEST_CASE("a source of solvers notices that its file of initial states was replaced") {
+  const test::ScratchFolder scratch;
+  const auto write = [&](double value) {
+    const auto path = scratch / fmt::format("{}.h5", value);
+    h5::File::create(path).write<double>("w", {16, 16}, std::vector<double>(256, value));
+    fs::rename(path, scratch / "start.h5");
+  };
+  write(0);
+  const Config config = Config::parse(
+      fmt::format("solver: {{system: kolmogorov, grid: {{points: 16}}, viscosity: 0.01, stepper: {{dt: 0.01}}, "
+                  "initial: {{kind: file, path: '{}:/w'}}}}",
+                  (scratch / "start.h5").string()));
+  const SolverSource source(config, {});
+  CHECK_NOTHROW(source.make(1));
+  write(1);
+  CHECK_THROWS_WITH_AS(source.make(1), doctest::Contains("changed while it was in use"), Error);
+  CHECK_THROWS_WITH_AS(source.make_beside_work(2), doctest::Contains("sha256"), Error);
 }

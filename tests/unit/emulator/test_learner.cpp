@@ -28,6 +28,10 @@ torch::Tensor normal(at::IntArrayRef shape, std::uint64_t stream) {
   return x;
 }
 
+bool is_float(const torch::Tensor& tensor) {
+  return tensor.scalar_type() == torch::kFloat32;
+}
+
 ModelConfig small_model(const std::string& kind) {
   ModelConfig config = small_spec(kind).model;
   config.image = kPoints;
@@ -111,7 +115,7 @@ TEST_CASE("operations of matrix products, and of convolutions in groups") {
 }
 
 TEST_CASE("the paper's surrogate takes 46.7 GFLOP for a state of 64 x 64 points") {
-  UNetImpl net({});  // the defaults are its sizes
+  UNetImpl net{UNetConfig()};  // the defaults are its sizes
   const torch::NoGradGuard no_grad;
   for (torch::Tensor& parameter : net.parameters()) parameter.fill_(0.01F);
   const FlopCounter counter;
@@ -126,9 +130,9 @@ TEST_CASE("under autocast, losses and schedules are those of float32 numbers") {
     GaussianEmulator model(small_model("gaussian"), 1, torch::kCPU);
     const torch::Tensor window = normal({2, 2, 1, kPoints, kPoints}, 2);
     const torch::Tensor change = dynamic_cast<UNetImpl&>(model.network()).forward(window.select(1, 0));
-    REQUIRE(change.scalar_type() == torch::kBFloat16);
+    REQUIRE_FALSE(is_float(change));
     const GaussianLoss loss = model.loss(window, 1, {}, {});
-    CHECK(loss.total.scalar_type() == torch::kFloat32);
+    CHECK(is_float(loss.total));
     const torch::Tensor target = window.select(1, 1) - window.select(1, 0);
     CHECK(loss.mse.item<float>() == (change.to(torch::kFloat32) - target).square().mean().item<float>());
   }
@@ -138,28 +142,28 @@ TEST_CASE("under autocast, losses and schedules are those of float32 numbers") {
                         noise = normal({2, 2, kPoints, kPoints}, 4);
     const auto both = at::stack({levels, levels}, 1);
     const SnsOutput out = model.estimate(clean, both);
-    CHECK(out.noise.scalar_type() == torch::kFloat32);
-    CHECK(out.logits.past.scalar_type() == torch::kFloat32);
-    CHECK(out.logits.present.scalar_type() == torch::kFloat32);
+    CHECK(is_float(out.noise));
+    CHECK(is_float(out.logits.past));
+    CHECK(is_float(out.logits.present));
     const SnsLoss loss = model.loss(clean, both, noise, 0.1);
     for (const torch::Tensor& value : {loss.total, loss.mse, loss.ce_past, loss.ce_present})
-      CHECK(value.scalar_type() == torch::kFloat32);
+      CHECK(is_float(value));
   }
   SUBCASE("thermalizer") {
     Thermalizer model(small_model("thermalizer"), 1, torch::kCPU);
     const torch::Tensor clean = normal({2, 1, kPoints, kPoints}, 5),
                         noise = normal({2, 1, kPoints, kPoints}, 6);
     const ThermalizerOutput out = model.estimate(clean, levels);
-    CHECK(out.noise.scalar_type() == torch::kFloat32);
-    CHECK(out.logits.scalar_type() == torch::kFloat32);
-    CHECK(model.loss(clean, levels, noise, 0.1).total.scalar_type() == torch::kFloat32);
+    CHECK(is_float(out.noise));
+    CHECK(is_float(out.logits));
+    CHECK(is_float(model.loss(clean, levels, noise, 0.1).total));
   }
   SUBCASE("acdm") {
     Acdm model(small_model("acdm"), 1, torch::kCPU);
     const torch::Tensor clean = normal({2, 2, kPoints, kPoints}, 7),
                         noise = normal({2, 2, kPoints, kPoints}, 8);
-    CHECK(model.noise_estimate(clean, levels).scalar_type() == torch::kFloat32);
-    CHECK(model.loss(clean, levels, noise).total.scalar_type() == torch::kFloat32);
+    CHECK(is_float(model.noise_estimate(clean, levels)));
+    CHECK(is_float(model.loss(clean, levels, noise).total));
   }
 }
 
@@ -177,7 +181,7 @@ TEST_CASE("gradients of bfloat16 forward passes, weights and moments are float32
   const Metrics rough = learner.add_gradient(task, batch, 1, true);
   for (const torch::Tensor& tensor : {learner.parameters.values(), learner.parameters.gradients(),
                                       learner.optimizer.first_moment, learner.optimizer.second_moment})
-    CHECK(tensor.scalar_type() == torch::kFloat32);
+    CHECK(is_float(tensor));
   const double error = ((learner.parameters.gradients() - gradient).norm() / gradient.norm()).item<double>();
   CHECK(error > 1e-5);  // it was in bfloat16,
   CHECK(error < 0.05);  // which keeps eight bits

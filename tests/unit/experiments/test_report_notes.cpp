@@ -37,7 +37,8 @@ std::string paper(bool layers, const std::string& model, const std::string& meth
   const std::string kolmogorov = "solver: {system: kolmogorov, viscosity: 1.0e-4, grid: {points: 512}}\n";
   const std::string jet =
       "solver: {system: qg2layer, grid: {points: 256, length: 1.0e6}, beta: 1.0e-11, bottom_drag: 7.0e-8, "
-      "depth_ratio: 0.1, stepper: {dt: 3600}}\ndatagen: {coarsen: {factor: 4, kind: block_mean, remove: zonal_mean}}\n";
+      "depth_ratio: 0.1, stepper: {dt: 3600}}\ndatagen: {coarsen: {factor: 4, kind: block_mean, remove: "
+      "zonal_mean}}\n";
   const std::string penalty = layers ? ", training: {rollout: {rms_penalty: 1.0}}" : "";
   return (layers ? jet : kolmogorov) + "models:\n  gaussian: {kind: gaussian" + penalty + "}\n  " + model +
          "\nrollout:\n  methods:\n    plain: {emulator: gaussian, weights: raw}\n    " +
@@ -150,6 +151,11 @@ TEST_CASE("notes: the files of the paper's figures say nothing of the flow, the 
   CHECK(says(flow, "Frames are 0.04 time units apart", "0.002"));
   CHECK(says(flow, "The networks see 32 x 32 points", "64 x 64"));
   CHECK(says(notes_of_text("solver: {drag: 0.2}\n"), "Drag 0.2", "0.1"));
+  const Notes uncoarsened =
+      notes_of_text("solver: {system: qg2layer, grid: {points: 64}}\ndatagen: {frames: 2}\n");
+  CHECK(says(uncoarsened, "Frames are the solver's own points", "means over blocks"));
+  CHECK(says(uncoarsened, "The flow is smaller", "64 x 64 solver points"));
+  CHECK_FALSE(says(uncoarsened, "The networks see", ""));
   CHECK(says(notes_of_text("solver: {system: qg2layer, mean_flow: [0.05, 0.0]}\n"), "mean flow 0.05 and 0",
              "15 km"));
 }
