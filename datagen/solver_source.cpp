@@ -26,7 +26,7 @@ SolverSource::SolverSource(const Config& config, const RunConfig& run) {
 
 SolverSource::SolverSource(std::function<std::unique_ptr<Solver>(int members)> make, std::string yaml)
     : make_(std::move(make)), yaml_(std::move(yaml)) {
-  look_at(*make(1));
+  look_at(*this->make(1));
 }
 
 std::unique_ptr<Solver> SolverSource::make(int members) const {
