@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <string_view>
+#include <vector>
 
 namespace sns {
 namespace {
@@ -23,11 +24,20 @@ std::int64_t convolution_products(at::IntArrayRef input, at::IntArrayRef output,
   return volume(image) * volume(weight) / weight[0];
 }
 
+/// A list of one number for each axis; it may hold one for all.
+class PerAxis {
+ public:
+  explicit PerAxis(const c10::IValue& list) : numbers_(list.toIntVector()) {}
+  std::int64_t operator[](std::size_t axis) const { return numbers_[numbers_.size() == 1 ? 0 : axis]; }
+
+ private:
+  std::vector<std::int64_t> numbers_;
+};
+
 /// Shape of a convolution's output, from the arguments of aten::convolution.
 std::vector<std::int64_t> output_shape(c10::ArrayRef<const c10::IValue> in, bool transposed) {
   const auto input = in[0].toTensor().sizes(), weight = in[1].toTensor().sizes();
-  const auto stride = in[3].toIntVector(), padding = in[4].toIntVector(), dilation = in[5].toIntVector(),
-             extra = in[7].toIntVector();
+  const PerAxis stride(in[3]), padding(in[4]), dilation(in[5]), extra(in[7]);
   const std::int64_t groups = in[8].toInt();
   std::vector<std::int64_t> shape{input[0], transposed ? weight[1] * groups : weight[0]};
   for (std::size_t d = 0; d + 2 < input.size(); ++d) {

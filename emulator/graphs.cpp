@@ -49,11 +49,16 @@ torch::Tensor RecordedNetworks::operator()(const std::string& name, const Networ
   const Key key{name, size, condition.defined()};
   auto found = recordings_.find(key);
   if (found == recordings_.end()) {
-    Recording fresh;
+    found = recordings_.emplace(key, Recording{}).first;  // where the recorded work may refer to it
+    Recording& fresh = found->second;
     fresh.x = room_for(x, size);
     if (condition.defined()) fresh.condition = room_for(condition, size);
-    fresh.work = recorder_.record([&] { fresh.out = network(fresh.x, fresh.condition); });
-    found = recordings_.emplace(key, std::move(fresh)).first;
+    try {
+      fresh.work = recorder_.record([&] { fresh.out = network(fresh.x, fresh.condition); });
+    } catch (...) {
+      recordings_.erase(found);
+      throw;
+    }
   }
   Recording& recording = found->second;
   recording.x.narrow(0, 0, rows).copy_(x);

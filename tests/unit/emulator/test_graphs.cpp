@@ -23,7 +23,7 @@ class Again : public RecordedWork {
   std::function<void()> work_;
 };
 
-/// Runs the work once when it is recorded, into a result that a replay overwrites.
+/// Runs the work when it is recorded and when it is replayed; the network must live as long.
 class FakeRecorder : public GraphRecorder {
  public:
   std::unique_ptr<RecordedWork> record(const std::function<void()>& work) override {
@@ -59,8 +59,8 @@ TEST_CASE("recorded evaluations see every batch, and only it") {
   FakeRecorder recorder;
   RecordedNetworks networks(recorder);
   // Like a graph, it knows the memory of the first call alone: the result lands where the first one did.
-  const auto network = [place = std::make_shared<std::map<void*, torch::Tensor>>()](
-                           const torch::Tensor& x, const torch::Tensor& factor) {
+  const RecordedNetworks::Network network = [place = std::make_shared<std::map<void*, torch::Tensor>>()](
+                                                const torch::Tensor& x, const torch::Tensor& factor) {
     const torch::Tensor result = factor.defined() ? x * factor.view({-1, 1}) : x + 1;
     torch::Tensor& fixed = (*place)[x.data_ptr()];
     if (!fixed.defined()) fixed = at::empty_like(result);
@@ -89,7 +89,7 @@ TEST_CASE("a network's rows beyond the batch change nothing within it") {
   const torch::NoGradGuard no_grad;
   FakeRecorder recorder;
   RecordedNetworks networks(recorder);
-  const auto network = [&](const torch::Tensor& x, const torch::Tensor&) {
+  const RecordedNetworks::Network network = [&](const torch::Tensor& x, const torch::Tensor&) {
     return model.net().forward(x).noise;
   };
   networks("denoise", network, normal({6, 3, 8, 8}, 1) * 1e3, {});  // what stays in the unused rows
