@@ -86,9 +86,9 @@ class Methods:
             cost = by_name[name]["cost"]
             self.assertEqual(cost["solver"]["points"], points)
             self.assertGreater(cost["simulated_per_second"], 0)
-            # It does what the data's solver does, which networks of a dozen training steps do not.
-            error = lambda method: by_name[method]["results"][f"nrmse/early{self.suffix}"]["value"]
-            self.assertLess(error(name), error("gaussian"))
+            # It does what the data's solver does, far from where unrelated states are.
+            error = lambda entry: entry["results"][f"nrmse/early{self.suffix}"]["value"]
+            self.assertLess(error(by_name[name]), 0.5 * error(metrics["floor"]))
         self.assertEqual({one["method"] for one in metrics["speed"]}, set(by_name) - set(self.solvers))
 
     def test_models_and_evaluation_are_left(self):
