@@ -28,7 +28,7 @@ STATE_KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "weig
 ANCHOR = "image_proj.weight"  # every network of the family has it
 BUFFERS = ("betas", "alphas", "alphas_cumprod", "sqrt_alphas_cumprod", "sqrt_one_minus_alphas_cumprod")
 # The reference computes its tables in float32, which moves the largest cosine betas by 3e-5 and the smallest by 6e-8.
-BETA_TOLERANCE = {"rel_tol": 1e-4, "abs_tol": 1e-6}
+BETA_TOLERANCE = {"rel_tol": 3e-4, "abs_tol": 1e-6}
 DEFAULTS = {"prediction": "eps", "softmax": "queries", "frame_interval": 0.0}
 
 

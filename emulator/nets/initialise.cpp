@@ -50,8 +50,7 @@ void initialise(torch::nn::Module& module, std::uint64_t seed) {
 
 std::int64_t parameter_count(const torch::nn::Module& module) {
   std::int64_t count = 0;
-  for (const auto& parameter : module.parameters())
-    if (parameter.requires_grad()) count += parameter.numel();
+  for (const auto& parameter : module.parameters()) count += parameter.numel();
   return count;
 }
 
