@@ -21,6 +21,6 @@ find_package(CUDAToolkit REQUIRED)
 # CMake 3.25 does not know C++20 for nvcc 13; the compiler does.
 set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
 set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
-set(CMAKE_CUDA_FLAGS "${CMAKE_CUDA_FLAGS} --expt-relaxed-constexpr -Werror all-warnings -Xcompiler=-Wall,-Wextra")
+set(CMAKE_CUDA_FLAGS "${CMAKE_CUDA_FLAGS} --expt-relaxed-constexpr -lineinfo -Werror all-warnings -Xcompiler=-Wall,-Wextra")
 set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
 set(SNS_HAVE_CUDA ON)

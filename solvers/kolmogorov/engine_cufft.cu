@@ -32,7 +32,8 @@ extern "C" int sns_cuda_device_count(char* message, std::size_t size) {
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status == cudaSuccess) return count;
-  std::snprintf(message, size, "%s", cudaGetErrorString(status));
+  cudaGetLastError();
+  std::snprintf(message, size, "%s", sns::spectral::cuda_error_text(status, "cudaGetDeviceCount").c_str());
   return 0;
 }
 

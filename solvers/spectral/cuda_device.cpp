@@ -111,20 +111,20 @@ std::string cufft_error_text(cufftResult status, const std::string& call) {
          hint(status);
 }
 void throw_cuda(cudaError_t status, const std::string& call) {
+  cudaGetLastError();  // LibTorch shares the runtime: none of its checks may find this error
   throw std::runtime_error(cuda_error_text(status, call));
 }
 void check_cufft(cufftResult status, const char* call) {
-  if (status != CUFFT_SUCCESS) throw std::runtime_error(cufft_error_text(status, call));
+  if (status == CUFFT_SUCCESS) return;
+  cudaGetLastError();  // as above
+  throw std::runtime_error(cufft_error_text(status, call));
 }
 
 void* allocate_on_device(std::size_t bytes) {
   if (bytes == 0) return nullptr;
   void* data = nullptr;
   const cudaError_t status = cudaMalloc(&data, bytes);
-  if (status != cudaSuccess) {
-    cudaGetLastError();  // a failed allocation leaves the device usable: no later check may find this error
-    throw_cuda(status, "cudaMalloc (" + size_text(bytes) + ")");
-  }
+  if (status != cudaSuccess) throw_cuda(status, "cudaMalloc (" + size_text(bytes) + ")");
   check_cuda(cudaMemset(data, 0, bytes), "cudaMemset");
   check_cuda(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize after cudaMemset");
   return data;
