@@ -248,9 +248,12 @@ FolderLock::FolderLock(const fs::path& folder, Kind kind) {
     }
     log::warn("folder {} cannot be locked ({}); make sure that no other process writes to it", folder.string(),
               reason(errno));
-  } else if (::ftruncate(lock.get(), 0) == 0 && kind == Kind::exclusive) {
-    // only told to whoever meets the lock, so a failure changes nothing; shared holders have no name
-    write_all(lock.get(), fmt::format("process {} on host {}", getpid(), hostname_hash()));
+  } else {
+    // Only told to whoever meets the lock, so a failure changes nothing. Shared holders have no name, and touch
+    // no file without one.
+    const bool cleared = fs::file_size(file) == 0 || ::ftruncate(lock.get(), 0) == 0;
+    if (cleared && kind == Kind::exclusive)
+      write_all(lock.get(), fmt::format("process {} on host {}", getpid(), hostname_hash()));
   }
   descriptor_ = ::dup(lock.get());
   require(descriptor_ >= 0, "cannot lock folder {}: {}", folder.string(), reason(errno));
