@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """The bundle for other machines: test_bundle.py <build folder>.
 
-It is made from this build tree, moved, and run in an empty environment; where a mount name space can be had, without
+Its archive opens with Python alone. It is made from this build tree, moved, and run in an empty environment; where a mount name space can be had, without
 the build tree and without this machine's copies of the libraries that it must bring along.
 """
 
+import importlib.machinery
+import importlib.util
 import json
 import os
 import re
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -32,6 +35,26 @@ def hidden(command):
         for library in sorted(Path("/usr/lib/x86_64-linux-gnu").glob(pattern)):
             hide.append(f"mount --bind /dev/null {library.resolve()}")
     return ["unshare", "-m", "sh", "-ec", " && ".join([*hide, 'exec "$@"']), "sh", *command]
+
+
+class Archive(unittest.TestCase):
+    def test_python_alone_unpacks_it(self):
+        loader = importlib.machinery.SourceFileLoader("bundle", str(SOURCE / "scripts/bundle"))
+        bundle = importlib.util.module_from_spec(importlib.util.spec_from_loader("bundle", loader))
+        with unittest.mock.patch.object(sys, "dont_write_bytecode", True):
+            loader.exec_module(bundle)
+        with tempfile.TemporaryDirectory(prefix="sns-bundle-") as place:
+            folder, there = Path(place) / "some bundle", Path(place) / "there"
+            (folder / "bin").mkdir(parents=True)
+            there.mkdir()
+            (folder / "bin/sns").write_text("program")
+            (folder / "bin/sns").chmod(0o755)
+            archive = bundle.pack(folder)
+            self.assertEqual(archive.name, "some bundle.tar.xz")
+            done = run([*ENVIRONMENT[:2], "PATH=/nowhere", sys.executable, "-m", "tarfile", "-e", archive], cwd=there)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual((there / "some bundle/bin/sns").read_text(), "program")
+            self.assertTrue(os.access(there / "some bundle/bin/sns", os.X_OK))
 
 
 class Bundle(unittest.TestCase):

@@ -15,6 +15,7 @@ import tempfile
 import time
 import types
 import unittest
+import unittest.mock
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -25,11 +26,8 @@ def load():
     """The program as a module."""
     loader = importlib.machinery.SourceFileLoader("gpu_check", str(PROGRAM))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader("gpu_check", loader))
-    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
+    with unittest.mock.patch.object(sys, "dont_write_bytecode", True):
         loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = writes
     return module
 
 
