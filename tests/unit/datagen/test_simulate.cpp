@@ -288,7 +288,9 @@ TEST_CASE("a source of solvers notices that its file of initial states was repla
       fmt::format("solver: {{system: kolmogorov, grid: {{points: 16}}, viscosity: 0.01, stepper: {{dt: 0.01}}, "
                   "initial: {{kind: file, path: '{}:/w'}}}}",
                   (scratch / "start.h5").string()));
-  const SolverSource source(config, {});
+  RunConfig run;
+  run.threads = 1;
+  const SolverSource source(config, run);
   CHECK_NOTHROW(source.make(1));
   write(1);
   CHECK_THROWS_WITH_AS(source.make(1), doctest::Contains("changed while it was in use"), Error);

@@ -37,7 +37,8 @@ std::string paper(bool layers, const std::string& model, const std::string& meth
   const std::string kolmogorov = "solver: {system: kolmogorov, viscosity: 1.0e-4, grid: {points: 512}}\n";
   const std::string jet =
       "solver: {system: qg2layer, grid: {points: 256, length: 1.0e6}, beta: 1.0e-11, bottom_drag: 7.0e-8, "
-      "depth_ratio: 0.1, stepper: {dt: 3600}}\ndatagen: {coarsen: {factor: 4, kind: block_mean, remove: "
+      "depth_ratio: 0.1, stepper: {dt: 3600}}\ndatagen: {steps_per_frame: 10, coarsen: {factor: 4, kind: "
+      "block_mean, remove: "
       "zonal_mean}}\n";
   const std::string penalty = layers ? ", training: {rollout: {rms_penalty: 1.0}}" : "";
   return (layers ? jet : kolmogorov) + "models:\n  gaussian: {kind: gaussian" + penalty + "}\n  " + model +
