@@ -344,6 +344,7 @@ void note_generator(const std::string& name, Section method, bool acdm, std::vec
 
 void note_method(const std::string& name, Section method, Section models, bool layers, SharedChoices& shared,
                  std::vector<std::string>& notes) {
+  if (method.maybe_child("solver")) return;  // no network
   if (value_or<std::string>(method, "weights", "ema") == "ema") shared.averaged.push_back(name);
   const std::optional<std::string> none;
   const auto generator = value_or(method, "generator", none), refiner = value_or(method, "refiner", none);
