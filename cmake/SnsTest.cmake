@@ -1,7 +1,8 @@
 # sns_add_test(NAME unit_config LABEL unit SOURCES a.cpp b.cpp LIBRARIES sns_core [TORCH] [TIMEOUT 120])
 # builds one doctest program and registers it with CTest.
 function(sns_add_test)
-  cmake_parse_arguments(T "TORCH" "NAME;LABEL;TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
+  # PARSE_ARGV keeps a list given as one argument together: LABEL "verification;slow".
+  cmake_parse_arguments(PARSE_ARGV 0 T "TORCH" "NAME;LABEL;TIMEOUT" "SOURCES;LIBRARIES")
   if(T_TORCH)
     set(_main "${CMAKE_SOURCE_DIR}/tests/support/main_torch.cpp")
   else()
