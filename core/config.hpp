@@ -109,7 +109,8 @@ class Section {
 class Config {
  public:
   /// Parses a file, over its `base` where it names one, and applies `key.path=value` overrides in order (YAML
-  /// values; "a.b=null" removes a default; list items go by number). Syntax errors name file, line and column.
+  /// values; "a.b=null" removes a default or a whole map; list items go by number). Syntax errors name file, line
+  /// and column.
   static Config load(const std::filesystem::path& file, const std::vector<std::string>& overrides = {});
   static Config parse(const std::string& yaml, const std::vector<std::string>& overrides = {},
                       const std::string& name = "<text>");

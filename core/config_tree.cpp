@@ -207,6 +207,11 @@ void apply_override(Value& root, const std::string& assignment) {
     Entry& entry = slot(*value, parts[i], parent, assignment);
     parent += (i == 0 ? "" : ".") + parts[i];
     if (i + 1 == parts.size()) {
+      const bool over_a_map = entry.value->type == Value::Type::map && value->type == Value::Type::map;
+      if (over_a_map && given->type == Value::Type::null) {
+        std::erase_if(value->entries, [&](const Entry& other) { return other.key == parts[i]; });
+        return;
+      }
       entry.value = given;
       entry.where = kCommandLine;
     }

@@ -51,7 +51,7 @@ void merge(Value& base, const Value& changes);
 /// as a whole, since the settings of one mean nothing to the other.
 bool is_choice(const Value& value);
 
-/// Applies one `key.path=value` of the command line; maps on the way are made.
+/// Applies one `key.path=value` of the command line; maps on the way are made, and null takes a map out, as in merge.
 void apply_override(Value& root, const std::string& assignment);
 
 }  // namespace sns::detail

@@ -270,6 +270,9 @@ TEST_CASE("config: overrides") {
   std::optional<int> v = 3;
   config.root().maybe("v", v);
   CHECK(v == std::nullopt);
+  // and a map out
+  const Config maps = parse("models: {x: {kind: sns}, y: {kind: acdm}}", {"models.y=null"});
+  CHECK(maps.root().child("models").keys() == std::vector<std::string>{"x"});
 }
 
 TEST_CASE("config: overrides of list items") {
