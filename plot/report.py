@@ -35,6 +35,8 @@ def provenance(results):
         for key, value in method["attributes"].items():
             if key != "method":
                 rows.append((f"rollout {method['name']}: {key}", value))
+    if results.oracle and "weights_sha256" in results.oracle:
+        rows.append((f"oracle: weights of {results.oracle['model']} (SHA-256)", results.oracle["weights_sha256"]))
     cells = "".join(f"<tr><th>{html.escape(str(k))}</th><td><code>{html.escape(str(v))}</code></td></tr>"
                     for k, v in rows)
     return f'<div class="scroll"><table>{cells}</table></div>'

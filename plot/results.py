@@ -69,7 +69,8 @@ def shrunk(source, target, width, largest):
         full = image.convert("RGB")
     while True:
         height = max(1, round(full.height * width / full.width))
-        small = full.resize((width, height), Image.LANCZOS) if width < full.width else full
+        # Plain means: sharper filters make new colours, which compress badly.
+        small = full.resize((width, height), Image.BOX) if width < full.width else full
         small.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(target, optimize=True)
         if target.stat().st_size <= largest or width < 200:
             return
@@ -79,6 +80,11 @@ def shrunk(source, target, width, largest):
 def folded(title, text):
     """Text that is shown on demand."""
     return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>" if text else ""
+
+
+def quality_metrics(metrics):
+    """Ids of those that decide whether a solver is as good as an emulator, of all fields."""
+    return [info["id"] for info in metrics["metrics"] if f"{info['key']}/{info['period']}" in metrics["quality_metrics"]]
 
 
 class Page:
@@ -113,7 +119,7 @@ class Page:
         if not names <= above:
             yield "### Short term\n\n" + to_markdown(ceiling_table(metrics))
             yield "### Cost\n\n" + to_markdown(cost_summary(metrics) + cost_table(metrics))
-            yield folded("Differences between methods", to_markdown(paired_table(metrics, metrics["quality_metrics"])))
+            yield folded("Differences between methods", to_markdown(paired_table(metrics, quality_metrics(metrics))))
         if levels := level_table(metrics):
             yield "### Noise levels\n\n" + to_markdown(levels)
         above |= names
@@ -166,7 +172,7 @@ def main():
     parser.add_argument("--page", type=Path, default=DOCS / "results.md")
     parser.add_argument("--images", type=Path, default=DOCS / "images" / "results", help="folder of its pictures; old ones are deleted")
     parser.add_argument("--discussion", type=Path, default=DOCS / "results_discussion.md", help="the prose, written by hand")
-    parser.add_argument("--width", type=int, default=1400, help="of pictures, at most, in pixels")
+    parser.add_argument("--width", type=int, default=1700, help="of pictures, at most, in pixels")
     parser.add_argument("--largest", type=int, default=300_000, help="bytes of a picture")
     options = parser.parse_args()
     folders = [results for folder in options.folders for results in results_in(folder.resolve())]

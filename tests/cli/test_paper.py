@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Figures of the paper that share runs, at smoke scale, from one file: test_paper.py <sns> <source folder>."""
 
+import hashlib
 import json
 import os
 import re
@@ -119,6 +120,9 @@ class Paper(unittest.TestCase):
             self.assertLessEqual(entry["low"], entry["value"])
             self.assertGreaterEqual(entry["high"], entry["value"])
         report = (self.kolmogorov / "figure3" / "report.html").read_text()
+        weights = self.kolmogorov / "models" / "sns" / f"{'model' if oracle['weights'] == 'raw' else 'ema'}.safetensors"
+        self.assertEqual(oracle["weights_sha256"], hashlib.sha256(weights.read_bytes()).hexdigest())
+        self.assertIn(oracle["weights_sha256"], report)
         self.assertIn("at noise level 18 by sns, which was trained on levels 0 to 19", report)
         self.assertNotIn("Main metrics", report)
 
