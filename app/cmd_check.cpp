@@ -4,6 +4,7 @@
 #include "core/memory.hpp"
 #include "core/progress.hpp"
 #include "core/run_config.hpp"
+#include "core/text.hpp"
 #include "datagen/frame_log.hpp"
 #include "datagen/generate.hpp"
 #include "datagen/simulate.hpp"
@@ -26,6 +27,10 @@ std::string shape_of(const std::vector<Axis>& axes) {
   for (const Axis& axis : axes)
     text += fmt::format("{}{} ({})", text.empty() ? "" : " x ", axis.coordinates.size(), axis.name);
   return text;
+}
+
+std::string fields_of(const SolverInfo& info) {
+  return counted(static_cast<std::int64_t>(info.fields.size()), "field");
 }
 
 std::size_t point_count(const std::vector<Axis>& axes) {
@@ -88,17 +93,18 @@ void print_data_set(const DatagenPlan& plan, const SolverInfo& info, double spee
   const int members = batch_members(plan, info, threads);
   const std::size_t points = point_count(axes);
   fmt::print("\ndata set\n");
-  fmt::print("  trajectories     {} ({}) in {} files\n", plan.trajectories(), splits, plan.groups().size());
-  fmt::print("  each             {} steps, of which {} spin-up; {} samples of {} frames, {} apart\n", steps,
-             plan.spinup_steps, plan.samples_per_trajectory, plan.frames,
+  fmt::print("  trajectories     {} ({}) in {}\n", plan.trajectories(), splits,
+             counted(static_cast<std::int64_t>(plan.groups().size()), "file"));
+  fmt::print("  each             {} steps, of which {} spin-up; {} of {} frames, {} apart\n", steps,
+             plan.spinup_steps, counted(plan.samples_per_trajectory, "sample"), plan.frames,
              time_text(info.dt * static_cast<double>(plan.steps_per_frame), info));
-  fmt::print("  frame            {}, {} fields, float32\n", shape_of(axes), info.fields.size());
+  fmt::print("  frame            {}, {}, float32\n", shape_of(axes), fields_of(info));
   fmt::print("  disk             {} (and {} while it is made)\n", human_bytes(bytes),
              human_bytes(bytes * members / static_cast<double>(plan.trajectories())));
-  fmt::print("  memory           {} of frames for {} members, {}\n",
+  fmt::print("  memory           {} of frames for {}, {}\n",
              human_bytes(static_cast<double>(chunk_frames(plan.frames, points) * members) * 8 *
                          static_cast<double>(points * info.fields.size())),
-             members, solver_memory(info, members, threads));
+             counted(members, "member"), solver_memory(info, members, threads));
   fmt::print("  time             {} at {:.4g} steps/s\n",
              duration_text(static_cast<double>(steps) * static_cast<double>(plan.trajectories()) / speed),
              speed);
@@ -106,10 +112,9 @@ void print_data_set(const DatagenPlan& plan, const SolverInfo& info, double spee
 
 void print_simulation(const SimulatePlan& plan, const SolverInfo& info, double speed, int threads) {
   fmt::print("\nsimulate\n");
-  fmt::print("  run              {} members, {} steps, a frame every {} ({})\n", plan.members, plan.steps,
-             plan.every, time_text(info.dt * static_cast<double>(plan.every), info));
-  fmt::print("  frame            {}, {} fields\n", shape_of(coarse_axes(info, plan.coarsen)),
-             info.fields.size());
+  fmt::print("  run              {}, {} steps, a frame every {} ({})\n", counted(plan.members, "member"),
+             plan.steps, plan.every, time_text(info.dt * static_cast<double>(plan.every), info));
+  fmt::print("  frame            {}, {}\n", shape_of(coarse_axes(info, plan.coarsen)), fields_of(info));
   fmt::print("  disk             {}\n", human_bytes(static_cast<double>(simulate_bytes(plan, info))));
   fmt::print("  memory           {}\n", solver_memory(info, plan.members, threads));
   fmt::print("  time             {}\n", duration_text(static_cast<double>(plan.steps) * plan.members / speed));
@@ -133,21 +138,22 @@ void run_check(const ConfigArguments& arguments, bool resolved) {
   require_divisible(info, data.coarsen);
   if (config.root().has("datagen")) require_initial_states(info, data);
   require_divisible(info, simulation.coarsen);
+  const int members = batch_members(data, info, run.threads);
+  const auto [speed, how] = estimate_speed(arguments, config, source, members, run);
 #if SNS_HAVE_EXPERIMENTS
-  const auto experiment = describe_experiment(config, run, info, data);
+  const auto experiment = describe_experiment(config, run, info, data, speed);
 #endif
 
   if (resolved) fmt::print("{}\n", config.resolved_yaml());
-  fmt::print("solver\n  {}\n  {}\n  grid             {}\n  backend          {}, {}, {} threads\n", info.title,
-             info.pde, shape_of(info.axes), info.backend, info.precision, run.threads);
+  fmt::print("solver\n  {}\n  {}\n  grid             {}\n  backend          {}, {}, {}\n", info.title, info.pde,
+             shape_of(info.axes), info.backend, info.precision, counted(run.threads, "thread"));
   if (info.system == "qg2layer") {
     Section solver = config.root().child("solver");
     const qg2layer::Params params = qg2layer::read_config(solver).params;
     fmt::print("  stability        {}\n", qg2layer::describe(qg2layer::most_unstable(params), params));
   }
-  const int members = batch_members(data, info, run.threads);
-  const auto [speed, how] = estimate_speed(arguments, config, source, members, run);
-  fmt::print("  speed            {:.4g} steps/s in a batch of {} members ({})\n", speed, members, how);
+  fmt::print("  speed            {:.4g} steps/s in a batch of {} ({})\n", speed, counted(members, "member"),
+             how);
   print_simulation(simulation, info, speed, run.threads);
   if (config.root().has("datagen")) print_data_set(data, info, speed, run.threads);
 #if SNS_HAVE_EXPERIMENTS

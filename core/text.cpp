@@ -25,6 +25,10 @@ std::string shape_text(const std::vector<std::uint64_t>& shape) {
   return fmt::format("({})", fmt::join(shape, ", "));
 }
 
+std::string counted(std::int64_t count, const std::string& noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
 std::pair<std::string, std::string> first_difference(const std::string& a, const std::string& b) {
   std::string_view rest_a = a, rest_b = b;
   while (!rest_a.empty() || !rest_b.empty()) {

@@ -167,9 +167,17 @@ std::vector<int> lags_of(const PredictOptions& options) {
   return std::vector<int>(options.lag > 0 ? 1 : 0, options.lag);
 }
 
+/// The other way round it is an error, of the model's.
+void warn_of_clean_past(const Sns& model, Path path) {
+  if (path == Path::clean_past && model.config().trained_past != "clean")
+    log::warn(
+        "path clean_past with a model that was trained beside noised past frames: little can be expected");
+}
+
 std::int64_t predict_refined(Sns& model, const PredictOptions& options, h5::File& out) {
   const SnsInput input(model, options, 2);
   const RefineOptions how = sns_refinement(options.sampling);
+  warn_of_clean_past(model, how.path);
   out.set_attribute("path", options.sampling.path);
   out.set_attribute("rule", options.sampling.rule);
   out.set_attribute("level_floor", options.sampling.level_floor);
@@ -192,6 +200,7 @@ std::int64_t predict_refined(Sns& model, const PredictOptions& options, h5::File
 std::int64_t predict_generated(Sns& model, const PredictOptions& options, h5::File& out) {
   const SnsInput input(model, options, 1);
   const GenerationOptions how = sns_generation(options.sampling);
+  warn_of_clean_past(model, how.path);
   out.set_attribute("path", options.sampling.path);
   out.set_attribute("start", options.sampling.start);
   const h5::Shape frame = frame_shape(model);

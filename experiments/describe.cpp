@@ -1,7 +1,9 @@
 #include "experiments/describe.hpp"
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 #include "datagen/frame_log.hpp"
+#include "emulator/device.hpp"
 #include "emulator/nets/acdm_net.hpp"
 #include "emulator/nets/initialise.hpp"
 #include "emulator/nets/sns_net.hpp"
@@ -14,6 +16,7 @@
 #include "experiments/solver_stream.hpp"
 
 #include <c10/core/InferenceMode.h>
+#include <torch/cuda.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -36,7 +39,7 @@ using Lines = std::vector<std::pair<std::string, std::string>>;
 /// What one network is and takes.
 struct NetworkCost {
   std::int64_t parameters = 0;
-  double seconds = 0;  ///< one evaluation of one frame on the CPU
+  double seconds = 0;  ///< one evaluation of one sample
 };
 
 /// A network as it comes from its constructor is uninitialised memory, whose denormals would be timed.
@@ -57,31 +60,43 @@ double best_of_two(const Evaluate& evaluate) {
   return best;
 }
 
-NetworkCost measure(const ModelConfig& config) {
-  const std::int64_t points = config.image, channels = config.field_channels;
+/// One network on a device: samples one by one on the CPU, several at once where they would not fill it.
+template <class Net, class Forward>
+NetworkCost measure(Net& net, torch::Device device, std::int64_t channels, const ModelConfig& config,
+                    const Forward& forward) {
+  fill(net);
+  net.to(device);
+  const std::int64_t samples = device.is_cuda() ? 16 : 1;
+  const torch::Tensor x = torch::zeros({samples, channels, config.image, config.image}, device);
+  const double seconds = best_of_two([&] {
+    forward(x);
+    if (device.is_cuda()) torch::cuda::synchronize(device.index());
+  });
+  return {parameter_count(net), seconds / static_cast<double>(samples)};
+}
+
+NetworkCost measure(const ModelConfig& config, torch::Device device) {
+  const std::int64_t channels = config.field_channels;
+  const auto of_each = [](const torch::Tensor& x, std::int64_t value) {
+    return torch::full({x.size(0)}, value, x.options().dtype(torch::kInt64));
+  };
   if (config.kind == "thermalizer") {
     ThermalizerNetImpl net(thermalizer_network(config));
-    fill(net);
-    const torch::Tensor x = torch::zeros({1, channels, points, points});
-    return {parameter_count(net), best_of_two([&] { net.forward(x); })};
+    return measure(net, device, channels, config, [&](const torch::Tensor& x) { net.forward(x); });
   }
   if (config.kind == "acdm") {
     AcdmNetImpl net(acdm_network(config));
-    fill(net);
-    const torch::Tensor x = torch::zeros({1, 2 * channels, points, points});
-    return {parameter_count(net), best_of_two([&] { net.forward(x, torch::zeros({1}, torch::kInt64)); })};
+    return measure(net, device, 2 * channels, config,
+                   [&](const torch::Tensor& x) { net.forward(x, of_each(x, 0)); });
   }
   if (config.kind == "gaussian") {
     UNetImpl net(gaussian_network(config));
-    fill(net);
-    const torch::Tensor x = torch::zeros({1, channels, points, points});
-    return {parameter_count(net), best_of_two([&] { net.forward(x); })};
+    return measure(net, device, channels, config, [&](const torch::Tensor& x) { net.forward(x); });
   }
   SnsNetImpl net(sns_network(config));
-  fill(net);
-  const torch::Tensor x = torch::zeros({1, 3 * channels, points, points});
-  const torch::Tensor lags = config.network.lag ? torch::ones({1}, torch::kInt64) : torch::Tensor();
-  return {parameter_count(net), best_of_two([&] { net.forward(x, lags); })};
+  return measure(net, device, 3 * channels, config, [&](const torch::Tensor& x) {
+    net.forward(x, config.network.lag ? of_each(x, 1) : torch::Tensor());
+  });
 }
 
 /// 73727522 -> "73,727,522"
@@ -112,7 +127,7 @@ void describe_stream(const ModelSpec& model, const FrameSize& frames, Lines& lin
                   stream.frames, stream.queue, human_bytes(stream_bytes(stream, frame))));
 }
 
-void describe_model(const ModelSpec& model, const NetworkCost& cost, Lines& lines) {
+void describe_model(const ModelSpec& model, const NetworkCost& cost, const std::string& place, Lines& lines) {
   const TrainingConfig& t = model.training;
   // Weights, gradients, two moments and the average, float32.
   const double memory = 5.0 * static_cast<double>(cost.parameters) * sizeof(float);
@@ -122,8 +137,8 @@ void describe_model(const ModelSpec& model, const NetworkCost& cost, Lines& line
                      fmt::format("{}, {} parameters, {} in training beside activations", model.model.kind,
                                  grouped(cost.parameters), human_bytes(memory)));
   lines.emplace_back("  training",
-                     fmt::format("{} steps of {} samples, about {} on this CPU{}", t.steps,
-                                 t.batch * t.accumulate, human_time(3 * samples * cost.seconds),
+                     fmt::format("{} steps of {} samples, about {} on {}{}", t.steps, t.batch * t.accumulate,
+                                 human_time(3 * samples * cost.seconds), place,
                                  model.weights ? " if retrain=true; finished weights are given" : ""));
 }
 
@@ -161,7 +176,7 @@ std::pair<std::string, double> cost_of(const SolverMethod& method) {
   solver->set_state(0, std::vector<double>(solver->state_size(), 0.0));
   const double seconds = best_of_two([&] { solver->advance(method.steps_per_frame); });
   const SolverInfo& info = solver->info();
-  return {fmt::format("{0} solver steps of {1} on {2} x {2} points", method.steps_per_frame,
+  return {fmt::format("{0} of {1} on {2} x {2} points", counted(method.steps_per_frame, "solver step"),
                       time_text(info.dt, info), info.axes.front().coordinates.size()),
           seconds};
 }
@@ -190,27 +205,30 @@ ExperimentBlocks read_experiment_blocks(const Config& config) {
 }
 
 Lines describe_experiment(const Config& config, const RunConfig& run, const SolverInfo& solver,
-                          const DatagenPlan& data) {
+                          const DatagenPlan& data, double solver_speed) {
   const FrameSize frames{static_cast<int>(solver.fields.size()),
                          static_cast<int>(coarse_axes(solver, data.coarsen).front().coordinates.size())};
   auto [models, rollout_block, oracle] = read_experiment_blocks(config);
   if (models.empty() && !rollout_block) return {};
 
   prepare_torch(run.threads);
+  const torch::Device device = pick_device(run.device);
+  const std::string place = device.is_cuda() ? device.str() : "this CPU";
+  const std::string solver_place = solver.backend == "fftw" ? "this CPU" : place;
   Lines lines;
   std::map<std::string, NetworkCost> costs;
   for (ModelSpec& model : models) {
     model.model.field_channels = frames.channels;
     model.model.image = frames.points;
-    costs[model.name] = measure(model.model);
-    describe_model(model, costs[model.name], lines);
+    costs[model.name] = measure(model.model, device);
+    describe_model(model, costs[model.name], place, lines);
     if (model.training.data == "stream") describe_stream(model, frames, lines);
   }
   if (oracle) {
     const int levels = std::min(oracle->past_levels, oracle->levels);
     const double evaluations = static_cast<double>(oracle->trajectories) * oracle->times * levels;
-    lines.emplace_back("oracle", fmt::format("{:.0f} denoiser evaluations, about {} on this CPU", evaluations,
-                                             human_time(evaluations * costs.at(oracle->model).seconds)));
+    lines.emplace_back("oracle", fmt::format("{:.0f} denoiser evaluations, about {} on {}", evaluations,
+                                             human_time(evaluations * costs.at(oracle->model).seconds), place));
   }
   if (!rollout_block) return lines;
   const RolloutConfig& rollout = *rollout_block;
@@ -218,19 +236,20 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Solv
     const auto [evaluations, seconds] =
         method.solver ? cost_of(read_solver_method(method, run, solver, data)) : cost_of(method, models, costs);
     const double samples = static_cast<double>(rollout.steps) * rollout.members;
-    lines.emplace_back(
-        "rollout." + method.name,
-        fmt::format("{} steps of {} members, per step and member {}; about {} on this CPU, {} on disk",
-                    rollout.steps, rollout.members, evaluations, human_time(samples * seconds),
-                    human_bytes(static_cast<double>(
-                        rollout_bytes(rollout.steps, rollout.members, frames.channels, frames.points)))));
+    lines.emplace_back("rollout." + method.name,
+                       fmt::format("{} steps of {}, per step and member {}; about {} on {}, {} on disk",
+                                   rollout.steps, counted(rollout.members, "member"), evaluations,
+                                   human_time(samples * seconds), method.solver ? solver_place : place,
+                                   human_bytes(static_cast<double>(rollout_bytes(
+                                       rollout.steps, rollout.members, frames.channels, frames.points)))));
     if (rollout.ensemble) {
       const std::int64_t members = static_cast<std::int64_t>(rollout.members) * rollout.ensemble->members;
       lines.emplace_back(
           "  ensemble",
-          fmt::format("{} steps of {} x {} members; about {} on this CPU, {} on disk", rollout.ensemble->steps,
+          fmt::format("{} steps of {} x {} members; about {} on {}, {} on disk", rollout.ensemble->steps,
                       rollout.members, rollout.ensemble->members,
                       human_time(static_cast<double>(rollout.ensemble->steps * members) * seconds),
+                      method.solver ? solver_place : place,
                       human_bytes(static_cast<double>(
                           rollout_bytes(rollout.ensemble->steps, members, frames.channels, frames.points)))));
     }
@@ -238,10 +257,11 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Solv
     if (!method.beyond_training.empty()) lines.emplace_back("  doubtful", method.beyond_training);
   }
   const int truth = rollout.initial_conditions() + rollout.floor_members;
-  lines.emplace_back("truth",
-                     fmt::format("{} solver trajectories of {} frames, {} on disk", truth, rollout.steps + 1,
-                                 human_bytes(static_cast<double>(
-                                     rollout_bytes(rollout.steps, truth, frames.channels, frames.points)))));
+  const double steps = static_cast<double>(data.spinup_steps + rollout.steps * data.steps_per_frame) * truth;
+  lines.emplace_back("truth", fmt::format("{} of {} frames, about {}, {} on disk", counted(truth, "solver run"),
+                                          rollout.steps + 1, human_time(steps / solver_speed),
+                                          human_bytes(static_cast<double>(rollout_bytes(
+                                              rollout.steps, truth, frames.channels, frames.points)))));
   return lines;
 }
 

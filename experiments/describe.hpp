@@ -24,10 +24,13 @@ struct ExperimentBlocks {
 ExperimentBlocks read_experiment_blocks(const Config& config);
 
 /// Reads these blocks. Returns lines (what, value) for a table: parameters and memory of each model,
-/// evaluations and disk space of each rollout, and times estimated from one evaluation of each network on this
-/// machine's CPU, or from steps of the solver where one is a method. ConfigError for an invalid block.
+/// evaluations and disk space of each rollout, and times estimated from evaluations of each network on the
+/// run's device, or from steps of the solver where one is a method. solver_speed: steps per second of one
+/// trajectory in a batch of the data's solver, which decides the truth's time. ConfigError for an invalid
+/// block.
 std::vector<std::pair<std::string, std::string>> describe_experiment(const Config& config, const RunConfig& run,
                                                                      const SolverInfo& solver,
-                                                                     const DatagenPlan& data);
+                                                                     const DatagenPlan& data,
+                                                                     double solver_speed);
 
 }  // namespace sns

@@ -50,13 +50,14 @@ std::string verified_hashes(const fs::path& folder) {
   return text;
 }
 
-/// The part of a model's configuration that decides what its weights mean.
+/// The part of a model's configuration that decides which network it is.
 std::string architecture(const ModelConfig& config) {
   ModelConfig part = resolved(config);
   part.field_std.clear();
   part.frame_interval = 0;
   part.data_hash.clear();
   part.field_channels = part.image = 1;
+  part.trained_past = ModelConfig{}.trained_past;  // the training block has it
   return to_yaml(part);
 }
 
@@ -108,6 +109,12 @@ std::string Experiment::check_shipped(const ModelSpec& model) const {
         "and "
         "diffusion, or train with retrain=true. There:\n{}",
         model.name, from.string(), architecture(stored));
+  if (stored.trained_past != model.training.levels.past)
+    fail<ConfigError>(
+        "models.{}.weights: {} was trained beside {} past frames (trained_past of its config.yaml); this "
+        "file's "
+        "training.levels.past is {}. Give it the same, or train with retrain=true",
+        model.name, from.string(), stored.trained_past, model.training.levels.past);
   const auto points =
       static_cast<int>(solver_.info().axes.front().coordinates.size()) / data_plan_.coarsen.factor;
   const auto channels = static_cast<int>(solver_.info().fields.size());
@@ -184,12 +191,14 @@ std::unique_ptr<DiffusionStage> load_stage(const MethodConfig& method, const std
 
 StageFacts Experiment::ask_oracle() const {
   prepare_torch(run_.threads);
-  const auto model = load_model_as<Sns>(weights_folder(find_model(models_, oracle_->model)),
-                                        parse_weights(oracle_->weights), pick_device(run_.device));
+  const fs::path folder_of_weights = weights_folder(find_model(models_, oracle_->model));
+  const Weights weights = parse_weights(oracle_->weights);
+  const auto model = load_model_as<Sns>(folder_of_weights, weights, pick_device(run_.device));
   run_oracle(*model, {.frames = folder().truth(),
                       .output = folder().oracle(),
                       .config = *oracle_,
                       .evaluate = evaluate_,
+                      .weights_sha256 = sha256_file(folder_of_weights / file_name(weights)),
                       .seed = run_.seed});
   return {};
 }

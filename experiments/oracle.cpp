@@ -241,7 +241,7 @@ OracleCurves curves(const OracleResult& result, const OracleInputs& inputs) {
 }
 
 void write_h5(const OracleResult& result, const OracleCurves& means, const DatasetReader& reader,
-              const std::filesystem::path& path) {
+              const OracleInputs& inputs, const std::filesystem::path& path) {
   write_atomically(path, [&](const std::filesystem::path& temporary) {
     auto file = h5::File::create(temporary);
     const std::vector<std::int64_t> levels(result.past_levels.begin(), result.past_levels.end());
@@ -255,6 +255,7 @@ void write_h5(const OracleResult& result, const OracleCurves& means, const Datas
     file.write<double>("error_by_trajectory", {result.errors.size(), levels.size()}, by_trajectory);
     file.write<double>("error", {levels.size(), 3}, mean);
     file.set_attribute("level", result.level);
+    file.set_attribute("weights_sha256", inputs.weights_sha256);
     file.set_attribute("persistence", means.persistence.value);
     file.set_attribute("zero", means.zero.value);
     file.set_attribute("fields", reader.fields());
@@ -281,6 +282,7 @@ void write_json(const OracleResult& result, const OracleCurves& means, const Ora
                                     {"seed", inputs.seed},
                                     {"model", inputs.config.model},
                                     {"weights", inputs.config.weights},
+                                    {"weights_sha256", inputs.weights_sha256},
                                     {"levels", inputs.config.levels},
                                     {"level", result.level},
                                     {"trajectories", result.trajectories},
@@ -301,7 +303,7 @@ void run_oracle(Sns& model, const OracleInputs& inputs) {
   make_writable_folder(inputs.output);
   const OracleResult result = Oracle(model, inputs).run();
   const OracleCurves means = curves(result, inputs);
-  write_h5(result, means, DatasetReader(inputs.frames, "test"), inputs.output / "oracle.h5");
+  write_h5(result, means, DatasetReader(inputs.frames, "test"), inputs, inputs.output / "oracle.h5");
   write_json(result, means, inputs, inputs.output / "oracle.json");
   log::info("oracle: x_t at level {}: mean square error {:.3g} with x_(t-1) at level {}, {:.3g} at level {}",
             result.level, means.estimate.front().value, result.past_levels.front(), means.estimate.back().value,

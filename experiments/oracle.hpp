@@ -14,8 +14,9 @@ struct OracleInputs {
   std::filesystem::path frames;
   std::filesystem::path output;  ///< folder; created
   OracleConfig config;
-  EvaluateConfig evaluate;  ///< bootstrap and confidence
-  std::uint64_t seed = 0;   ///< of the noise and the bootstrap
+  EvaluateConfig evaluate;     ///< bootstrap and confidence
+  std::string weights_sha256;  ///< of the model's file; recorded
+  std::uint64_t seed = 0;      ///< of the noise and the bootstrap
 };
 
 /// Pairs (x_{t-1}, x_t) of several trajectories and times are noised, x_t to config.level and x_{t-1} to each

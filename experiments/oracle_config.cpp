@@ -11,6 +11,11 @@ OracleConfig read_oracle(Section oracle, const std::vector<ModelSpec>& models) {
       std::find_if(models.begin(), models.end(), [&](const ModelSpec& m) { return m.name == config.model; });
   if (model == models.end() || model->model.kind != "sns")
     oracle.reject("model", fmt::format("'{}' is not a model of kind sns", config.model));
+  if (model->training.levels.past == "clean")
+    oracle.reject("model",
+                  fmt::format("{} was trained beside clean past frames (levels.past: clean); the oracle "
+                              "noises them",
+                              config.model));
   oracle.maybe("weights", config.weights, one_of({"ema", "raw"}));
   oracle.maybe("level", config.level, between(0, model->model.diffusion.levels - 1));
   oracle.maybe("past_levels", config.past_levels, positive);

@@ -19,7 +19,7 @@ def part(results, page):
     if results.metrics:
         parts += [details("Main metrics", main_table(results.metrics)), details("Cost", cost_table(results.metrics))]
     parts.append(details("What to keep in mind", f'<div class="notes">{notes(results.metrics, results.facts)}</div>'))
-    return section(html.escape(results.facts["title"]), *parts)
+    return section(html.escape(results.title()), *parts)
 
 
 def main():

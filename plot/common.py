@@ -23,6 +23,7 @@ SOLVER = "#000000"
 PLAIN = ["#8c8c8c", "#E69F00", "#D55E00", "#F0E442"]
 COARSE = ["#7B3F00", "#B08968", "#D6C3AC"]
 REFINED = ["#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#5D3A9B"]
+DASHES = ["-", "--", ":"]  # the next one from every fourth method on
 
 plt.rcParams.update({
     "font.size": 9,
@@ -56,8 +57,8 @@ def method_colors(costs):
 class Curves:
     """One judged set of trajectories in curves.h5: arrays as attributes, read on demand."""
 
-    def __init__(self, group, label, color, steps):
-        self._group, self.label, self.color, self.steps = group, label, color, steps
+    def __init__(self, group, label, color, steps, dash="-"):
+        self._group, self.label, self.color, self.steps, self.dash = group, label, color, steps, dash
         self.members = int(group.attrs["members"])
 
     def __contains__(self, name):
@@ -70,6 +71,10 @@ class Curves:
         """Index of the early, mid or late window."""
         count = len(self["window_frames"])
         return {"early": 0, "mid": count // 2, "late": count - 1}[name]
+
+    def periods(self):
+        """Those of early, mid and late that differ: a short rollout has one or two windows."""
+        return list({self.period(name): name for name in ("late", "mid", "early")}.values())[::-1]
 
 
 SYMBOLS = {"vorticity": (r"\omega", "vorticity"), "q_upper": ("q_1", "PV, upper layer"),
@@ -99,7 +104,7 @@ class Evaluation:
         self.length = float(self.root.attrs["length"])
         # Seconds of a rollout read better as days; other systems have no unit of time.
         in_days = self.root.attrs["time_units"] == "s"
-        self.time_scale, self.time_unit = (1 / 86400, "days") if in_days else (1, "time units")
+        self.time_scale, self.time_unit = (1 / 86400, " (days)") if in_days else (1, "")
         self.y_first = self.root.attrs["axes"][0] == "y"
         self.std = float(self.file.attrs["field_std"])
         # In waves per domain: the radian wavenumber where the side is 2 pi.
@@ -112,8 +117,9 @@ class Evaluation:
                                 int(self.file["floor"].attrs["frames"]) - 1)
         entries = self.metrics["methods"]
         colors = method_colors([entry["cost"] for entry in entries])
-        self.methods = [Curves(self.file["method"][entry["name"]], entry["name"], color, entry["steps"])
-                        for entry, color in zip(entries, colors)]
+        self.methods = [Curves(self.file["method"][entry["name"]], entry["name"], color, entry["steps"],
+                               DASHES[i // 4 % len(DASHES)]) for i, (entry, color) in enumerate(zip(entries, colors))]
+        self.part = self.title.split(", ")[-1]  # of several fields: "upper layer"
 
     def result(self, name, metric):
         """The entry of one metric of this field, of one method or of 'floor'."""
@@ -180,11 +186,26 @@ def line(axes, x, values, curves, center=nan_mean, **style):
     """Centre and spread of [member][x] in the colour of its method."""
     low, high = spread(values)
     axes.fill_between(x, low, high, color=curves.color, alpha=0.18, lw=0)
-    axes.plot(x, center(values), color=curves.color, label=curves.label, **style)
+    axes.plot(x, center(values), color=curves.color, ls=curves.dash, label=curves.label, **style)
 
 
 def letter(axes, index):
     axes.text(-0.02, 1.04, "abcdefghi"[index], transform=axes.transAxes, fontweight="bold", ha="right", va="bottom")
+
+
+def shared_legend(figure, panels, columns=6):
+    """One legend of all panels, below them: it covers no curve."""
+    entries = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels()):
+            entries.setdefault(label, handle)
+    if entries:
+        figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=min(columns, len(entries)))
+
+
+def remark(axes, lines):
+    """What a panel does not show, in its upper right corner."""
+    axes.text(0.98, 0.97, "\n".join(lines), transform=axes.transAxes, ha="right", va="top", color="#666666", fontsize=8)
 
 
 def by_field(name, evaluation):

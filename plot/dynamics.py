@@ -1,6 +1,6 @@
 """Temporal statistics of each method beside the solver's, and how its members fare over time."""
 
-from common import SOLVER, by_field, letter, line, nan_mean, np, plt, save, typical
+from common import SOLVER, by_field, letter, line, nan_mean, np, plt, remark, save, shared_legend, typical
 
 
 def draw_autocorrelation(axes, evaluation):
@@ -8,8 +8,7 @@ def draw_autocorrelation(axes, evaluation):
     for curves in (evaluation.truth, *evaluation.methods):
         line(axes, lag, curves["autocorrelation"], curves, lw=2.2 if curves is evaluation.truth else 1.6)
     axes.axhline(0, color="#999999", lw=0.6, zorder=0)
-    axes.set(xlabel=rf"lag $\tau$ ({evaluation.time_unit})", title=r"autocorrelation $C(\tau)$", xlim=(0, lag[-1]))
-    axes.legend()
+    axes.set(xlabel=rf"lag $\tau${evaluation.time_unit}", title=r"autocorrelation $C(\tau)$", xlim=(0, lag[-1]))
 
 
 def draw_series(axes, evaluation, name, title, truth_scale):
@@ -17,7 +16,7 @@ def draw_series(axes, evaluation, name, title, truth_scale):
     for curves in (evaluation.truth, *evaluation.methods):
         values = curves[name] / truth_scale
         line(axes, curves["series_time"] * evaluation.time_scale, values, curves, typical, lw=1.3)
-    axes.set(yscale="log", xlabel=f"time ({evaluation.time_unit})", title=title)
+    axes.set(yscale="log", xlabel=f"time{evaluation.time_unit}", title=title)
     low, high = np.nanmin(evaluation.truth[name]), np.nanmax(evaluation.truth[name])
     axes.set_ylim(low / truth_scale / 4, high / truth_scale * 6)
     axes.set_xlim(0, evaluation.time_scale * max(c["series_time"][-1] for c in evaluation.methods))
@@ -41,10 +40,11 @@ def draw_pdf(axes, evaluation):
     axes.plot(x, reference, color=SOLVER, lw=2.2, label="solver")
     for curves in evaluation.methods:
         pdf = nan_mean(np.where(curves["window_finite"][:, -1:] > 0, curves["pdf_late"], np.nan))
-        axes.plot(x, pdf, color=curves.color, label=curves.label)
+        axes.plot(x, pdf, color=curves.color, ls=curves.dash, label=curves.label)
     occupied = x[reference > 0]
     reach = 1.25 * max(abs(occupied[0]), abs(occupied[-1]))
-    axes.set(yscale="log", xlabel=f"{evaluation.title} / std", title="PDF of pixels, late window", xlim=(-reach, reach))
+    axes.set(yscale="log", xlabel=f"{evaluation.title} / std", title="probability density of pixels, late window",
+             xlim=(-reach, reach))
     axes.set_ylim(reference[reference > 0].min() / 3, reference.max() * 3)
 
 
@@ -62,8 +62,8 @@ def draw_paired(axes, evaluation):
     for threshold in evaluation.metrics["config"]["correlation_thresholds"]:
         axes.axhline(threshold, color="#cccccc", lw=0.6, zorder=0)
     end = evaluation.time_scale * max(c["paired_time"][-1] for c in evaluation.methods)
-    axes.set(xlabel=f"time ({evaluation.time_unit})", title="correlation with the solver, same initial state", ylim=(-0.35, 1.03), xlim=(0, end))
-    axes.legend()
+    axes.set(xlabel=f"time{evaluation.time_unit}", title="correlation with the solver, same initial state",
+             ylim=(-0.35, 1.03), xlim=(0, end))
 
 
 def draw_error(axes, evaluation):
@@ -72,7 +72,7 @@ def draw_error(axes, evaluation):
         middle = evaluation.floor["window_frames"].mean(axis=1)
         axes.fill_between(middle, floor[:, 1], floor[:, 2], color=SOLVER, alpha=0.15, lw=0)
         axes.plot(middle, floor[:, 0], color=SOLVER, lw=1.2, ls="--", label="solver against solver")
-    top = 1.0
+    lost = []
     for i, curves in enumerate(evaluation.methods):
         errors = curves["spectrum_error_ensemble"]
         middle = curves["window_frames"].mean(axis=1)
@@ -81,14 +81,16 @@ def draw_error(axes, evaluation):
         high = np.where(np.isfinite(errors[:, 2]), errors[:, 2], 1e3)
         with np.errstate(invalid="ignore"):  # lost windows, which are not drawn
             bars = np.clip(np.stack([errors[:, 0] - errors[:, 1], high - errors[:, 0]]), 0, None)
-        lost = "" if finite.all() else f" (none finite from step {curves['window_frames'][~finite][0, 0]:.0f})"
-        axes.errorbar((middle + shift)[finite], errors[finite, 0], yerr=bars[:, finite], color=curves.color,
-                      marker="o", ms=4, capsize=2, lw=1.3, label=curves.label + lost)
-        if finite.any():
-            top = max(top, errors[finite, 0].max())
+        if not finite.all():
+            lost.append(f"{curves.label}: none finite from step {curves['window_frames'][~finite][0, 0]:.0f}")
+        axes.errorbar((middle + shift)[finite], errors[finite, 0], yerr=bars[:, finite], color=curves.color, ls=curves.dash,
+                      marker="o", ms=4, capsize=2, lw=1.3, label=curves.label)
     axes.set(yscale="log", xlabel="step", ylabel=r"mean over $k$ of $|\ln E/E_{\rm solver}|$",
-             title="spectrum error of each window" + (f", {evaluation.title}" if evaluation.several else ""), ylim=(None, 8 * top))
-    axes.legend(loc="upper left")
+             title="spectrum error by window" + (f", {evaluation.part}" if evaluation.several else ""))
+    # Room above the curves for what is said of them.
+    low, high = axes.get_ylim()
+    axes.set_ylim(top=high * (high / low) ** (0.08 * len(lost)))
+    remark(axes, lost)
 
 
 def draw_survival(axes, evaluation):
@@ -97,12 +99,15 @@ def draw_survival(axes, evaluation):
         failures = np.array([step for step in entry["first_unstable_step"] if step is not None], dtype=float)
         steps = np.arange(curves.steps + 1)
         alive = curves.members - (np.sort(failures)[:, None] <= steps[None]).sum(axis=0)
-        axes.step(steps, alive + 0.035 * i, where="post", color=curves.color, lw=2, label=curves.label)
+        axes.step(steps, alive + 0.006 * curves.members * i, where="post", color=curves.color, ls=curves.dash, lw=2,
+                  label=curves.label)
     most = max(c.members for c in evaluation.methods)
-    axes.set(xlabel="step", title="members within the solver's energy range", ylim=(-0.2, most * 1.08),
-             xlim=(0, max(c.steps for c in evaluation.methods)))
+    axes.set(xlabel="step", title="members within the solver's energy range",
+             ylim=(-0.025 * most, most * (1.02 + 0.006 * len(evaluation.methods))), xlim=(0, max(c.steps for c in evaluation.methods)))
     axes.yaxis.get_major_locator().set_params(integer=True)
-    axes.legend(loc="lower left")
+
+
+HEADS = {"past_levels": ("--", "previous frame"), "present_levels": ("-", "new frame")}
 
 
 def draw_levels(axes, evaluation):
@@ -118,24 +123,25 @@ def draw_levels(axes, evaluation):
         return
     highest, rarest = 1, 1
     for curves in shown:
-        for name, style in (("past_levels", "--"), ("present_levels", "-")):
+        for name, (style, _) in HEADS.items():
             counts = curves[name]
-            share = counts / max(counts.sum(), 1)
+            if counts.sum() == 0:
+                continue  # a thermalizer has no head for the previous frame
+            share = counts / counts.sum()
             highest = max(highest, np.flatnonzero(counts).max(initial=0))
             rarest = min(rarest, share[share > 0].min(initial=1))
-            label = {"past_levels": "previous frame", "present_levels": "new frame"}[name]
-            axes.stairs(np.append(share, 0), np.arange(len(share) + 2) - 0.5, color=curves.color, ls=style, lw=1.8,
-                        label=f"{curves.label}, {label}")
+            axes.stairs(np.append(share, 0), np.arange(len(share) + 2) - 0.5, color=curves.color, ls=style, lw=1.8)
     axes.set(yscale="log", xlabel="predicted level", ylabel="share of steps", title="noise levels predicted by the heads",
              xlim=(-0.7, highest + 0.7), ylim=(min(rarest / 2, 0.05), 5))
     axes.minorticks_off()
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.legend(loc="upper right")
+    axes.legend([plt.Line2D([], [], color="#666666", ls=style, lw=1.8) for style, _ in HEADS.values()],
+                [words for _, words in HEADS.values()], loc="upper right")
 
 
 def draw_dynamics(evaluation):
     truth = evaluation.info
-    figure, panels = plt.subplots(2, 3, figsize=(11, 6.2), layout="constrained")
+    figure, panels = plt.subplots(2, 3, figsize=(11, 6.6), layout="constrained")
     draw_autocorrelation(panels[0, 0], evaluation)
     draw_series(panels[0, 1], evaluation, "rate", "rate of change $R(t)$ / solver's mean", truth["rate"])
     draw_pdf(panels[0, 2], evaluation)
@@ -146,6 +152,7 @@ def draw_dynamics(evaluation):
     draw_limits(panels[1, 2], evaluation, "enstrophy")
     for i, axes in enumerate(panels.flat):
         letter(axes, i)
+    shared_legend(figure, panels.flat)
     if evaluation.several:
         figure.suptitle(evaluation.title)
     return figure
@@ -157,11 +164,12 @@ def dynamics(fields, options):
 
 
 def stability(fields, options):
-    figure, panels = plt.subplots(1, len(fields) + 2, figsize=(3.67 * (len(fields) + 2), 3.4), layout="constrained")
+    figure, panels = plt.subplots(1, len(fields) + 2, figsize=(3.67 * (len(fields) + 2), 3.6), layout="constrained")
     for axes, field in zip(panels, fields):
         draw_error(axes, field)
     draw_survival(panels[-2], fields[0])
     draw_levels(panels[-1], fields[0])
     for i, axes in enumerate(panels.flat):
         letter(axes, i)
+    shared_legend(figure, panels, 8)
     save(figure, options, "stability")

@@ -1,7 +1,7 @@
 """The short term: error, and of ensembles CRPS and spread over skill, between the floor of none and the ceilings of
 forecasts that know nothing of the dynamics."""
 
-from common import SOLVER, by_field, letter, line, nan_mean, np, plt, save, typical
+from common import SOLVER, by_field, letter, line, nan_mean, np, plt, save, shared_legend, typical
 
 CEILINGS = {"persistence": ":", "climatology": "-."}
 
@@ -40,7 +40,7 @@ def draw_spread(axes, evaluation, shown, end):
         with np.errstate(all="ignore"):
             ratio = np.sqrt((curves["ensemble_spread"] ** 2).mean(axis=0) / (curves["ensemble_error"] ** 2).mean(axis=0))
         axes.plot(np.arange(len(ratio)) * evaluation.interval * evaluation.time_scale, ratio, color=curves.color,
-                  label=curves.label)
+                  ls=curves.dash, label=curves.label)
     axes.axhline(1, color="#999999", lw=0.8, zorder=0)
     axes.set(title="spread / skill", xlim=(0, end), ylim=(0, 2))
 
@@ -49,7 +49,7 @@ class SolverEnsemble:
     """The ensemble of the solver that made the data, drawn like a method's."""
 
     def __init__(self, group):
-        self._group, self.color, self.label = group, SOLVER, "solver's ensemble"
+        self._group, self.color, self.dash, self.label = group, SOLVER, "-", "solver's ensemble"
 
     def __getitem__(self, name):
         return self._group[name][...]
@@ -59,16 +59,16 @@ def draw_forecast(evaluation):
     shown = [curves for curves in evaluation.methods if "ensemble_crps" in curves]
     if "solver_ensemble" in evaluation.file:
         shown.append(SolverEnsemble(evaluation.file["solver_ensemble"]))
-    figure, panels = plt.subplots(1, 3 if shown else 1, figsize=(11 if shown else 5, 3.4), layout="constrained", squeeze=False)
+    figure, panels = plt.subplots(1, 3 if shown else 1, figsize=(11 if shown else 6, 3.8), layout="constrained", squeeze=False)
     draw_error(panels[0, 0], evaluation)
     if shown:
         end = evaluation.time_scale * evaluation.interval * (max(c["ensemble_crps"].shape[1] for c in shown) - 1)
         draw_crps(panels[0, 1], evaluation, shown, end)
         draw_spread(panels[0, 2], evaluation, shown, end)
     for i, axes in enumerate(panels.flat):
-        axes.set_xlabel(f"time ({evaluation.time_unit})")
+        axes.set_xlabel(f"time{evaluation.time_unit}")
         letter(axes, i)
-    panels[0, 0].legend()
+    shared_legend(figure, panels.flat)
     if evaluation.several:
         figure.suptitle(evaluation.title)
     return figure

@@ -3,7 +3,7 @@
 from common import letter, np, plt, save
 
 PANELS = {"past_levels": r"previous frame: $p_{\rm short}$", "present_levels": r"new frame: $p_{\rm t}$"}
-MOST_BARS = 50  # of a panel; neighbouring levels share a bar beyond it
+MOST_BARS = 64  # of a panel; neighbouring levels share a bar beyond it
 
 
 def bars(counts, highest):
@@ -17,11 +17,12 @@ def bars(counts, highest):
 
 def draw_panel(axes, methods, name, highest):
     rarest = 1
-    for curves in methods:
+    for i, curves in enumerate(methods):
         counts = curves[name]
         if counts.sum() == 0:
             continue  # a thermalizer has no head for the previous frame
         edges, share = bars(counts / counts.sum(), highest)
+        edges = edges + 0.1 * (edges[1] - edges[0]) * (i - (len(methods) - 1) / 2)  # none hides another
         mean = (np.arange(len(counts)) * counts).sum() / counts.sum()
         axes.stairs(share, edges, color=curves.color, lw=1.8, label=f"{curves.label}: mean {mean:.3g}")
         axes.stairs(share, edges, color=curves.color, alpha=0.15, fill=True)
@@ -30,12 +31,12 @@ def draw_panel(axes, methods, name, highest):
     axes.minorticks_off()
     axes.xaxis.get_major_locator().set_params(integer=True)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend()
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
 
 
 def levels(fields, options):
     methods = [c for c in fields[0].methods if sum(c[name].sum() for name in PANELS) > 0]
-    figure, panels = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained", sharex=True)
+    figure, panels = plt.subplots(1, 2, figsize=(8, 3.2 + 0.1 * len(methods)), layout="constrained", sharex=True)
     highest = max((np.flatnonzero(c[name]).max(initial=0) for c in methods for name in PANELS), default=1)
     for i, (axes, name) in enumerate(zip(panels, PANELS)):
         draw_panel(axes, methods, name, highest)

@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 from report_cost import cost_summary, cost_table
-from report_text import (by_field, ceiling_table, duration, metric_tables, model_table, notes, number, paired_table, short, stage_table,
-                         summary)
+from report_levels import level_table
+from report_text import (by_field, ceiling_table, counted, duration, metric_tables, model_table, notes, number, paired_table,
+                         short, stage_table, summary)
 from training_curves import training_figure
 
 
@@ -34,6 +35,8 @@ def provenance(results):
         for key, value in method["attributes"].items():
             if key != "method":
                 rows.append((f"rollout {method['name']}: {key}", value))
+    if results.oracle and "weights_sha256" in results.oracle:
+        rows.append((f"oracle: weights of {results.oracle['model']} (SHA-256)", results.oracle["weights_sha256"]))
     cells = "".join(f"<tr><th>{html.escape(str(k))}</th><td><code>{html.escape(str(v))}</code></td></tr>"
                     for k, v in rows)
     return f'<div class="scroll"><table>{cells}</table></div>'
@@ -50,7 +53,7 @@ def captions(metrics, facts):
             "for exp(mean log &plusmn; std log) over them")
     snapshots = (f"{what} of the solver and of each method from one initial condition, in units of the solver's "
                  f"standard deviation. Below: {spectra} of three windows, lines for the mean over "
-                 f"{truth['members']} initial conditions, bands {band} (solver: "
+                 f"{counted(truth['members'], 'initial condition')}, bands {band} (solver: "
                  f"black, with the mean over the whole run). The numbers in the legends are the spectrum errors of the "
                  f"table.")
     interval = f"{100 * config['confidence']:g} % interval over initial conditions"
@@ -61,10 +64,11 @@ def captions(metrics, facts):
             f"field in standard deviations, both from the solver's, with {interval}. Solver runs from other initial "
             f"conditions have {floor_distances(metrics)}."),
         "stability": (
-            "a: spectrum error of the mean spectrum in each window, with intervals; the dashed line and gray "
-            "band show what independent solver runs score. b: members whose energy and enstrophy have always "
-            f"stayed within {config['energy_factor']:g} times the solver's range. c: levels predicted by the noise heads, "
-            "before any floor."),
+            f"{'a, b' if several else 'a'}: spectrum error of the mean spectrum in each window, with intervals; the dashed "
+            f"line and gray band show what independent solver runs score. {'c' if several else 'b'}: members whose energy and "
+            f"enstrophy have always stayed within {config['energy_factor']:g} times the solver's range; lines are shifted a "
+            f"little, so that none hides another. {'d' if several else 'c'}: levels predicted by the noise heads, before any "
+            "floor."),
         "dynamics": (
             "Lines: a, c mean over members; b, d, e, f median over members, ending where half of them are no "
             "longer finite. Bands: from the 10 % to the 90 % quantile over members. Dotted lines: limits beyond "
@@ -95,8 +99,8 @@ def floor_distances(metrics):
 def table_caption(metrics):
     truth, windows = metrics["truth"], metrics["windows"]
     return (f"Value and {100 * metrics['config']['confidence']:g} % interval (percentile bootstrap over "
-            f"{truth['members']} initial conditions, {metrics['config']['bootstrap']} resamples). The column "
-            f"<em>solver vs solver</em> holds the scores of {truth['floor_members']} independent solver runs: what a "
+            f"{counted(truth['members'], 'initial condition')}, {metrics['config']['bootstrap']} resamples). The column "
+            f"<em>solver vs solver</em> holds the scores of {counted(truth['floor_members'], 'independent solver run')}: what a "
             f"perfect emulator would get. Early, mid, late: steps {windows['early'][0]}&ndash;{windows['early'][1]}, "
             f"{windows['mid'][0]}&ndash;{windows['mid'][1]}, {windows['late'][0]}&ndash;{windows['late'][1]}. "
             f"<em>lost</em>: infinite, because the members concerned did not stay finite.")
@@ -129,23 +133,27 @@ class Results:
             sys.exit(f"{file} does not exist: run sns reproduce first")
         return json.loads(file.read_text())
 
+    def title(self):
+        return self.facts["title"] or self.folder.name
+
     def subtitle(self):
         if self.metrics is None:
             return f"model {self.oracle['model']}; {self.oracle['created_utc'][:10]}"
         truth, steps = self.metrics["truth"], self.metrics["methods"][0]["steps"]
         every, unit = duration(self.metrics, 1)
-        return (f"{truth['members']} initial conditions, {steps} steps of {every:g} {unit} "
+        return (f"{counted(truth['members'], 'initial condition')}, {steps} steps of {every:g} {unit} "
                 f"({steps * every:g} in all), {truth['points']} x {truth['points']} points; "
                 f"{self.metrics['created_utc'][:10]}")
 
+    def pictures(self, kind):
+        """(PNG file, caption as HTML) of each picture of a kind of figure other than video; no file need be there."""
+        caption = oracle_caption(self.oracle) if kind == "oracle" else captions(self.metrics, self.facts)[kind]
+        return [(self.folder / "figures" / f"{name}.png", caption) for name in self._names(kind)]
+
     def figures(self, linked_from=None):
         """HTML of each kind of figure, in order. linked_from: folder of the page, for what is too large for it."""
-        caption = captions(self.metrics, self.facts) if self.metrics else {}
-        if self.oracle:
-            caption["oracle"] = oracle_caption(self.oracle)
         return [self._video(linked_from or self.folder) if kind == "video" else
-                "".join(image(self.folder / "figures" / f"{name}.png", caption[kind]) for name in self._names(kind))
-                for kind in self.facts["kinds"]]
+                "".join(image(file, caption) for file, caption in self.pictures(kind)) for kind in self.facts["kinds"]]
 
     def _names(self, kind):
         """Files of a kind of figure, without extension: one per field for some."""
@@ -202,6 +210,7 @@ def body(results, run):
                  section("Main metrics", main_table(metrics)),
                  section("Short term", scroll(ceiling_table(metrics))), *figures[1:],
                  section("Differences between methods", paired_table(metrics)), section("Cost", cost_table(metrics)),
+                 *([section("Noise levels", scroll(levels))] if (levels := level_table(metrics)) else []),
                  remarks, training_section(results, run),
                  section("All metrics", details("Every metric, every window", scroll(metric_tables(metrics)[1])))]
     else:
@@ -225,9 +234,8 @@ def main():
     parser.add_argument("results", type=Path, help="folder with evaluation/, figures/ and report_facts.json in the latter")
     parser.add_argument("--run", type=Path, required=True, help="run folder, which has the models")
     options = parser.parse_args()
-    results = Results(options.results)
-    title = results.facts["title"] or options.results.resolve().name
-    write_page(options.results / "report.html", title, results.subtitle(), body(results, options.run))
+    results = Results(options.results.resolve())
+    write_page(options.results / "report.html", results.title(), results.subtitle(), body(results, options.run))
 
 
 if __name__ == "__main__":

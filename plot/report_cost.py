@@ -3,7 +3,7 @@
 import html
 import math
 
-from report_text import is_solver, number, short, time_unit
+from report_text import counted, is_solver, number, short, time_unit
 
 
 def times(ratio):
@@ -61,8 +61,8 @@ def cost_sentence(metrics):
     for method in metrics["methods"]:
         cost = method["cost"]
         use = cost["solver"]
-        work = (f"{use['steps_per_frame']} solver steps" if use else
-                f"{short(sum(cost['evaluations_per_step'].values()))} network evaluations")
+        work = (counted(use["steps_per_frame"], "solver step") if use else
+                counted(sum(cost["evaluations_per_step"].values()), "network evaluation"))
         parts.append(f"{html.escape(method['name'])} {work} per step and "
                      f"{short(number(cost['milliseconds_per_step']))} ms per step")
     solver = metrics["solver_cost"]
@@ -70,7 +70,7 @@ def cost_sentence(metrics):
     if solver:
         sentence += (f" The solver that made the data covers the same simulated time in "
                      f"{short(number(solver['milliseconds_per_step']))} ms ({solver['points']} x {solver['points']} points, "
-                     f"{solver['threads']} threads).")
+                     f"{counted(solver['threads'], 'thread')}).")
     return sentence
 
 
@@ -97,7 +97,7 @@ def cost_table(metrics):
                     f"<td>{short(number(use['largest_courant'])) if use else ''}</td></tr>")
     if solver:
         rows.append(f"<tr><td>solver ({solver['points']} x {solver['points']}, {solver['precision']}, "
-                    f"{solver['backend']}, {solver['members']} members)"
+                    f"{solver['backend']}, {counted(solver['members'], 'member')})"
                     f"</td><td></td><td></td><td></td><td>{solver['steps_per_frame']}</td>"
                     f"<td>{short(solver['milliseconds_per_step'])}</td>"
                     f"<td>{short(scale * number(solver['simulated_per_second']))}</td>"

@@ -29,9 +29,14 @@ def short(value):
         return f"{value:,.0f}".replace("-", "&minus;")
     digits = 2 - math.floor(math.log10(abs(value)))
     if not -4 <= digits <= 6:
-        return f"{value:.1e}"
+        return f"{value:.1e}".replace("-", "&minus;")
     rounded = round(value, digits)
-    return f"{rounded:.{max(digits, 0)}f}".replace("-", "&minus;") if digits > 0 else f"{rounded:,.0f}"
+    return (f"{rounded:.{digits}f}" if digits > 0 else f"{rounded:,.0f}").replace("-", "&minus;")
+
+
+def counted(count, noun):
+    """'1 member', '2.5 members'."""
+    return f"{short(count)} {noun}" + ("" if count == 1 else "s")
 
 
 def interval(entry, scale=1):
@@ -82,9 +87,20 @@ def table_of(metrics, infos, judged):
     return f"<table><tr><th>metric</th><th>window</th><th>ideal</th>{head}</tr>{''.join(rows)}</table>"
 
 
+def distinct(metrics, infos):
+    """Without those that repeat another in the same window: a short rollout has fewer than three."""
+    windows = metrics["windows"]
+    first = {}
+    for info in infos:
+        frames = tuple(windows[info["period"]]) if info["period"] in windows else info["period"]
+        first.setdefault((info["key"], info["field"], frames), info)
+    return list(first.values())
+
+
 def main_metrics(metrics):
     """The main ones, each for all fields."""
-    return [info for name in MAIN for info in metrics["metrics"] if f"{info['key']}/{info['period']}" == name]
+    named = [info for name in MAIN for info in metrics["metrics"] if f"{info['key']}/{info['period']}" == name]
+    return distinct(metrics, named)
 
 
 def by_field(metrics, name):
@@ -95,7 +111,7 @@ def by_field(metrics, name):
 
 def metric_tables(metrics):
     """The table of the main metrics and that of all."""
-    return table(metrics, main_metrics(metrics)), table(metrics, metrics["metrics"])
+    return table(metrics, main_metrics(metrics)), table(metrics, distinct(metrics, metrics["metrics"]))
 
 
 def is_refined(method):
@@ -115,14 +131,14 @@ def duration(metrics, steps):
 def stability_sentence(metrics, method):
     steps = method["steps"]
     failures = [f for f in method["first_unstable_step"] if f is not None]
-    members, (time, unit) = method["members"], duration(metrics, steps)
+    members, (time, unit) = counted(method["members"], "member"), duration(metrics, steps)
     factor = metrics["config"]["energy_factor"]
     name = f"<strong>{html.escape(method['name'])}</strong>"
     if not failures:
-        return (f"{name}: all {members} members stayed within {factor:g} times the solver's range of energy and "
-                f"enstrophy for {steps:,} steps ({time:g} {unit}).")
-    stable = members - len(failures)
-    sentence = (f"{name}: {stable} of {members} members stayed within {factor:g} times the solver's range of energy "
+        return (f"{name}: {'the' if method['members'] == 1 else 'all'} {members} stayed within {factor:g} times the "
+                f"solver's range of energy and enstrophy for {steps:,} steps ({time:g} {unit}).")
+    stable = method["members"] - len(failures)
+    sentence = (f"{name}: {stable} of {members} stayed within {factor:g} times the solver's range of energy "
                 f"and enstrophy for {steps:,} steps ({time:g} {unit}); the first left it at step "
                 f"{min(failures):,}")
     return sentence + (f", the last at step {max(failures):,}." if stable == 0 else ".")
@@ -170,8 +186,8 @@ def comparison_sentences(metrics):
             members = metrics["truth"]["members"]
             sentences.append(
                 f"At the end of the rollout the refined <strong>{html.escape(name)}</strong> is nearer to the solver's "
-                f"spectrum{of} than <strong>{html.escape(other)}</strong> for {short(value * members)} of {members} "
-                f"initial conditions ({100 * metrics['config']['confidence']:g} % interval of the share: "
+                f"spectrum{of} than <strong>{html.escape(other)}</strong> for {short(value * members)} of "
+                f"{counted(members, 'initial condition')} ({100 * metrics['config']['confidence']:g} % interval of the share: "
                 f"{100 * low:.0f} to {100 * high:.0f} %).")
     return sentences
 
@@ -232,11 +248,22 @@ def flow_sentence(metrics):
     return sentence
 
 
-def paired_table(metrics):
+def difference_cell(entry, better, a, b):
+    """Content of the cell for a - b: which of the two is infinite where the difference is."""
+    value = number(entry["value"])
+    if math.isnan(value):
+        return "both infinite or undefined"
+    if math.isinf(value):
+        return f"{a if value > 0 else b} " + ("never" if better == "higher" else "<span class='lost'>lost</span>")
+    return f"{short(value)} <span class='interval'>{interval(entry)}</span>"
+
+
+def paired_table(metrics, shown=None):
+    """Differences between each two methods in the metrics of these ids; default: the main ones."""
     if not metrics["paired"]:
         return '<p class="small">One method, or methods with different members: nothing to compare.</p>'
     by_id = {info["id"]: info for info in metrics["metrics"]}
-    shown = [info["id"] for info in main_metrics(metrics)]
+    shown = shown or [info["id"] for info in main_metrics(metrics)]
     parts = ['<p class="small">Both methods start from the same initial conditions and share the bootstrap draws. '
              "<em>Nearer</em>: share of initial conditions in which the first method is nearer to the ideal; a lost "
              "member counts as infinitely far.</p>"]
@@ -247,9 +274,8 @@ def paired_table(metrics):
             entry = pair["results"].get(metric)
             if entry is None:
                 continue
-            value, share = number(entry["value"]), entry["better_share"]
-            difference = (f"{short(value)} <span class='interval'>{interval(entry)}</span>" if not math.isnan(value)
-                          else "both infinite or undefined")
+            share = entry["better_share"]
+            difference = difference_cell(entry, by_id[metric]["better"], a, b)
             nearer = ("&ndash;" if share["value"] is None else
                       f"{100 * number(share['value']):.0f} % <span class='interval'>"
                       f"[{100 * number(share['low']):.0f}, {100 * number(share['high']):.0f}]</span>")
@@ -272,7 +298,7 @@ def notes(metrics, facts):
     if metrics is None:
         return "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
     truth = metrics["truth"]
-    items.append(f"{truth['members']} initial conditions and one training run per model: the intervals cover the "
+    items.append(f"{counted(truth['members'], 'initial condition')} and one training run per model: the intervals cover the "
                  f"choice of initial conditions, not that of the training seed.")
     if not metrics["floor"]:
         items.append("No independent solver runs: the scores lack the level that a perfect emulator would reach.")

@@ -5,6 +5,7 @@ from common import BANDS, SOLVER, nan_mean, np, number, plt, save
 
 TILE = 1.42  # inches
 SIDE = 1.5   # of the text beside the rows
+SPECTRUM = 2.0  # height of a panel of spectra
 QUANTITY = {"shells": "kinetic energy $E(k)$", "pv": "enstrophy spectrum", "paper": "kinetic energy $E(k)$",
             "paper_qg_pv": r"$\sum K^2 |\hat q|^2 / 2$"}
 
@@ -40,7 +41,7 @@ def is_above(curves, period, shown, limit):
     return bool(np.isfinite(spectrum).all() and spectrum.min() > limit)
 
 
-def draw_spectra(axes, evaluation, period, first, last, band):
+def draw_spectra(axes, evaluation, period, first, band):
     k = evaluation.wavenumber
     truth = evaluation.truth
     window = truth.period(period)
@@ -60,16 +61,14 @@ def draw_spectra(axes, evaluation, period, first, last, band):
             label += f" ({alive}/{curves.members} finite)"
         if np.isfinite(spectrum).any():
             axes.fill_between(k[shown], low[shown], high[shown], color=curves.color, alpha=0.2, lw=0)
-            axes.plot(k[shown], spectrum[shown], color=curves.color, label=label, ls=["-", "--", ":"][i // 4 % 3],
-                      zorder=4 + i)
+            axes.plot(k[shown], spectrum[shown], color=curves.color, label=label, ls=curves.dash, zorder=4 + i)
         else:
-            axes.plot([], [], color=curves.color, label=label)
-    axes.set(xscale="log", yscale="log", xlabel="wavenumber $k$" if last else "")
+            axes.plot([], [], color=curves.color, ls=curves.dash, label=label)
+    axes.set(xscale="log", yscale="log", xlabel="wavenumber $k$")
     usable = reference[shown & evaluation.compared]
-    low, high = np.log10(usable.min()), np.log10(usable.max()) + 1.5
-    room = min(0.6, 0.09 * (len(evaluation.methods) + 2))  # share of the panel that the legend needs
-    axes.set_ylim(10 ** (high - max(high - low + 0.5, (high - low) / (1 - 0.8 * room))), 10**high)
-    if beyond := [c.label for c in evaluation.methods if is_above(c, period, shown, 10**high)]:
+    highest = 30 * usable.max()
+    axes.set_ylim(usable.min() / 5, highest)
+    if beyond := [c.label for c in evaluation.methods if is_above(c, period, shown, highest)]:
         axes.text(0.98, 0.97, f"{', '.join(beyond)}: above the panel", transform=axes.transAxes, ha="right", va="top",
                   fontsize=8, color="#666666")
     ticks = [v for v in (1, 2, 3, 5, 10, 20, 30, 50, 100) if k[shown].min() <= v <= k[shown].max()]
@@ -78,10 +77,11 @@ def draw_spectra(axes, evaluation, period, first, last, band):
     axes.tick_params(axis="y", which="minor", left=False)
     start, end = evaluation.methods[0]["window_frames"][evaluation.methods[0].period(period)]
     axes.set_title(f"{period}: steps {start} to {end}")
-    axes.legend(loc="lower left", handlelength=1.6, title="method: spectrum error", alignment="left")
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.03, -0.48 / SPECTRUM), handlelength=1.6, alignment="left",
+                title="method: spectrum error")
     if first:
         quantity = QUANTITY[evaluation.metrics["config"]["spectrum"]]
-        axes.set_ylabel(f"{evaluation.title.split(', ')[-1]}\n{quantity}" if evaluation.several else quantity)
+        axes.set_ylabel(f"{evaluation.part}\n{quantity}" if evaluation.several else quantity)
     else:
         axes.tick_params(labelleft=False)
 
@@ -109,7 +109,9 @@ def draw(fields, options, name, with_distances=False):
             for i in range(len(main_field.methods))] for field in fields]
     frames = main_field.truth["snapshot_frames"]
     columns, side = len(frames), SIDE if with_distances else 0
-    width, panel = columns * TILE + 1.62 + side, 2.9
+    width = columns * TILE + 1.62 + side
+    # Below the tiles: of each field title, panels, axis and legend.
+    panel = 0.42 + SPECTRUM + 0.6 + 0.17 * (len(main_field.methods) + 2)
     spectra = panel * len(fields)
     height = len(rows) * TILE + spectra + 0.45
     figure = plt.figure(figsize=(width, height))
@@ -125,7 +127,7 @@ def draw(fields, options, name, with_distances=False):
             if r == 0:
                 axes.set_title(f"step {frames[c]}" if frames[c] else "initial state", pad=4)
             if c == 0:
-                label = f"{curves.label}\n{field.title.split(', ')[-1]}" if field.several else curves.label
+                label = f"{curves.label}\n{field.part}" if field.several else curves.label
                 axes.set_ylabel(label, rotation=90, fontsize=10, color=curves.color, fontweight="bold", labelpad=6)
         if with_distances and curves is not field.truth:
             beside(axes, field, curves.label)
@@ -133,12 +135,13 @@ def draw(fields, options, name, with_distances=False):
     bar = figure.colorbar(image, cax=bar_axes, extend="both", extendfrac=0.02)
     bar.set_label("PV / std of its layer" if main_field.several else f"{main_field.title} / std")
     bar.outline.set_visible(False)
-    panels = figure.add_gridspec(len(fields), 3, left=left, right=right + side / width, bottom=0.5 / height,
-                                 top=(spectra - 0.42) / height, wspace=0.08, hspace=0.3)
+    periods = main_field.truth.periods()
     for f, field in enumerate(fields):
-        for i, period in enumerate(("early", "mid", "late")):
-            draw_spectra(figure.add_subplot(panels[f, i]), field, period, i == 0, f + 1 == len(fields),
-                         BANDS[options.band])
+        upper = spectra - f * panel - 0.42
+        panels = figure.add_gridspec(1, len(periods), left=left, right=right + side / width, wspace=0.08,
+                                     bottom=(upper - SPECTRUM) / height, top=upper / height)
+        for i, period in enumerate(periods):
+            draw_spectra(figure.add_subplot(panels[i]), field, period, i == 0, BANDS[options.band])
     save(figure, options, name)
 
 

@@ -1,6 +1,6 @@
 """Autocorrelation C(tau) and rate of change R(t) of the first and of the last steps, as the SNS paper's Fig. 5."""
 
-from common import by_field, letter, line, nan_mean, np, plt, save
+from common import by_field, letter, line, nan_mean, np, plt, remark, save, shared_legend
 
 
 def draw_correlation(axes, evaluation, end):
@@ -12,7 +12,7 @@ def draw_correlation(axes, evaluation, end):
         line(axes, lag, values, curves, lw=2.2 if curves is evaluation.truth else 1.6)
         axes.set_xlim(0, lag[-1])
     axes.axhline(0, color="#999999", lw=0.6, zorder=0)
-    axes.set_xlabel(rf"lag $\tau$ ({evaluation.time_unit})")
+    axes.set_xlabel(rf"lag $\tau${evaluation.time_unit}")
 
 
 def relative_rate(curves, evaluation, end):
@@ -39,7 +39,7 @@ def draw_rate(axes, evaluation, end, low, high):
     axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.text(0.98, 0.97, "\n".join(hidden), transform=axes.transAxes, ha="right", va="top", color="#666666", fontsize=8)
+    remark(axes, hidden)
 
 
 def rate_limits(evaluation):
@@ -52,7 +52,7 @@ def rate_limits(evaluation):
 
 
 def draw_temporal(evaluation):
-    figure, panels = plt.subplots(2, 2, figsize=(7.6, 5.6), layout="constrained", sharey="row")
+    figure, panels = plt.subplots(2, 2, figsize=(7.6, 6.0), layout="constrained", sharey="row")
     spans = evaluation.truth["temporal_frames"]
     for column, (end, (first, last)) in enumerate(zip(("begin", "end"), spans)):
         draw_correlation(panels[0, column], evaluation, end)
@@ -60,7 +60,7 @@ def draw_temporal(evaluation):
         panels[0, column].set_title(f"steps {first} to {last}")
     panels[0, 0].set_ylabel(r"autocorrelation $C(\tau)$")
     panels[1, 0].set_ylabel("rate of change $R(t)$ / solver's mean")
-    panels[0, 0].legend()
+    shared_legend(figure, panels.flat, 4)
     for i, axes in enumerate(panels.flat):
         letter(axes, i)
     if evaluation.several:

@@ -51,10 +51,14 @@ def training_figure(models, run, target):
     logs = [(name, records) for name, records in logs if records]
     if not logs:
         return False
-    figure, panels = plt.subplots(1, len(logs), figsize=(5 * max(len(logs), 2), 3), layout="constrained",
+    columns = min(len(logs), 3)
+    rows = -(-len(logs) // columns)
+    figure, panels = plt.subplots(rows, columns, figsize=(4.4 * max(columns, 2), 2.9 * rows), layout="constrained",
                                   squeeze=False)
-    for axes, (name, records) in zip(panels[0], logs):
+    for axes, (name, records) in zip(panels.flat, logs):
         draw(axes, name, records)
+    for axes in panels.flat[len(logs):]:
+        axes.set_axis_off()
     figure.savefig(target, dpi=140)
     plt.close(figure)
     return True

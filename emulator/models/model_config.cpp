@@ -141,6 +141,8 @@ std::string to_yaml(const ModelConfig& config) {
     text += config.field_std.empty() ? "null\n" : list(config.field_std) + "\n";
   text += fmt::format("field_channels: {}\nimage: {}\nframe_interval: {:.17g}\ndata_hash: {}\n",
                       config.field_channels, config.image, config.frame_interval, quoted(config.data_hash));
+  if (config.trained_past != ModelConfig{}.trained_past)
+    text += fmt::format("trained_past: {}\n", config.trained_past);
   return text;
 }
 
@@ -152,6 +154,7 @@ ModelConfig load_model_config(const std::filesystem::path& file) {
   root.need("image", config.image, positive);
   root.maybe("frame_interval", config.frame_interval, non_negative);
   root.maybe("data_hash", config.data_hash);
+  if (config.kind == "sns") root.maybe("trained_past", config.trained_past, one_of({"noised", "clean"}));
   yaml.finish();
   field_std_per_channel(config);
   return config;

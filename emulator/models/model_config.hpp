@@ -52,6 +52,9 @@ struct ModelConfig {
   std::vector<double> field_std;
   double frame_interval = 0;  ///< time between frames; 0 = unknown
   std::string data_hash;      ///< of the training set
+  /// SNS: past frames that it was trained beside, noised | clean (training.levels.past). Along which paths
+  /// the weights may be used depends on it, so that it goes with them.
+  std::string trained_past = "noised";
 };
 
 /// Reads kind, network, diffusion and field_std of `models.<name>`; other keys (training, weights) are left to

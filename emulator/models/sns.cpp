@@ -93,8 +93,21 @@ torch::Tensor Sns::noised(const torch::Tensor& x, const Levels& levels, NoiseSou
   return follow(schedule(), layout(2), Denoiser(), x, nowhere, ReverseStd::posterior, noise).x;
 }
 
+void Sns::require_noised_past(const std::string& use) const {
+  if (config_.trained_past == "clean")
+    fail<ConfigError>(
+        "this SNS was trained beside clean past frames (trained_past) and never saw a noised one: "
+        "{} noises them; path clean_past does not",
+        use);
+}
+
+void Sns::require_trained_for(Path path) const {
+  if (path != Path::clean_past) require_noised_past("path " + path_names().at(static_cast<std::size_t>(path)));
+}
+
 torch::Tensor Sns::clean_estimate(const torch::Tensor& x, const torch::Tensor& levels,
                                   const std::vector<int>& lags) {
+  require_noised_past("the oracle");
   const c10::AutoGradMode no_grad(false);
   const std::int64_t c = config_.field_channels;
   const auto by_frame = [&](const torch::Tensor& t) { return t.unflatten(1, {2, c}).flatten(0, 1); };
@@ -112,11 +125,13 @@ Denoiser Sns::denoiser(const torch::Tensor& x, const std::vector<int>& lags) con
 
 Refined Sns::refine(const torch::Tensor& x, const std::vector<Levels>& predicted, const RefineOptions& options,
                     NoiseSource& noise, const std::vector<int>& lags) {
+  require_trained_for(options.path);
   return sns::refine(schedule(), layout(2), denoiser(x, lags), x, predicted, options, noise);
 }
 
 Generated Sns::generate(const torch::Tensor& long_frame, const torch::Tensor& past,
                         const GenerationOptions& options, NoiseSource& noise, const std::vector<int>& lags) {
+  require_trained_for(options.path);
   const int in_all = schedule().levels(), start = start_level(options.start, in_all);
   const torch::Tensor x = at::cat({long_frame, past, past}, 1);
   std::vector<Levels> begin(static_cast<std::size_t>(x.size(0)), Levels{Levels::kClean, start});

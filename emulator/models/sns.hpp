@@ -18,7 +18,9 @@ struct Generated {
 /// Self-refining neural surrogate: classifies the noise levels of the past and the present frame and denoises
 /// both. Inputs are X = (long, past, present) [B, 3C, n, n], `long` being a clean frame of the same flow, or,
 /// for a lagged model, the frame `lag` steps before the present one. Lags are given one for each row or one for
-/// all, each 1..longest_lag(), and not at all for models without (Error if not).
+/// all, each 1..longest_lag(), and not at all for models without (Error if not). A model that was trained
+/// beside clean past frames (config().trained_past) never saw a noised one: whatever noises the past, every
+/// path but clean_past and the oracle's estimate, is a ConfigError.
 class Sns : public DiffusionModel {
  public:
   /// Weights from `seed`; without one they are anything, until they are loaded.
@@ -56,6 +58,9 @@ class Sns : public DiffusionModel {
                      const GenerationOptions& options, NoiseSource& noise, const std::vector<int>& lags = {});
 
  private:
+  /// ConfigError if the model was trained beside clean past frames only; `use` names what noises them.
+  void require_noised_past(const std::string& use) const;
+  void require_trained_for(Path path) const;
   /// One lag for each row of x; undefined for a model without.
   torch::Tensor rows_of(const torch::Tensor& x, const std::vector<int>& lags) const;
   /// The network's output for the noise of both frames.

@@ -1,5 +1,6 @@
 """Help, version, exit codes, check, info: what all verbs have in common."""
 
+import subprocess
 import unittest
 
 from sns_case import SOURCE, SnsCase
@@ -39,6 +40,12 @@ class Common(SnsCase):
         self.assert_one_line(self.sns("simulate", self.config, "solver.viscosity", code=2)[1], "key.path=value")
         self.assert_one_line(self.sns("datagen", self.config, "--shard", "3/3", code=2)[1], "INDEX/COUNT")
         self.assert_one_line(self.sns("simulate", self.config, "--steps", "-5", code=2)[1], "--steps")
+
+    def test_quickstart_looks_at_its_arguments_first(self):
+        refused = subprocess.run([SOURCE / "scripts/quickstart", "rollout.steps=10", "--nope"], capture_output=True, text=True,
+                                 timeout=10)
+        self.assertEqual((refused.returncode, refused.stdout), (2, ""))
+        self.assertIn("'--nope' is no override (have: key.path=value, --help)", refused.stderr)
 
     def test_devices(self):
         self.assert_one_line(self.sns("simulate", self.config, "--device", "gpu", code=2)[1], "gpu", "auto, cpu, cuda or cuda:N")

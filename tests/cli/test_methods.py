@@ -1,7 +1,6 @@
 """Every surrogate and refiner of the comparison, trained and rolled out at smoke scale, for both systems."""
 
 import json
-import re
 import shutil
 import signal
 import tempfile
@@ -224,28 +223,6 @@ class Sampling(SnsCase):
         self.assertEqual(same(floored), [("floor2_B", "floor2_fixed_past")])
 
 
-class PaperScale(unittest.TestCase):
-    """--scale paper gives every network the size of the paper, whatever the file's own."""
-
-    SIZES = {"kolmogorov": {"gaussian": 45_820_801, "thermalizer": 53_286_817, "acdm": 51_534_722, "sns": 73_727_522,
-                            "sns_clean": 73_727_522, "sns_uniform": 73_727_522},
-             "qg2layer": {"gaussian": 45_821_954, "acdm": 51_535_874, "sns": 238_509_540}}
-
-    def test_counts(self):
-        for name, models in (("kolmogorov/methods", ("gaussian", "thermalizer", "acdm", "sns", "sns_clean")),
-                             ("kolmogorov/generation", ("gaussian", "sns", "sns_uniform")),
-                             ("kolmogorov/figure8", ("gaussian", "sns", "sns_clean")),
-                             ("qg2layer/methods", ("gaussian", "acdm", "sns")), ("qg2layer/figure4", ("gaussian", "sns"))):
-            with self.subTest(name):
-                result = sns("check", SOURCE / "yaml" / f"{name}.yaml", "--scale", "paper")
-                self.assertEqual(result.returncode, 0, result.stderr)
-                found = dict(re.findall(r"models\.(\w+) +\w+, ([\d,]+) parameters", result.stdout))
-                sizes = self.SIZES[name.split("/")[0]]
-                self.assertLessEqual(set(models), set(found))
-                for model in set(found) & set(sizes):
-                    self.assertEqual(int(found[model].replace(",", "")), sizes[model], model)
-
-
 class Interrupted(SnsCase):
     """A rollout that is stopped, then killed, then finished has the bytes of one that ran through."""
 
@@ -335,6 +312,21 @@ class Precision(SnsCase):
         self.assertEqual(arrays(run_folder / "rollouts/sns.h5"), arrays(RUN / "rollouts/sns.h5"))
         with h5py.File(run_folder / "rollouts/sns.h5") as file:
             self.assertEqual(file.attrs["precision"], "tf32")
+
+
+class Swapped(SnsCase):
+    def test_shipped_weights_that_were_trained_beside_other_past_frames(self):
+        _, err = self.sns("reproduce", *BASE, f"run.output={self.folder / 'run'}", "models.sns.network.head_features=1024",
+                          f"models.sns.weights={RUN / 'models/sns_clean'}", "--dry-run", code=2)
+        self.assert_one_line(err, "was trained beside clean past frames", "training.levels.past is noised")
+
+    def test_weights_that_were_put_in_another_model_s_place_are_refused_where_they_do_not_fit(self):
+        run_folder = self.folder / "run"
+        shutil.copytree(RUN, run_folder)
+        for file in ("config.yaml", "model.safetensors", "ema.safetensors"):
+            shutil.copy(run_folder / "models/sns_clean" / file, run_folder / "models/sns" / file)
+        _, err = self.sns("rollout", *BASE, f"run.output={run_folder}", "rollout.steps=7", "--method", "sns", code=2)
+        self.assert_one_line(err, "trained beside clean past frames", "path A noises them")
 
 
 class MemberAlone(SnsCase):
@@ -453,6 +445,19 @@ class Predict(SnsCase):
         out = self.folder / "out.h5"
         for _ in range(2):  # there at the second time
             self.sns("predict", "--weights", RUN / "models/gaussian", "--input", f"{comma}:/states", "-o", out, "--overwrite")
+
+    def test_weights_know_that_their_past_frames_were_clean(self):
+        self.assertIn("trained_past: clean", (RUN / "models/sns_clean/config.yaml").read_text())
+        for shape, options, what in (("pairs", (), "path A noises them"), ("pairs", ("--path", "C"), "path C noises them"),
+                                     ("states", ("--generate",), "path fixed_past noises them"),
+                                     ("pairs", ("--oracle", "0,0"), "the oracle noises them")):
+            with self.subTest(options):
+                err = self.predict("sns_clean", shape, *options, code=2)
+                self.assert_one_line(err, "trained beside clean past frames", what)
+                self.assertFalse((self.folder / "out.h5").exists())
+        made = self.predict("sns", "pairs", "--path", "clean_past")
+        self.assertIn("trained beside noised past frames", made["stderr"])
+        self.assertNotIn("warning", self.predict("sns_clean", "pairs", "--path", "clean_past")["stderr"])
 
     def test_levels_of_a_clean_past_frame_are_not_told(self):
         made = self.predict("sns_clean", "pairs", "--path", "clean_past")

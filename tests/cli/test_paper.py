@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Figures of the paper that share runs, at smoke scale, from one file: test_paper.py <sns> <source folder>."""
 
+import hashlib
 import json
 import os
 import re
@@ -90,6 +91,27 @@ class Paper(unittest.TestCase):
             self.assertTrue((page.parent / link).is_file(), link)
         self.assertEqual(text.count("<summary>Main metrics</summary>"), 4)
 
+    def test_a_results_page_of_both_flows(self):
+        page, prose = self.folder / "results.md", self.folder / "prose.md"
+        prose.write_text("Wiring only.\n\n## kolmogorov-figure1: Kolmogorov flow\n\nNothing to see.\n")
+        made = subprocess.run([sys.executable, SOURCE / "plot" / "results.py", self.kolmogorov, self.layers, "--page", page,
+                               "--images", self.folder / "pictures", "--discussion", prose], capture_output=True, text=True)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertEqual(made.stderr.count("says nothing of"), 4)
+        text = page.read_text()
+        self.assertEqual(re.findall(r"^## (.*)$", text, re.M),
+                         ["Kolmogorov flow", "kolmogorov-figure3", "kolmogorov-figure5", "kolmogorov-figure8", "qg2layer-figure9",
+                          "How these results were made"])
+        links = re.findall(r"!\[\w+\]\((\S+)\)", text)
+        self.assertEqual(len(links), sum(map(len, (FIGURES | LAYERS).values())))
+        for link in links:
+            self.assertTrue((self.folder / link).is_file(), link)
+        # The main metrics of figure 5's methods are figure 1's.
+        self.assertEqual(text.count("### Main metrics"), 3)
+        self.assertEqual(text.count("<details><summary>Main metrics</summary>"), 1)
+        for words in ("### kolmogorov-paper-smoke", "| train/sns_clean |", "| evaluate (figure8) |", "| oracle (figure3) |"):
+            self.assertIn(words, text)
+
     def test_the_oracle_s_curve(self):
         oracle = json.loads((self.kolmogorov / "figure3" / "oracle" / "oracle.json").read_text())
         self.assertEqual((oracle["level"], oracle["levels"], len(oracle["error"])), (18, 20, 20))
@@ -98,6 +120,9 @@ class Paper(unittest.TestCase):
             self.assertLessEqual(entry["low"], entry["value"])
             self.assertGreaterEqual(entry["high"], entry["value"])
         report = (self.kolmogorov / "figure3" / "report.html").read_text()
+        weights = self.kolmogorov / "models" / "sns" / f"{'model' if oracle['weights'] == 'raw' else 'ema'}.safetensors"
+        self.assertEqual(oracle["weights_sha256"], hashlib.sha256(weights.read_bytes()).hexdigest())
+        self.assertIn(oracle["weights_sha256"], report)
         self.assertIn("at noise level 18 by sns, which was trained on levels 0 to 19", report)
         self.assertNotIn("Main metrics", report)
 

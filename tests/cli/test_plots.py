@@ -11,28 +11,35 @@ from pathlib import Path
 
 MAKE_EXAMPLE, PLOT = Path(sys.argv.pop(1)), Path(sys.argv.pop(1))
 sys.path.insert(0, str(PLOT))
+import github_markdown
 import report_cost
+import report_levels
+import report_text
 
 
 def run(*command, **options):
     return subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
 
 
-class Drawn(unittest.TestCase):
+def setUpModule():
     """The path of the program: evaluation, figures and report in one go."""
+    global TEMPORARY, RUN, TABLE
+    TEMPORARY = tempfile.TemporaryDirectory()
+    RUN = Path(TEMPORARY.name) / "run"
+    result = run(MAKE_EXAMPLE, RUN, "--draw", env={**os.environ, "SNS_PYTHON": sys.executable})
+    assert result.returncode == 0, result.stderr
+    TABLE = result.stdout
 
+
+def tearDownModule():
+    TEMPORARY.cleanup()
+
+
+class Drawn(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.path = Path(cls.folder.name)
-        result = run(MAKE_EXAMPLE, cls.path, "--draw", env={**os.environ, "SNS_PYTHON": sys.executable})
-        assert result.returncode == 0, result.stderr
-        cls.table = result.stdout
-        cls.report = (cls.path / "report.html").read_text()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.folder.cleanup()
+        cls.path, cls.table = RUN, TABLE
+        cls.report = (RUN / "report.html").read_text()
 
     def test_figures_are_there_in_both_formats(self):
         import matplotlib.image
@@ -78,6 +85,104 @@ class Drawn(unittest.TestCase):
         self.assertRegex(self.table, r"First unstable step +all +\d+ \[\d+, \d+\] +never +never +never")
 
 
+class ResultsPage(unittest.TestCase):
+    """A Markdown page of the example's results around prose that was written by hand."""
+
+    PROSE = ("# Results\n\n<!-- how to write it -->\nMeasured on two cores.\n\n## Example <run>: A short title\n\nIt | agrees "
+             "*well*.\n\n## elsewhere\n\nNot shown.\n\n## conclusion\n\nThat is all.\n")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.path = RUN.parent
+        (cls.path / "prose.md").write_text(cls.PROSE)
+        old = cls.path / "pictures" / "old" / "old.png"
+        old.parent.mkdir(parents=True)
+        old.touch()
+        cls.made = cls.make()
+        assert cls.made.returncode == 0, cls.made.stderr
+        cls.page = (cls.path / "page.md").read_text()
+
+    @classmethod
+    def make(cls):
+        return run(sys.executable, PLOT / "results.py", RUN, "--page", cls.path / "page.md", "--images",
+                   cls.path / "pictures", "--discussion", cls.path / "prose.md", "--largest", "60000")
+
+    def test_the_prose_stands_where_it_belongs_and_is_left_alone(self):
+        order = ["Measured on two cores.", "## A short title", "It | agrees *well*.", "### Main metrics", "## Conclusion",
+                 "That is all.", "## How these results were made"]
+        places = [self.page.index(words) for words in order]
+        self.assertEqual(places, sorted(places))
+        self.assertNotIn("how to write it", self.page)
+        self.assertNotIn("Not shown.", self.page)
+        self.assertIn("has a section elsewhere, which is none of these experiments", self.made.stderr)
+        self.assertEqual((self.path / "prose.md").read_text(), self.PROSE)
+
+    def test_pictures_are_small_and_linked(self):
+        from PIL import Image
+
+        links = re.findall(r"!\[\w+\]\((\S+)\)", self.page)
+        self.assertEqual([Path(link).stem for link in links],
+                         ["figure1", "stability", "dynamics", "levels", "temporal", "traversals", "forecast"])
+        for link in links:
+            file = self.path / link
+            self.assertLessEqual(file.stat().st_size, 60000)
+            with Image.open(file) as image:
+                self.assertGreater(image.width, 200)
+        self.assertEqual(len(list((self.path / "pictures").glob("*/*.png"))), len(links))  # old ones are gone
+
+    def test_tables_are_whole_and_free_of_html(self):
+        tables = re.findall(r"(?:^\|.*\n)+", self.page, re.M)
+        self.assertGreaterEqual(len(tables), 7)
+        for table in tables:
+            self.assertEqual(len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}), 1, table)
+        self.assertNotRegex(self.page, r"<(span|td|p|div)\b|&\w+;(?<!&lt;)(?<!&gt;)")
+
+    def test_numbers_are_those_of_the_report(self):
+        report = (RUN / "report.html").read_text()
+        row = re.search(r"<td>Spectrum error, mean spectrum</td><td>early</td>.*?</tr>", report)[0]
+        cells = [github_markdown.to_markdown(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)]
+        self.assertIn("| " + " | ".join(cells) + " |", self.page)
+        for words in ("no coarser solver was run, so that no speed-up is claimed", "climatology", "solver vs solver",
+                      "| diverging lost |", "### Noise levels", "wall clock", "SNS suite"):
+            self.assertIn(words, self.page)
+
+    def test_a_folder_without_results_is_one_line(self):
+        made = run(sys.executable, PLOT / "results.py", self.path / "pictures")
+        self.assertEqual(made.returncode, 1)
+        self.assertIn("holds no results: run sns reproduce first", made.stderr)
+
+
+class Tables(unittest.TestCase):
+    def test_html_becomes_markdown(self):
+        text = github_markdown.to_markdown(
+            "<p class='small'>a * b, x<sub>t</sub> <em>so</em>:</p><table><tr><th>m|n</th><th></th></tr><tr><td>1 <span>[0, "
+            "&infin;]</span></td></tr></table><ul><li>one <code>a*b</code></li><li>two</li></ul>")
+        self.assertEqual(text, "a \\* b, x<sub>t</sub> *so*:\n\n| m\\|n |  |\n|---|---|\n| 1 [0, ∞] |  |\n\n"
+                         "- one `a*b`\n- two")
+
+    def test_levels_in_a_few_numbers(self):
+        methods = [{"name": "sns", "levels": {"past": [], "present": [90, 0, 5, 5]}}]
+        table = github_markdown.to_markdown(report_levels.level_table({"methods": methods}))
+        self.assertIn("| sns | new frame | 100 | 90.0 % | 0.250 | 0 | 2 | 3 |", table)
+        self.assertEqual(report_levels.level_table({"methods": [{"name": "g", "levels": {"past": [], "present": []}}]}), "")
+
+    def test_numbers_of_things(self):
+        self.assertEqual([report_text.counted(n, "member") for n in (1, 2, 3.14159)], ["1 member", "2 members", "3.14 members"])
+        self.assertEqual([report_text.short(v) for v in (-111.2, -7.7e-5, 2)], ["&minus;111", "&minus;7.7e&minus;05", "2"])
+
+    def test_an_infinite_difference_says_whose(self):
+        entry = {"value": "-inf", "low": "-inf", "high": "-inf"}
+        self.assertRegex(report_text.difference_cell(entry, "lower", "a", "b"), r"^b <span class='lost'>lost</span>$")
+        self.assertEqual(report_text.difference_cell({**entry, "value": "inf"}, "higher", "a", "b"), "a never")
+
+    def test_windows_that_coincide_are_shown_once(self):
+        infos = [{"key": "w1", "field": "", "period": period} for period in ("early", "mid", "late")]
+        two = {"windows": {"early": [1, 20], "mid": [21, 40], "late": [21, 40]}}
+        self.assertEqual([info["period"] for info in report_text.distinct(two, infos)], ["early", "mid"])
+        one = {"windows": {"early": [1, 20], "mid": [1, 20], "late": [1, 20]}}
+        self.assertEqual([info["period"] for info in report_text.distinct(one, infos)], ["early"])
+
+
 class Cost(unittest.TestCase):
     """A speed-up is claimed over a solver whose metrics are as good, and over no other."""
 
@@ -97,7 +202,7 @@ class Cost(unittest.TestCase):
     def test_work_and_time(self):
         text = self.text(self.COARSE)
         self.assertIn("Cost: sns 3 network evaluations per step and 12 ms per step; coarse 3 solver steps per step", text)
-        self.assertIn("in 4 ms (64 x 64 points, 1 threads)", text)
+        self.assertIn("in 4 ms (64 x 64 points, 1 thread)", text)
         self.assertIn("A speed-up is claimed only at equal metrics.", text)
 
     def test_slower_than_an_equal_solver(self):

@@ -17,3 +17,9 @@ TEST_CASE("text: shapes") {
   CHECK(shape_text({5}) == "(5)");
   CHECK(shape_text({2, 64, 64}) == "(2, 64, 64)");
 }
+
+TEST_CASE("one of a thing, and several") {
+  CHECK(counted(1, "member") == "1 member");
+  CHECK(counted(0, "member") == "0 members");
+  CHECK(counted(2, "solver step") == "2 solver steps");
+}

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,38 @@ inline std::vector<float> all_frames(const std::filesystem::path& folder,
     reader.read(field, 0, reader.samples(), 0, reader.frames(), std::span(values).last(size));
   }
   return values;
+}
+
+inline GenerateReport generate(const std::filesystem::path& folder, ToySettings& settings,
+                               const DatagenPlan& plan, GenerateOptions options = {}) {
+  const SolverSource source = toy_source(settings);
+  return generate_dataset(plan, source, folder, options);
+}
+
+/// What the data set must hold, from a toy solver run trajectory by trajectory.
+inline std::vector<float> expected_frames(ToySettings settings, const DatagenPlan& plan) {
+  settings.on_advance = nullptr;
+  std::vector<float> values;
+  for (std::int64_t t = 0; t < plan.trajectories(); ++t) {
+    ToySolver solver(settings, 1);
+    solver.initialise(0, plan.first_trajectory + static_cast<std::uint64_t>(t));
+    const std::size_t size = solver.frame_size(plan.coarsen.factor);
+    for (std::int64_t record = 0; record < plan.records(); ++record) {
+      solver.advance(plan.step_of(record) - solver.step(0));
+      values.resize(values.size() + size);
+      solver.frame(0, plan.coarsen, std::span(values).last(size));
+    }
+  }
+  return values;
+}
+
+/// Changes one bit of a file.
+inline void flip_byte(const std::filesystem::path& file, std::streamoff position) {
+  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+  stream.seekg(position);
+  const int byte = stream.get();
+  stream.seekp(position);
+  stream.put(static_cast<char>(byte ^ 0x10));
 }
 
 }  // namespace sns

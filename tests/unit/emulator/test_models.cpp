@@ -148,13 +148,22 @@ TEST_CASE("model configuration: YAML there and back") {
     config.network.attention_levels = {1, 2};
     config.network.embedding = kind[0] == 's' ? std::optional<int>(7) : std::nullopt;
     if (kind[0] == 's') config.network.head_features = 160;
+    if (kind[0] == 's') config.trained_past = "clean";
     save_model_config(config, folder.path());
     const ModelConfig read = load_model_config(folder / "config.yaml");
     CHECK(to_yaml(read) == to_yaml(config));
     CHECK(read.data_hash == "abc\"d");
     CHECK(read.network.embedding == config.network.embedding);
     CHECK(read.network.head_features == config.network.head_features);
+    CHECK(read.trained_past == config.trained_past);
   }
+  const test::ScratchFolder folder;
+  const auto load = [&](const std::string& more) {
+    write_text(folder / "config.yaml", "kind: sns\nimage: 16\nfield_std: 1\nfield_channels: 1\n" + more);
+    return load_model_config(folder / "config.yaml");
+  };
+  CHECK(load("").trained_past == "noised");
+  CHECK(contains(test::message_of<ConfigError>([&] { load("trained_past: dirty\n"); }), "noised, clean"));
 }
 
 TEST_CASE("model configuration: one field_std for all fields, or one for each") {

@@ -396,6 +396,37 @@ TEST_CASE("SNS generates a frame by Algorithm 2, by Figure 2 and with a clean pa
   for (std::size_t b = 0; b < 2; ++b) CHECK(seen[b].past == fixed.predicted[b].past);
 }
 
+TEST_CASE("an SNS that was trained beside clean past frames noises none") {
+  ModelConfig config = tiny("sns");
+  config.trained_past = "clean";
+  Sns sns(config, 8, torch::kCPU);
+  const torch::Tensor x = frames(2, 3), past = frames(2, 1);
+  const std::vector<Levels> levels = {{1, 2}, {3, 0}};
+  const auto refine = [&](Path path) {
+    PhiloxNoise noise(3, {20, 21}, 9);
+    RefineOptions options;
+    options.path = path;
+    return sns.refine(x, heeded(levels, path), options, noise);
+  };
+  const auto generate = [&](Path path) {
+    PhiloxNoise noise(3, {20, 21}, 9);
+    GenerationOptions options;
+    options.path = path;
+    return sns.generate(past, past, options, noise);
+  };
+  for (const Path path : {Path::A, Path::B, Path::C, Path::fixed_past}) {
+    const std::string name = "path " + path_names()[static_cast<std::size_t>(path)] + " noises them";
+    CHECK(contains(test::message_of<ConfigError>([&] { refine(path); }), name));
+    CHECK(contains(test::message_of<ConfigError>([&] { generate(path); }), name));
+  }
+  CHECK(contains(test::message_of<ConfigError>([&] {
+                   sns.clean_estimate(x, torch::zeros({2, 2}, torch::kInt64));
+                 }),
+                 "the oracle noises them"));
+  CHECK(refine(Path::clean_past).evaluations == std::vector<std::int64_t>{3, 1});
+  CHECK(generate(Path::clean_past).x.size(0) == 2);
+}
+
 TEST_CASE("each row of a lagged model has its own lag, in subsets too") {
   torch::set_num_threads(1);
   ModelConfig config = tiny("sns");

@@ -89,6 +89,7 @@ struct Fixture {
                      .times = 2,
                      .levels = kLevels};
     inputs.evaluate.bootstrap = 200;
+    inputs.weights_sha256 = "abc";
     inputs.seed = 7;
   }
   nlohmann::json json() {
@@ -117,7 +118,9 @@ TEST_CASE_FIXTURE(Fixture, "the oracle's error is that of the estimate") {
   CHECK(root["zero"]["value"].get<double>() == doctest::Approx(1).epsilon(sampling));
   CHECK(root["persistence"]["value"].get<double>() == doctest::Approx(4 * root["zero"]["value"].get<double>()));
 
+  CHECK(root["weights_sha256"] == "abc");
   const auto file = h5::File::open_read(inputs.output / "oracle.h5");
+  CHECK(file.attribute<std::string>("weights_sha256") == "abc");
   CHECK(file.dataset("error_by_trajectory").shape() == h5::Shape{3, 5});
   CHECK(file.dataset("example/past_levels").read<std::int64_t>() == std::vector<std::int64_t>{5, 15});
   CHECK(file.dataset("example/estimate").shape() == h5::Shape{2, 1, kPoints, kPoints});
@@ -163,4 +166,6 @@ TEST_CASE("the oracle's block names a model of kind sns") {
   CHECK(read_oracle(Config::parse("model: sns").root(), {sns}).levels == kLevels);
   sns.training.levels = {.sampling = "low", .max_level = 7};
   CHECK(read_oracle(Config::parse("model: sns").root(), {sns}).levels == 8);
+  sns.training.levels.past = "clean";
+  CHECK(contains(refusal("model: sns"), "the oracle noises them"));
 }

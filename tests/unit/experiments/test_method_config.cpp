@@ -1,0 +1,155 @@
+// The `rollout` block: methods, ensembles, members.
+#include "experiments/config.hpp"
+#include "tests/support/scratch.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace sns;
+using test::contains;
+
+namespace {
+
+RolloutConfig parse(const std::string& methods) {
+  const Config config = Config::parse(
+      "models:\n"
+      "  gaussian: {kind: gaussian}\n"
+      "  sns: {kind: sns, diffusion: {levels: 20}}\n"
+      "  lagged: {kind: sns, diffusion: {levels: 20}, network: {lag: {window: 5}}}\n"
+      "  therm: {kind: thermalizer, diffusion: {levels: 20}}\n"
+      "  acdm: {kind: acdm, diffusion: {levels: 20}}\n"
+      "rollout: {methods: {" +
+      methods + "}}\n");
+  const auto models = read_models(config);
+  RolloutConfig rollout = read_rollout(config.root().child("rollout"), models, config.root().child("solver"));
+  config.finish();
+  return rollout;
+}
+
+}  // namespace
+
+TEST_CASE("methods: defaults of each kind") {
+  const RolloutConfig config = parse(
+      "t: {emulator: gaussian, refiner: therm, noise_limit: 15}, a: {generator: acdm}, g: {generator: sns}, "
+      "c: {emulator: gaussian, refiner: sns, path: clean_past, gate: present, reverse_std: sqrt_beta}");
+  REQUIRE(config.methods.size() == 4);
+  CHECK(config.methods[0].sampling.start_level == 6);
+  CHECK(config.methods[0].sampling.stop_level == 4);
+  CHECK(*config.methods[1].diffusion_model() == "acdm");
+  CHECK_FALSE(config.methods[1].emulator.has_value());
+  CHECK(config.methods[1].sampling.start == "noised_past");
+  CHECK(config.methods[2].sampling.start == "pure_noise");
+  CHECK(config.methods[2].sampling.path == "fixed_past");
+  CHECK(config.methods[3].sampling.gate == "present");
+  CHECK(config.methods[3].sampling.long_frame == "initial");
+  CHECK(config.methods[3].sampling.write_back == "path");
+  CHECK_FALSE(config.deterministic);
+  CHECK(config.precision == "float32");
+}
+
+TEST_CASE("methods: one key swaps a method; keys of its former kind may stay") {
+  // Every key that some method has, at a value that its default is not.
+  const std::string keys =
+      "emulator: gaussian, noise: 0.5, first_step: 7, path: B, long: first_initial, rule: exclusive, "
+      "level_floor: 3, "
+      "threshold: 2, gate: present, write_back: always, start_level: 5, stop_level: 3, noise_limit: 15, "
+      "start: pure_noise, conditioning: single, reverse_std: sqrt_beta";
+  const auto swapped = [&](const std::string& choice) {
+    return parse("m: {" + keys + ", " + choice + "}").methods.at(0);
+  };
+  const MethodConfig sns = swapped("refiner: sns"), therm = swapped("refiner: therm"),
+                     alone = swapped("refiner: null"), lagged = swapped("refiner: lagged"),
+                     acdm = swapped("refiner: sns, generator: acdm"), made = swapped("generator: sns");
+  CHECK(sns.without_effect ==
+        "start_level, stop_level, noise_limit, start, conditioning (no effect on a refiner of kind sns)");
+  CHECK(sns.sampling.level_floor == 3);
+  CHECK(therm.without_effect ==
+        "path, long, level_floor, threshold, gate, write_back, start, conditioning (no effect on a refiner of "
+        "kind thermalizer)");
+  CHECK(therm.sampling.start_level == 5);
+  CHECK(therm.sampling.rule == "exclusive");
+  CHECK(therm.first_step == 7);
+  CHECK(contains(alone.without_effect, "first_step, path, long"));
+  CHECK(contains(alone.without_effect, "on a surrogate alone"));
+  CHECK(alone.noise == 0.5);
+  CHECK(contains(lagged.without_effect, "long, start_level"));
+  CHECK(lagged.sampling.long_frame == "initial");  // it looks back at its own trajectory
+  CHECK(contains(acdm.without_effect, "emulator, noise, first_step, path"));
+  CHECK(contains(acdm.without_effect, "refiner (no effect on a generator of kind acdm)"));
+  CHECK_FALSE(acdm.emulator.has_value());
+  CHECK_FALSE(acdm.refiner.has_value());
+  CHECK(acdm.sampling.conditioning == "single");
+  CHECK(made.sampling.path == "B");
+  CHECK(made.sampling.start == "pure_noise");
+
+  // What has no effect is no part of what the method is.
+  CHECK(therm.text ==
+        parse("m: {emulator: gaussian, refiner: therm, noise: 0.5, first_step: 7, rule: exclusive, "
+              "start_level: 5, stop_level: 3, noise_limit: 15, reverse_std: sqrt_beta}")
+            .methods.at(0)
+            .text);
+  CHECK(parse("m: {emulator: gaussian, refiner: sns, path: A}").methods.at(0).without_effect.empty());
+}
+
+TEST_CASE("ensembles: asked for by a block") {
+  const auto read = [](const std::string& rollout) {
+    const Config config = Config::parse(rollout + "\n");
+    const RolloutConfig result = read_rollout(config.root(), {}, config.root().child("solver"));
+    config.finish();
+    return result;
+  };
+  CHECK_FALSE(read("steps: 100").ensemble.has_value());
+  const RolloutConfig some = read("{steps: 100, ensemble: {members: 3}}");
+  CHECK(some.ensemble->members == 3);
+  CHECK(some.ensemble->steps == 100);  // no longer than the rollout
+  CHECK(some.ensemble->perturbation == 1e-3);
+  for (const auto& [wrong, message] : std::vector<std::pair<std::string, std::string>>{
+           {"{members: 1}", "ensemble.members is 1 but must be at least 2"},
+           {"{steps: 101}", "lies beyond the rollout's 100 steps"},
+           {"{perturbation: -1.0}", "must not be negative"},
+           {"{sigma: 1}", "ensemble.sigma is unknown"}})
+    CHECK(contains(test::message_of<ConfigError>([&] { read("{steps: 100, ensemble: " + wrong + "}"); }),
+                   message));
+}
+
+TEST_CASE("members: a number, or a list of initial conditions") {
+  const auto read = [](const std::string& members) {
+    const Config config = Config::parse("members: " + members + "\n");
+    return read_rollout(config.root(), {}, config.root().child("solver"));
+  };
+  const RolloutConfig three = read("3"), chosen = read("[1, 3]");
+  CHECK(three.initial_conditions() == 3);
+  CHECK(three.rolls_out(2));
+  CHECK_FALSE(three.rolls_out(3));
+  CHECK_FALSE(three.rolls_out(-1));
+  CHECK(chosen.members == 2);
+  CHECK(chosen.initial_conditions() == 4);
+  CHECK(chosen.rolls_out(3));
+  CHECK_FALSE(chosen.rolls_out(2));
+  for (const char* wrong : {"[]", "[3, 1]", "[1, 1]", "[-1]"})
+    CHECK(contains(test::message_of<ConfigError>([&] { read(wrong); }), "ascending numbers from 0 on"));
+}
+
+TEST_CASE("methods: mistakes are named") {
+  const auto problem = [](const std::string& method) {
+    return test::message_of<ConfigError>([&] { parse("m: " + method); });
+  };
+  CHECK(contains(problem("{emulator: sns}"), "not a model of kind gaussian (have: gaussian)"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: acdm}"),
+                 "kind sns or thermalizer (have: sns, lagged, therm)"));
+  CHECK(contains(problem("{generator: therm}"), "kind acdm or sns (have: sns, lagged, acdm)"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: acdm}"), "makes frames alone: generator: acdm"));
+  CHECK(contains(problem("{generator: therm}"), "refines a surrogate's: refiner: therm"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: therm, pth: A}"), "m.pth is unknown"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: sns, stop_levle: 3}"), "m.stop_levle is unknown"));
+  CHECK(contains(problem("{emulator: gaussian, path: A, refiners: sns}"), "refiners"));
+  CHECK(contains(problem("{generator: acdm, member: 3}"), "m.member is unknown"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: therm, start_level: 3}"), "must not lie above"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: therm, noise_limit: 6}"), "must lie above"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: therm, start_level: 20}"), "-1..19"));
+  CHECK(contains(problem("{generator: acdm, start: zero}"), "noised_past"));
+  CHECK(contains(problem("{generator: acdm, conditioning: none}"), "per_step"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: sns, long: truth}"), "initial, first_initial"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: sns, path: fixed_past, write_back: always}"), "noisy"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: sns, rule: open}"), "inclusive, exclusive, reference"));
+  CHECK(contains(problem("{}"), "emulator"));
+}
