@@ -1,4 +1,5 @@
 #include "app/commands.hpp"
+#include "app/failures.hpp"
 #include "core/config.hpp"
 #include "core/error.hpp"
 
@@ -90,7 +91,7 @@ int run_program(CLI::App& app, int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     return report("error", "out of memory; use fewer members or a smaller grid", kExitFailure);
   } catch (const std::exception& error) {
-    return report("error", error.what(), kExitFailure);
+    return report("error", last_words(error), kExitFailure);
   }
 }
 

@@ -27,7 +27,8 @@ GraphRecorder* cuda_graph_recorder(std::string& why) {
   static std::string reason = load_cuda_backend();
   static GraphRecorder* const recorder = []() -> GraphRecorder* {
     if (!reason.empty()) return nullptr;
-    void* const module = open_module(kModuleName, SNS_TORCH_CUDA_MODULE_PATH, reason);
+    void* const module =
+        open_module(kModuleName, SNS_TORCH_CUDA_MODULE_PATH, SNS_TORCH_CUDA_MODULE_VERSION, reason);
     if (module == nullptr) return nullptr;
     return reinterpret_cast<MakeRecorder>(module_function(module, kModuleName, "sns_make_graph_recorder"))();
   }();

@@ -116,6 +116,7 @@ std::vector<NetworkRate> time_training(Model& model, const ModelSpec& spec, cons
   const NoiseFrames frames(model.config().field_channels, model.config().image, window(spec) + 1);
   const auto task = make_task(model, spec.training, frames, nullptr, kSeed);
   Learner learner(model, spec.training);
+  const TimedConvolutions timed;  // as training has them
   const Batch batch = task->make_batch(0, 0, 0).to(model.device());
   std::vector<NetworkRate> rates;
   for (const std::string& precision : precisions)

@@ -60,6 +60,11 @@ std::shared_ptr<const RoundQueue::Round> RoundQueue::get(std::int64_t number) {
   fail("round {} of the stream was given up already", number);
 }
 
+bool RoundQueue::holds_before(std::int64_t number) {
+  const std::lock_guard lock(mutex_);
+  return !rounds_.empty() && rounds_.front()->start->round < number;
+}
+
 void RoundQueue::release_before(std::int64_t number) {
   const std::lock_guard lock(mutex_);
   while (!rounds_.empty() && rounds_.front()->start->round < number) rounds_.pop_front();

@@ -38,7 +38,9 @@ class RoundQueue {
   /// Waits until the round is made. What ended the thread is thrown here: Error where the solver fails for
   /// good, Stopped after a request, both only when the rounds that were made before are used up.
   std::shared_ptr<const Round> get(std::int64_t number);
-  /// Forgets earlier rounds.
+  /// Whether there are earlier rounds to forget.
+  bool holds_before(std::int64_t number);
+  /// Forgets earlier rounds, whose memory further ones are written to.
   void release_before(std::int64_t number);
   /// Where the ensemble stood before a round that is held, or that comes next.
   std::shared_ptr<const EnsembleState> start_of(std::int64_t number);

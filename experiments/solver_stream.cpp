@@ -9,6 +9,7 @@
 #include "emulator/device.hpp"
 #include "experiments/round_queue.hpp"
 
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -35,6 +36,13 @@ torch::Tensor on_device(float* values, int device, at::IntArrayRef shape) {
                           torch::TensorOptions()
                               .dtype(torch::kFloat32)
                               .device(torch::kCUDA, static_cast<torch::DeviceIndex>(device)));
+}
+
+/// Waits until LibTorch's stream of a device, on which all threads here work, has done what was queued: copies
+/// out of rounds, too.
+void wait_for_reads(int device) {
+  const c10::impl::VirtualGuardImpl guard(torch::kCUDA);
+  guard.getStream({torch::kCUDA, static_cast<torch::DeviceIndex>(device)}).synchronize();
 }
 
 /// What training and validation frames of a stream have in common: their shape and their scales.
@@ -165,12 +173,17 @@ class StreamFrames : public SolverFrames {
   }
 
   void prepare() override { queue_->start(); }
-  void release_before(std::uint64_t pass) override { queue_->release_before(static_cast<std::int64_t>(pass)); }
+  void release_before(std::uint64_t pass) override {
+    const auto number = static_cast<std::int64_t>(pass);
+    if (device() >= 0 && queue_->holds_before(number)) wait_for_reads(device());
+    queue_->release_before(number);
+  }
   void save(const fs::path& checkpoint, std::uint64_t pass) const override {
     save_ensemble(checkpoint / kStateFile, *queue_->start_of(static_cast<std::int64_t>(pass)), identity_hash_,
                   field_std_);
   }
   void restore(const fs::path& checkpoint) override {
+    if (device() >= 0) wait_for_reads(device());
     queue_->restore(load_ensemble(checkpoint / kStateFile, identity_hash_).state);
   }
 

@@ -222,13 +222,12 @@ RoundFrames StreamEnsemble::next_round() {
   Solver& solver = this->solver();
   RoundFrames round;
   round.size = static_cast<std::size_t>(members_) * stride();
-  if (memory_ == RoundMemory::solver) {
-    round.device = solver.device();
-    round.data = solver.frame_memory(round.size);
-  } else {
+  if (memory_ == RoundMemory::solver) round.device = solver.device();
+  round.data = buffers_.take([&]() -> std::shared_ptr<float> {
+    if (memory_ == RoundMemory::solver) return solver.frame_memory(round.size);
     const auto values = std::make_shared<std::vector<float>>(round.size);
-    round.data = {values, values->data()};
-  }
+    return {values, values->data()};
+  });
   record(solver, round_ == 0, round.data.get());
   for (int m = 0; m < members_; ++m)
     if (!solver.status(m).alive) replace(m, round.data.get() + static_cast<std::size_t>(m) * stride());

@@ -3,6 +3,7 @@
 // from.
 #include "datagen/plan.hpp"
 #include "datagen/solver_source.hpp"
+#include "experiments/round_buffers.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -67,8 +68,8 @@ class StreamEnsemble {
   void restore(const EnsembleState& state);
   /// After spin_up or restore.
   EnsembleState state() const;
-  /// Frames of the present round. Error if no trajectory can be found that lives. After an exception the
-  /// ensemble must be restored.
+  /// Frames of the present round, in memory of a round that is held no more, if there is one. Error if no
+  /// trajectory can be found that lives. After an exception the ensemble must be restored.
   RoundFrames next_round();
 
  private:
@@ -89,6 +90,7 @@ class StreamEnsemble {
   std::int64_t round_ = 0;
   std::uint64_t next_trajectory_;
   std::vector<std::uint64_t> trajectories_;
+  RoundBuffers buffers_;
   std::unique_ptr<Solver> solver_, spare_;
   std::optional<EnsembleState> pending_;  ///< restored, not yet in a solver
 };

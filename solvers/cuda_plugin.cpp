@@ -22,7 +22,7 @@ struct Module {
 
 Module load() {
   Module module;
-  void* const handle = open_module(kModuleName, SNS_CUDA_MODULE_PATH, module.why);
+  void* const handle = open_module(kModuleName, SNS_CUDA_MODULE_PATH, SNS_CUDA_MODULE_VERSION, module.why);
   if (handle == nullptr) return module;
   const auto function = [&](const char* name) { return module_function(handle, kModuleName, name); };
   module.device_count = reinterpret_cast<SnsCudaDeviceCount>(function("sns_cuda_device_count"));

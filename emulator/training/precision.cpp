@@ -20,6 +20,14 @@ TensorFloat32::~TensorFloat32() {
   at::globalContext().setAllowTF32CuDNN(convolutions_);
 }
 
+TimedConvolutions::TimedConvolutions() : before_(at::globalContext().benchmarkCuDNN()) {
+  at::globalContext().setBenchmarkCuDNN(true);
+}
+
+TimedConvolutions::~TimedConvolutions() {
+  at::globalContext().setBenchmarkCuDNN(before_);
+}
+
 Autocast::Autocast(bool on, torch::Device device) : on_(on), device_(device.type()) {
   if (!on_) return;
   before_ = at::autocast::is_autocast_enabled(device_);

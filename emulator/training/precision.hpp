@@ -20,6 +20,19 @@ class TensorFloat32 {
   bool products_, convolutions_;
 };
 
+/// While it lives, cuDNN times its ways of computing a convolution of a new shape and keeps the fastest: for
+/// work of few shapes that need not have the same bits in every run.
+class TimedConvolutions {
+ public:
+  TimedConvolutions();
+  ~TimedConvolutions();
+  TimedConvolutions(const TimedConvolutions&) = delete;
+  TimedConvolutions& operator=(const TimedConvolutions&) = delete;
+
+ private:
+  bool before_;
+};
+
 /// bfloat16 autocast of what runs while it lives, if switched on: weights and their gradients stay float32.
 class Autocast {
  public:

@@ -83,6 +83,7 @@ class Trainer {
     if (!warning.empty()) log::warn("{}", warning);
     const TensorFloat32 products(config_.precision == "tf32");
     const ChannelsLast order(config_.channels_last);
+    const TimedConvolutions timed;
     data_.training->prepare();
     if (data_.validation) data_.validation->prepare();
     session_start_ = Clock::now();

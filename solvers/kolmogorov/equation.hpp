@@ -160,8 +160,8 @@ class AdvectiveForm {
         spectra_(4 * params.grid.modes() * batch),
         fields_(4 * params.grid.points() * batch),
         advection_(params.grid.modes() * batch),
-        transforms_(backend, params.grid.n, 4 * batch),
-        back_(backend, params.grid.n, batch) {}
+        transforms_(backend, params.grid.n, 4 * batch, spectral::Direction::inverse),
+        back_(backend, params.grid.n, batch, spectral::Direction::forward) {}
 
   const spectral::Grid& grid() const { return params_.grid; }
   spectral::Region region() const { return all_modes(params_.grid); }
@@ -360,8 +360,8 @@ class Equation {
                      state_traffic(params_.stepper) * form_.swept_values() + form_.finish_values());
   }
 
-  void velocity(const Complex<Real>* w, Complex<Real>* u, Complex<Real>* v) {
-    backend_.for_each_mode(batch_, params_.grid.n, all_modes(params_.grid),
+  void velocity(const Complex<Real>* w, Complex<Real>* u, Complex<Real>* v, int members) {
+    backend_.for_each_mode(members, params_.grid.n, all_modes(params_.grid),
                            VelocitySpectra<Real>{kolmogorov::velocity<Real>(params_), w, u, v, params_.grid.n,
                                                  params_.grid.columns()});
   }

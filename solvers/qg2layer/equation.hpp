@@ -307,9 +307,9 @@ class Equation {
     return 4 * transforms_.step_values() + (3 + 5 + 5 + 4) * array;
   }
 
-  void velocity(const Complex<Real>* q, Complex<Real>* u, Complex<Real>* v) {
+  void velocity(const Complex<Real>* q, Complex<Real>* u, Complex<Real>* v, int members) {
     const double per_point = 1 / static_cast<double>(params_.grid.points());
-    backend_.for_each_mode(batch_, params_.grid.n, all_modes(params_.grid),
+    backend_.for_each_mode(members, params_.grid.n, all_modes(params_.grid),
                            VelocitySpectra<Real>{inversion<Real>(params_, per_point),
                                                  qg2layer::velocity<Real>(params_),
                                                  {flux_.mean_flow[0], flux_.mean_flow[1]},

@@ -6,9 +6,9 @@
 //   advance(state, steps, past)   in place; past[b] is how many steps, up to kMemory, member b has done since
 //   its
 //                                 state was set, and is kept up to date
-//   velocity(state, u, v)         transforms of one velocity pair per field, scaled for an unnormalised inverse
-//   step_values()                 Reals that a step moves through memory (traffic.hpp), where the backend
-//   counts
+//   velocity(state, u, v, members)  transforms of one velocity pair per field, scaled for an unnormalised
+//   inverse step_values()                 Reals that a step moves through memory (traffic.hpp), where the
+//   backend counts
 #include "solvers/spectral/engine.hpp"
 #include "solvers/spectral/grid.hpp"
 #include "solvers/spectral/resample_kernels.hpp"
@@ -18,7 +18,7 @@
 #include <limits>
 #include <map>
 #include <memory>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 namespace sns::spectral {
@@ -50,6 +50,10 @@ class BatchEngine final : public Engine {
         groups_(members / batch),
         past_(static_cast<std::size_t>(members), 0) {
     for (int w = 0; w < workers; ++w) scratch_.push_back(std::make_unique<Scratch>(backend_, params, batch_));
+    // Steps shall not wait for a look's plan to be made, nor for the workspace to grow with it.
+    if (Backend::kMostLooks > 1)
+      for (const auto& scratch : scratch_)
+        scratch->transforms(backend_, Direction::inverse, grid().n, 2 * batch_ * fields());
     for (int g = 0; g < groups_; ++g) state_.emplace_back(group_elements());
   }
 
@@ -69,7 +73,7 @@ class BatchEngine final : public Engine {
     Scratch& scratch = *scratch_[0];
     const std::size_t points = member_points();
     backend_.upload(physical, scratch.physical.data(), points);
-    scratch.transforms(backend_, grid().n, fields())
+    scratch.transforms(backend_, Direction::forward, grid().n, fields())
         .forward(scratch.physical.data(), scratch.spent.data(), fields());
     for (int array = 0; array < state_arrays(); ++array) {
       Complex<Real>* target = member_array(member, array);
@@ -97,17 +101,22 @@ class BatchEngine final : public Engine {
     scratch_[worker]->equation.advance(state_[group].data(), steps, past_.data() + group * batch_);
   }
 
-  void max_speed(int group, int worker, double* out) override {
+  int most_looks() const override { return Backend::kMostLooks; }
+  void look(int group, int worker, int look) override {
     const typename Backend::Session session(backend_);
-    Scratch& scratch = *scratch_[worker];
-    const int pairs = batch_ * fields();
-    const std::size_t modes = grid().modes(), points = grid().points();
-    scratch.equation.velocity(state_[group].data(), scratch.spent.data(), scratch.spent.data() + pairs * modes);
-    inverse(scratch, grid().n, 2 * pairs);
-    const Real* u = scratch.physical.data();
-    const SquaredSpeed<Real> squared{u, u + pairs * points, member_points()};
-    backend_.max_finite(batch_, member_points(), squared, out);
-    for (int b = 0; b < batch_; ++b) out[b] = std::sqrt(out[b]);
+    find_speeds(*scratch_[worker], state_[group].data(), batch_, look * batch_);
+  }
+  void read_looks(int worker, int count, double* out) override {
+    const typename Backend::Session session(backend_);
+    read_speeds(*scratch_[worker], count * batch_, out);
+  }
+  double speed(int member) override {
+    const typename Backend::Session session(backend_);
+    Scratch& scratch = *scratch_[0];
+    find_speeds(scratch, member_array(member, 0), 1, 0);
+    double fastest = 0;
+    read_speeds(scratch, 1, &fastest);
+    return fastest;
   }
 
   void frame(int group, int worker, const CoarsenConfig& coarsen, int zonal_axis, float* out) override {
@@ -122,7 +131,9 @@ class BatchEngine final : public Engine {
     const CoarseFields result = coarse_fields(group, worker, coarsen, zonal_axis);
     backend_.for_each(result.values * static_cast<std::size_t>(batch_),
                       WriteFrames<Real>{result.data, out, result.values, stride});
-    backend_.max_finite(batch_, result.values, FrameModulus{out, stride}, largest);
+    Maxima& maxima = scratch_[worker]->maxima;
+    maxima.find(0, batch_, result.values, FrameModulus{out, stride});
+    maxima.read(batch_, largest);
   }
   std::shared_ptr<float> memory(std::size_t count) override {
     const typename Backend::Session session(backend_);
@@ -183,26 +194,47 @@ class BatchEngine final : public Engine {
     return {result, values / static_cast<std::size_t>(batch_)};
   }
 
+  using Maxima = typename Backend::Maxima;
   struct Scratch {
     Scratch(const Backend& backend, const Params& params, int batch)
         : equation(backend, params, batch),
           spent(2 * equation.grid().modes() * equation.fields() * batch),
-          physical(2 * equation.grid().points() * equation.fields() * batch) {}
+          physical(2 * equation.grid().points() * equation.fields() * batch),
+          maxima(backend, static_cast<std::size_t>(Backend::kMostLooks) * batch) {}
 
-    typename Backend::RealTransforms& transforms(const Backend& backend, int n, int batch) {
-      auto& entry = plans[{n, batch}];
-      if (!entry) entry = std::make_unique<typename Backend::RealTransforms>(backend, n, batch);
+    typename Backend::RealTransforms& transforms(const Backend& backend, Direction direction, int n,
+                                                 int batch) {
+      auto& entry = plans[{direction, n, batch}];
+      if (!entry) entry = std::make_unique<typename Backend::RealTransforms>(backend, n, batch, direction);
       return *entry;
     }
 
     Equation equation;
     Buffer<Complex<Real>> spent;  ///< room for a velocity pair of the whole group
     Buffer<Real> physical;
-    std::map<std::pair<int, int>, std::unique_ptr<typename Backend::RealTransforms>> plans;
+    Maxima maxima;  ///< squared speeds of looks that were not read yet, or what a frame's numbers reach
+    std::map<std::tuple<Direction, int, int>, std::unique_ptr<typename Backend::RealTransforms>> plans;
   };
 
   void inverse(Scratch& scratch, int n, int count) {
-    scratch.transforms(backend_, n, count).inverse(scratch.spent.data(), scratch.physical.data(), count);
+    scratch.transforms(backend_, Direction::inverse, n, count)
+        .inverse(scratch.spent.data(), scratch.physical.data(), count);
+  }
+
+  /// Begins to find the largest squared speeds of `members` members with neighbouring states, as maxima from
+  /// `first` on.
+  void find_speeds(Scratch& scratch, const Complex<Real>* state, int members, int first) {
+    const int pairs = members * fields();
+    Complex<Real>* const spent = scratch.spent.data();
+    scratch.equation.velocity(state, spent, spent + pairs * grid().modes(), members);
+    inverse(scratch, grid().n, 2 * pairs);
+    const Real* u = scratch.physical.data();
+    scratch.maxima.find(static_cast<std::size_t>(first), members, member_points(),
+                        SquaredSpeed<Real>{u, u + pairs * grid().points(), member_points()});
+  }
+  void read_speeds(Scratch& scratch, int count, double* out) {
+    scratch.maxima.read(static_cast<std::size_t>(count), out);
+    for (int i = 0; i < count; ++i) out[i] = std::sqrt(out[i]);
   }
 
   /// Multistep schemes save how far back their history reaches.

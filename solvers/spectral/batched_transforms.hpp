@@ -1,37 +1,37 @@
 #pragma once
 // Batched real transforms for backends whose library wants Hermitian half spectra (cuFFT), and pairs of fields
 // by them. A Backend offers for_each, for_each_mode, Buffer and
-//   HermitianPlans(backend, n, batch)   forward(fields, spectra) and inverse(spectra, fields), both
-//   unnormalised
-//                                       and free to destroy their input
+//   HermitianPlan(backend, n, batch, direction)   forward(fields, spectra) or inverse(spectra, fields), both
+//                                                 unnormalised and free to destroy their input
 #include "solvers/spectral/grid.hpp"
 #include "solvers/spectral/resample_kernels.hpp"
 #include "solvers/spectral/traffic.hpp"
 
 namespace sns::spectral {
 
-/// 2-D real transforms of `batch` contiguous n x n fields.
+/// 2-D real transforms of `batch` contiguous n x n fields in one direction; the other function may not be
+/// called.
 template <class Backend>
 class BatchedRealTransforms {
  public:
   using Real = typename Backend::Real;
 
-  BatchedRealTransforms(const Backend& backend, int n, int batch)
-      : backend_(backend), n_(n), plans_(backend, n, batch) {}
+  BatchedRealTransforms(const Backend& backend, int n, int batch, Direction direction)
+      : backend_(backend), n_(n), plan_(backend, n, batch, direction) {}
 
   /// `count` is the batch in both directions.
-  void forward(Real* spent, Complex<Real>* out, int /*count*/) const { plans_.forward(spent, out); }
+  void forward(Real* spent, Complex<Real>* out, int /*count*/) const { plan_.forward(spent, out); }
   /// The dealiasing mask leaves edge columns un-Hermitian: their Hermitian part is taken, as numpy and FFTW do.
   void inverse(Complex<Real>* spent, Real* out, int count) const {
     backend_.for_each(static_cast<std::size_t>(count) * static_cast<std::size_t>(n_ / 2 + 1),
                       SymmetriseEdgeColumns<Real>{spent, n_});
-    plans_.inverse(spent, out);
+    plan_.inverse(spent, out);
   }
 
  private:
   Backend backend_;
   int n_;
-  typename Backend::HermitianPlans plans_;
+  typename Backend::HermitianPlan plan_;
 };
 
 /// View of whole half spectra [a, b][batch][n][n/2+1] as pairs of modes.
@@ -112,7 +112,8 @@ class BatchedPairTransforms {
         kept_(kept),
         spectra_(2 * grid_.modes() * static_cast<std::size_t>(batch)),
         fields_(2 * grid_.points() * static_cast<std::size_t>(batch)),
-        plans_(backend, n, 2 * batch) {}
+        to_physical_(backend, n, 2 * batch, Direction::inverse),
+        to_spectral_(backend, n, 2 * batch, Direction::forward) {}
 
   WholePairSpectra<Real> spectra() { return {spectra_.data(), spectra_.size() / 2, grid_.n, grid_.columns()}; }
 
@@ -120,10 +121,10 @@ class BatchedPairTransforms {
   template <class Op>
   void apply(int batch, Op op) {
     backend_.for_each_mode(batch, grid_.n, all_modes(grid_), CompletePairs<Real>{spectra(), kept_});
-    plans_.inverse(spectra_.data(), fields_.data());
+    to_physical_.inverse(spectra_.data(), fields_.data());
     const std::size_t stride = fields_.size() / 2;
     backend_.for_each(stride, ApplyToPairs<Real, Op>{fields_.data(), stride, op});
-    plans_.forward(fields_.data(), spectra_.data());
+    to_spectral_.forward(fields_.data(), spectra_.data());
   }
 
   /// Of apply(), in Reals per member:
@@ -141,7 +142,7 @@ class BatchedPairTransforms {
   KeptModes kept_;
   typename Backend::template Buffer<Complex<Real>> spectra_;
   typename Backend::template Buffer<Real> fields_;
-  typename Backend::HermitianPlans plans_;
+  typename Backend::HermitianPlan to_physical_, to_spectral_;
 };
 
 }  // namespace sns::spectral

@@ -4,15 +4,18 @@
 
 #ifdef __CUDACC__
 #define SNS_HD __host__ __device__
+#define SNS_ALIGN_PAIR(Real) alignas(2 * sizeof(Real))
 #else
 #define SNS_HD
+#define SNS_ALIGN_PAIR(Real)
 #endif
 
 namespace sns::spectral {
 
-/// Complex number with the memory layout of fftw_complex, cufftComplex and std::complex.
+/// Complex number with the memory layout of fftw_complex, cufftComplex and std::complex. Devices move one whole
+/// only where it is aligned as cufftComplex is.
 template <class Real>
-struct Complex {
+struct SNS_ALIGN_PAIR(Real) Complex {
   Real re, im;
 };
 

@@ -163,24 +163,19 @@ void CudaQueue::reserve_workspace(std::size_t bytes) {
   workspace_ = {};
   workspace_ = DeviceBuffer<std::byte>(bytes);
 }
-unsigned long long* CudaQueue::zeroed_reduction(std::size_t count) {
-  if (count > reduction_.size()) {
-    wait();
-    reduction_ = DeviceBuffer<unsigned long long>(count);
-  }
-  zero(reduction_.data(), count * sizeof(unsigned long long));
-  return reduction_.data();
-}
 
 CufftPlan::CufftPlan(CudaQueue& queue, int n, cufftType type, int batch) : queue_(queue) {
   check_cufft(cufftCreate(&plan_), "cufftCreate");
   try {
     check_cufft(cufftSetAutoAllocation(plan_, 0), "cufftSetAutoAllocation");
     long long shape[2] = {n, n};
-    check_cufft(cufftMakePlanMany64(plan_, 2, shape, nullptr, 1, 0, nullptr, 1, 0, type, batch, &bytes_),
+    std::size_t bytes = 0;
+    check_cufft(cufftMakePlanMany64(plan_, 2, shape, nullptr, 1, 0, nullptr, 1, 0, type, batch, &bytes),
                 "cufftMakePlanMany64");
     check_cufft(cufftSetStream(plan_, queue.stream()), "cufftSetStream");
-    queue.reserve_workspace(bytes_);
+    // Without automatic allocation a plan must be given a workspace, also where it says that it needs none.
+    constexpr std::size_t kLeast = 256;
+    queue.reserve_workspace(std::max(bytes, kLeast));
   } catch (...) {
     cufftDestroy(plan_);
     throw;
@@ -188,7 +183,7 @@ CufftPlan::CufftPlan(CudaQueue& queue, int n, cufftType type, int batch) : queue
 }
 
 cufftHandle CufftPlan::ready() {
-  if (bytes_ > 0 && workspace_ != queue_.workspace()) {
+  if (workspace_ != queue_.workspace()) {
     check_cufft(cufftSetWorkArea(plan_, queue_.workspace()), "cufftSetWorkArea");
     workspace_ = queue_.workspace();
   }

@@ -46,9 +46,9 @@ class DeviceBuffer {
   std::size_t size_ = 0;
 };
 
-/// A device and the stream on which all work of an engine runs in order, with the memory that its plans and
-/// reductions share: they never run at once. The stream does not wait for the device's default stream, nor that
-/// for it, so that a trainer on the same device goes on meanwhile.
+/// A device and the stream on which all work of an engine runs in order, with the workspace that its plans
+/// share: they never run at once. The stream does not wait for the device's default stream, nor that for it, so
+/// that a trainer on the same device goes on meanwhile.
 class CudaQueue {
  public:
   explicit CudaQueue(int device);
@@ -66,8 +66,6 @@ class CudaQueue {
 
   void* workspace() { return workspace_.data(); }
   void reserve_workspace(std::size_t bytes);
-  /// `count` numbers for a reduction, zeroed in order with the stream's work.
-  unsigned long long* zeroed_reduction(std::size_t count);
 
   /// Whether steps are replayed as graphs: unless SNS_CUDA_GRAPHS is 0 in the environment.
   bool graphs() const { return graphs_; }
@@ -77,7 +75,6 @@ class CudaQueue {
   cudaStream_t stream_ = nullptr;
   bool graphs_;
   DeviceBuffer<std::byte> workspace_;
-  DeviceBuffer<unsigned long long> reduction_;
 };
 
 /// While it lives, this thread uses the device, and may allocate and copy although another thread records a
@@ -106,7 +103,6 @@ class CufftPlan {
  private:
   CudaQueue& queue_;
   cufftHandle plan_ = 0;
-  std::size_t bytes_ = 0;
   void* workspace_ = nullptr;  ///< the one that the plan was told of
 };
 

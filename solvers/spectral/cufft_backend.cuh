@@ -19,6 +19,9 @@
 
 namespace sns::spectral {
 
+static_assert(alignof(Complex<float>) == alignof(cufftComplex) &&
+              alignof(Complex<double>) == alignof(cufftDoubleComplex));
+
 namespace kernel {
 
 __device__ inline Thread this_thread() {
@@ -105,17 +108,34 @@ class CufftBackend {
     kernel::elements<<<blocks(launch_elements(n)), kThreadsPerBlock, 0, queue_->stream()>>>(f, n);
     kernel::check_launch<F>();
   }
-  /// out[b] = largest f(b, i) over i < n, or NaN if any is not finite; f >= 0. Waits for the result.
-  template <class F>
-  void max_finite(int batch, std::size_t n, F f, double* out) const {
-    unsigned long long* const bits = queue_->zeroed_reduction(static_cast<std::size_t>(batch));
-    const dim3 grid = blocks(launch_reduction(n, batch));
-    kernel::largest<<<grid, kThreadsPerBlock, 0, queue_->stream()>>>(f, n, batch, bits);
-    kernel::check_launch<F>();
-    std::vector<unsigned long long> host(static_cast<std::size_t>(batch));
-    queue_->copy(host.data(), bits, host.size() * sizeof(host[0]), cudaMemcpyDeviceToHost);
-    std::transform(host.begin(), host.end(), out, finite_value);
-  }
+
+  /// Looks that wait on the device to be read: the host waits once for so many, which are 5120 steps.
+  static constexpr int kMostLooks = 256;
+  /// Room for `count` maxima on the device.
+  class Maxima {
+   public:
+    Maxima(const CufftBackend& backend, std::size_t count) : queue_(backend.queue_), bits_(count) {}
+
+    /// Number first + b = largest f(b, i) over i < n, or NaN if any is not finite; f >= 0. Waits for nothing.
+    template <class F>
+    void find(std::size_t first, int batch, std::size_t n, F f) {
+      unsigned long long* const bits = bits_.data() + first;
+      queue_->zero(bits, static_cast<std::size_t>(batch) * sizeof(*bits));
+      const dim3 grid = blocks(launch_reduction(n, batch));
+      kernel::largest<<<grid, kThreadsPerBlock, 0, queue_->stream()>>>(f, n, batch, bits);
+      kernel::check_launch<F>();
+    }
+    /// The first `count` of them. Waits for the device.
+    void read(std::size_t count, double* out) const {
+      std::vector<unsigned long long> host(count);
+      queue_->copy(host.data(), bits_.data(), count * sizeof(host[0]), cudaMemcpyDeviceToHost);
+      std::transform(host.begin(), host.end(), out, finite_value);
+    }
+
+   private:
+    std::shared_ptr<CudaQueue> queue_;
+    DeviceBuffer<unsigned long long> bits_;
+  };
 
   void copy(const Complex<R>* from, Complex<R>* to, std::size_t n) const {
     queue_->copy(to, from, n * sizeof(*to), cudaMemcpyDeviceToDevice);
@@ -138,34 +158,36 @@ class CufftBackend {
     std::copy(values.begin(), values.end(), host);
   }
 
-  /// Batched plans of both directions, for spectra whose edge columns are Hermitian.
-  class HermitianPlans {
+  /// A batched plan of one direction, for spectra whose edge columns are Hermitian; the other function may not
+  /// be called.
+  class HermitianPlan {
    public:
-    HermitianPlans(const CufftBackend& backend, int n, int batch)
-        : queue_(backend.queue_),
-          forward_(*queue_, n, kDouble ? CUFFT_D2Z : CUFFT_R2C, batch),
-          inverse_(*queue_, n, kDouble ? CUFFT_Z2D : CUFFT_C2R, batch) {}
+    HermitianPlan(const CufftBackend& backend, int n, int batch, Direction direction)
+        : queue_(backend.queue_), plan_(*queue_, n, type_of(direction), batch) {}
     void forward(R* spent, Complex<R>* out) const {
       if constexpr (kDouble)
-        check_cufft(cufftExecD2Z(forward_.ready(), spent, reinterpret_cast<cufftDoubleComplex*>(out)),
+        check_cufft(cufftExecD2Z(plan_.ready(), spent, reinterpret_cast<cufftDoubleComplex*>(out)),
                     "cufftExecD2Z");
       else
-        check_cufft(cufftExecR2C(forward_.ready(), spent, reinterpret_cast<cufftComplex*>(out)),
-                    "cufftExecR2C");
+        check_cufft(cufftExecR2C(plan_.ready(), spent, reinterpret_cast<cufftComplex*>(out)), "cufftExecR2C");
     }
     void inverse(Complex<R>* spent, R* out) const {
       if constexpr (kDouble)
-        check_cufft(cufftExecZ2D(inverse_.ready(), reinterpret_cast<cufftDoubleComplex*>(spent), out),
+        check_cufft(cufftExecZ2D(plan_.ready(), reinterpret_cast<cufftDoubleComplex*>(spent), out),
                     "cufftExecZ2D");
       else
-        check_cufft(cufftExecC2R(inverse_.ready(), reinterpret_cast<cufftComplex*>(spent), out),
-                    "cufftExecC2R");
+        check_cufft(cufftExecC2R(plan_.ready(), reinterpret_cast<cufftComplex*>(spent), out), "cufftExecC2R");
     }
 
    private:
     static constexpr bool kDouble = std::is_same_v<R, double>;
+    static cufftType type_of(Direction direction) {
+      if (direction == Direction::forward) return kDouble ? CUFFT_D2Z : CUFFT_R2C;
+      return kDouble ? CUFFT_Z2D : CUFFT_C2R;
+    }
+
     std::shared_ptr<CudaQueue> queue_;
-    mutable CufftPlan forward_, inverse_;  ///< told of the workspace when they are executed
+    mutable CufftPlan plan_;  ///< told of the workspace when it is executed
   };
 
   using RealTransforms = BatchedRealTransforms<CufftBackend>;

@@ -35,8 +35,18 @@ class Engine {
   virtual void state(int member, double* physical) = 0;
 
   virtual void advance(int group, int worker, std::int64_t steps) = 0;
-  /// Largest speed of each member of the group; NaN where the state is not finite.
-  virtual void max_speed(int group, int worker, double* out) = 0;
+
+  // Looks at the largest speeds of a group. On a GPU they are found in order with the steps, and kept there
+  // until the host asks for all of them at once.
+  /// Looks that may be begun before they are read.
+  virtual int most_looks() const = 0;
+  /// Begins look number `look` < most_looks(): at each member of the group as it is now.
+  virtual void look(int group, int worker, int look) = 0;
+  /// Largest speeds that the looks 0..count-1 saw, [look][member of group]; NaN where a state was not finite.
+  virtual void read_looks(int worker, int count, double* out) = 0;
+  /// Largest speed of one member now.
+  virtual double speed(int member) = 0;
+
   /// The group's present states, coarsened: [member of group][field][m][m]. zonal_axis: which axis (0 or 1) of
   /// the fields is x, or -1 where there is none.
   virtual void frame(int group, int worker, const CoarsenConfig& coarsen, int zonal_axis, float* out) = 0;

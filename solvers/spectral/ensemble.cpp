@@ -51,10 +51,7 @@ void EnsembleSolver::set_state(int member, std::span<const double> state) {
   setup_.engine->set_state(member, state.data());
   member_states_[static_cast<std::size_t>(member)] = {};
 
-  const int size = setup_.engine->group_size();
-  std::vector<double> speed(static_cast<std::size_t>(size));
-  setup_.engine->max_speed(member / size, 0, speed.data());
-  const double fastest = speed[static_cast<std::size_t>(member % size)];
+  const double fastest = setup_.engine->speed(member);
   if (!std::isfinite(fastest))
     fail<InitialStateError>("the initial state of member {} overflows {}", member, info().precision);
   const double courant = fastest * info().dt / setup_.spacing;
@@ -84,22 +81,27 @@ void EnsembleSolver::fail_member(int member, std::string reason) {
   state.status = {false, state.step, std::move(reason)};
 }
 
+/// Fails a living member whose speed, `steps` steps from where it stands, is beyond the limit or not finite. It
+/// stays at that step.
+void EnsembleSolver::judge(int member, std::int64_t steps, double speed) {
+  Member& state = member_states_[static_cast<std::size_t>(member)];
+  const double courant = speed * info().dt / setup_.spacing;
+  if (!state.status.alive || (std::isfinite(speed) && courant <= setup_.max_courant)) return;
+  state.step += steps;
+  fail_member(member,
+              !std::isfinite(speed)
+                  ? "the state is not finite"
+                  : fmt::format("Courant number {:.3g} exceeds max_courant {} (speed {:.4g}); use a smaller dt",
+                                courant, setup_.max_courant, speed));
+}
+
+/// Looks at a group now.
 void EnsembleSolver::guard(int group, int worker) {
   const int size = setup_.engine->group_size();
-  std::vector<double> speed(static_cast<std::size_t>(size));
-  setup_.engine->max_speed(group, worker, speed.data());
-  for (int b = 0; b < size; ++b) {
-    const int member = group * size + b;
-    if (!member_states_[static_cast<std::size_t>(member)].status.alive) continue;
-    const double fastest = speed[static_cast<std::size_t>(b)];
-    const double courant = fastest * info().dt / setup_.spacing;
-    if (!std::isfinite(fastest))
-      fail_member(member, "the state is not finite");
-    else if (courant > setup_.max_courant)
-      fail_member(member,
-                  fmt::format("Courant number {:.3g} exceeds max_courant {} (speed {:.4g}); use a smaller dt",
-                              courant, setup_.max_courant, fastest));
-  }
+  std::vector<double> speeds(static_cast<std::size_t>(size));
+  setup_.engine->look(group, worker, 0);
+  setup_.engine->read_looks(worker, 1, speeds.data());
+  for (int b = 0; b < size; ++b) judge(group * size + b, 0, speeds[static_cast<std::size_t>(b)]);
 }
 
 void EnsembleSolver::check_members() {
@@ -114,26 +116,52 @@ void EnsembleSolver::retire(int member, MemberStatus status) {
   member_states_[static_cast<std::size_t>(member)].status = std::move(status);
 }
 
-void EnsembleSolver::advance_group(int group, int worker, std::int64_t steps) {
-  const int size = setup_.engine->group_size();
-  while (steps > 0 && alive(group)) {
-    // The guard looks at fixed step numbers, so that its verdict does not depend on how a run is cut.
-    std::int64_t chunk = steps;
-    for (int m = group * size; m < (group + 1) * size; ++m) {
-      const Member& member = member_states_[static_cast<std::size_t>(m)];
-      if (member.status.alive) chunk = std::min(chunk, kGuardInterval - member.step % kGuardInterval);
-    }
-    setup_.engine->advance(group, worker, chunk);
-    bool due = false;
-    for (int m = group * size; m < (group + 1) * size; ++m) {
-      Member& member = member_states_[static_cast<std::size_t>(m)];
-      if (!member.status.alive) continue;
-      member.step += chunk;
-      due |= member.step % kGuardInterval == 0;
-    }
-    if (due) guard(group, worker);
-    steps -= chunk;
+/// Whether a member is alive and is looked at when it has done `steps` more: at fixed step numbers, so that its
+/// verdict depends neither on how a run is cut nor on its neighbours.
+bool EnsembleSolver::look_is_due(int member, std::int64_t steps) const {
+  const Member& state = member_states_[static_cast<std::size_t>(member)];
+  return state.status.alive && (state.step + steps) % kGuardInterval == 0;
+}
+
+/// Advances by `steps`, or to the last look that can be begun, and reads what the looks saw. Returns the steps
+/// done. Nothing in between waits for a device.
+std::int64_t EnsembleSolver::advance_to_verdict(int group, int worker, std::int64_t steps) {
+  Engine& engine = *setup_.engine;
+  const int size = engine.group_size(), first = group * size;
+  const auto anyone_due = [&](std::int64_t done) {
+    for (int m = first; m < first + size; ++m)
+      if (look_is_due(m, done)) return true;
+    return false;
+  };
+  std::vector<std::int64_t> looks;  // steps done before each
+  std::int64_t done = 0;
+  while (done < steps && std::ssize(looks) < engine.most_looks()) {
+    std::int64_t chunk = 1;
+    while (done + chunk < steps && !anyone_due(done + chunk)) ++chunk;
+    engine.advance(group, worker, chunk);
+    done += chunk;
+    if (!anyone_due(done)) continue;
+    engine.look(group, worker, static_cast<int>(looks.size()));
+    looks.push_back(done);
   }
+  if (!looks.empty()) {
+    std::vector<double> speeds(looks.size() * static_cast<std::size_t>(size));
+    engine.read_looks(worker, static_cast<int>(looks.size()), speeds.data());
+    for (std::size_t i = 0; i < speeds.size(); ++i) {
+      const int member = first + static_cast<int>(i) % size;
+      const std::int64_t at = looks[i / static_cast<std::size_t>(size)];
+      if (look_is_due(member, at)) judge(member, at, speeds[i]);
+    }
+  }
+  for (int m = first; m < first + size; ++m) {
+    Member& member = member_states_[static_cast<std::size_t>(m)];
+    if (member.status.alive) member.step += done;
+  }
+  return done;
+}
+
+void EnsembleSolver::advance_group(int group, int worker, std::int64_t steps) {
+  while (steps > 0 && alive(group)) steps -= advance_to_verdict(group, worker, steps);
 }
 
 void EnsembleSolver::advance(std::int64_t steps) {

@@ -9,6 +9,9 @@
 namespace sns::spectral {
 
 /// Steps between two looks at a running member's speed: rare enough to cost less than one per cent of a step.
+/// Where a look must be waited for (a GPU), advance() begins Engine::most_looks() of them at most before it
+/// reads them all. What they say of a member is the same either way; an ensemble whose last member has failed
+/// goes on until they are read, in vain.
 inline constexpr std::int64_t kGuardInterval = 20;
 
 /// What makes an EnsembleSolver.
@@ -66,8 +69,11 @@ class EnsembleSolver final : public Solver {
   int zonal_axis() const;
   bool alive(int group) const;
   void fail_member(int member, std::string reason);
+  void judge(int member, std::int64_t steps, double speed);
   void guard(int group, int worker);
+  bool look_is_due(int member, std::int64_t steps) const;
   void advance_group(int group, int worker, std::int64_t steps);
+  std::int64_t advance_to_verdict(int group, int worker, std::int64_t steps);
   void record_group(int group, int worker, const FrameRequest& request, std::span<float> out);
   void record_group_in_place(int group, int worker, const FrameRequest& request, float* out,
                              std::size_t stride);

@@ -8,6 +8,7 @@
 #include "solvers/spectral/lane_pair_transforms.hpp"
 #include "solvers/spectral/step_sequence.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -87,20 +88,34 @@ struct FftwBackend {
     for (std::size_t i = 0; i < n; ++i) f(i);
   }
 
-  /// out[b] = largest f(b, i) over i < n, or NaN if any is not finite; f >= 0.
-  template <class F>
-  [[gnu::flatten]] void max_finite(int batch, std::size_t n, F f, double* out) const {
-    for (int b = 0; b < batch; ++b) {
-      double largest = 0;
-      bool finite = true;
-      for (std::size_t i = 0; i < n; ++i) {
-        const double value = f(b, i);
-        finite &= value <= std::numeric_limits<double>::max();
-        largest = value > largest ? value : largest;
+  /// Reading a look costs nothing here: each is read before the next.
+  static constexpr int kMostLooks = 1;
+  /// Room for `count` maxima.
+  class Maxima {
+   public:
+    Maxima(const FftwBackend&, std::size_t count) : values_(count) {}
+
+    /// Number first + b = largest f(b, i) over i < n, or NaN if any is not finite; f >= 0.
+    template <class F>
+    [[gnu::flatten]] void find(std::size_t first, int batch, std::size_t n, F f) {
+      for (int b = 0; b < batch; ++b) {
+        double largest = 0;
+        bool finite = true;
+        for (std::size_t i = 0; i < n; ++i) {
+          const double value = f(b, i);
+          finite &= value <= std::numeric_limits<double>::max();
+          largest = value > largest ? value : largest;
+        }
+        values_[first + static_cast<std::size_t>(b)] =
+            finite ? largest : std::numeric_limits<double>::quiet_NaN();
       }
-      out[b] = finite ? largest : std::numeric_limits<double>::quiet_NaN();
     }
-  }
+    /// The first `count` of them.
+    void read(std::size_t count, double* out) const { std::copy_n(values_.begin(), count, out); }
+
+   private:
+    std::vector<double> values_;
+  };
 
   void copy(const Complex<R>* from, Complex<R>* to, std::size_t n) const {
     std::memcpy(to, from, n * sizeof(*to));
@@ -122,24 +137,24 @@ struct FftwBackend {
     for (std::size_t i = 0; i < n; ++i) host[i] = static_cast<T>(device[i]);
   }
 
-  /// 2-D real transforms of contiguous n x n fields; both directions unnormalised and free to destroy their
-  /// input.
+  /// 2-D real transforms of contiguous n x n fields in one direction, unnormalised and free to destroy their
+  /// input; the other function may not be called.
   class RealTransforms {
    public:
-    RealTransforms(const FftwBackend& backend, int n, int /*batch*/)
+    RealTransforms(const FftwBackend& backend, int n, int /*batch*/, Direction direction)
         : grid_{n, 1},
-          forward_(FftwPlan<R>::real_to_complex_2d(n, backend.planning)),
-          inverse_(FftwPlan<R>::complex_to_real_2d(n, backend.planning)) {}
+          plan_(direction == Direction::forward ? FftwPlan<R>::real_to_complex_2d(n, backend.planning)
+                                                : FftwPlan<R>::complex_to_real_2d(n, backend.planning)) {}
     void forward(R* spent, Complex<R>* out, int count) const {
-      for (int b = 0; b < count; ++b) forward_.execute(spent + b * grid_.points(), out + b * grid_.modes());
+      for (int b = 0; b < count; ++b) plan_.execute(spent + b * grid_.points(), out + b * grid_.modes());
     }
     void inverse(Complex<R>* spent, R* out, int count) const {
-      for (int b = 0; b < count; ++b) inverse_.execute(spent + b * grid_.modes(), out + b * grid_.points());
+      for (int b = 0; b < count; ++b) plan_.execute(spent + b * grid_.modes(), out + b * grid_.points());
     }
 
    private:
     Grid grid_;
-    FftwPlan<R> forward_, inverse_;
+    FftwPlan<R> plan_;
   };
 
   class PairTransforms : public LanePairTransforms<R> {

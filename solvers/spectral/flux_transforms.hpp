@@ -107,8 +107,8 @@ class RealFluxTransforms {
         working_(arrays.working * Shape::kStateFields * grid_.modes() * batch),
         spectra_(2 * Shape::kFieldPairs * grid_.modes() * batch),
         fields_(2 * Shape::kFieldPairs * grid_.points() * batch),
-        to_physical_(backend, n, 2 * Shape::kFieldPairs * batch),
-        to_spectral_(backend, n, 2 * Shape::kFluxPairs * batch) {
+        to_physical_(backend, n, 2 * Shape::kFieldPairs * batch, Direction::inverse),
+        to_spectral_(backend, n, 2 * Shape::kFluxPairs * batch, Direction::forward) {
     backend_.upload(factor.data(), factor_.data(), factor.size());
   }
 

@@ -27,6 +27,9 @@ SNS_HD inline int row_wavenumber(int i, int n) {
   return i < n / 2 ? i : i - n;
 }
 
+/// Of transforms: to spectra, or back.
+enum class Direction { forward, inverse };
+
 enum class Dealiasing {
   jaxcfd,    ///< jax-cfd's "brick wall": 2/3 rule whose integer arithmetic keeps one or two extra negative rows
   symmetric  ///< the same without the extra rows

@@ -4,8 +4,6 @@
 The checks' names and docs/gpu_checks.md must agree.
 """
 
-import importlib.machinery
-import importlib.util
 import json
 import re
 import signal
@@ -21,14 +19,9 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parents[2]
 PROGRAM = SOURCE / "scripts/gpu_check"
 
-
-def load():
-    """The program as a module."""
-    loader = importlib.machinery.SourceFileLoader("gpu_check", str(PROGRAM))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("gpu_check", loader))
-    with unittest.mock.patch.object(sys, "dont_write_bytecode", True):
-        loader.exec_module(module)
-    return module
+sys.path.insert(0, str(SOURCE / "scripts"))
+sys.dont_write_bytecode = True
+from gpu_checks import catalogue, programs, results, session
 
 
 class GpuCheck(unittest.TestCase):
@@ -75,24 +68,20 @@ class GpuCheck(unittest.TestCase):
         self.assertTrue(table.rstrip().endswith("nothing failed, 2 of 2 not reached"), table)
 
     def one(self, function, limit=30, device="cpu"):
-        """Row of a single check within this process, and the module that made it."""
-        module = load()
-        module.CHECKS["one"] = (function(module), limit, "")
-        with open(self.folder / "log", "w") as log:
-            session = module.Session(types.SimpleNamespace(programs=self.folder, device=device), self.folder, log)
-            return module.run_check(session, "one", time.monotonic() + 60), module
+        """Row of a single check within this process."""
+        arguments = types.SimpleNamespace(programs=self.folder, device=device)
+        with open(self.folder / "log", "w") as log, unittest.mock.patch.dict(catalogue.CHECKS, one=(function, limit, "")):
+            return results.run_check(session.Session(arguments, self.folder, log), "one", time.monotonic() + 60)
 
     def test_ends_what_hangs_and_keeps_its_numbers(self):
-        def hangs(module):
-            def check(session):
-                session.numbers["first"] = {"rate": 2.5}
-                session.run("sh", "-c", "sleep 60 & wait")
-            return check
-        row, module = self.one(hangs, limit=0.3)
+        def hangs(run):
+            run.numbers["first"] = {"rate": 2.5}
+            run.run("sh", "-c", "sleep 60 & wait")
+        row = self.one(hangs, limit=0.3)
         self.assertEqual(row["status"], "failed")
         self.assertLess(row["seconds"], 10)
         self.assertEqual(row["numbers"], {"first": {"rate": 2.5}})
-        self.assertEqual(module.told(row), "took too long: sh -c sleep 60 & wait (so far: first.rate 2.5)")
+        self.assertEqual(results.told(row), "took too long: sh -c sleep 60 & wait (so far: first.rate 2.5)")
 
     def test_results_of_a_run_that_is_told_to_end(self):
         self.program('case "$1" in --version) echo sns 0;; info) echo "sns    0";; *) sleep 60 & wait;; esac')
@@ -148,10 +137,8 @@ class GpuCheck(unittest.TestCase):
                              ("========= Invalid __global__ write of size 4 bytes", "failed")):
             tool = self.program(f"echo '{line}'\nexit 9", "tool") / "tool"
 
-            def memcheck(module):
-                module.sanitizer = lambda: tool
-                return module.check_sanitizer("memcheck")
-            row, _ = self.one(memcheck, device="cuda:0")
+            with unittest.mock.patch.object(programs, "sanitizer", lambda: tool):
+                row = self.one(programs.check_sanitizer("memcheck"), device="cuda:0")
             self.assertEqual(row["status"], status)
             self.assertIn(line.removeprefix("========= "), row["seen"])
 

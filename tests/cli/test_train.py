@@ -201,6 +201,17 @@ class Train(unittest.TestCase):
             write_dataset(odd, points=15)
         self.fails(2, ["15"], "train", config, "--dataset", odd)
 
+    def test_want_of_memory_is_one_line_with_what_helps(self):
+        limited = ["sh", "-c", f'ulimit -v {32 << 20}; exec "$@"', "sh"]  # KiB: no machine shall try to find the memory
+        command = self.arguments("train", self.config(self.root / "large"), "--dataset", self.root / "dataset", "--model",
+                                 "gaussian", "models.gaussian.training.batch=1000000000")
+        done = subprocess.run([*limited, *command], capture_output=True, text=True, cwd=self.root, timeout=300)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        lines = [line for line in done.stderr.splitlines() if line.startswith("sns: error")]
+        self.assertEqual(len(lines), 1, done.stderr)
+        self.assertIn("not enough memory for the networks: ", lines[0])
+        self.assertIn("training.batch", lines[0])
+
     def test_changed_configuration_does_not_continue(self):
         output = self.root / "changed"
         shutil.copytree(self.trained, output)

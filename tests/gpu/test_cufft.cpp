@@ -163,13 +163,15 @@ TEST_CASE("a member does not depend on its neighbours, and hardly on how many th
 TEST_CASE("a member that fails on the device leaves the others alone") {
   skip_without_device();
   const DeviceCase what{kKolmogorovBlock, {{"max_courant", "1.0e+9"}, {"stepper.dt", "0.02"}}};
-  const auto whole = started(what, "cuda"), struck = started(what, "cuda");
+  const auto whole = started(what, "cuda"), struck = started(what, "cuda"), host = started(what, "cpu");
   std::vector<double> violent = state_of(*struck, 1);
   for (double& value : violent) value *= 1e4;
-  struck->set_state(1, violent);
-  whole->advance(kSteps);
-  struck->advance(kSteps);
+  for (Solver* solver : {struck.get(), host.get()}) solver->set_state(1, violent);
+  for (Solver* solver : {struck.get(), host.get(), whole.get()}) solver->advance(kSteps);
   CHECK_FALSE(struck->status(1).alive);
+  CHECK(struck->status(1).failed_step == host->status(1).failed_step);
+  CHECK(struck->status(1).reason == host->status(1).reason);
+  CHECK(struck->step(1) == host->step(1));
   for (const int member : {0, 2}) {
     CHECK(struck->status(member).alive);
     CHECK(struck->save(member) == whole->save(member));

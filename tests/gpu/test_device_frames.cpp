@@ -19,10 +19,7 @@ namespace {
 
 void skip_without_torch() {
   skip_without_device();
-  if (load_cuda_backend().empty()) return;
-  std::printf("skipped: no usable GPU for LibTorch: %s\n", load_cuda_backend().c_str());
-  std::fflush(stdout);
-  std::_Exit(77);
+  if (!load_cuda_backend().empty()) skip_program("of LibTorch: " + load_cuda_backend());
 }
 
 /// Floats of device memory, copied to the host by LibTorch.

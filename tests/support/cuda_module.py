@@ -10,7 +10,8 @@ import sys
 
 FAT_BINARY = b"\x50\xed\x55\xba"
 PTX, CUBIN = 1, 2
-ENTRY_POINTS = {"sns_cuda_device_count", "sns_cuda_device_name", "sns_cuda_make_kolmogorov", "sns_cuda_make_qg2layer"}
+ENTRY_POINTS = {"sns_module_version", "sns_cuda_device_count", "sns_cuda_device_name", "sns_cuda_make_kolmogorov",
+                "sns_cuda_make_qg2layer"}
 LIBRARIES = r"lib(cudart|cufft|stdc\+\+|m|gcc_s|c|dl|rt|pthread)\.so|ld-linux"
 FORMS = ("AdvectiveForm", "BasdevantForm")
 # Functors of either precision that a step, a frame or a guard launches, as they stand in demangled names.

@@ -2,9 +2,9 @@
 // What programs of the label `gpu` share.
 #include "core/config.hpp"
 #include "solvers/cuda_plugin.hpp"
+#include "tests/support/skip.hpp"
 #include "tests/support/solver_cases.hpp"
 
-#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -40,10 +40,7 @@ inline std::vector<DeviceCase> device_cases() {
 /// Ends the program as skipped (exit code 77) where no device answers.
 inline void skip_without_device() {
   std::string why;
-  if (cuda_usable(why)) return;
-  std::printf("skipped: no usable GPU: %s\n", why.c_str());
-  std::fflush(stdout);
-  std::_Exit(77);
+  if (!cuda_usable(why)) skip_program(why);
 }
 
 /// A solver of kDeviceMembers initial states: trajectories 0, 1, ..

@@ -7,6 +7,8 @@
 #include "solvers/spectral/launch.hpp"
 #include "solvers/spectral/step_sequence.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <functional>
 #include <limits>
@@ -126,18 +128,33 @@ class ShuffledBackend {
                     [&](const spectral::Thread& thread) { spectral::visit_elements(thread, f, n); });
     });
   }
-  template <class F>
-  void max_finite(int batch, std::size_t n, F f, double* out) const {
-    queue_->copy_with_host();
-    std::vector<unsigned long long> bits(static_cast<std::size_t>(batch), 0);
-    queue_->launch(spectral::launch_reduction(n, batch), [&](const spectral::Thread& thread) {
-      for (int b = static_cast<int>(thread.block_y); b < batch; b += static_cast<int>(thread.blocks_y)) {
-        auto& largest = bits[static_cast<std::size_t>(b)];
-        largest = std::max(largest, spectral::largest_share(thread, f, b, n));
-      }
-    });
-    std::transform(bits.begin(), bits.end(), out, spectral::finite_value);
-  }
+
+  static constexpr int kMostLooks = 4;  // few, so that short runs read them more than once
+  class Maxima {
+   public:
+    Maxima(const ShuffledBackend& backend, std::size_t count) : queue_(backend.queue_), bits_(count) {}
+    template <class F>
+    void find(std::size_t first, int batch, std::size_t n, F f) {
+      queue_->enqueue([this, first, batch, n, f] {
+        std::fill_n(bits_.begin() + static_cast<std::ptrdiff_t>(first), batch, 0);
+        queue_->launch(spectral::launch_reduction(n, batch), [&](const spectral::Thread& thread) {
+          for (int b = static_cast<int>(thread.block_y); b < batch; b += static_cast<int>(thread.blocks_y)) {
+            auto& largest = bits_[first + static_cast<std::size_t>(b)];
+            largest = std::max(largest, spectral::largest_share(thread, f, b, n));
+          }
+        });
+      });
+    }
+    void read(std::size_t count, double* out) const {
+      queue_->copy_with_host();
+      std::transform(bits_.begin(), bits_.begin() + static_cast<std::ptrdiff_t>(count), out,
+                     spectral::finite_value);
+    }
+
+   private:
+    std::shared_ptr<ShuffledQueue> queue_;
+    std::vector<unsigned long long> bits_;
+  };
 
   void copy(const Complex<R>* from, Complex<R>* to, std::size_t n) const {
     queue_->enqueue([=] { std::memcpy(to, from, n * sizeof(*to)); });
@@ -165,26 +182,30 @@ class ShuffledBackend {
 
   /// FFTW's transforms under cuFFT's conditions: inverse transforms see of the edge columns what
   /// take_for_hermitian leaves, and neither direction leaves its input usable.
-  class HermitianPlans {
+  class HermitianPlan {
    public:
-    HermitianPlans(const ShuffledBackend& backend, int n, int batch)
+    HermitianPlan(const ShuffledBackend& backend, int n, int batch, spectral::Direction direction)
         : queue_(backend.queue_),
           grid_{n, 1},
           batch_(batch),
-          forward_(spectral::FftwPlan<R>::real_to_complex_2d(n, spectral::FftPlanning::estimate)),
-          inverse_(spectral::FftwPlan<R>::complex_to_real_2d(n, spectral::FftPlanning::estimate)) {}
+          plan_(direction == spectral::Direction::forward
+                    ? spectral::FftwPlan<R>::real_to_complex_2d(n, spectral::FftPlanning::estimate)
+                    : spectral::FftwPlan<R>::complex_to_real_2d(n, spectral::FftPlanning::estimate)),
+          direction_(direction) {}
     void forward(R* spent, Complex<R>* out) const {
+      must_be(spectral::Direction::forward);
       queue_->enqueue([=, this] {
-        for (int b = 0; b < batch_; ++b) forward_.execute(spent + b * grid_.points(), out + b * grid_.modes());
+        for (int b = 0; b < batch_; ++b) plan_.execute(spent + b * grid_.points(), out + b * grid_.modes());
         std::fill_n(spent, batch_ * grid_.points(), kSpent);
       });
     }
     void inverse(Complex<R>* spent, R* out) const {
+      must_be(spectral::Direction::inverse);
       queue_->enqueue([=, this] {
         for (int b = 0; b < batch_; ++b) {
           Complex<R>* spectrum = spent + b * grid_.modes();
           take_for_hermitian(spectrum, grid_.n);
-          inverse_.execute(spectrum, out + b * grid_.points());
+          plan_.execute(spectrum, out + b * grid_.points());
         }
         std::fill_n(spent, batch_ * grid_.modes(), Complex<R>{kSpent, kSpent});
       });
@@ -192,10 +213,15 @@ class ShuffledBackend {
 
    private:
     static constexpr R kSpent = std::numeric_limits<R>::quiet_NaN();
+    void must_be(spectral::Direction direction) const {
+      if (direction != direction_) throw std::logic_error("a plan of the other direction");
+    }
+
     std::shared_ptr<ShuffledQueue> queue_;
     spectral::Grid grid_;
     int batch_;
-    spectral::FftwPlan<R> forward_, inverse_;
+    spectral::FftwPlan<R> plan_;
+    spectral::Direction direction_;
   };
 
   using RealTransforms = spectral::BatchedRealTransforms<ShuffledBackend>;

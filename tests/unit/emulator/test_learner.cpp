@@ -1,6 +1,7 @@
 #include "tests/support/torch_doctest.hpp"
 
 #include "core/random.hpp"
+#include "emulator/failures.hpp"
 #include "emulator/flop_counter.hpp"
 #include "emulator/models/acdm.hpp"
 #include "emulator/models/gaussian.hpp"
@@ -12,7 +13,10 @@
 #include "emulator/training/precision.hpp"
 #include "tests/support/small_training.hpp"
 
+#include <ATen/Context.h>
 #include <ATen/Functions.h>
+
+#include <stdexcept>
 
 using namespace sns;
 using namespace sns::test;
@@ -238,6 +242,43 @@ TEST_CASE("periodic convolutions from PyTorch's operations are the suite's own, 
       for (std::size_t i = 0; i < ours.size(); ++i)
         CHECK(at::allclose(ours[i].grad(), theirs[i].grad(), 1e-4, 1e-4));
     }
+}
+
+TEST_CASE("failures of LibTorch are one line, and want of memory comes with what helps") {
+  const auto text_of = [](const auto& action) -> std::string {
+    try {
+      action();
+    } catch (const std::exception& error) {
+      return failure_text(error);
+    }
+    return "no exception";
+  };
+  const std::string host = text_of([] { at::empty({1LL << 60}); });
+  CHECK(host.starts_with("not enough memory for the networks: "));
+  CHECK(host.find("can't allocate memory") != std::string::npos);
+  const std::string device = text_of([] {
+    TORCH_CHECK_WITH(OutOfMemoryError, false,
+                     "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1.00 GiB free. ",
+                     "If reserved but unallocated memory is large try setting PYTORCH_ALLOC_CONF.\nMore.");
+  });
+  CHECK(device ==
+        "not enough memory for the networks: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1.00 "
+        "GiB free; "
+        "take a smaller training.batch (training.accumulate makes up for it), fewer rollout.members, a smaller "
+        "training.memory_budget_gib, or precision bfloat16");
+  const std::string other = text_of([] { at::empty({2, 3}).view({7}); });
+  CHECK(other.starts_with("LibTorch: shape '[7]' is invalid"));
+  for (const std::string& text : {host, device, other}) CHECK(text.find('\n') == std::string::npos);
+  CHECK(text_of([] { throw std::runtime_error("no disk"); }) == "no disk");
+}
+
+TEST_CASE("cuDNN times its convolutions for a time") {
+  const bool before = at::globalContext().benchmarkCuDNN();
+  {
+    const TimedConvolutions timed;
+    CHECK(at::globalContext().benchmarkCuDNN());
+  }
+  CHECK(at::globalContext().benchmarkCuDNN() == before);
 }
 
 TEST_CASE("the order of memory on GPUs is chosen for a time") {

@@ -96,6 +96,30 @@ TEST_CASE("rounds of an ensemble are the frames of its trajectories, one after t
   }
 }
 
+TEST_CASE("rounds take turns in the memory of those that are held no more") {
+  ToySettings settings;
+  const SolverSource source = toy_source(settings);
+  RoundFrames last;
+  std::vector<float> expected;
+  {
+    StreamEnsemble members = ensemble(source);
+    members.spin_up();
+    RoundFrames held = members.next_round();
+    const std::vector<float> first = all_of(held);
+    std::set<const float*> places{held.data.get()};
+    for (int round = 1; round < 4; ++round) {
+      last = {};
+      last = members.next_round();
+      places.insert(last.data.get());
+    }
+    CHECK(places.size() == 2);
+    CHECK(all_of(held) == first);
+    held = {};
+    expected = frames_of(settings, 1, first_step(3));
+  }
+  CHECK(of_member(last, 1) == expected);  // it outlives the ensemble
+}
+
 TEST_CASE("an ensemble goes on from a saved state bit for bit, and not from another's") {
   ScratchFolder scratch;
   ToySettings settings;

@@ -246,13 +246,18 @@ TEST_CASE("the device's path gives the numbers of FFTW's") {
         CHECK(error < (p.single_precision ? tolerance::kDeviceSingle : tolerance::kParity100));
       }
     }
-    std::vector<double> speeds(kMembers), speed(1);
-    device->max_speed(0, 0, speeds.data());
-    for (int m = 0; m < kMembers; ++m) {
-      host->max_speed(m, 0, speed.data());
-      CHECK(speeds[static_cast<std::size_t>(m)] ==
-            doctest::Approx(speed[0]).epsilon(p.single_precision ? 1e-5 : 1e-12));
-    }
+    std::vector<double> speeds(2 * kMembers);
+    device->look(0, 0, 0);
+    device->advance(0, 0, 1);
+    device->look(0, 0, 1);
+    device->read_looks(0, 2, speeds.data());
+    for (int m = 0; m < kMembers; ++m)
+      for (const int look : {0, 1}) {
+        const auto expected = doctest::Approx(host->speed(m)).epsilon(p.single_precision ? 1e-5 : 1e-12);
+        CHECK(speeds[static_cast<std::size_t>(look * kMembers + m)] == expected);
+        if (look == 1) CHECK(device->speed(m) == expected);
+        host->advance(m, 0, 1);
+      }
   });
 }
 
@@ -266,8 +271,9 @@ TEST_CASE("a library that takes edge columns for Hermitian needs what the transf
   for (auto& mode : spectrum) mode = {stream.normal(), stream.normal()};
   auto bare = spectrum, symmetric = spectrum, expected = spectrum;
   std::vector<double> from_bare(grid.points()), from_symmetric(grid.points()), wanted(grid.points());
-  Backend::HermitianPlans(backend, grid.n, 1).inverse(bare.data(), from_bare.data());
-  Backend::RealTransforms(backend, grid.n, 1).inverse(symmetric.data(), from_symmetric.data(), 1);
+  const auto inverse = spectral::Direction::inverse;
+  Backend::HermitianPlan(backend, grid.n, 1, inverse).inverse(bare.data(), from_bare.data());
+  Backend::RealTransforms(backend, grid.n, 1, inverse).inverse(symmetric.data(), from_symmetric.data(), 1);
   spectral::FftwPlan<double>::complex_to_real_2d(grid.n, spectral::FftPlanning::estimate)
       .execute(expected.data(), wanted.data());
   CHECK(relative_error(from_symmetric, wanted) < 1e-14);
@@ -368,18 +374,23 @@ TEST_CASE("runs on the device's path go on bit for bit from saved states") {
 
 namespace {
 
+template <class Params>
+std::unique_ptr<Solver> solver_on(std::unique_ptr<spectral::Engine> engine, const Params& p,
+                                  const SolverInfo& like, double max_courant) {
+  spectral::EnsembleSetup setup;
+  setup.info = like;
+  setup.engine = std::move(engine);
+  setup.members = kMembers;
+  setup.spacing = p.grid.spacing();
+  setup.max_courant = max_courant;
+  setup.identity = "shuffled";
+  return std::make_unique<spectral::EnsembleSolver>(std::move(setup));
+}
 /// A Solver over the device's path. max_courant is out of the way.
 template <class Params>
 std::unique_ptr<Solver> shuffled_solver(const Params& p, const SolverInfo& like,
                                         const std::shared_ptr<ShuffledQueue>& queue) {
-  spectral::EnsembleSetup setup;
-  setup.info = like;
-  setup.engine = shuffled_engine(p, kMembers, queue);
-  setup.members = kMembers;
-  setup.spacing = p.grid.spacing();
-  setup.max_courant = 1e9;
-  setup.identity = "shuffled";
-  return std::make_unique<spectral::EnsembleSolver>(std::move(setup));
+  return solver_on(shuffled_engine(p, kMembers, queue), p, like, 1e9);
 }
 
 template <class Params>
@@ -441,6 +452,74 @@ TEST_CASE("a member that overflows fails in the device's memory as on the host")
     CHECK(solver->status(0).reason == "the state is not finite");
     CHECK(std::isnan(frames[2 * p.grid.points()]));
   }
+}
+
+namespace {
+
+/// u = speed sin(4 y), which the forcing drives on: du/dt = 1 - 0.116 u.
+std::vector<double> laminar(const kolmogorov::Params& p, double speed) {
+  std::vector<double> w(p.grid.points());
+  for (std::size_t at = 0; at < w.size(); ++at) {
+    const double y = static_cast<double>(at % static_cast<std::size_t>(p.grid.n)) * p.grid.spacing();
+    w[at] = -4 * speed * std::cos(4 * y);
+  }
+  return w;
+}
+
+/// Of 32 x 32 points and dt = 0.004; the limit is a speed of 2.454.
+kolmogorov::Params laminar_case() {
+  kolmogorov::Params p;
+  p.grid.n = kPoints;
+  p.dt = 0.004;
+  return p;
+}
+constexpr double kLaminarLimit = 0.05;
+constexpr double kPassesAtStep44 = 2.32865, kPassesAtStep5 = 2.44;
+
+}  // namespace
+
+TEST_CASE("looks that are read late find what looks at once find") {
+  const kolmogorov::Params p = laminar_case();
+  const auto like = make_case(p, {});
+  const auto queue = std::make_shared<ShuffledQueue>();
+  const auto host = solver_on(fftw_engine(p), p, like->info(), kLaminarLimit),
+             device = solver_on(shuffled_engine(p, kMembers, queue), p, like->info(), kLaminarLimit);
+  for (Solver* solver : {host.get(), device.get()}) {
+    solver->set_state(0, laminar(p, kPassesAtStep44));
+    solver->set_state(1, laminar(p, 0));
+    solver->set_state(2, laminar(p, 0));
+    solver->advance(7);
+    // Its neighbours' looks, the next one at its step 13, are none at it, nor are its own at them.
+    solver->set_state(2, laminar(p, kPassesAtStep5));
+  }
+  const int before = queue->host_copies;
+  device->advance(40);  // looks at steps 20, 27, 40 and 47
+  CHECK(queue->host_copies == before + 1);
+  host->advance(40);
+  for (Solver* solver : {host.get(), device.get()}) solver->advance(93);
+  const std::int64_t steps[] = {60, 140, 20};
+  for (int m = 0; m < kMembers; ++m) {
+    CAPTURE(m);
+    CHECK(device->status(m).alive == (m == 1));
+    CHECK(device->status(m).alive == host->status(m).alive);
+    CHECK(device->status(m).failed_step == host->status(m).failed_step);
+    CHECK(device->status(m).reason == host->status(m).reason);
+    CHECK(device->step(m) == steps[m]);
+    CHECK(host->step(m) == steps[m]);
+  }
+  CHECK(device->status(0).reason.starts_with("Courant number 0.0"));
+}
+
+TEST_CASE("an ensemble whose last member has failed goes on no further than to the next reading") {
+  const kolmogorov::Params p = laminar_case();
+  const auto like = make_case(p, {});
+  const auto queue = std::make_shared<ShuffledQueue>();
+  const auto solver = solver_on(shuffled_engine(p, kMembers, queue), p, like->info(), kLaminarLimit);
+  for (int m = 0; m < kMembers; ++m) solver->set_state(m, laminar(p, kPassesAtStep44));
+  const int before = queue->host_copies;
+  solver->advance(1'000'000'000);
+  CHECK(queue->host_copies == before + 1);
+  for (int m = 0; m < kMembers; ++m) CHECK(solver->status(m).failed_step == 60);
 }
 
 TEST_CASE("bytes of a step are those of its kernels, and near the published estimates") {

@@ -131,7 +131,8 @@ TEST_CASE("pairs go to physical space and back as two real transforms would") {
           for (int j = 0; j < kept.columns; ++j)
             if (kept.has_row(i, n))
               spectra.data()[field * grid.modes() + i * grid.columns() + j] = value(field, i, j);
-      FftwBackend<double>::RealTransforms real({}, n, 2);
+      FftwBackend<double>::RealTransforms real({}, n, 2, Direction::inverse),
+          back({}, n, 2, Direction::forward);
       real.inverse(spectra.data(), fields.data(), 2);
       for (std::size_t p = 0; p < grid.points(); ++p) {
         double &a = fields.data()[p], &b = fields.data()[grid.points() + p];
@@ -139,7 +140,7 @@ TEST_CASE("pairs go to physical space and back as two real transforms would") {
         a = z.re;
         b = z.im;
       }
-      real.forward(fields.data(), spectra.data(), 2);
+      back.forward(fields.data(), spectra.data(), 2);
 
       transforms.apply(1, Squares{});
       double worst = 0, largest = 0;
@@ -178,7 +179,7 @@ TEST_CASE("symmetrised edge columns give the same real field") {
       }
   std::vector<double> a(2 * grid.points()), b(2 * grid.points());
   HostBuffer<double> out(2 * grid.points());
-  FftwBackend<double>::RealTransforms transforms(backend, grid.n, 2);
+  FftwBackend<double>::RealTransforms transforms(backend, grid.n, 2, Direction::inverse);
   transforms.inverse(plain.data(), out.data(), 2);
   a.assign(out.data(), out.data() + out.size());
   transforms.inverse(hermitian.data(), out.data(), 2);
@@ -252,14 +253,18 @@ TEST_CASE("cells are averaged") {
 
 TEST_CASE("maxima report what is not finite") {
   std::vector<double> u{1, -3, 2, 0}, v{0, 4, 1, 0};
-  const FftwBackend<double> backend;
-  double out[2];
-  backend.max_finite(2, 2, SquaredSpeed<double>{u.data(), v.data(), 2}, out);
-  CHECK(out[0] == 25);
-  CHECK(out[1] == 5);
+  const SquaredSpeed<double> squared{u.data(), v.data(), 2};
+  FftwBackend<double>::Maxima maxima({}, 3);
+  double out[3];
+  maxima.find(1, 2, 2, squared);
+  maxima.read(3, out);
+  CHECK(out[0] == 0);
+  CHECK(out[1] == 25);
+  CHECK(out[2] == 5);
   for (const double bad : {NAN, INFINITY, -INFINITY}) {
     v[2] = bad;
-    backend.max_finite(2, 2, SquaredSpeed<double>{u.data(), v.data(), 2}, out);
+    maxima.find(0, 2, 2, squared);
+    maxima.read(2, out);
     CHECK(out[0] == 25);
     CHECK(std::isnan(out[1]));
   }
