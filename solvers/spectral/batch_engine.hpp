@@ -1,14 +1,18 @@
 #pragma once
 // Engine over any Backend and any Equation. An Equation is built as Equation(backend, params, batch) and offers
-//   grid(), fields()              fields per member; spectra are [batch][field][n][n/2+1]
-//   state_arrays()                arrays that a member's future depends on; the first is the spectral field
-//   kMemory                       steps back that a multistep scheme looks; 0 for one-step schemes
-//   advance(state, steps, past)   in place; past[b] is how many steps, up to kMemory, member b has done since
-//   its
-//                                 state was set, and is kept up to date
-//   velocity(state, u, v, members)  transforms of one velocity pair per field, scaled for an unnormalised
-//   inverse step_values()                 Reals that a step moves through memory (traffic.hpp), where the
-//   backend counts
+//   grid(), fields()
+//     fields per member; spectra are [batch][field][n][n/2+1]
+//   state_arrays()
+//     arrays that a member's future depends on; the first is the spectral field
+//   kMemory
+//     steps back that a multistep scheme looks; 0 for one-step schemes
+//   advance(state, steps, past)
+//     in place; past[b] is how many steps, up to kMemory, member b has done since its state was set, and is
+//     kept up to date
+//   velocity(state, u, v, members)
+//     transforms of one velocity pair per field of so many members, scaled for an unnormalised inverse
+//   step_values()
+//     Reals that a step moves through memory (traffic.hpp), where the backend counts
 #include "solvers/spectral/engine.hpp"
 #include "solvers/spectral/grid.hpp"
 #include "solvers/spectral/resample_kernels.hpp"
