@@ -43,7 +43,7 @@ def stages(run, results):
     files = [run / "dataset" / "stage.json", run / "truth" / "stage.json", *sorted(run.glob("models/*/stage.json")),
              *sorted(run.glob("models/*/shipped/stage.json")), *sorted(run.glob("rollouts/*.stage.json")),
              *sorted(run.glob("rollouts/ensembles/*.stage.json"))]
-    shared = {record["stage"]: record for record in map(_read, files) if record}
+    shared = {record["stage"]: record for record in map(_read, files) if record and record["state"] == "finished"}
     own = {}
     for folder in results:
         for part in ("evaluation", "oracle"):
