@@ -1,6 +1,5 @@
 // Verbs that need LibTorch, in a program built without it. SNS_ABSENT_VERBS is a list of X(verb).
 #include "app/commands.hpp"
-#include "app/failures.hpp"
 #include "core/error.hpp"
 
 #define X(verb)                                                                                           \
@@ -16,7 +15,3 @@
   }
 SNS_ABSENT_VERBS
 #undef X
-
-std::string sns::last_words(const std::exception& error) {
-  return error.what();
-}

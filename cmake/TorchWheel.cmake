@@ -30,7 +30,8 @@ if(NOT EXISTS "${TORCH_ROOT}/lib/libtorch_cpu.so")
   return()
 endif()
 
-file(STRINGS "${TORCH_ROOT}/include/torch/headeronly/version.h" _version
+set(SNS_TORCH_VERSION_FILE "${TORCH_ROOT}/include/torch/headeronly/version.h")
+file(STRINGS "${SNS_TORCH_VERSION_FILE}" _version
      REGEX "define TORCH_VERSION_(MAJOR|MINOR|PATCH)")
 string(REGEX REPLACE ".*MAJOR ([0-9]+).*MINOR ([0-9]+).*PATCH ([0-9]+).*" "\\1.\\2.\\3" SNS_TORCH_VERSION "${_version}")
 

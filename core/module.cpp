@@ -38,7 +38,10 @@ void* open_module(const std::string& name, const std::filesystem::path& built, c
       continue;
     }
     const std::string found = version_of(module);
-    if (found == version) return module;
+    if (found == version) {
+      why.clear();  // also of what was wrong with an earlier place
+      return module;
+    }
     why = fmt::format(
         "{} is of another version than this program ({}, not {}): build both together, or unpack the bundle "
         "anew",

@@ -255,7 +255,10 @@ BatchEnd run_groups(const DatagenPlan& plan, Solver& solver, std::vector<std::un
 
 std::int64_t StepPacer::steps() const {
   constexpr double kSeconds = 0.25;
-  if (seconds_per_step_ <= 0) return 16;
+  // As many as lie between two looks of a guard: on a GPU, a call without one returns before its steps are
+  // done, and would make them seem to take no time.
+  constexpr std::int64_t kFirst = 20;
+  if (seconds_per_step_ <= 0) return kFirst;
   return std::clamp<std::int64_t>(static_cast<std::int64_t>(kSeconds / seconds_per_step_), 1, 1 << 20);
 }
 

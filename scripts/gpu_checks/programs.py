@@ -41,11 +41,10 @@ def failing_cases(output):
 
 def check_gpu_test(name, **variables):
     def check(session):
-        program = session.programs / name
-        if not os.access(program, os.X_OK):
+        if not os.access(session.programs / name, os.X_OK):
             raise Failed(f"there is no {name} in {session.programs}")
         try:
-            output = session.run(program, allowed=(0, SKIPPED_TEST), variables=variables)
+            output = session.test_program(name, allowed=(0, SKIPPED_TEST), variables=variables)
         except Failed as why:
             cases = failing_cases(why.output)
             raise type(why)(f"{why}; failing: {', '.join(cases)}" if cases else str(why)) from None
@@ -65,7 +64,7 @@ def read_errors(session, output):
 def check_parity(session):
     session.need_device()
     try:
-        read_errors(session, session.run(session.programs / "gpu_cufft", "--test-case=cuFFT and FFTW agree*"))
+        read_errors(session, session.test_program("gpu_cufft", "--test-case=cuFFT and FFTW agree*"))
     except Failed as why:
         read_errors(session, why.output)
         raise
@@ -127,8 +126,8 @@ def check_sanitizer(tool):
     def check(session):
         session.need_device()
         try:  # all processes: a bundle's programs are launchers that become the program
-            session.run(sanitizer(), "--tool", tool, "--target-processes", "all", "--error-exitcode", 9,
-                        session.programs / "gpu_cufft", "--test-case=every kernel in short runs")
+            session.test_program("gpu_cufft", "--test-case=every kernel in short runs", under=(
+                sanitizer(), "--tool", tool, "--target-processes", "all", "--error-exitcode", 9))
         except Failed as why:
             unable = re.search(r"(?im)^=+ *(.*(?:device(?:s are| is)? not supported|unsupported device"
                                r"|no supported device).*)$", why.output)

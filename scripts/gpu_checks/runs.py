@@ -77,12 +77,15 @@ def check_streamed_training(session):
     keys = ["data=stream", "stream.members=4", "stream.frames=16", "stream.validation_members=0"]
     one, two = (train(session, folder, session.sizes(40, 6), *keys)[0] for folder in ("stream-1", "stream-2"))
     session.numbers.update(first_losses=[one[0], two[0]], last_losses=[end_of(one), end_of(two)], identical=one == two)
-    if abs(one[0] / two[0] - 1) > 1e-5:  # convolutions are chosen by their speed, which differs from run to run
+    # Same weights and frames, but convolutions are chosen by their speed, which differs from run to run, and some transform
+    # first (Winograd): as far apart as networks on two devices may be (kDeviceForward of tests/support/gpu_tolerances.hpp).
+    if abs(one[0] / two[0] - 1) > 1e-4:
         raise Failed(f"first losses differ: {one[0]!r} and {two[0]!r}")
     if abs(end_of(one) / end_of(two) - 1) > 0.05:
         raise Failed(f"last losses differ: {end_of(one):.6g} and {end_of(two):.6g}")
-    same = "identical" if one == two else "equal at first, then apart by rounding"
-    return f"two curves: {same}"
+    if one == two:
+        return "two curves: identical"
+    return f"two curves: {'equal at first, then' if one[0] == two[0] else 'from the first loss on'} apart by rounding"
 
 
 def roll_out(session, folder, steps, *keys):

@@ -63,6 +63,24 @@ class Session:
         if not self.on_gpu:
             raise Skipped("needs a device")
 
+    def visible_devices(self):
+        """The environment in which a test program, which takes the first CUDA device that it sees, takes the chosen one."""
+        if not self.on_gpu:
+            return {"CUDA_VISIBLE_DEVICES": ""}
+        _, _, number = self.device.partition(":")
+        listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+        if not number or listed is None:
+            return {"CUDA_VISIBLE_DEVICES": number} if number else {}
+        devices = [device.strip() for device in listed.split(",") if device.strip()]
+        if int(number) >= len(devices):
+            raise Failed(f"{self.device} is not among the devices of CUDA_VISIBLE_DEVICES={listed}")
+        return {"CUDA_VISIBLE_DEVICES": devices[int(number)]}
+
+    def test_program(self, name, *arguments, allowed=(0,), variables=None, under=()):
+        """Output of a test program on the chosen device. under: a command that runs it."""
+        return self.run(*under, self.programs / name, *arguments, allowed=allowed,
+                        variables={**self.visible_devices(), **(variables or {})})
+
     def run(self, *command, allowed=(0,), variables=None):
         """Output of a command, with further environment variables. Failed where it ends otherwise than allowed, or not in
         time."""

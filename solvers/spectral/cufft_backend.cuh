@@ -109,7 +109,8 @@ class CufftBackend {
     kernel::check_launch<F>();
   }
 
-  /// Looks that wait on the device to be read: the host waits once for so many, which are 5120 steps.
+  /// Looks that wait on the device to be read: the host waits once for so many, 5120 steps of members that are
+  /// in step.
   static constexpr int kMostLooks = 256;
   /// Room for `count` maxima on the device.
   class Maxima {

@@ -245,7 +245,7 @@ void EnsembleSolver::record_group_in_place(int group, int worker, const FrameReq
   for (std::int64_t f = 0; f < request.frames; ++f) {
     advance_group(group, worker, request.steps_per_frame);
     float* const frames = first + static_cast<std::size_t>(f) * values;
-    if (alive(group))
+    if (alive(group))  // waits for `largest`: a member that is not finite fails with this frame
       setup_.engine->frame_in_place(group, worker, request.coarsen, zonal_axis(), frames, stride,
                                     largest.data());
     for (int b = 0; b < size; ++b) {

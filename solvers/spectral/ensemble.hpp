@@ -8,10 +8,10 @@
 
 namespace sns::spectral {
 
-/// Steps between two looks at a running member's speed: rare enough to cost less than one per cent of a step.
-/// Where a look must be waited for (a GPU), advance() begins Engine::most_looks() of them at most before it
-/// reads them all. What they say of a member is the same either way; an ensemble whose last member has failed
-/// goes on until they are read, in vain.
+/// Steps between two looks at a running member's speed: rare enough to move no more than two per cent of what
+/// the steps do. Where a look must be waited for (a GPU), advance() begins Engine::most_looks() of them at most
+/// before it reads them all. What they say of a member is the same either way; a member that has failed is
+/// stepped on in vain until they are read, and beyond that while another one of its group lives.
 inline constexpr std::int64_t kGuardInterval = 20;
 
 /// What makes an EnsembleSolver.

@@ -5,6 +5,7 @@ The checks' names and docs/gpu_checks.md must agree.
 """
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -111,6 +112,24 @@ class GpuCheck(unittest.TestCase):
         rows, _ = self.check("--only", "gpu_cufft", "--only", "gpu_device_frames", script=info, code=1)
         self.assertEqual(rows["gpu_cufft"]["seen"], "no usable GPU")
         self.assertIn("there is no gpu_device_frames in", rows["gpu_device_frames"]["seen"])
+
+    def test_test_programs_see_the_chosen_device_alone(self):
+        self.program('echo "sees ${CUDA_VISIBLE_DEVICES-all}"\necho "test cases:  1 |  1 passed"', "gpu_cufft")
+        for device, listed, seen in (("cuda:2", None, "2"), ("cuda", None, "all"), ("cuda", "5,7", "5,7"),
+                                     ("cuda:1", "5,7", "7"), ("cpu", "5,7", ""), ("cpu", None, "")):
+            others = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+            listing = {} if listed is None else {"CUDA_VISIBLE_DEVICES": listed}
+            with self.subTest(device, listed=listed), unittest.mock.patch.dict(os.environ, {**others, **listing}, clear=True):
+                self.assertEqual(self.one(programs.check_gpu_test("gpu_cufft"), device=device)["status"], "passed")
+                self.assertIn(f"sees {seen}\n", (self.folder / "log").read_text())
+        with unittest.mock.patch.dict(os.environ, CUDA_VISIBLE_DEVICES="5,7"):
+            row = self.one(programs.check_gpu_test("gpu_cufft"), device="cuda:2")
+        self.assertEqual((row["status"], row["seen"]),
+                         ("failed", "cuda:2 is not among the devices of CUDA_VISIBLE_DEVICES=5,7"))
+
+    def test_starts_where_python_adds_no_folders(self):
+        subprocess.run([sys.executable, PROGRAM, "--list"], env={**os.environ, "PYTHONSAFEPATH": "1"}, timeout=60, check=True,
+                       stdout=subprocess.DEVNULL)
 
     def test_names_failing_cases(self):
         cases = "TEST CASE:  says something\na.cpp:1: MESSAGE: 3\n\nTEST CASE:  breaks\na.cpp:2: ERROR: CHECK( x )"

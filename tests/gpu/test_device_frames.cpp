@@ -7,6 +7,8 @@
 #include "experiments/stream_ensemble.hpp"
 #include "tests/support/gpu_tests.hpp"
 
+#include <ATen/Functions.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -28,6 +30,26 @@ std::vector<float> fetched(float* device, std::size_t count) {
   const torch::Tensor host = torch::from_blob(device, {static_cast<std::int64_t>(count)}, options).cpu();
   return {host.const_data_ptr<float>(), host.const_data_ptr<float>() + count};
 }
+
+/// LibTorch's present stream of the device.
+c10::Stream stream_of_torch() {
+  return c10::impl::VirtualGuardImpl(torch::kCUDA).getStream({torch::kCUDA, 0});
+}
+
+/// Work for that stream: some 50 ms of an H100, more of others.
+class Delay {
+ public:
+  Delay() { begin(); }
+  void begin() {
+    for (int i = 0; i < 20; ++i) at::mm_out(product_, factor_, factor_);
+  }
+
+ private:
+  static torch::Tensor square() {
+    return at::zeros({4096, 4096}, torch::TensorOptions().dtype(torch::kFloat32).device(torch::kCUDA, 0));
+  }
+  torch::Tensor factor_ = square(), product_ = square();
+};
 
 DatagenPlan plan() {
   DatagenPlan plan;
@@ -112,4 +134,38 @@ TEST_CASE("a trainer reads normalised frames without the host") {
       CHECK(same);
     }
   }
+}
+
+TEST_CASE("a round is not written over before LibTorch's stream has read it") {
+  skip_without_torch();
+  const SolverSource source = source_on_device(device_cases().front());
+  StreamConfig stream;
+  stream.members = kDeviceMembers;
+  stream.frames = 5;
+  stream.queue = 1;
+  stream.validation_members = 0;
+  const TrainingData data = solver_stream(source, plan(), stream)({1.0}, std::nullopt);
+  const std::int64_t size = 5 * data.training->frame_size();
+  const auto batch = [&] {
+    return torch::full({size}, -1.0, torch::TensorOptions().dtype(torch::kFloat32).device(torch::kCUDA, 0));
+  };
+  const auto read = [&](torch::Tensor& into, std::uint64_t pass) {
+    data.training->read(0, 0, 5, {into.data_ptr<float>(), static_cast<std::size_t>(size)}, pass);
+  };
+  torch::Tensor at_once = batch(), delayed = batch(), later = batch();
+  read(at_once, 0);  // kernels are loaded, too
+  Delay delay;
+  const torch::Tensor expected = at_once.cpu();
+
+  delay.begin();
+  read(delayed, 0);
+  REQUIRE_FALSE(stream_of_torch().query());  // the read waits behind other work
+  data.training->release_before(1);
+  CHECK(stream_of_torch().query());                 // and is done before its round is let go of
+  for (std::uint64_t pass = 1; pass < 4; ++pass) {  // rounds in the same memory
+    read(later, pass);
+    data.training->release_before(pass + 1);
+  }
+  CHECK(torch::equal(delayed.cpu(), expected));
+  CHECK_FALSE(torch::equal(later.cpu(), expected));
 }

@@ -22,6 +22,7 @@ std::string refusal(const std::filesystem::path& module, const std::string& vers
 TEST_CASE("modules of this version are opened, and others refused") {
   std::string why;
   CHECK(open_module(kModule.filename(), kModule, "1.0-test", why) != nullptr);
+  CHECK(why.empty());
   const std::string other = refusal(kModule, "1.1-test");
   CHECK(other ==
         kModule.string() +

@@ -262,7 +262,11 @@ TEST_CASE("a queue makes as many rounds ahead as it is told, and forgets what is
   CHECK(reached(kAhead + 2));
   CHECK_FALSE(reached(kAhead + 3));
   CHECK(queue.get(0) == first);
+  CHECK_FALSE(queue.holds_before(0));
+  CHECK(queue.holds_before(1));
   queue.release_before(1);
+  CHECK_FALSE(queue.holds_before(1));
+  CHECK(queue.holds_before(2));
   CHECK_FALSE(reached(0));
   CHECK_THROWS_WITH_AS(queue.get(0), doctest::Contains("given up"), Error);
 
