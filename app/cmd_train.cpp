@@ -1,8 +1,10 @@
 #include "app/commands.hpp"
 #include "app/config_arguments.hpp"
 #include "core/error.hpp"
+#include "core/log.hpp"
 #include "core/run_config.hpp"
 #include "emulator/training/trainer.hpp"
+#include "emulator/training/unused_keys.hpp"
 #include "experiments/solver_stream.hpp"
 
 #include <algorithm>
@@ -42,6 +44,7 @@ void run_train(const TrainArguments& arguments) {
   const Config config = arguments.config.load();
   const RunConfig run = read_run(config);
   const auto specs = read_models(config);
+  for (const auto& [name, keys] : model_keys_without_effect(config)) log::warn("models.{}: {}", name, keys);
   std::vector<ModelSpec> chosen;
   for (const auto& name : arguments.models) chosen.push_back(find_model(specs, name));
   if (chosen.empty()) chosen = specs;

@@ -64,8 +64,8 @@ void read_sns(Section& section, SamplingConfig& sampling, const ModelSpec& spec)
   if (spec.training.levels.past == "clean" && sampling.path != "clean_past")
     section.reject("path",
                    fmt::format("{} was trained beside clean past frames (levels.past: clean) and never saw a "
-                               "noised one: path must be clean_past, not {}",
-                               spec.name, sampling.path));
+                               "noised one, as path {} gives it: set {}.path=clean_past",
+                               spec.name, sampling.path, section.path()));
   // A lagged model looks back at its own trajectory.
   if (!spec.model.network.lag) section.maybe("long", sampling.long_frame, one_of({"initial", "first_initial"}));
 }
@@ -125,6 +125,11 @@ std::string beyond_training(const MethodConfig& method, const ModelSpec& spec) {
   if (spec.model.kind == "sns" && method.sampling.path == "clean_past" && trained.past != "clean")
     return fmt::format("path clean_past with {}, which was trained beside noised past frames (levels.past)",
                        spec.name);
+  if (spec.model.kind == "thermalizer" && method.sampling.noise_limit >= highest)
+    return fmt::format(
+        "noise_limit {} with {}, which was trained on levels 0 to {}: it names none above, so that "
+        "no trajectory is given up",
+        method.sampling.noise_limit, spec.name, highest);
   return "";
 }
 
@@ -164,14 +169,34 @@ std::string keys_without_effect(Section& section, const std::string& what) {
   return found.empty() ? "" : fmt::format("{} (no effect on {})", listed(found), what);
 }
 
+/// The name of the file's only surrogate; none if there are several, or none.
+std::optional<std::string> only_surrogate(const std::vector<ModelSpec>& models) {
+  std::optional<std::string> found;
+  for (const ModelSpec& entry : models) {
+    if (entry.model.kind != "gaussian") continue;
+    if (found) return std::nullopt;
+    found = entry.name;
+  }
+  return found;
+}
+
+/// The surrogate's name, which may be left out where there is only one.
+std::string read_emulator(Section& section, const std::vector<ModelSpec>& models) {
+  const std::optional<std::string> only = only_surrogate(models);
+  std::string emulator = only.value_or("");
+  if (only)
+    section.maybe("emulator", emulator);
+  else
+    section.need("emulator", emulator);
+  model_of(section, "emulator", emulator, {"gaussian"}, models);
+  return emulator;
+}
+
 /// A surrogate or a generator; returns the kind of method in words.
 std::string read_networks(Section& section, MethodConfig& method, const std::vector<ModelSpec>& models) {
   section.maybe("generator", method.generator);  // wins over a surrogate and its refiner
   if (!method.generator) {
-    std::string emulator;
-    section.need("emulator", emulator);
-    model_of(section, "emulator", emulator, {"gaussian"}, models);
-    method.emulator = emulator;
+    method.emulator = read_emulator(section, models);
     section.maybe("refiner", method.refiner);
     section.maybe("noise", method.noise, non_negative);
   }

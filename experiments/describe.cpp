@@ -9,6 +9,7 @@
 #include "emulator/nets/sns_net.hpp"
 #include "emulator/nets/thermalizer_net.hpp"
 #include "emulator/runtime.hpp"
+#include "emulator/training/unused_keys.hpp"
 #include "experiments/config.hpp"
 #include "experiments/evaluate.hpp"
 #include "experiments/rollout.hpp"
@@ -220,11 +221,14 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Solv
   const std::string solver_place = solver.backend == "fftw" ? "this CPU" : place;
   Lines lines;
   std::map<std::string, NetworkCost> costs;
+  const auto unused = model_keys_without_effect(config);
   for (ModelSpec& model : models) {
     model.model.field_channels = frames.channels;
     model.model.image = frames.points;
     costs[model.name] = measure(model.model, device);
     describe_model(model, costs[model.name], place, lines);
+    for (const auto& [name, keys] : unused)
+      if (name == model.name) lines.emplace_back("  not used", keys);
     if (model.training.data == "stream") describe_stream(model, frames, lines);
   }
   if (oracle) {

@@ -6,6 +6,7 @@
 #include "datagen/generate.hpp"
 #include "datagen/reader.hpp"
 #include "emulator/training/trainer.hpp"
+#include "emulator/training/unused_keys.hpp"
 #include "experiments/solver_stream.hpp"
 
 #include <fmt/ranges.h>
@@ -83,6 +84,7 @@ Experiment::Experiment(const Config& config, std::string command)
                      [&](const MethodConfig& method) { return method.name == name; }))
       video.reject("methods", fmt::format("rollout.methods has no '{}'", name));
   config.finish({"simulate"});
+  for (const auto& [name, keys] : model_keys_without_effect(config)) log::warn("models.{}: {}", name, keys);
   for (const MethodConfig& method : rollout_.methods)
     for (const std::string& doubt : {method.without_effect, method.beyond_training})
       if (!doubt.empty()) log::warn("rollout.methods.{}: {}", method.name, doubt);

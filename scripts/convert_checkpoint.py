@@ -5,8 +5,9 @@
     scripts/convert_checkpoint.py checkpoint.pt --ema checkpoint_ema.pt -o weights/mine --field-std 7.6382e-6,3.0120e-7
     scripts/convert_checkpoint.py sns.safetensors -o weights/back        what `sns export` wrote: nothing else is needed
 
-Reads state dicts as they are, dictionaries that hold one ({epoch, state_dict, ...}, {model_state_dict, ...}), whole
-modules' prefixes (module., _orig_mod., model.) and safetensors files. Kind of model, widths, blocks, attention, diffusion
+Reads state dicts as they are, dictionaries that hold one ({epoch, state_dict, ...}, {model_state_dict, ...}), also beside a
+moving average ({state_dict, ema, ...}), whole modules (with --trust-pickle), their prefixes (module., _orig_mod., model.)
+and safetensors files. Kind of model, widths, blocks, attention, diffusion
 levels and image size follow from the names and shapes, levels and schedule also from the table `betas` that the reference
 implementation keeps beside its networks; what does not must be given: --field-std always (the numbers by which physical
 fields are divided, one per field or one for all), and --image, --levels, --lag-window where the checkpoint does not tell.
@@ -25,6 +26,8 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "python"))
 
 STATE_KEYS = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
+AVERAGE_KEYS = ("ema", "ema_state_dict", "state_dict_ema", "ema_model", "model_ema", "ema_net", "ema_network", "ema_weights",
+                "shadow", "averaged_model")
 ANCHOR = "image_proj.weight"  # every network of the family has it
 BUFFERS = ("betas", "alphas", "alphas_cumprod", "sqrt_alphas_cumprod", "sqrt_one_minus_alphas_cumprod")
 # The reference computes its tables in float32, which moves the largest cosine betas by 3e-5 and the smallest by 6e-8.
@@ -37,7 +40,7 @@ class CheckpointError(Exception):
 
 
 def read(path, trust):
-    """(flat dictionary of tensors, configuration or None)"""
+    """(flat dictionary of tensors, one of their moving average or None, configuration or None)"""
     import torch
 
     if not path.is_file():
@@ -48,7 +51,7 @@ def read(path, trust):
         try:
             with safe_open(path, "pt") as tensors:
                 config = (tensors.metadata() or {}).get("sns_config")
-                return {n: tensors.get_tensor(n) for n in tensors.keys()}, config and json.loads(config)
+                return {n: tensors.get_tensor(n) for n in tensors.keys()}, None, config and json.loads(config)
         except SafetensorError as error:
             raise CheckpointError(f"{path}: not a readable safetensors file ({error})") from None
     try:
@@ -56,7 +59,27 @@ def read(path, trust):
     except Exception as error:  # pickle, zip and torch raise many kinds
         hint = "" if trust else "; if it holds more than tensors and you trust its origin, add --trust-pickle"
         raise CheckpointError(f"{path}: cannot be read ({str(error).splitlines()[0]}){hint}") from None
-    return state_of(path, content), None
+    return state_of(path, content), average_of(path, content), None
+
+
+def average_of(path, content):
+    """State dict of the moving average that a checkpoint holds beside its network's; None without one."""
+    if not isinstance(content, dict) or any(str(key).endswith(ANCHOR) for key in content):
+        return None
+    found = [key for key in content if str(key).lower() in AVERAGE_KEYS and content[key] is not None]
+    if not found:
+        return None
+    if len(found) > 1:
+        raise CheckpointError(f"{path}: holds {len(found)} moving averages ({', '.join(found)}); save the one that is meant "
+                              "by itself and give it as --ema")
+    try:
+        average = content[found[0]]
+        if isinstance(average, dict) and isinstance(average.get("shadow"), dict):
+            average = average["shadow"]
+        return state_of(path, average)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: its moving average, '{found[0]}', is no state dict ({error}); without that entry the "
+                              "checkpoint can be converted") from None
 
 
 def state_of(path, content):
@@ -234,16 +257,20 @@ def write(folder, config, raw, ema, sources):
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "SHA256SUMS").unlink(missing_ok=True)  # of other weights
-    for name, tensors in (("model", raw), ("ema", ema if ema is not None else raw)):
-        save_file(tensors, folder / f".{name}.tmp")
-        (folder / f".{name}.tmp").replace(folder / f"{name}.safetensors")
-    (folder / "config.yaml").write_text("".join(f"{key}: {to_yaml(value)}\n" for key, value in config.items()))
     lines = [f"# Converted weights: {config['kind']}", ""]
     lines += [f"- {what}: `{path.name}`, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}" for what, path in sources]
     if ema is None:
         lines.append("- No moving average was given: `ema.safetensors` repeats `model.safetensors`.")
-    (folder / "model_card.md").write_text("\n".join(lines) + "\n")
+    temporary = {name: folder / f".{name}.tmp" for name in ("model.safetensors", "ema.safetensors", "model_card.md", "config.yaml")}
+    save_file(raw, temporary["model.safetensors"])
+    save_file(ema if ema is not None else raw, temporary["ema.safetensors"])
+    temporary["model_card.md"].write_text("\n".join(lines) + "\n")
+    temporary["config.yaml"].write_text("".join(f"{key}: {to_yaml(value)}\n" for key, value in config.items()))
+    # Nothing loads a folder without config.yaml: whenever this ends, the folder is the old one, none, or the new one.
+    for outdated in ("config.yaml", "SHA256SUMS"):
+        (folder / outdated).unlink(missing_ok=True)
+    for name, file in temporary.items():
+        file.replace(folder / name)
 
 
 def numbers(text):
@@ -274,7 +301,7 @@ def main():
     try:
         if arguments.output.exists() and not arguments.overwrite:
             raise CheckpointError(f"{arguments.output}: exists; give --overwrite to replace it")
-        state, config = read(arguments.checkpoint, arguments.trust_pickle)
+        state, averaged, config = read(arguments.checkpoint, arguments.trust_pickle)
         raw = strip(arguments.checkpoint, state)
         table = diffusion_of(arguments.checkpoint, state)
         if config:
@@ -282,14 +309,18 @@ def main():
         else:
             config = infer(raw, arguments, table)
         parameters = check(config, raw)
-        sources, ema = [("checkpoint", arguments.checkpoint)], None
+        sources, ema, origin = [("checkpoint", arguments.checkpoint)], None, arguments.checkpoint
         if arguments.ema:
-            averaged = read(arguments.ema, arguments.trust_pickle)[0]
-            ema = strip(arguments.ema, averaged)
-            for name, *values in zip(("levels", "schedule"), table, diffusion_of(arguments.ema, averaged)):
+            if averaged is not None:
+                print(f"{arguments.checkpoint}: the moving average in it is left for that of {arguments.ema}", file=sys.stderr)
+            network, average, _ = read(arguments.ema, arguments.trust_pickle)
+            averaged, origin = network if average is None else average, arguments.ema
+        if averaged is not None:
+            ema = strip(origin, averaged)
+            for name, *values in zip(("levels", "schedule"), table, diffusion_of(origin, averaged)):
                 agreed(name, *zip(("the checkpoint's betas", "the moving average's betas"), values))
             check(config, ema)
-            sources.append(("moving average", arguments.ema))
+            sources.append(("moving average", origin))
         write(arguments.output, config, raw, ema, sources)
     except ImportError as error:
         print(f"convert_checkpoint: needs PyTorch and safetensors in this Python ({error})", file=sys.stderr)

@@ -1,5 +1,6 @@
 #include "core/error.hpp"
 #include "emulator/training/trainer.hpp"
+#include "emulator/training/unused_keys.hpp"
 
 #include <algorithm>
 
@@ -23,6 +24,7 @@ std::vector<ModelSpec> read_models(const Config& config) {
     specs.push_back(std::move(spec));
   }
   if (specs.empty()) fail<ConfigError>("{}: 'models' names no model to train", config.file().string());
+  model_keys_without_effect(config);  // what they are is for the caller to say; here they need to be known
   return specs;
 }
 

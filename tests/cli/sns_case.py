@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -136,6 +137,32 @@ def wait_for_lines(case, process, log, lines):
         case.assertLess(time.monotonic(), deadline, "training did not start")
         case.assertIsNone(process.poll(), "training ended before it could be interrupted")
         time.sleep(0.01)
+
+
+def wait_for_frames(case, process, file, writes=2):
+    """Returns when a rollout has written to its file so many times since this call; fails if it ends before."""
+    last = file.stat().st_mtime_ns if file.exists() else None
+    deadline = time.monotonic() + 120
+    while writes > 0:
+        case.assertLess(time.monotonic(), deadline, "the rollout writes nothing")
+        case.assertIsNone(process.poll(), "it had ended before it was interrupted: take more steps")
+        time.sleep(0.001)
+        now = file.stat().st_mtime_ns if file.exists() else None
+        if now != last:
+            last, writes = now, writes - 1
+
+
+def wait_until_it_continues(case, process):
+    """Reads what a rollout says until it goes on from a checkpoint; returns that step."""
+    for line in process.stderr:
+        if found := re.search(r"continuing after step (\d+)", line):
+            return int(found[1])
+    case.fail("it did not continue")
+
+
+def stopped_step(message):
+    """The step of the checkpoint that a stopped rollout says to have left."""
+    return int(re.search(r"stopped after step (\d+)", message)[1])
 
 
 def digest(path):

@@ -5,6 +5,8 @@ Runs in a Python with a working torch (.venv-well). Arguments: sns, write_networ
 
 import collections
 import hashlib
+import importlib.util
+import itertools
 import pathlib
 import re
 import shutil
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE / "python"))
@@ -228,6 +231,85 @@ class Exchange(unittest.TestCase):
             stored = load_file(self.folder / "weights" / "model.safetensors")
             self.assertEqual(stored.keys(), state.keys())
             self.assertTrue(all(torch.equal(stored[key], state[key]) for key in state))
+
+    def test_a_moving_average_in_the_checkpoint(self):
+        wanted, extra = NETWORKS["sns"]
+        state, average = (Network(wanted).state_dict() for _ in range(2))
+        prefixed = {"module." + key: value for key, value in average.items()} | {"n_averaged": torch.tensor(3)}
+        stored = lambda name: load_file(self.folder / "weights" / f"{name}.safetensors")
+        same = lambda a, b: a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+        for ema in ({"ema": average}, {"ema_state_dict": prefixed}, {"model_ema": {"decay": 0.9, "shadow": average}},
+                    {"EMA": {"state_dict": average, "decay": 0.9}}):
+            with self.subTest(list(ema)):
+                self.convert({"epoch": 3, "state_dict": state} | ema, "--field-std", "4.44", *extra)
+                self.assertTrue(same(stored("model"), state))
+                self.assertTrue(same(stored("ema"), average))
+                self.assertIn("moving average: `checkpoint.pt`", (self.folder / "weights/model_card.md").read_text())
+        self.convert({"state_dict": state, "ema": None}, "--field-std", "4.44", *extra)
+        self.assertTrue(same(stored("ema"), state))
+        self.assertIn("No moving average was given", (self.folder / "weights/model_card.md").read_text())
+        torch.save({"state_dict": average}, self.folder / "average.pt")
+        text = self.convert({"state_dict": state, "ema": state}, "--field-std", "4.44", *extra, "--ema",
+                            self.folder / "average.pt")
+        self.assertIn("is left for that of", text)
+        self.assertTrue(same(stored("ema"), average))
+        for wrong, words in (({"ema": [torch.ones(2)]}, "'ema', is no state dict"), ({"ema": state, "model_ema": state}, "--ema"),
+                             ({"ema": Network(NETWORKS["gaussian"][0]).state_dict()}, "not a network of this family")):
+            self.assertIn(words, self.convert({"state_dict": state} | wrong, "--field-std", "4.44", *extra, code=1))
+
+    def test_a_whole_module_needs_trust(self):
+        wanted, extra = NETWORKS["sns"]
+        net = Network(wanted)
+        for content in (net, {"epoch": 2, "model": net}):
+            text = self.convert(content, "--field-std", "4.44", *extra, code=1)
+            self.assertIn("if it holds more than tensors and you trust its origin, add --trust-pickle", text)
+            self.assertFalse((self.folder / "weights").exists())
+        for content in (net, {"epoch": 2, "model": net}):
+            self.convert(content, "--field-std", "4.44", *extra, "--trust-pickle")
+            stored = load_file(self.folder / "weights" / "model.safetensors")
+            self.assertTrue(all(torch.equal(stored[key], value) for key, value in net.state_dict().items()))
+
+    def test_a_conversion_that_is_cut_off_leaves_no_mixture(self):
+        """Whichever file it ends at: the old weights, or a folder that is none (without config.yaml)."""
+        spec = importlib.util.spec_from_file_location("convert_checkpoint", SOURCE / "scripts" / "convert_checkpoint.py")
+        script = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(script)
+        folder = self.folder / "weights"
+        names = ("config.yaml", "model.safetensors", "ema.safetensors", "model_card.md")
+        old, new = ({"kind": "gaussian", "image": size} for size in (16, 32))
+        tensors = {size: {"image_proj.weight": torch.full((2,), float(size))} for size in (16, 32)}
+        states, ends = set(), False
+        for allowed in itertools.count():
+            script.write(folder, old, tensors[16], None, [])
+            before = {name: (folder / name).read_bytes() for name in names}
+            left = itertools.count(allowed, -1)
+
+            def cut_off(real):
+                def change(*arguments, **options):
+                    if next(left) <= 0:
+                        raise KeyboardInterrupt
+                    return real(*arguments, **options)
+                return change
+
+            with mock.patch.object(pathlib.Path, "replace", cut_off(pathlib.Path.replace)), \
+                 mock.patch.object(pathlib.Path, "unlink", cut_off(pathlib.Path.unlink)):
+                try:
+                    script.write(folder, new, tensors[32], None, [])
+                    ends = True
+                except KeyboardInterrupt:
+                    pass
+            if not (folder / "config.yaml").exists():
+                states.add("none")
+            elif "image: 16" in (folder / "config.yaml").read_text():
+                self.assertEqual({name: (folder / name).read_bytes() for name in names}, before)
+                states.add("old")
+            else:
+                self.assertEqual([load_file(folder / f"{name}.safetensors")["image_proj.weight"][0] for name in ("model", "ema")],
+                                 [32, 32])
+                states.add("new")
+            if ends:
+                break
+        self.assertEqual(states, {"old", "none", "new"})
 
     def test_the_table_of_betas_decides(self):
         """The wrappers of the reference implementation keep their schedule beside the network."""

@@ -4,14 +4,13 @@ import json
 import shutil
 import signal
 import tempfile
-import time
 import unittest
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from sns_case import SOURCE, SnsCase, arrays, sns
+from sns_case import SOURCE, SnsCase, arrays, sns, stopped_step, wait_for_frames, wait_until_it_continues
 
 METHODS = SOURCE / "yaml" / "kolmogorov" / "methods.yaml"
 SAMPLING = METHODS.with_name("sampling.yaml")
@@ -148,10 +147,17 @@ class Methods:
             with self.subTest(override):
                 result = sns("reproduce", *self.base, "--dry-run", override)
                 self.assertEqual(result.returncode, 0, result.stderr)
-                warnings = [line for line in result.stderr.splitlines() if "warning" in line]
+                warnings = [line for line in result.stderr.splitlines() if "no effect on" in line]
                 self.assertEqual(len(warnings), 1, result.stderr)
                 name = override.split(".")[2]
                 self.assertRegex(warnings[0], rf"rollout\.methods\.{name}: {unused}.* \(no effect on {kind}\)")
+
+    def test_one_key_makes_another_kind_of_a_model(self):
+        result = sns("reproduce", *self.base, "--dry-run", "models.sns_clean.kind=thermalizer")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stderr, r"models\.sns_clean: network\.embedding, .*training\.levels\.past "
+                                        r"\(no effect on a model of kind thermalizer\)")
+        self.assertRegex(result.stderr, r"rollout\.methods\.sns_clean: path.* \(no effect on a refiner of kind thermalizer\)")
 
     def test_mistakes_are_one_line(self):
         for override, message in {
@@ -161,7 +167,7 @@ class Methods:
             "rollout.methods.thermalizer.pth=A": "pth is unknown",
             "rollout.methods.sns.start_levle=3": "start_levle is unknown",
             "rollout.methods.sns.gate=past": "either",
-            "rollout.methods.sns.refiner=sns_clean": "path must be clean_past",
+            "rollout.methods.sns.refiner=sns_clean": "set rollout.methods.sns.path=clean_past",
             "rollout.methods.thermalizer={emulator: gaussian, refiner: thermalizer, rule: reference, stop_level: 6}":
                 "below start_level",
             "models.acdm.network.predicts=past": "both",
@@ -247,29 +253,27 @@ class Interrupted(SnsCase):
         file.with_name(f"{method}.stage.json").unlink()
         return found
 
-    def interrupt(self, process, method, number):
-        """Sends the signal when the run is under way; returns the exit code."""
-        partial = self.run_folder / "rollouts" / f"{method}.h5.partial"
-        while process.poll() is None and not partial.exists():
-            time.sleep(0.005)
-        time.sleep(0.2)
-        process.send_signal(number)
-        process.communicate(timeout=120)
-        return process.returncode
-
     def test_every_method(self):
         for method in ["sns", "sns_lagged", "thermalizer", "acdm", "solver"]:
             with self.subTest(method):
                 self.sns("rollout", *self.rollout(method))
                 whole = self.finished(method)
-                checkpoint = self.run_folder / "rollouts" / f"{method}.h5.checkpoint"
-                code = self.interrupt(self.start("rollout", *self.rollout(method)), method, signal.SIGTERM)
-                self.assertEqual(code, 75, "it had ended before it was stopped: take more steps")
-                self.assertTrue(checkpoint.exists())
-                code = self.interrupt(self.start("rollout", *self.rollout(method)), method, signal.SIGKILL)
-                self.assertEqual(code, -signal.SIGKILL, "it had ended before it was killed: take more steps")
+                partial = self.run_folder / "rollouts" / f"{method}.h5.partial"
+                process = self.start("rollout", *self.rollout(method))
+                wait_for_frames(self, process, partial)
+                process.send_signal(signal.SIGTERM)
+                message = process.communicate(timeout=120)[1]
+                self.assertEqual(process.returncode, 75, message)
+                stopped = stopped_step(message)
+                # Killed when it has written frames beyond the checkpoint.
+                process = self.start("rollout", *self.rollout(method))
+                self.assertEqual(wait_until_it_continues(self, process), stopped)
+                wait_for_frames(self, process, partial)
+                process.kill()
+                process.communicate(timeout=120)
+                self.assertEqual(process.returncode, -signal.SIGKILL)
                 _, log = self.sns("rollout", *self.rollout(method))
-                self.assertRegex(log, r"continuing after step \d+")
+                self.assertRegex(log, rf"continuing after step {stopped}\b")
                 self.assertEqual(self.finished(method), whole)
 
 

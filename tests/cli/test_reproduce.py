@@ -15,7 +15,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from sns_case import fill_disk, mount_small_disk, run_tests
+from sns_case import fill_disk, mount_small_disk, run_tests, stopped_step, wait_for_frames, wait_until_it_continues
 
 SNS, SOURCE = Path(sys.argv.pop(1)).resolve(), Path(sys.argv.pop(1)).resolve()
 QUICKSTART = SOURCE / "yaml" / "kolmogorov" / "quickstart.yaml"
@@ -195,19 +195,21 @@ class Reproduce(unittest.TestCase):
         # SIGTERM: a checkpoint is written and the exit code says so.
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         partial = folder / "rollouts/gaussian.h5.partial"
-        while not partial.exists() and process.poll() is None:
-            time.sleep(0.01)
-        time.sleep(0.1)
+        wait_for_frames(self, process, partial)
         process.send_signal(signal.SIGTERM)
         message = process.communicate()[1]
         self.assertEqual(process.returncode, 75, message)
         self.assertTrue((folder / "rollouts/gaussian.h5.checkpoint").exists())
-        # SIGKILL after that: the checkpoint still holds.
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        time.sleep(0.5)
+        # SIGKILL after that, with frames beyond the checkpoint in the file: the checkpoint still holds.
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(wait_until_it_continues(self, process), stopped_step(message))
+        wait_for_frames(self, process, partial)
         process.kill()
-        process.wait()
-        self.assertEqual(subprocess.run(command, capture_output=True).returncode, 0)
+        process.communicate()
+        self.assertEqual(process.returncode, -signal.SIGKILL)
+        done = subprocess.run(command, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f"continuing after step {stopped_step(message)}", done.stderr)
         with h5py.File(folder / "rollouts/gaussian.h5") as file:
             interrupted = file["vorticity"][:]
         (folder / "rollouts/gaussian.stage.json").unlink()

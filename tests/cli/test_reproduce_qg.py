@@ -143,17 +143,15 @@ class ReproduceLayers(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         with h5py.File(f"{states}.out") as one, h5py.File(f"{states}.apart") as apart:
             np.testing.assert_array_equal(one["next"], apart["next"])
-        arguments = ["predict", "--weights", models / "sns", "--input", f"{states}:/pair", "-o", f"{states}.refined"]
+        arguments = ["predict", "--weights", models / "sns", "--long", f"{states}:/long", "--input", f"{states}:/pair", "-o",
+                     f"{states}.refined"]
         result = sns(*arguments)
-        self.assertEqual(result.returncode, 2)
-        self.assertIn("--lag 1 to 7", result.stderr)
-        result = sns(*arguments, "--long", f"{states}:/long", "--lag", "5")
         self.assertEqual(result.returncode, 0, result.stderr)
         with h5py.File(f"{states}.refined") as file:
             self.assertEqual(file["refined"].shape, (1, 2, 2, 16, 16))
             whole = file["refined"][:]
-        arguments[4], arguments[6] = f"{states}:/pair_{FIELDS[0]},{states}:/pair_{FIELDS[1]}", f"{states}.refined_apart"
-        result = sns(*arguments, "--long", f"{states}:/long", "--lag", "5")
+        arguments[6], arguments[8] = f"{states}:/pair_{FIELDS[0]},{states}:/pair_{FIELDS[1]}", f"{states}.refined_apart"
+        result = sns(*arguments)
         self.assertEqual(result.returncode, 0, result.stderr)
         with h5py.File(f"{states}.refined_apart") as file:
             np.testing.assert_array_equal(file["refined"], whole)
@@ -161,6 +159,25 @@ class ReproduceLayers(unittest.TestCase):
                      "-o", f"{states}.unequal")
         self.assertEqual(result.returncode, 1)
         self.assertIn("different numbers", result.stderr)
+
+    def test_predict_with_a_lagged_model(self):
+        folder = Path(self.temporary.name) / "lagged"
+        result = sns("train", QUICKSTART.with_name("lagged.yaml"), "--scale", "smoke", f"run.output={folder}", "--dataset",
+                     self.run_folder / "dataset", "--model", "sns_lagged")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        states = folder / "states.h5"
+        with h5py.File(self.run_folder / "rollouts/gaussian.h5") as r, h5py.File(states, "w") as file:
+            frames = np.stack([r[name][0, :8] for name in FIELDS], axis=1)
+            file["pair"], file["long"] = frames[6:8], frames[2]
+        arguments = ["predict", "--weights", folder / "models/sns_lagged", "--input", f"{states}:/pair", "-o",
+                     folder / "refined.h5"]
+        result = sns(*arguments)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("--lag 1 to 7", result.stderr)
+        result = sns(*arguments, "--long", f"{states}:/long", "--lag", "5")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(folder / "refined.h5") as file:
+            self.assertEqual(file["refined"].shape, (1, 2, 2, 16, 16))
 
 
 if __name__ == "__main__":

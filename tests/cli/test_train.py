@@ -47,29 +47,50 @@ models:
 """
 MODELS = ("gaussian", "sns", "thermalizer", "acdm")
 
+# Ways of training SNS that carry or draw more, for data of two fields.
+TWO_FIELDS = """
+run: {name: t, seed: 5, output: %s, device: cpu, threads: 1}
+models:
+  lagged:
+    kind: sns
+    network: {hidden: 2, multipliers: [1, 2], blocks: 1, embedding: 8, lag: {window: 6, embedding: 8}}
+    diffusion: {levels: 20}
+    training: {steps: 300, batch: 4, learning_rate: 2.0e-3, validate_every: 50, checkpoint_every: 20,
+               validation_samples: 8}
+  clean_past:
+    kind: sns
+    network: {hidden: 2, multipliers: [1, 2], blocks: 1, embedding: 8}
+    diffusion: {levels: 20}
+    training: {steps: 300, batch: 4, learning_rate: 2.0e-3, validate_every: 50, checkpoint_every: 20,
+               validation_samples: 8, levels: {past: clean}}
+"""
 
-def write_dataset(folder, points=POINTS, seed=0):
-    """Travelling waves in the layout of `sns datagen`."""
+
+def write_dataset(folder, points=POINTS, seed=0, fields=("vorticity",)):
+    """Travelling waves in the layout of `sns datagen`; each field runs behind the one before it."""
     rng = np.random.default_rng(seed)
     grid = 2 * np.pi * np.arange(points) / points
     for split, samples in (("train", 4), ("valid", 2), ("test", 2)):
         (folder / "data" / split).mkdir(parents=True)
         phase = rng.uniform(0, 6, samples)[:, None, None, None] + 0.1 * np.arange(FRAMES)[:, None, None]
-        field = 2 * np.sin(grid[:, None] + phase) * np.cos(2 * grid[None, :] - phase)
         with h5py.File(folder / "data" / split / "waves_000000.h5", "w") as file:
             file.attrs["dataset_name"] = "waves"
             file["dimensions/time"] = 0.1 * np.arange(FRAMES)
             group = file.create_group("t0_fields")
-            group.attrs["field_names"] = np.array(["vorticity"], dtype=object)
-            group["vorticity"] = field.astype("f4")
-    (folder / "stats.yaml").write_text("std: {vorticity: 1.0}\n")
+            group.attrs["field_names"] = np.array(fields, dtype=object)
+            for number, name in enumerate(fields):
+                behind = phase - 0.7 * number
+                group[name] = (2 * np.sin(grid[:, None] + behind) * np.cos(2 * grid[None, :] - behind)).astype("f4")
+    (folder / "stats.yaml").write_text("std: {%s}\n" % ", ".join(f"{name}: 1.0" for name in fields))
 
 
-class Train(unittest.TestCase):
+class TrainCase(unittest.TestCase):
+    """Models of CONFIG, trained without an interruption on data with FIELDS; ways to interrupt them."""
+
     @classmethod
     def setUpClass(cls):
         cls.root = Path(tempfile.mkdtemp(prefix="sns-train-"))
-        write_dataset(cls.root / "dataset")
+        write_dataset(cls.root / "dataset", fields=cls.FIELDS)
         cls.trained = cls.root / "whole"
         done = cls.sns("train", cls.config(cls.trained), "--dataset", cls.root / "dataset")
         assert done.returncode == 0, done.stderr
@@ -82,7 +103,7 @@ class Train(unittest.TestCase):
     @classmethod
     def config(cls, output):
         file = cls.root / f"{output.name}.yaml"
-        file.write_text(CONFIG % output)
+        file.write_text(cls.CONFIG % output)
         return file
 
     @classmethod
@@ -121,6 +142,28 @@ class Train(unittest.TestCase):
             self.assertEqual(digest(whole / name), digest(parts / name), name)
         self.assertEqual(curve(whole), curve(parts))
 
+    def kill_and_compare(self, model):
+        output = self.root / f"killed-{model}"
+        process = self.start(output, model)
+        process.kill()
+        process.communicate(timeout=60)
+        self.assertEqual(process.returncode, -signal.SIGKILL)
+        self.finish_and_compare(output, model)
+
+
+class TrainTwoFields(TrainCase):
+    CONFIG, FIELDS = TWO_FIELDS, ("q_upper", "q_lower")
+
+    def test_killed_resumes_bit_identically(self):
+        for model in ("lagged", "clean_past"):
+            with self.subTest(model):
+                self.kill_and_compare(model)
+                self.assertIn("field_channels: 2", (self.trained / "models" / model / "config.yaml").read_text())
+
+
+class Train(TrainCase):
+    CONFIG, FIELDS = CONFIG, ("vorticity",)
+
     def test_a_disk_that_fills_up(self):
         disk = self.root / "disk"
         mount_small_disk(self, disk, "6m")
@@ -147,11 +190,7 @@ class Train(unittest.TestCase):
     def test_killed_resumes_bit_identically(self):
         for model in MODELS:
             with self.subTest(model):
-                output = self.root / f"killed-{model}"
-                process = self.start(output, model)
-                process.kill()
-                process.communicate(timeout=60)
-                self.finish_and_compare(output, model)
+                self.kill_and_compare(model)
 
     def test_another_number_of_threads_is_warned_of(self):
         output = self.root / "threads"

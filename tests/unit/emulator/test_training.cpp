@@ -13,6 +13,7 @@
 #include "emulator/training/precision.hpp"
 #include "emulator/training/sns_task.hpp"
 #include "emulator/training/trainer.hpp"
+#include "emulator/training/unused_keys.hpp"
 #include "tests/support/scratch.hpp"
 #include "tests/support/small_training.hpp"
 #include "tests/support/synthetic_dataset.hpp"
@@ -372,4 +373,53 @@ TEST_CASE("the training block is read strictly") {
   CHECK(contains(message_of<ConfigError>([&] { models("{data: stream, stream: {queue: 0}}"); }), "queue"));
   CHECK(contains(message_of<ConfigError>([&] { models("{precision: float16}"); }), "tf32"));
   CHECK(contains(message_of<ConfigError>([&] { models("{levels: {past: dirty}}"); }), "clean"));
+}
+
+TEST_CASE("one key makes another kind of a model: keys of its former kind may stay and are named") {
+  // Every key that some kind has and another has not.
+  const std::string keys =
+      "network: {hidden: 4, embedding: 16, head_features: 64, predicts: present, lag: {window: 5, embedding: "
+      "8}}, "
+      "diffusion: {levels: 20, schedule: cosine, prediction: eps}, training: {steps: 3, cross_entropy_weight: "
+      "0.2, "
+      "rollout: {max_length: 2, steps_per_length: 5, noise: 0.1, rms_penalty: 1, rms_limit: 2}, "
+      "levels: {sampling: low, max_level: 9, log_fraction: 0.1, past: clean}}";
+  const auto unused = [&](const std::string& kind, const std::string& more = "") {
+    const Config config = Config::parse("models: {m: {kind: " + kind + ", " + keys + more + "}}");
+    const auto specs = read_models(config);
+    CHECK(specs.at(0).model.network.hidden == 4);
+    CHECK(specs.at(0).training.steps == 3);
+    const auto found = model_keys_without_effect(config);
+    config.finish();
+    REQUIRE(found.size() == 1);
+    CHECK(found[0].first == "m");
+    return found[0].second;
+  };
+  const std::string rollout =
+      "training.rollout.max_length, training.rollout.steps_per_length, training.rollout.noise, "
+      "training.rollout.rms_penalty, training.rollout.rms_limit";
+  const std::string lag = "network.lag.window, network.lag.embedding";
+  CHECK(unused("sns") == "network.predicts, " + rollout + " (no effect on a model of kind sns)");
+  CHECK(unused("thermalizer") == "network.embedding, network.predicts, " + lag + ", " + rollout +
+                                     ", training.levels.past (no effect on a model of kind thermalizer)");
+  CHECK(unused("acdm") == "network.head_features, " + lag + ", training.cross_entropy_weight, " + rollout +
+                              ", training.levels.past (no effect on a model of kind acdm)");
+  CHECK(unused("gaussian") ==
+        "network.embedding, network.head_features, network.predicts, " + lag +
+            ", diffusion.levels, diffusion.schedule, diffusion.prediction, training.cross_entropy_weight, "
+            "training.levels.sampling, training.levels.max_level, training.levels.log_fraction, "
+            "training.levels.past (no effect on a model of kind gaussian)");
+  // What no kind knows is refused, also beside keys that are set aside.
+  const auto problem = [](const std::string& block) {
+    return message_of<ConfigError>([&] {
+      const Config config = Config::parse("models: {m: {kind: gaussian, " + block + "}}");
+      read_models(config);
+      config.finish();
+    });
+  };
+  CHECK(contains(problem("network: {embeding: 16}"), "network.embeding is unknown"));
+  CHECK(contains(problem("diffusion: {levels: 20, levelz: 3}"), "diffusion.levelz is unknown"));
+  CHECK(contains(problem("network: {lag: {windows: 3}}"), "network.lag.windows is unknown"));
+  CHECK(contains(problem("training: {levels: {past: clean, pst: clean}}"), "training.levels.pst is unknown"));
+  CHECK(model_keys_without_effect(Config::parse("models: {m: {kind: gaussian}}")).empty());
 }

@@ -8,11 +8,15 @@
 #include "emulator/safetensors.hpp"
 #include "emulator/training/checkpoint.hpp"
 #include "emulator/training/trainer.hpp"
+#include "tests/support/child.hpp"
 #include "tests/support/scratch.hpp"
 #include "tests/support/small_training.hpp"
 #include "tests/support/synthetic_dataset.hpp"
 
+#include <unistd.h>
+
 #include <atomic>
+#include <csignal>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -34,6 +38,7 @@ class Poisoned : public TrainingFrames {
   std::int64_t ny() const override { return frames_->ny(); }
   std::int64_t trajectories() const override { return frames_->trajectories(); }
   std::int64_t frames(std::int64_t trajectory) const override { return frames_->frames(trajectory); }
+  int reads() const { return reads_; }
 
  protected:
   void do_read(std::int64_t trajectory, std::int64_t first, std::int64_t count, std::span<float> out,
@@ -47,6 +52,23 @@ class Poisoned : public TrainingFrames {
   std::unique_ptr<TrainingFrames> frames_;
   int first_, last_;
   mutable std::atomic<int> reads_{0};
+};
+
+/// Training frames of which a read ends this process as kill -9 does.
+class Deadly : public Poisoned {
+ public:
+  Deadly(std::unique_ptr<TrainingFrames> frames, int nan, int last)
+      : Poisoned(std::move(frames), nan, nan), last_(last) {}
+
+ protected:
+  void do_read(std::int64_t trajectory, std::int64_t first, std::int64_t count, std::span<float> out,
+               std::uint64_t pass) const override {
+    Poisoned::do_read(trajectory, first, count, out, pass);
+    if (reads() > last_) ::kill(::getpid(), SIGKILL);
+  }
+
+ private:
+  int last_;
 };
 
 /// A data set whose training reads number first to last give NaN.
@@ -131,6 +153,29 @@ TEST_CASE("a halving of the learning rate is taken back after long enough withou
     spec.training.steps = 60;
     train_model(spec, scratch / "dataset", scratch / "parts", cpu_run());
     CHECK(sha256_file(scratch / "parts/model.safetensors") == sha256_file(scratch / "whole/model.safetensors"));
+  }
+  SUBCASE("and so does one that was killed there") {
+    const auto killed = in_child([&] {
+      const TrainingSource deadly = [&](const auto& field_std, const auto& checkpoint) {
+        TrainingData data =
+            dataset_source(scratch / "dataset", DataSplit::kDefaultBudget)(field_std, checkpoint);
+        data.training = std::make_unique<Deadly>(std::move(data.training), kRead, kRead + 9 * 4);
+        return data;
+      };
+      train_model(spec, deadly, scratch / "killed", cpu_run());
+      return 0;
+    });
+    REQUIRE_MESSAGE(killed.signal == SIGKILL, killed.err);
+    const auto there = read_training_state(scratch / "killed/checkpoints/last");
+    CHECK(there.step == 20);
+    CHECK(there.rollbacks == 1);
+    CHECK(there.halvings == 1);
+    const auto resumed = train_model(spec, scratch / "dataset", scratch / "killed", cpu_run());
+    CHECK(resumed.rollbacks == 1);
+    CHECK(loss_curve(scratch / "killed") == loss_curve(scratch / "whole"));
+    CHECK(sha256_file(scratch / "killed/model.safetensors") ==
+          sha256_file(scratch / "whole/model.safetensors"));
+    CHECK(sha256_file(scratch / "killed/ema.safetensors") == sha256_file(scratch / "whole/ema.safetensors"));
   }
 }
 

@@ -9,20 +9,21 @@ using test::contains;
 
 namespace {
 
-RolloutConfig parse(const std::string& methods) {
-  const Config config = Config::parse(
-      "models:\n"
-      "  gaussian: {kind: gaussian}\n"
-      "  sns: {kind: sns, diffusion: {levels: 20}}\n"
-      "  lagged: {kind: sns, diffusion: {levels: 20}, network: {lag: {window: 5}}}\n"
-      "  therm: {kind: thermalizer, diffusion: {levels: 20}}\n"
-      "  acdm: {kind: acdm, diffusion: {levels: 20}}\n"
-      "rollout: {methods: {" +
-      methods + "}}\n");
-  const auto models = read_models(config);
-  RolloutConfig rollout = read_rollout(config.root().child("rollout"), models, config.root().child("solver"));
+/// The methods of a file with these models.
+RolloutConfig parse_with(const std::string& models, const std::string& methods) {
+  const Config config = Config::parse("models: {" + models + "}\nrollout: {methods: {" + methods + "}}\n");
+  const auto specs = read_models(config);
+  RolloutConfig rollout = read_rollout(config.root().child("rollout"), specs, config.root().child("solver"));
   config.finish();
   return rollout;
+}
+
+RolloutConfig parse(const std::string& methods) {
+  return parse_with(
+      "gaussian: {kind: gaussian}, sns: {kind: sns, diffusion: {levels: 20}}, "
+      "lagged: {kind: sns, diffusion: {levels: 20}, network: {lag: {window: 5}}}, "
+      "therm: {kind: thermalizer, diffusion: {levels: 20}}, acdm: {kind: acdm, diffusion: {levels: 20}}",
+      methods);
 }
 
 }  // namespace
@@ -90,6 +91,38 @@ TEST_CASE("methods: one key swaps a method; keys of its former kind may stay") {
   CHECK(parse("m: {emulator: gaussian, refiner: sns, path: A}").methods.at(0).without_effect.empty());
 }
 
+TEST_CASE("methods: the file's only surrogate need not be named") {
+  const RolloutConfig config =
+      parse("a: {}, b: {refiner: therm}, c: {emulator: gaussian}, d: {generator: sns}");
+  CHECK(config.methods[0].emulator == "gaussian");
+  CHECK(config.methods[1].emulator == "gaussian");
+  CHECK(config.methods[0].text == config.methods[2].text);
+  CHECK_FALSE(config.methods[3].emulator.has_value());
+  for (const char* models : {"one: {kind: gaussian}, two: {kind: gaussian}", "sns: {kind: sns}"})
+    CHECK(contains(test::message_of<ConfigError>([&] { parse_with(models, "m: {}"); }),
+                   "m.emulator is required"));
+}
+
+TEST_CASE("methods: networks that are used otherwise than they were trained") {
+  const auto doubt = [](const std::string& training, const std::string& method) {
+    return parse_with(
+               "gaussian: {kind: gaussian}, therm: {kind: thermalizer, diffusion: {levels: 20}, training: {" +
+                   training + "}}, clean: {kind: sns, training: {levels: {past: clean}}}",
+               "m: {" + method + "}")
+        .methods.at(0)
+        .beyond_training;
+  };
+  // The head never names a level that training did not visit, so that the limit must lie below the highest.
+  CHECK(doubt("", "refiner: therm, noise_limit: 18").empty());
+  CHECK(contains(doubt("", "refiner: therm, noise_limit: 19"), "noise_limit 19 with therm"));
+  const std::string low = "levels: {sampling: low, max_level: 9}";
+  CHECK(doubt(low, "refiner: therm, noise_limit: 8").empty());
+  CHECK(contains(doubt(low, "refiner: therm, noise_limit: 9"), "levels 0 to 9"));
+  CHECK(doubt("", "refiner: clean, path: clean_past").empty());
+  const std::string message = test::message_of<ConfigError>([&] { doubt("", "refiner: clean, path: A"); });
+  CHECK_MESSAGE(contains(message, "set rollout.methods.m.path=clean_past"), message);
+}
+
 TEST_CASE("ensembles: asked for by a block") {
   const auto read = [](const std::string& rollout) {
     const Config config = Config::parse(rollout + "\n");
@@ -151,5 +184,5 @@ TEST_CASE("methods: mistakes are named") {
   CHECK(contains(problem("{emulator: gaussian, refiner: sns, long: truth}"), "initial, first_initial"));
   CHECK(contains(problem("{emulator: gaussian, refiner: sns, path: fixed_past, write_back: always}"), "noisy"));
   CHECK(contains(problem("{emulator: gaussian, refiner: sns, rule: open}"), "inclusive, exclusive, reference"));
-  CHECK(contains(problem("{}"), "emulator"));
+  CHECK(contains(problem("{emulatr: gaussian}"), "m.emulatr is unknown"));
 }

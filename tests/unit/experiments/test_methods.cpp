@@ -6,14 +6,17 @@
 #include "core/random.hpp"
 #include "experiments/config.hpp"
 #include "experiments/surrogate_stepper.hpp"
+#include "tests/support/child.hpp"
 #include "tests/support/emulator_tolerances.hpp"
 #include "tests/support/scratch.hpp"
 
 #include <c10/core/GradMode.h>
 #include <torch/utils.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
+#include <csignal>
 #include <cstring>
 #include <functional>
 
@@ -285,6 +288,121 @@ TEST_CASE("two runs with one seed have the same bits on two threads") {
       return run(job_for(folder / "a.h5", 3, {0, 1, 2, 3}), std::move(surrogate), std::move(stage)).frames;
     };
     CHECK(same_bits(frames(), frames()));
+  }
+}
+
+namespace {
+
+/// Further ways of the same methods, whose runs carry more from step to step or rewrite what is on disk.
+std::vector<std::pair<std::string, std::function<Parts()>>> every_way() {
+  auto ways = every_method();
+  const auto refined = [](const ModelConfig& config, const RefineOptions& options, const SnsConduct& conduct) {
+    return Parts(emulator(), make_sns_refiner(std::make_unique<Sns>(config, 2, torch::kCPU), options, conduct));
+  };
+  ways.emplace_back("write_back: always",
+                    [refined] { return refined(tiny("sns"), {}, {.seed = 11, .write_back = true}); });
+  ways.emplace_back("lagged sns, gate: present", [refined] {
+    ModelConfig config = tiny("sns");
+    config.network.lag = LagConfig{.window = 4, .embedding = 8};
+    RefineOptions options;
+    options.gate = Gate::present;
+    options.threshold = 9;
+    return refined(config, options, {.seed = 11});
+  });
+  ways.emplace_back("path: clean_past", [refined] {
+    RefineOptions options;
+    options.path = Path::clean_past;
+    return refined(tiny("sns"), options, {.seed = 11});
+  });
+  ways.emplace_back("generation on path clean_past", [] {
+    GenerationOptions options;
+    options.path = Path::clean_past;
+    auto model = std::make_unique<Sns>(tiny("sns"), 2, torch::kCPU);
+    return Parts(nullptr, make_sns_generator(std::move(model), options, {.seed = 11}));
+  });
+  ways.emplace_back("two fields", [] {
+    ModelConfig surrogate = tiny("gaussian"), refiner = tiny("sns");
+    surrogate.field_channels = refiner.field_channels = 2;
+    RefineOptions options;
+    options.path = Path::C;
+    return Parts(std::make_unique<GaussianEmulator>(surrogate, 1, torch::kCPU),
+                 make_sns_refiner(std::make_unique<Sns>(refiner, 2, torch::kCPU), options, {.seed = 11}));
+  });
+  return ways;
+}
+
+/// Ends this process as kill -9 does, within a step.
+class Killed : public RolloutStepper {
+ public:
+  Killed(RolloutStepper& stepper, std::int64_t step) : stepper_(stepper), step_(step) {}
+  StepOutcome advance(const torch::Tensor& initial, const torch::Tensor& x,
+                      std::span<const std::int64_t> trajectories, std::int64_t step) override {
+    StepOutcome out = stepper_.advance(initial, x, trajectories, step);
+    if (step == step_) ::kill(::getpid(), SIGKILL);
+    return out;
+  }
+  std::vector<float> save() const override { return stepper_.save(); }
+  void restore(std::span<const float> saved, torch::Device device) override { stepper_.restore(saved, device); }
+
+ private:
+  RolloutStepper& stepper_;
+  std::int64_t step_;
+};
+
+/// A job of ten steps in chunks of three, with a checkpoint after each, for frames of one field or two.
+RolloutJob chunked_job(const std::filesystem::path& output, bool two_fields) {
+  RolloutJob job = job_for(output, 10, {4, 9});
+  job.chunk = 3;
+  job.checkpoint_seconds = 0;
+  if (two_fields) {
+    job.fields = {"vorticity", "lower"};
+    job.units = {"1", "1"};
+    job.field_std = {1, 1};
+    job.initial.resize(2 * job.initial.size());
+    RandomStream(4, Purpose::initial_condition).fill_normal(std::span<float>(job.initial));
+  }
+  return job;
+}
+
+}  // namespace
+
+TEST_CASE("a rollout that was killed goes on from its checkpoint with the same bits, in every way") {
+  const test::ScratchFolder folder;
+  torch::set_num_threads(1);  // a forked process has no others
+  for (const auto& [name, make] : every_way()) {
+    CAPTURE(name);
+    const bool two_fields = name == "two fields";
+    const RolloutJob whole = chunked_job(folder / (name + "_whole.h5"), two_fields),
+                     parts = chunked_job(folder / (name + "_parts.h5"), two_fields);
+    const auto stepper = [&make = make] {
+      auto [surrogate, stage] = make();
+      return SurrogateStepper(std::move(surrogate), std::move(stage), {});
+    };
+    SurrogateStepper uninterrupted = stepper();
+    run_rollout(whole, uninterrupted);
+    // The checkpoint is of step 6; that killed has rewritten frame 6, where it rewrites any, and made frame 8.
+    const auto child = test::in_child([&] {
+      SurrogateStepper some = stepper();
+      Killed killed(some, 8);
+      run_rollout(parts, killed);
+      return 0;
+    });
+    REQUIRE_MESSAGE(child.signal == SIGKILL, child.err);
+    REQUIRE(std::filesystem::exists(parts.output.string() + ".checkpoint"));
+    const auto rest = test::in_child([&] {
+      SurrogateStepper some = stepper();
+      run_rollout(parts, some);
+      return 0;
+    });
+    REQUIRE_MESSAGE(rest.exit_code == 0, rest.err);
+    CHECK_MESSAGE(contains(rest.err, "continuing after step 6"), rest.err);
+    const auto one = h5::File::open_read(whole.output), other = h5::File::open_read(parts.output);
+    // Had members been lost, little would be compared.
+    REQUIRE(one.dataset("failed_step").read<std::int64_t>() == std::vector<std::int64_t>{-1, -1});
+    for (const std::string& field : whole.fields)
+      CHECK(same_bits(one.dataset(field).read<float>(), other.dataset(field).read<float>()));
+    CHECK(one.dataset("levels").read<std::int32_t>() == other.dataset("levels").read<std::int32_t>());
+    CHECK(one.dataset("evaluations").read<std::int64_t>() == other.dataset("evaluations").read<std::int64_t>());
   }
 }
 

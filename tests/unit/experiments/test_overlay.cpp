@@ -1,11 +1,13 @@
 #include "core/config.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "emulator/training/trainer.hpp"
 #include "experiments/overlay.hpp"
 #include "tests/support/scratch.hpp"
 
 #include <doctest/doctest.h>
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,14 @@ struct Files {
     return sns::scale_overrides(experiment, overlay);
   }
 };
+
+/// Whether each model of an experiment is of the lagged variant.
+std::map<std::string, bool> lagged_models(const fs::path& experiment, const Overrides& overrides = {}) {
+  std::map<std::string, bool> lagged;
+  for (const sns::ModelSpec& spec : sns::read_models(sns::Config::load(experiment, overrides)))
+    lagged[spec.name] = spec.model.network.lag.has_value();
+  return lagged;
+}
 
 }  // namespace
 
@@ -75,4 +85,25 @@ TEST_CASE("a scale is found above the experiment; an unknown one is an error tha
   const std::string message =
       sns::test::message_of<sns::ConfigError>([&] { sns::find_scale(files.experiment, "huge"); });
   CHECK(sns::test::contains(message, "have: tiny"));
+}
+
+TEST_CASE("no scale makes a lagged model of a plain one, or a plain one of a lagged one") {
+  std::size_t compared = 0, lagged = 0;
+  for (const auto& file : fs::recursive_directory_iterator(fs::path(SNS_SOURCE_DIR) / "yaml")) {
+    const fs::path& experiment = file.path();
+    if (experiment.extension() != ".yaml" || experiment.parent_path().filename() == "scales") continue;
+    if (!sns::Config::load(experiment).root().has("models")) continue;  // a list of experiments, a solver alone
+    const auto own = lagged_models(experiment);
+    for (const char* scale : {"smoke", "cpu", "paper"}) {
+      CAPTURE(experiment.string());
+      CAPTURE(scale);
+      const auto scaled =
+          lagged_models(experiment, sns::scale_overrides(experiment, sns::find_scale(experiment, scale)));
+      CHECK(scaled == own);
+      ++compared;
+    }
+    for (const auto& [name, is_lagged] : own) lagged += is_lagged;
+  }
+  CHECK(compared >= 30);
+  CHECK(lagged >= 2);
 }
