@@ -94,12 +94,15 @@ TEST_CASE("no scale makes a lagged model of a plain one, or a plain one of a lag
     if (experiment.extension() != ".yaml" || experiment.parent_path().filename() == "scales") continue;
     if (!sns::Config::load(experiment).root().has("models")) continue;  // a list of experiments, a solver alone
     const auto own = lagged_models(experiment);
-    for (const char* scale : {"smoke", "cpu", "paper"}) {
+    for (const std::string scale : {"smoke", "cpu", "paper"}) {
       CAPTURE(experiment.string());
       CAPTURE(scale);
       const auto scaled =
           lagged_models(experiment, sns::scale_overrides(experiment, sns::find_scale(experiment, scale)));
-      CHECK(scaled == own);
+      for (const auto& [name, is_lagged] : scaled) {  // a scale may leave a model out
+        CAPTURE(name);
+        CHECK(own.at(name) == is_lagged);
+      }
       ++compared;
     }
     for (const auto& [name, is_lagged] : own) lagged += is_lagged;
