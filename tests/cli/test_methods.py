@@ -124,7 +124,7 @@ class Methods:
         self.assertRegex(result.stdout, r"models\.acdm +acdm, [\d,]+ parameters")
         self.assertIn(f"{LEVELS} denoiser evaluations", result.stdout)
         for points, steps in self.solvers.values():
-            self.assertRegex(result.stdout, rf"per step and member {steps} solver steps of .* on {points} x {points} points")
+            self.assertRegex(result.stdout, rf"per step and member {steps} solver steps? of .* on {points} x {points} points")
 
     def test_a_network_used_otherwise_than_it_was_trained(self):
         result = sns("check", *self.base, "models.sns.training.levels={sampling: low, max_level: 5}",

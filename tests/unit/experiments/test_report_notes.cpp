@@ -74,7 +74,7 @@ TEST_CASE("notes: the paper's own set-ups have none") {
 TEST_CASE("notes: every model and method is judged by its own kind") {
   const Notes notes = notes_of_file("qg2layer/methods.yaml");
   CHECK_FALSE(says(notes, "thermalizer", "above 5"));
-  CHECK(says(notes, "thermalizer denoises", "above 6 down to 4 (paper's code: above 10 down to 4)"));
+  CHECK(says(notes, "thermalizer denoises", "above 0 down to 0 (paper's code: above 10 down to 4)"));
   CHECK(says(notes, "Rule inclusive (thermalizer, sns and sns_clean): each sample's reverse sweep starts at",
              "reference"));
   CHECK(says(notes, "Averaged weights are used by gaussian, acdm,", "raw"));
