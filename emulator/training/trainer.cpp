@@ -282,6 +282,7 @@ class Trainer {
     update_validation();
     append_line(log_file(),
                 fmt::format("{{\"step\": {}, \"validation\": {}}}", state_.step, to_json(state_.validation)));
+    warn_of_no_use();
     const double loss = metric(state_.validation, "loss");
     const bool full_length = spec_.model.kind != "gaussian" ||
                              rollout_length(config_.rollout, state_.step - 1) == config_.rollout.max_length;
@@ -291,6 +292,22 @@ class Trainer {
       state_.best_validation = state_.validation;
       write_weights(best_folder(state_.best_step));
     }
+  }
+
+  /// One large update can leave a network without gradient: from then on it says "no change", and its loss
+  /// looks like one that has settled. Averaged weights lag behind, hence a second look before anything is said.
+  void warn_of_no_use() {
+    if (spec_.model.kind != "gaussian") return;
+    constexpr double kNoChange = 0.98;
+    constexpr int kPatience = 2;
+    const double ratio = metric(state_.validation, "ratio");
+    idle_validations_ = ratio >= kNoChange ? idle_validations_ + 1 : 0;
+    if (idle_validations_ != kPatience) return;
+    log::warn(
+        "{}: at step {} its one-step error is still {:.2f} times that of a frame that does not change; if this "
+        "goes on, "
+        "lower training.learning_rate or set training.clip_norm, and train anew",
+        spec_.name, state_.step, ratio);
   }
 
   /// Named by step: after a return to a checkpoint, the best weights of that time are still there.
@@ -391,6 +408,7 @@ class Trainer {
   double wall_before_ = 0;
   double waited_ = 0;  ///< seconds for batches since session_start_
   Clock::time_point session_start_ = Clock::now(), last_log_{};
+  int idle_validations_ = 0;  ///< in a row, of a surrogate no better than no change
   std::int64_t last_logged_ = -1, saved_step_ = -1;
   std::future<Batch> prepared_;  // last: its thread uses the members above, and its destructor waits for it
 };

@@ -106,22 +106,43 @@ class ReproduceLayers(unittest.TestCase):
                                  f"run.output={self.temporary.name}/none")
                     self.assertEqual(result.returncode, 0, result.stderr)
 
-    def test_cpu_and_paper_scale_are_the_paper_s_jet(self):
+    def stability(self, name, *arguments):
+        """Attributes of the map of growth rates, with the solver's configuration."""
+        maps = Path(self.temporary.name) / f"{name}.h5"
+        result = sns("stability", QUICKSTART, *arguments, "-o", maps)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(maps) as file:
+            return dict(file.attrs), file["provenance"].attrs["config_yaml"]
+
+    def test_the_paper_scale_is_the_paper_s_jet(self):
         jet = {"domain_length": 1e6, "beta": 1e-11, "bottom_drag": 7e-8, "depth_ratio": 0.1,
                "deformation_radius": 15000, "mean_flow_upper": 0.025, "mean_flow_lower": 0}
-        for scale, points in (("cpu", 64), ("paper", 256)):
-            with self.subTest(scale):
-                maps = Path(self.temporary.name) / f"{scale}.h5"
-                result = sns("stability", QUICKSTART, "--scale", scale, "-o", maps)
-                self.assertEqual(result.returncode, 0, result.stderr)
-                with h5py.File(maps) as file:
-                    self.assertEqual({name: file.attrs[name] for name in jet}, jet)
-                    self.assertEqual(file.attrs["grid_points"], points)
-                    solver = file["provenance"].attrs["config_yaml"]
-                datagen = (QUICKSTART.parent / "scales" / f"{scale}.yaml").read_text()
-                value = lambda key, text: float(re.search(rf"\b{key}: ([-+.\de]+)", text).group(1))
-                self.assertEqual(value("dt", solver) * value("steps_per_frame", datagen), 36000)
-                self.assertEqual(points / value("factor", datagen), 64)
+        flow, solver = self.stability("paper", "--scale", "paper")
+        self.assertEqual({name: flow[name] for name in jet}, jet)
+        self.assertEqual(flow["grid_points"], 256)
+        datagen = (QUICKSTART.parent / "scales" / "paper.yaml").read_text()
+        value = lambda key, text: float(re.search(rf"\b{key}: ([-+.\de]+)", text).group(1))
+        self.assertEqual(value("dt", solver) * value("steps_per_frame", datagen), 36000)
+        self.assertEqual(256 / value("factor", datagen), 64)
+
+    def test_the_cpu_scale_has_the_quickstart_s_flow(self):
+        """The networks of the cpu scale were trained in the quickstart's data."""
+        figure4 = str(QUICKSTART.with_name("figure4.yaml"))
+        plans = [sns("check", file, *scale, f"run.output={self.temporary.name}/none", "models.gaussian.weights=null")
+                 for file, scale in ((str(QUICKSTART), []), (figure4, ["--scale", "cpu"]))]
+        frames = []
+        for plan in plans:
+            self.assertEqual(plan.returncode, 0, plan.stderr)
+            frames.append(re.findall(r"^  (?:trajectories|each|frame) .*$", plan.stdout, re.M))
+        self.assertGreaterEqual(len(frames[0]), 3)
+        self.assertEqual(*frames)
+        flows = [self.stability(name, *scale)[0] for name, scale in (("quickstart", []), ("cpu", ["--scale", "cpu"]))]
+        for flow in flows:
+            for key in ("created_utc", "uuid"):
+                flow.pop(key, None)
+        self.assertEqual(flows[0]["grid_points"], 64)
+        for key, value in flows[0].items():
+            np.testing.assert_array_equal(value, flows[1][key], key)
 
     def test_predict_takes_and_gives_both_fields(self):
         states = Path(self.temporary.name) / "states.h5"

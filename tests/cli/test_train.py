@@ -205,6 +205,14 @@ class Train(TrainCase):
                         "run.threads=2")
         self.assertNotIn("run.threads is", done.stderr)
 
+    def test_a_surrogate_that_learns_nothing_is_warned_of(self):
+        learned = self.sns("train", self.config(self.root / "idle"), "--dataset", self.root / "dataset", "--model", "gaussian",
+                           "models.gaussian.training.learning_rate=1e-12", "models.gaussian.training.steps=40",
+                           "models.gaussian.training.validate_every=10")
+        self.assertEqual(learned.returncode, 0, learned.stderr)
+        self.assertEqual(len(re.findall(r"warning.*at step 20 .* that of a frame that does not change", learned.stderr)), 1,
+                         learned.stderr)
+
     def test_time_budget_stops_with_75(self):
         done = self.sns("train", self.config(self.root / "budget"), "--dataset", self.root / "dataset", "--time-budget",
                         "0.001")
