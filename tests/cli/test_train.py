@@ -3,6 +3,7 @@
 Runs on the CPU with one thread: there, results are a function of data, configuration and seed alone.
 """
 import os
+import re
 import shutil
 import signal
 import subprocess
