@@ -1,5 +1,5 @@
-// Stationary statistics at 64^2 and 128^2, nu = 1e-3, and at 192^2, nu = 1e-4, against jax-cfd's runs of 250, 200 and 90
-// time units: ensembles of longer total length, with the files' time step.
+// Stationary statistics at 64^2 and 128^2, nu = 1e-3, and at 192^2, nu = 1e-4, against jax-cfd's runs of 250,
+// 200 and 90 time units: ensembles of longer total length, with the files' time step.
 #include "core/hdf5.hpp"
 #include "core/parallel.hpp"
 #include "tests/support/kolmogorov_cases.hpp"
