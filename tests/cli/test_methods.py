@@ -19,7 +19,8 @@ LEVELS = 20
 EXTRA = ["models.lagged={kind: sns, network: {hidden: 4, blocks: 1, embedding: 16, lag: {window: 5, embedding: 8}}, "
          "diffusion: {levels: 20}, training: {steps: 4, batch: 4, validate_every: 4, checkpoint_every: 4}}",
          "rollout.methods.sns_lagged={emulator: gaussian, refiner: lagged}",
-         "rollout.methods.sns_generated={generator: sns, path: fixed_past}"]
+         "rollout.methods.sns_generated={generator: sns, path: fixed_past}",
+         "rollout.methods.sns_clean_generated={generator: sns_clean, path: clean_past}"]
 # Solvers in a method's place, on the networks' grid and on one between that and the data's.
 COARSE = ["rollout.methods.coarse={solver: {grid: {points: 16}, stepper: {dt: 0.04}}}",
           "rollout.methods.between={solver: {grid: {points: 24}, stepper: {dt: 0.04}}}"]
@@ -71,6 +72,11 @@ class Methods:
         work, levels, _ = self.rollout("sns_generated")
         self.assertTrue((work == [0, 1, LEVELS]).all())
         self.assertTrue((levels[..., 0] >= 0).all() and (levels[..., 1] == -1).all())
+        work, levels, attributes = self.rollout("sns_clean_generated")
+        self.assertTrue((work == [0, 0, LEVELS]).all())
+        self.assertTrue((levels == -1).all())
+        self.assertIn("weights_generator_sha256", attributes)
+        self.assertNotIn("weights_emulator_sha256", attributes)
 
     def test_a_solver_is_a_method(self):
         metrics = json.loads((self.run_folder / "evaluation/metrics.json").read_text())
@@ -153,7 +159,8 @@ class Methods:
                 self.assertRegex(warnings[0], rf"rollout\.methods\.{name}: {unused}.* \(no effect on {kind}\)")
 
     def test_one_key_makes_another_kind_of_a_model(self):
-        result = sns("reproduce", *self.base, "--dry-run", "models.sns_clean.kind=thermalizer")
+        result = sns("reproduce", *self.base, "--dry-run", "models.sns_clean.kind=thermalizer",
+                     "rollout.methods.sns_clean_generated=null")  # a thermalizer generates nothing
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertRegex(result.stderr, r"models\.sns_clean: network\.embedding, .*training\.levels\.past "
                                         r"\(no effect on a model of kind thermalizer\)")

@@ -396,6 +396,29 @@ TEST_CASE("SNS generates a frame by Algorithm 2, by Figure 2 and with a clean pa
   for (std::size_t b = 0; b < 2; ++b) CHECK(seen[b].past == fixed.predicted[b].past);
 }
 
+TEST_CASE("clean conditioning: reverse steps from noise, beside the past frame as it is") {
+  torch::set_num_threads(1);
+  ModelConfig config = tiny("sns");
+  config.trained_past = "clean";
+  Sns sns(config, 8, torch::kCPU);
+  const torch::Tensor past = frames(2, 1), far = frames(2, 1).flip(2);
+  GenerationOptions options;
+  options.path = Path::clean_past;
+  ConstantNoise noise;
+  const torch::Tensor made = sns.generate(far, past, options, noise).x.narrow(1, 2, 1);
+  CHECK(bool(noise.starts == std::set<Frame>{Frame::present}));
+
+  const torch::NoGradGuard no_grad;
+  const Schedule& schedule = sns.schedule();
+  torch::Tensor x = torch::ones({2, 1, 16, 16});
+  for (std::size_t s = kLevels; s-- > 0;) {
+    const torch::Tensor eps = sns.net().forward(torch::cat({far, past, x}, 1)).noise.narrow(1, 1, 1);
+    const double std = schedule.noise_std(static_cast<int>(s));
+    x = (x - schedule.beta[s] / std * eps) / std::sqrt(schedule.alpha[s]) + schedule.posterior_std[s];
+  }
+  CHECK(largest(made - x) < 1e-4 * largest(x));
+}
+
 TEST_CASE("an SNS that was trained beside clean past frames noises none") {
   ModelConfig config = tiny("sns");
   config.trained_past = "clean";
