@@ -1,9 +1,11 @@
 """Forward passes of the paper's networks: ours against the same networks in PyTorch, from the same wheel.
 
-usage: bench/peers/run networks [--rounds R] [--threads N] [--program PATH]
+usage: bench/peers/run networks [--rounds R] [--threads N] [--widths W ...] [--program PATH]
+                               [--require RATIO] [--require-refine RATIO]
 
 Both sides take turns; figures are wall-clock minima over the rounds. Also prints what bfloat16 gains, what evaluating
-samples one by one costs, and what a path A refinement of eight trajectories costs beside its network forwards.
+samples one by one costs, and what a path A refinement of eight trajectories costs beside its network forwards. With
+--require or --require-refine the program exits with 1, and says for what, where a figure is worse.
 """
 
 import argparse
@@ -58,6 +60,8 @@ def keep_minima(best, new):
 
 
 def compare_forwards(arguments):
+    """Prints the table; returns {row: time of the faster PyTorch form over ours}."""
+    ratios = {}
     print(f"milliseconds, {arguments.threads} thread(s), minimum over rounds\n"
           f"{'forward':28}{'ours':>9}{'contiguous':>12}{'channels last':>15}{'PyTorch / ours':>16}{'bfloat16':>10}"
           f"{'one by one':>12}", flush=True)
@@ -74,11 +78,16 @@ def compare_forwards(arguments):
                                             x.to(memory_format=torch.channels_last)))
                 whole, half, single = (mine.get(f"forward/{kind}{way}/{hidden}/{batch}", float("nan"))
                                        for way in ("", "_bfloat16", "_one_by_one"))
-                print(f"{f'{kind}, hidden {hidden}, batch {batch}':28}{whole:9.2f}{plain:12.2f}{last:15.2f}"
-                      f"{min(plain, last) / whole:16.2f}{half:10.2f}{single:12.2f}", flush=True)
+                row = f"{kind}, hidden {hidden}, batch {batch}"
+                ratios[row] = min(plain, last) / whole
+                print(f"{row:28}{whole:9.2f}{plain:12.2f}{last:15.2f}{ratios[row]:16.2f}{half:10.2f}{single:12.2f}",
+                      flush=True)
+    return ratios
 
 
 def compare_refinement(arguments):
+    """Prints the table; returns {row: time of the refinement over that of its forwards}."""
+    ratios = {}
     print("\nrefinement of 8 trajectories by path A against its network forwards, milliseconds\n"
           f"{'hidden':18}{'refine':>9}{'forwards':>12}{'ratio':>15}")
     for hidden in arguments.widths:
@@ -86,7 +95,21 @@ def compare_refinement(arguments):
         for _ in range(arguments.rounds):
             keep_minima(best, ours(arguments.program, arguments.threads, f"^refine/.*/{hidden}/"))
         whole, alone = best[f"refine/path_A/{hidden}"], best[f"refine/forwards_alone/{hidden}"]
+        ratios[f"refinement, hidden {hidden}"] = whole / alone
         print(f"{hidden:<18}{whole:9.1f}{alone:12.1f}{whole / alone:15.3f}", flush=True)
+    return ratios
+
+
+def missed(arguments, forwards, refinements):
+    """A line for every figure that is worse than demanded, or is none."""
+    lines = []
+    if arguments.require is not None:
+        lines += [f"{row}: PyTorch / ours is {ratio:.3f}, below {arguments.require:g}"
+                  for row, ratio in forwards.items() if not ratio >= arguments.require]
+    if arguments.require_refine is not None:
+        lines += [f"{row}: refinement / forwards is {ratio:.3f}, above {arguments.require_refine:g}"
+                  for row, ratio in refinements.items() if not ratio <= arguments.require_refine]
+    return lines
 
 
 def main():
@@ -95,10 +118,15 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS)
     parser.add_argument("--program", default=str(ROOT / "build/bench-networks/bin/bench_networks"))
+    parser.add_argument("--require", type=float, metavar="RATIO",
+                        help="least that the faster PyTorch form's time may be, as a multiple of ours, in every row")
+    parser.add_argument("--require-refine", type=float, metavar="RATIO",
+                        help="most that a refinement may take, as a multiple of its forwards")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    compare_forwards(arguments)
-    compare_refinement(arguments)
+    lines = missed(arguments, compare_forwards(arguments), compare_refinement(arguments))
+    if lines:
+        sys.exit("compare_networks: " + "\ncompare_networks: ".join(lines))
 
 
 if __name__ == "__main__":

@@ -21,9 +21,6 @@ EXTRA = ["models.lagged={kind: sns, network: {hidden: 4, blocks: 1, embedding: 1
          "rollout.methods.sns_lagged={emulator: gaussian, refiner: lagged}",
          "rollout.methods.sns_generated={generator: sns, path: fixed_past}",
          "rollout.methods.sns_clean_generated={generator: sns_clean, path: clean_past}"]
-# Solvers in a method's place, on the networks' grid and on one between that and the data's.
-COARSE = ["rollout.methods.coarse={solver: {grid: {points: 16}, stepper: {dt: 0.04}}}",
-          "rollout.methods.between={solver: {grid: {points: 24}, stepper: {dt: 0.04}}}"]
 
 
 def setUpModule():
@@ -31,7 +28,7 @@ def setUpModule():
     global TEMPORARY, RUN, BASE
     TEMPORARY = tempfile.TemporaryDirectory()
     RUN = Path(TEMPORARY.name) / "run"
-    BASE = [METHODS, "--scale", "smoke", f"run.output={RUN}", *EXTRA, *COARSE, *SIZES]
+    BASE = [METHODS, "--scale", "smoke", f"run.output={RUN}", *EXTRA, *SIZES]
     make(BASE)
 
 
@@ -192,7 +189,7 @@ class Methods:
 
 class Kolmogorov(Methods, unittest.TestCase):
     fields, suffix = ["vorticity"], ""
-    solvers = {"coarse": (16, 1), "between": (24, 1)}
+    solvers = {"solver_coarse": (16, 1), "solver_between": (24, 1)}  # on the networks' grid; between that and the data's
 
     @classmethod
     def setUpClass(cls):
@@ -201,13 +198,13 @@ class Kolmogorov(Methods, unittest.TestCase):
 
 class TwoLayer(Methods, unittest.TestCase):
     fields, suffix = ["q_upper", "q_lower"], "/q_upper"
-    solvers = {"coarse": (24, 5)}
+    solvers = {"solver_coarse": (16, 5), "solver_between": (24, 5)}
 
     @classmethod
     def setUpClass(cls):
         cls.run_folder = Path(TEMPORARY.name) / "two-layer"
         cls.base = [SOURCE / "yaml" / "qg2layer" / "methods.yaml", "--scale", "smoke", f"run.output={cls.run_folder}",
-                    "rollout.methods.coarse={solver: {grid: {points: 24}, stepper: {dt: 7200.0}}}", *SIZES]
+                    *SIZES]
         make(cls.base)
 
 
@@ -292,7 +289,7 @@ class Ensemble(SnsCase):
         shutil.copytree(RUN, run_folder)
         self.sns("reproduce", *BASE, f"run.output={run_folder}", "rollout.steps=6", "--until", "evaluate",
                  "rollout.ensemble={members: 3, perturbation: 1.0e-3, steps: 4}")
-        for name in ("sns", "coarse"):
+        for name in ("sns", "solver_coarse"):
             with h5py.File(run_folder / f"rollouts/ensembles/{name}.h5") as file:
                 np.testing.assert_array_equal(file["member"][:], [10**9 * e + 1000000 + i for e in (1, 2, 3) for i in (0, 1)])
                 self.assertEqual(file.attrs["ensemble"], "3")
@@ -348,7 +345,7 @@ class MemberAlone(SnsCase):
         shutil.copytree(RUN, run_folder, ignore=shutil.ignore_patterns("truth", "rollouts", "evaluation"))
         frames = {}
         for members in ("4", "[3]"):
-            self.sns("reproduce", METHODS, "--scale", "smoke", f"run.output={run_folder}", *EXTRA, *COARSE,
+            self.sns("reproduce", METHODS, "--scale", "smoke", f"run.output={run_folder}", *EXTRA,
                      f"rollout.members={members}", "rollout.limit=1e30", "rollout.steps=6",
                      "rollout.deterministic=true", "--until", "rollout")
             for file in (run_folder / "rollouts").glob("*.h5"):

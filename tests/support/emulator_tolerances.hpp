@@ -16,10 +16,12 @@ inline constexpr double kForward = 1e-5;
 inline constexpr double kRefinement = 5e-5;
 /// Losses and gradient norms are sums over all elements, so roundings average out.
 inline constexpr double kLoss = 1e-5;
-/// Gradient norm of a single parameter; many pass through the two softmax heads.
-inline constexpr double kParameterGradient = 1e-4;
+/// Gradient norm of a single parameter. All but one agree to 1e-5; the record's noise heads are amplified until
+/// their cross-entropy is 45, and in the first linear layer of one of them the rounding that this magnifies is
+/// in every element alike: 1.1e-5 measured.
+inline constexpr double kParameterGradient = 2e-5;
 /// One AdamW step moves a weight by lr * g/(|g| + 1e-8), which amplifies the relative error of tiny gradients;
-/// measured against the size of the step.
+/// measured against the size of the step. (Met here: 8e-5, one rounding of a weight.)
 inline constexpr double kOptimiserStep = 1e-3;
 /// A weight of the moving average, relative to itself: the roundings of two products and a sum in float32.
 inline constexpr double kAveragedWeight = 2 * 0x1p-23;

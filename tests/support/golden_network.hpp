@@ -160,6 +160,11 @@ inline void load_golden_weights(torch::nn::Module& module, const h5::File& file)
   }
 }
 
+/// |a - b| / |b|; 0 where both are 0. (doctest::Approx adds 1 to what it is relative to.)
+inline double relative_error(double a, double b) {
+  return a == b ? 0 : std::abs(a - b) / std::abs(b);
+}
+
 /// max|a - b| / max|b|
 inline double relative_error(const torch::Tensor& a, const torch::Tensor& b) {
   require(a.sizes() == b.sizes(), "shapes of the compared tensors differ");
