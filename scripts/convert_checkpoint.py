@@ -10,7 +10,8 @@ moving average ({state_dict, ema, ...}), whole modules (with --trust-pickle), th
 and safetensors files. Kind of model, widths, blocks, attention, diffusion
 levels and image size follow from the names and shapes, levels and schedule also from the table `betas` that the reference
 implementation keeps beside its networks; what does not must be given: --field-std always (the numbers by which physical
-fields are divided, one per field or one for all), and --image, --levels, --lag-window where the checkpoint does not tell.
+fields are divided, one per field or one for all), and --image, --levels, --lag-window where the checkpoint does not tell;
+an SNS that was trained beside clean past frames (clean conditioning) is told by --trained-past clean.
 What is given and contradicts the checkpoint is refused. The result is checked by loading it into the same network in plain PyTorch (python/sns_networks.py).
 
 Use it as:  models: {mine: {kind: ..., weights: weights/mine}}  in an experiment, or  sns predict --weights weights/mine
@@ -32,7 +33,7 @@ ANCHOR = "image_proj.weight"  # every network of the family has it
 BUFFERS = ("betas", "alphas", "alphas_cumprod", "sqrt_alphas_cumprod", "sqrt_one_minus_alphas_cumprod")
 # The reference computes its tables in float32, which moves the largest cosine betas by 3e-5 and the smallest by 6e-8.
 BETA_TOLERANCE = {"rel_tol": 3e-4, "abs_tol": 1e-6}
-DEFAULTS = {"prediction": "eps", "softmax": "queries", "frame_interval": 0.0}
+DEFAULTS = {"prediction": "eps", "softmax": "queries", "frame_interval": 0.0, "trained_past": "noised"}
 
 
 class CheckpointError(Exception):
@@ -150,7 +151,8 @@ def agree_with_export(config, arguments):
     stored = {"field_std": config.get("field_std"), "image": config.get("image"), "levels": diffusion.get("levels"),
               "schedule": diffusion.get("schedule"), "prediction": diffusion.get("prediction"),
               "softmax": (network.get("attention") or {}).get("softmax"),
-              "lag_window": (network.get("lag") or {}).get("window"), "frame_interval": config.get("frame_interval")}
+              "lag_window": (network.get("lag") or {}).get("window"), "frame_interval": config.get("frame_interval"),
+              "trained_past": config.get("trained_past", "noised")}
     for name, value in stored.items():
         agreed(name, ("the file", value), (f"--{name.replace('_', '-')}", getattr(arguments, name)))
 
@@ -226,6 +228,10 @@ def infer(state, arguments, table=(None, None)):
     config |= {"field_std": given("field_std", "physical fields are divided by it (the paper: 4.44 for Kolmogorov flow)"),
                "field_channels": channels_in // frames, "image": image, "frame_interval": choice(arguments, "frame_interval"),
                "data_hash": ""}
+    if choice(arguments, "trained_past") != DEFAULTS["trained_past"]:
+        if kind != "sns":
+            raise CheckpointError(f"--trained-past says nothing to a network of kind {kind}")
+        config["trained_past"] = arguments.trained_past
     return config
 
 
@@ -294,6 +300,8 @@ def main():
                         help="how the network's output is read; default: eps")
     parser.add_argument("--softmax", choices=("queries", "keys"),
                         help="axis of the attention's softmax; default: queries, the reference implementation's")
+    parser.add_argument("--trained-past", choices=("noised", "clean"),
+                        help="SNS: past frames that it was trained beside; default: noised, as the paper's")
     parser.add_argument("--frame-interval", type=float, help="time between frames; default: 0, unknown")
     parser.add_argument("--trust-pickle", action="store_true", help="run the code that a pickle may contain")
     parser.add_argument("--overwrite", action="store_true")

@@ -216,6 +216,26 @@ class Exchange(unittest.TestCase):
         for key, value in load_file(before).items():
             self.assertTrue(torch.equal(value, load_file(again / "model.safetensors")[key]), key)
 
+    def test_a_network_of_clean_conditioning(self):
+        """Its weights know it, here and on the way back, so that no path noises its past frames."""
+        wanted, extra = NETWORKS["sns"]
+        state = Network(wanted).state_dict()
+        self.convert(state, "--field-std", "2.5", *extra, "--trained-past", "clean")
+        self.assertEqual(self.export("clean.safetensors")[1]["trained_past"], "clean")
+        self.assertIn("trained_past: noised by --trained-past, clean by the file",
+                      self.convert(None, "--trained-past", "noised", name="clean.safetensors", code=1))
+        self.convert(None, name="clean.safetensors")
+        self.assertIn("trained_past: clean", (self.folder / "weights" / "config.yaml").read_text())
+        with h5py.File(self.folder / "in.h5", "w") as file:
+            file["states"] = torch.randn(1, 16, 16).numpy()
+        generate = [PROGRAM, "predict", "--weights", self.folder / "weights", "--input", f"{self.folder / 'in.h5'}:/states",
+                    "-o", self.folder / "out.h5", "--generate"]
+        self.assertIn("trained beside clean past frames", self.run_program(*generate, code=2))
+        self.assertNotIn("warning", self.run_program(*generate, "--path", "clean_past"))
+        gaussian, more = NETWORKS["gaussian"]
+        self.assertIn("says nothing to a network of kind gaussian",
+                      self.convert(Network(gaussian).state_dict(), "--field-std", "2.5", *more, "--trained-past", "clean", code=1))
+
     def test_shapes_of_checkpoints(self):
         wanted, extra = NETWORKS["sns"]
         state = Network(wanted).state_dict()
