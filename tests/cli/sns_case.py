@@ -165,6 +165,11 @@ def stopped_step(message):
     return int(re.search(r"stopped after step (\d+)", message)[1])
 
 
+def continued_step(message):
+    """The step of the checkpoint that a rollout says to go on from."""
+    return int(re.search(r"continuing after step (\d+)", message)[1])
+
+
 def digest(path):
     return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 

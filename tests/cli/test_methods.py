@@ -10,7 +10,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from sns_case import SOURCE, SnsCase, arrays, sns, stopped_step, wait_for_frames, wait_until_it_continues
+from sns_case import (SOURCE, SnsCase, arrays, continued_step, sns, stopped_step, wait_for_frames,
+                      wait_until_it_continues)
 
 METHODS = SOURCE / "yaml" / "kolmogorov" / "methods.yaml"
 SAMPLING = METHODS.with_name("sampling.yaml")
@@ -277,7 +278,7 @@ class Interrupted(SnsCase):
                 process.communicate(timeout=120)
                 self.assertEqual(process.returncode, -signal.SIGKILL)
                 _, log = self.sns("rollout", *self.rollout(method))
-                self.assertRegex(log, rf"continuing after step {stopped}\b")
+                self.assertGreaterEqual(continued_step(log), stopped)  # on a slow machine there may be a later one
                 self.assertEqual(self.finished(method), whole)
 
 
@@ -352,7 +353,7 @@ class MemberAlone(SnsCase):
                 with h5py.File(file) as rollout:
                     frames[file.stem, members] = rollout["vorticity"][:], rollout["member"][:]
         methods = {method for method, _ in frames}
-        self.assertEqual(len(methods), 10)
+        self.assertEqual(len(methods), 11)
         for method in methods:
             with self.subTest(method):
                 every, ids = frames[method, "4"]

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from sns_case import fill_disk, mount_small_disk, run_tests, stopped_step, wait_for_frames, wait_until_it_continues
+from sns_case import (continued_step, fill_disk, mount_small_disk, run_tests, stopped_step, wait_for_frames,
+                      wait_until_it_continues)
 
 SNS, SOURCE = Path(sys.argv.pop(1)).resolve(), Path(sys.argv.pop(1)).resolve()
 QUICKSTART = SOURCE / "yaml" / "kolmogorov" / "quickstart.yaml"
@@ -209,7 +210,7 @@ class Reproduce(unittest.TestCase):
         self.assertEqual(process.returncode, -signal.SIGKILL)
         done = subprocess.run(command, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn(f"continuing after step {stopped_step(message)}", done.stderr)
+        self.assertGreaterEqual(continued_step(done.stderr), stopped_step(message))  # later only on a slow machine
         with h5py.File(folder / "rollouts/gaussian.h5") as file:
             interrupted = file["vorticity"][:]
         (folder / "rollouts/gaussian.stage.json").unlink()
