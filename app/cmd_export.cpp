@@ -27,7 +27,8 @@ void run_export(ExportArguments arguments) {
 void add_export(CLI::App& app) {
   auto* verb = app.add_subcommand("export", "write a model's weights as one file for PyTorch");
   const auto arguments = std::make_shared<ExportArguments>();
-  verb->add_option("--weights", arguments->options.weights, "folder with config.yaml and model.safetensors")
+  verb->add_option("--weights", arguments->options.weights,
+                   "folder with config.yaml and ema.safetensors or model.safetensors")
       ->required()
       ->type_name("DIR");
   verb->add_option("-o,--output", arguments->options.output,

@@ -83,7 +83,8 @@ void add_predict(CLI::App& app) {
   const auto arguments = std::make_shared<PredictArguments>();
   PredictOptions& options = arguments->options;
   options.threads = 0;
-  verb->add_option("--weights", options.weights, "folder with config.yaml and model.safetensors")
+  verb->add_option("--weights", options.weights,
+                   "folder with config.yaml and ema.safetensors or model.safetensors")
       ->required()
       ->type_name("DIR");
   verb->add_option("--input", options.input,

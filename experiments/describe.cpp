@@ -13,6 +13,7 @@
 #include "experiments/config.hpp"
 #include "experiments/evaluate.hpp"
 #include "experiments/rollout.hpp"
+#include "experiments/shipped_weights.hpp"
 #include "experiments/solver_stepper.hpp"
 #include "experiments/solver_stream.hpp"
 
@@ -189,8 +190,6 @@ std::pair<std::string, double> cost_of(const SolverMethod& method) {
 
 ExperimentBlocks read_experiment_blocks(const Config& config) {
   Section root = config.root();
-  bool retrain = false;
-  root.maybe("retrain", retrain);
   EvaluateConfig evaluate;
   Section evaluate_section = root.child("evaluate");
   read(evaluate_section, evaluate);
@@ -198,6 +197,7 @@ ExperimentBlocks read_experiment_blocks(const Config& config) {
   Section figure_section = root.child("figure");
   read(figure_section, figure);
   ExperimentBlocks blocks;
+  root.maybe("retrain", blocks.retrain);
   if (root.has("models")) blocks.models = read_models(config);
   if (root.has("rollout"))
     blocks.rollout = read_rollout(root.child("rollout"), blocks.models, root.child("solver"));
@@ -212,8 +212,11 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Solv
                           const DatagenPlan& data, double solver_speed) {
   const FrameSize frames{static_cast<int>(solver.fields.size()),
                          static_cast<int>(coarse_axes(solver, data.coarsen).front().coordinates.size())};
-  auto [models, rollout_block, oracle] = read_experiment_blocks(config);
+  auto [models, rollout_block, oracle, retrain] = read_experiment_blocks(config);
   if (models.empty() && !rollout_block) return {};
+  if (!retrain)
+    require_shipped_weights(models, rollout_block ? rollout_block->methods : std::vector<MethodConfig>(),
+                            oracle, config.file());
 
   prepare_torch(run.threads);
   const torch::Device device = pick_device(run.device);

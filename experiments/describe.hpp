@@ -18,6 +18,7 @@ struct ExperimentBlocks {
   std::vector<ModelSpec> models;
   std::optional<RolloutConfig> rollout;
   std::optional<OracleConfig> oracle;
+  bool retrain = false;
 };
 /// Reads and checks the blocks models, rollout, evaluate, figure, oracle and video, as far as the file has
 /// them, and `retrain`. ConfigError for an invalid one.

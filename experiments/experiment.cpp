@@ -7,6 +7,7 @@
 #include "datagen/reader.hpp"
 #include "emulator/training/trainer.hpp"
 #include "emulator/training/unused_keys.hpp"
+#include "experiments/shipped_weights.hpp"
 #include "experiments/solver_stream.hpp"
 
 #include <fmt/ranges.h>
@@ -119,6 +120,7 @@ bool Experiment::needs_dataset() const {
 
 void Experiment::add_stages(StageGraph& graph) const {
   const RunFolder at = folder();
+  if (!retrain_) require_shipped_weights(models_, rollout_.methods, oracle_, config_.file());
   if (needs_dataset())
     graph.add({.name = "dataset",
                .record = at.dataset() / "stage.json",
@@ -152,13 +154,16 @@ void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
   Stage stage;
   stage.name = "train/" + model.name;
   stage.record = at / "stage.json";
-  stage.outputs = {at / "model.safetensors", at / "ema.safetensors", at / "config.yaml"};
+  stage.outputs = {at / file_name(Weights::ema), at / "config.yaml"};
   stage.leftovers = {at};
   if (shipped(model)) {
+    const fs::path from = shipped_folder(model, config_.file());
+    if (fs::exists(from / file_name(Weights::raw))) stage.outputs.push_back(at / file_name(Weights::raw));
     stage.inputs = {{"model", to_yaml(model.model)}, {"weights", check_shipped(model)}};
-    check_scales(model, shipped_folder(model));
+    check_scales(model, from);
     stage.run = [this, &model] { return take_shipped_weights(model); };
   } else {
+    stage.outputs.push_back(at / file_name(Weights::raw));
     std::string training = as_lines(training_identity(model.training, run_.seed));
     training += fmt::format("\ntotal steps {}\nselect {}", model.training.steps, model.training.select);
     if (model.training.select == "best")

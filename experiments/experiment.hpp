@@ -75,7 +75,6 @@ class Experiment {
   /// A data set as the text that its hash is made of.
   std::string data_text(DatagenPlan plan) const;
   bool shipped(const ModelSpec& model) const { return model.weights.has_value() && !retrain_; }
-  std::filesystem::path shipped_folder(const ModelSpec& model) const;
   /// SHA-256 of the shipped weights. Error if a file is damaged; ConfigError unless they are of this
   /// architecture and grid and, where they tell it, of this frame interval.
   std::string check_shipped(const ModelSpec& model) const;

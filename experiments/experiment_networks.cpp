@@ -15,13 +15,12 @@
 #include "experiments/experiment.hpp"
 #include "experiments/metrics/ensemble.hpp"
 #include "experiments/oracle.hpp"
+#include "experiments/shipped_weights.hpp"
 #include "experiments/solver_stepper.hpp"
 #include "experiments/surrogate_stepper.hpp"
 
 #include <cmath>
 #include <functional>
-#include <map>
-#include <sstream>
 #include <utility>
 
 namespace sns {
@@ -29,26 +28,6 @@ namespace sns {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// SHA-256 of both files of weights, one a line. Error if a file of the folder is not the one that its
-/// SHA256SUMS lists, where it has one.
-std::string verified_hashes(const fs::path& folder) {
-  std::map<std::string, std::string> hashes;
-  for (const Weights which : {Weights::raw, Weights::ema})
-    hashes[file_name(which)] = sha256_file(folder / file_name(which));
-  const std::string text =
-      fmt::format("model: {}\nema: {}", hashes.at(file_name(Weights::raw)), hashes.at(file_name(Weights::ema)));
-  const fs::path sums = folder / "SHA256SUMS";
-  if (!fs::exists(sums)) return text;
-  std::istringstream in(read_text(sums));
-  for (std::string hash, name; in >> hash >> name;) {
-    const auto known = hashes.find(name);
-    require((known == hashes.end() ? sha256_file(folder / name) : known->second) == hash,
-            "{} does not have the SHA-256 that {} lists: fetch it again", (folder / name).string(),
-            sums.string());
-  }
-  return text;
-}
 
 /// The part of a model's configuration that decides which network it is.
 std::string architecture(const ModelConfig& config) {
@@ -86,22 +65,9 @@ InitialStates read_initial_states(const DatasetReader& reader, std::int64_t firs
 
 }  // namespace
 
-fs::path Experiment::shipped_folder(const ModelSpec& model) const {
-  const fs::path given = *model.weights;
-  if (fs::exists(given / "model.safetensors")) return given;
-  // A relative folder is looked for beside the YAML file and above it, so that the program runs from anywhere.
-  for (fs::path above = fs::absolute(config_.file()).parent_path(); given.is_relative();
-       above = above.parent_path()) {
-    if (fs::exists(above / given / "model.safetensors")) return above / given;
-    if (above == above.parent_path()) break;
-  }
-  fail<ConfigError>("models.{}.weights: there is no {}; give a folder of weights, or train with retrain=true",
-                    model.name, (given / "model.safetensors").string());
-}
-
 std::string Experiment::check_shipped(const ModelSpec& model) const {
-  const fs::path from = shipped_folder(model);
-  std::string hashes = verified_hashes(from);
+  const fs::path from = shipped_folder(model, config_.file());
+  std::string hashes = shipped_identity(from);
   const ModelConfig stored = load_model_config(from / "config.yaml");
   if (architecture(stored) != architecture(model.model))
     fail<ConfigError>(
@@ -141,7 +107,7 @@ fs::path Experiment::weights_folder(const ModelSpec& model) const {
 }
 
 StageFacts Experiment::take_shipped_weights(const ModelSpec& model) const {
-  const fs::path from = shipped_folder(model), to = weights_folder(model);
+  const fs::path from = shipped_folder(model, config_.file()), to = weights_folder(model);
   for (const char* name :
        {"model.safetensors", "ema.safetensors", "config.yaml", "model_card.md", "metrics.jsonl"})
     if (fs::exists(from / name))
@@ -151,7 +117,7 @@ StageFacts Experiment::take_shipped_weights(const ModelSpec& model) const {
   log::info("{}: weights of {} are used; retrain=true trains them instead", model.name, from.string());
   return {{"weights", "shipped"},
           {"folder", from.string()},
-          {"sha256", sha256_file(to / "model.safetensors")},
+          {"sha256", sha256_file(to / file_name(Weights::ema))},
           {"data_hash", load_model_config(to / "config.yaml").data_hash}};
 }
 

@@ -3,6 +3,7 @@
 #include "core/files.hpp"
 #include "datagen/reader.hpp"
 #include "experiments/experiment.hpp"
+#include "experiments/shipped_weights.hpp"
 
 #include <fmt/ranges.h>
 
@@ -194,7 +195,7 @@ std::optional<StageFacts> Experiment::write_report(const StageGraph& graph) cons
     entry.kind = model.model.kind;
     entry.shipped = shipped(model);
     if (entry.shipped) {
-      const std::filesystem::path from = shipped_folder(model);
+      const std::filesystem::path from = shipped_folder(model, config_.file());
       entry.weights = from.string();
       if (std::filesystem::exists(from / kWeightsNote))
         inputs.notes.push_back(fmt::format("Weights of {}: {}", model.name, read_text(from / kWeightsNote)));

@@ -306,8 +306,8 @@ def notes(metrics, facts):
 
 
 def parameter_count(folder):
-    """Values in model.safetensors, from its header."""
-    file = folder / "model.safetensors"
+    """Values in ema.safetensors, from its header."""
+    file = folder / "ema.safetensors"
     if not file.exists():
         return None
     with file.open("rb") as stream:

@@ -65,6 +65,17 @@ std::filesystem::path file_of(const std::filesystem::path& folder, const char* n
   return folder / name;
 }
 
+/// The file of one set of a folder's weights; Error if it is missing, which says so where the other set is
+/// there.
+std::filesystem::path weights_file(const std::filesystem::path& folder, Weights which) {
+  const bool raw = which == Weights::raw;
+  const char* const other = file_name(raw ? Weights::ema : Weights::raw);
+  if (!std::filesystem::exists(folder / file_name(which)) && std::filesystem::exists(folder / other))
+    fail("{}: {} is missing, {} is there: use the {} weights", folder.string(), file_name(which), other,
+         raw ? "ema" : "raw");
+  return file_of(folder, file_name(which));
+}
+
 }  // namespace
 
 Model::Model(ModelConfig config, torch::Device device) : config_(std::move(config)), device_(device) {
@@ -124,16 +135,17 @@ std::unique_ptr<Model> make_model(const ModelConfig& config, std::optional<std::
 }
 
 std::unique_ptr<Model> load_model(const std::filesystem::path& folder, Weights weights, torch::Device device) {
-  const auto config_file = file_of(folder, "config.yaml"), weights_file = file_of(folder, file_name(weights));
-  auto model = make_model(load_model_config(config_file), std::nullopt, device);
-  load_weights(model->network(), weights_file);
+  const auto config = file_of(folder, "config.yaml"), file = weights_file(folder, weights);
+  auto model = make_model(load_model_config(config), std::nullopt, device);
+  load_weights(model->network(), file);
   return model;
 }
 
 void check_model(const std::filesystem::path& folder) {
   const auto model = make_model(load_model_config(file_of(folder, "config.yaml")), std::nullopt, torch::kCPU);
-  for (const Weights which : {Weights::raw, Weights::ema})
-    require_same_parameters(model->network(), SafeTensors(file_of(folder, file_name(which))));
+  require_same_parameters(model->network(), SafeTensors(file_of(folder, file_name(Weights::ema))));
+  if (const auto raw = folder / file_name(Weights::raw); std::filesystem::exists(raw))
+    require_same_parameters(model->network(), SafeTensors(raw));
 }
 
 template <class T>

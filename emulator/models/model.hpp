@@ -68,8 +68,8 @@ std::unique_ptr<Model> load_model(const std::filesystem::path& folder, Weights w
 template <class T>
 std::unique_ptr<T> load_model_as(const std::filesystem::path& folder, Weights weights, torch::Device device);
 
-/// Error unless both files of a weights folder fit its config.yaml as load_weights demands. Reads their headers
-/// only.
+/// Error unless the averaged weights of a folder, and the raw ones where it has them, fit its config.yaml as
+/// load_weights demands. Reads their headers only.
 void check_model(const std::filesystem::path& folder);
 
 /// Whether no value is infinite or NaN.

@@ -271,7 +271,7 @@ class Reproduce(unittest.TestCase):
                 if damage == "absent":
                     file.unlink()
                 result = self.reproduce(f"models.sns.weights={weights}", folder=folder)
-                self.assertEqual(result.returncode, 1, result.stderr)
+                self.assertEqual(result.returncode, 2 if damage == "absent" else 1, result.stderr)
                 self.assertEqual(len(result.stderr.strip().splitlines()), 1, result.stderr)
                 self.assertIn(message, result.stderr)
                 self.assertFalse(folder.exists())
@@ -293,6 +293,37 @@ class Reproduce(unittest.TestCase):
         result = self.reproduce(*weights, "datagen.steps_per_frame=4", folder=folder)
         self.assertEqual(result.returncode, 2)
         self.assertIn("0.04 time units apart", result.stderr)
+
+    def test_shipped_weights_without_the_raw_ones(self):
+        folder, weights = Path(self.temporary.name) / "averaged", Path(self.temporary.name) / "without raw"
+        shutil.copytree(self.run_folder / "models/sns", weights)
+        names = ("model.safetensors", "ema.safetensors", "config.yaml")
+        sums = subprocess.run(["sha256sum", *names], cwd=weights, text=True, capture_output=True, check=True).stdout
+        (weights / "SHA256SUMS").write_text(sums)
+        given, until = f"models.sns.weights={weights}", ("--until", "train/sns")
+        raw = "rollout.methods.sns.weights=raw"
+        self.assertEqual(self.reproduce("--dry-run", given, raw, folder=folder).returncode, 0)
+        self.assertEqual(self.reproduce(given, *until, folder=folder).returncode, 0)
+        (weights / "model.safetensors").unlink()
+        # The weights are the same ones as before, and averaged weights are all that the methods ask for.
+        table = planned(self.reproduce("--dry-run", given, folder=folder).stdout)
+        self.assertTrue(table["train/sns"].startswith("finished"), table)
+        shutil.rmtree(folder)
+        self.assertEqual(self.reproduce(given, *until, folder=folder).returncode, 0)
+        kept = {file.name for file in (folder / "models/sns/shipped").iterdir()}
+        self.assertTrue({"ema.safetensors", "config.yaml"} <= kept and "model.safetensors" not in kept, kept)
+        shutil.rmtree(folder)
+        for verb in ("reproduce", "check"):
+            with self.subTest(verb):
+                refused = self.reproduce(given, raw, verb=verb, folder=folder)
+                self.assertEqual(refused.returncode, 2, refused.stderr)
+                self.assertEqual(len(refused.stderr.strip().splitlines()), 1, refused.stderr)
+                for part in ("rollout.methods.sns.weights is raw", str(weights), "weights: ema", "retrain=true"):
+                    self.assertIn(part, refused.stderr)
+                self.assertFalse(folder.exists())
+        oracle = "oracle={model: sns, weights: raw}"
+        self.assertIn("oracle.weights is raw", self.reproduce("--dry-run", given, oracle, folder=folder).stderr)
+        self.assertEqual(self.reproduce("--dry-run", given, raw, "retrain=true", folder=folder).returncode, 0)
 
     def test_shipped_weights_keep_their_scale(self):
         folder = Path(self.temporary.name) / "scale"

@@ -305,7 +305,7 @@ TEST_CASE("weights folder: there and back, and strict about everything") {
   for (const auto& item : sns.network().named_parameters())
     CHECK(torch::equal(item.value(), loaded_parameters[item.key()]));
   CHECK(contains(test::message_of([&] { load_model(folder.path(), Weights::ema, torch::kCPU); }),
-                 "ema.safetensors"));
+                 "ema.safetensors is missing, model.safetensors is there: use the raw weights"));
   CHECK(contains(
       test::message_of([&] { load_model_as<GaussianEmulator>(folder.path(), Weights::raw, torch::kCPU); }),
       "kind 'sns'"));

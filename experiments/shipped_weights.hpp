@@ -1,0 +1,29 @@
+#pragma once
+// Finished weights that a model's block names (`models.<name>.weights`): a folder with config.yaml and
+// ema.safetensors, and model.safetensors where raw weights come along.
+#include "experiments/config.hpp"
+#include "experiments/oracle_config.hpp"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sns {
+
+/// The folder that the model's block names; a relative one is looked for from the working directory, then
+/// beside `experiment_file` and above it. ConfigError where there is none with averaged weights.
+std::filesystem::path shipped_folder(const ModelSpec& model, const std::filesystem::path& experiment_file);
+
+/// Which weights a folder holds: the SHA-256 of each file of weights, one a line. Raw weights that do not come
+/// along count with the hash that SHA256SUMS gives them, so that leaving them out makes no other weights of the
+/// averaged ones. Error if a file is not the one that SHA256SUMS lists, where there is a SHA256SUMS.
+std::string shipped_identity(const std::filesystem::path& folder);
+
+/// ConfigError that names the method (or the oracle) and the folder where one asks for raw weights that its
+/// folder does not hold, or where a folder is not there. For experiments that use finished weights.
+void require_shipped_weights(const std::vector<ModelSpec>& models, const std::vector<MethodConfig>& methods,
+                             const std::optional<OracleConfig>& oracle,
+                             const std::filesystem::path& experiment_file);
+
+}  // namespace sns
