@@ -35,7 +35,7 @@ CHECKS = {  # name: (function, limit in seconds, what it must show); what says m
     "rollout": (check_rollout, 120,
                 "700 steps: the shipped surrogate leaves the attractor alone, and stays refined by SNS"),
     "streamed training": (check_streamed_training, 60,
-                          "solver and trainer share the device; two runs begin with the same loss, within 1e-5"),
+                          "solver and trainer share the device; two runs begin with the same loss, within 1e-4"),
     "rollout precisions": (check_rollout_precisions, 90,
                            "no member fails in tf32, in bfloat16, one member at a time, with CUDA graphs, or channels last"),
     "sanitizer memcheck": (check_sanitizer("memcheck"), 60, KERNELS),

@@ -176,8 +176,11 @@ class GpuCheck(unittest.TestCase):
         return re.findall(r"(?m)^(\S.*?) +\d+ s  ", listed)
 
     def test_documented(self):
-        rows = re.findall(r"(?m)^\| ([^|]+?) \|", (SOURCE / "docs/gpu_checks.md").read_text())
-        self.assertEqual(rows[1:1 + len(self.names())], self.names())  # below the heading
+        rows = re.findall(r"(?m)^\| ([^|]+?) \| [^|]+ \| ([^|]+?) \|", (SOURCE / "docs/gpu_checks.md").read_text())
+        below = rows[1:1 + len(self.names())]
+        self.assertEqual([name for name, _ in below], self.names())
+        for name, shows in below:  # the page adds the aims
+            self.assertEqual(shows.split("; aim:")[0].replace("`", ""), catalogue.CHECKS[name][2], name)
 
 
 if __name__ == "__main__":
