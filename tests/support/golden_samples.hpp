@@ -7,6 +7,8 @@
 #include "core/hdf5.hpp"
 #include "tests/support/golden_folder.hpp"
 
+#include <doctest/doctest.h>
+
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -22,6 +24,14 @@ inline h5::File golden_data(const std::string& name) {
 /// The same or, where the whole files are asked for, the one with all points of all arrays.
 inline h5::File golden(const std::string& name) {
   return whole_golden() ? h5::File::open_read(whole_golden_file("solvers", name)) : golden_data(name);
+}
+
+/// Whether a record is there; the test's output says where it is not, and nothing can be compared.
+inline bool has_record(const h5::Group& group, const std::string& name) {
+  if (group.exists(name)) return true;
+  MESSAGE("not compared: there is no record of ", name,
+          whole_golden() ? "" : " but in the whole files (SNS_GOLDEN)");
+  return false;
 }
 
 /// A recorded array [item][rows][columns] or, complex, [item][rows][columns][re, im]; leading axes count as
