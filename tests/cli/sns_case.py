@@ -180,6 +180,13 @@ def curve(folder):
     return [{k: v for k, v in line.items() if k not in ("wall", "images_per_second")} for line in lines]
 
 
+def assert_same_training(case, one, two, *more):
+    """Two folders of a model hold the same bytes of weights, of `more` files, and the same curve of losses."""
+    for name in ("model.safetensors", "ema.safetensors", "config.yaml", *more):
+        case.assertEqual(digest(one / name), digest(two / name), name)
+    case.assertEqual(curve(one), curve(two))
+
+
 def run_tests(**options):
     """unittest.main, but exits with 77, which CTest reports as skipped, if none failed and some were skipped."""
     result = unittest.main(exit=False, **options).result

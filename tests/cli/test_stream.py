@@ -10,7 +10,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from sns_case import curve, digest, wait_for_lines
+from sns_case import assert_same_training, wait_for_lines
 
 SNS, SOURCE = Path(sys.argv.pop(1)).resolve(), Path(sys.argv.pop(1)).resolve()
 QUICKSTART = SOURCE / "yaml" / "kolmogorov" / "quickstart.yaml"
@@ -75,10 +75,7 @@ class Stream(unittest.TestCase):
         keys = overrides("gaussian", steps=20, stream__queue=1)
         for name in ("one", "two"):
             self.check(sns("train", self.root / name, *keys, "--model", "gaussian"))
-        one, two = (self.root / name / "models/gaussian" for name in ("one", "two"))
-        self.assertEqual(curve(one), curve(two))
-        for file in ("model.safetensors", "ema.safetensors", "config.yaml"):
-            self.assertEqual(digest(one / file), digest(two / file), file)
+        assert_same_training(self, *(self.root / name / "models/gaussian" for name in ("one", "two")))
 
     def test_killed_resumes_bit_identically(self):
         keys = overrides("sns", steps=400, checkpoint_every=20, validate_every=50)
@@ -99,9 +96,7 @@ class Stream(unittest.TestCase):
         self.assertIn("checkpoint written", errors)
         last = self.check(sns("train", parts, *keys, "--model", "sns"))
         self.assertIn("resuming at step", last.stderr)
-        self.assertEqual(curve(whole / "models/sns"), curve(parts / "models/sns"))
-        for file in ("model.safetensors", "ema.safetensors", "config.yaml"):
-            self.assertEqual(digest(whole / "models/sns" / file), digest(parts / "models/sns" / file), file)
+        assert_same_training(self, whole / "models/sns", parts / "models/sns")
 
     def test_bad_keys_are_one_clear_line(self):
         for change, message in {

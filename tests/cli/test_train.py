@@ -14,7 +14,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from sns_case import curve, digest, fill_disk, mount_small_disk, run_tests, wait_for_lines, wait_until_it_handles
+from sns_case import (assert_same_training, curve, digest, fill_disk, mount_small_disk, run_tests, wait_for_lines,
+                      wait_until_it_handles)
 
 SNS = ""
 POINTS, FRAMES = 16, 40
@@ -139,9 +140,7 @@ class TrainCase(unittest.TestCase):
         whole, parts = self.trained / "models" / model, output / "models" / model
         best = [f"{folder.name}/ema.safetensors" for folder in whole.glob("best-*")]
         self.assertEqual(len(best), 1)
-        for name in ("model.safetensors", "ema.safetensors", "config.yaml", *best):
-            self.assertEqual(digest(whole / name), digest(parts / name), name)
-        self.assertEqual(curve(whole), curve(parts))
+        assert_same_training(self, whole, parts, *best)
 
     def kill_and_compare(self, model):
         output = self.root / f"killed-{model}"

@@ -31,6 +31,11 @@ std::vector<float> fetched(float* device, std::size_t count) {
   return {host.const_data_ptr<float>(), host.const_data_ptr<float>() + count};
 }
 
+/// Device memory for a batch of `count` values, none of which is a frame's.
+torch::Tensor room_for_batch(std::int64_t count) {
+  return torch::full({count}, -1.0, torch::TensorOptions().dtype(torch::kFloat32).device(torch::kCUDA, 0));
+}
+
 /// LibTorch's present stream of the device.
 c10::Stream stream_of_torch() {
   return c10::impl::VirtualGuardImpl(torch::kCUDA).getStream({torch::kCUDA, 0});
@@ -60,6 +65,15 @@ DatagenPlan plan() {
   plan.frames = 5;
   plan.coarsen = {2, Coarsening::spectral};
   return plan;
+}
+
+StreamConfig stream_of(int validation_members) {
+  StreamConfig stream;
+  stream.members = kDeviceMembers;
+  stream.frames = 5;
+  stream.queue = 1;
+  stream.validation_members = validation_members;
+  return stream;
 }
 
 SolverSource source_on_device(const DeviceCase& what) {
@@ -108,12 +122,7 @@ TEST_CASE("a trainer reads normalised frames without the host") {
   skip_without_torch();
   for (const DeviceCase& what : {device_cases().front(), device_cases().back()}) {
     const SolverSource source = source_on_device(what);
-    StreamConfig stream;
-    stream.members = kDeviceMembers;
-    stream.frames = 5;
-    stream.queue = 1;
-    stream.validation_members = 2;
-    const TrainingData data = solver_stream(source, plan(), stream)({2.0}, std::nullopt);
+    const TrainingData data = solver_stream(source, plan(), stream_of(2))({2.0}, std::nullopt);
     data.validation->prepare();
     StreamEnsemble on_host(source, plan(), kDeviceMembers, kFirstStreamTrajectory, [] {});
     on_host.spin_up();
@@ -121,8 +130,7 @@ TEST_CASE("a trainer reads normalised frames without the host") {
     for (const TrainingFrames* split : {data.training.get(), data.validation.get()}) {
       REQUIRE(split->device() == 0);
       const std::int64_t size = split->frame_size();
-      torch::Tensor two =
-          torch::full({2 * size}, -1.0, torch::TensorOptions().dtype(torch::kFloat32).device(torch::kCUDA, 0));
+      torch::Tensor two = room_for_batch(2 * size);
       split->read(1, 2, 2, {two.data_ptr<float>(), static_cast<std::size_t>(2 * size)});
       const torch::Tensor host = two.cpu();
       CHECK(torch::isfinite(host).all().item<bool>());
@@ -139,20 +147,12 @@ TEST_CASE("a trainer reads normalised frames without the host") {
 TEST_CASE("a round is not written over before LibTorch's stream has read it") {
   skip_without_torch();
   const SolverSource source = source_on_device(device_cases().front());
-  StreamConfig stream;
-  stream.members = kDeviceMembers;
-  stream.frames = 5;
-  stream.queue = 1;
-  stream.validation_members = 0;
-  const TrainingData data = solver_stream(source, plan(), stream)({1.0}, std::nullopt);
+  const TrainingData data = solver_stream(source, plan(), stream_of(0))({1.0}, std::nullopt);
   const std::int64_t size = 5 * data.training->frame_size();
-  const auto batch = [&] {
-    return torch::full({size}, -1.0, torch::TensorOptions().dtype(torch::kFloat32).device(torch::kCUDA, 0));
-  };
   const auto read = [&](torch::Tensor& into, std::uint64_t pass) {
     data.training->read(0, 0, 5, {into.data_ptr<float>(), static_cast<std::size_t>(size)}, pass);
   };
-  torch::Tensor at_once = batch(), delayed = batch(), later = batch();
+  torch::Tensor at_once = room_for_batch(size), delayed = room_for_batch(size), later = room_for_batch(size);
   read(at_once, 0);  // kernels are loaded, too
   Delay delay;
   const torch::Tensor expected = at_once.cpu();
