@@ -1,7 +1,7 @@
 """cuda_module.py MODULE ARCHITECTURES WHY-NOT: looks into libsns_cuda.so without a device. In every part there must be
 code for the architectures (CMake's list, with commas: 80-real,90-real,90-virtual); in that for each, every kernel in
-float32 and float64; the entry points; and no library needed beyond CUDA's runtime, cuFFT and the system's. Ends with
-exit code 77 where the build has no such module."""
+float32 and float64, and none that keeps values in local memory, whose traffic no count of bytes has; the entry points; and
+no library needed beyond CUDA's runtime, cuFFT and the system's. Ends with exit code 77 where the build has no such module."""
 
 import re
 import struct
@@ -22,6 +22,7 @@ KERNELS = [f"{kernel}<{{real}}, sns::kolmogorov::{form}<" for kernel in ("LowSto
     "FluxAtPoint<{real}, sns::qg2layer::FluxShape", "qg2layer::PrepareFields<{real}>", "qg2layer::AdamsBashforthUpdate<{real}>",
     "qg2layer::RungeKuttaUpdate<{real}, true>", "qg2layer::RungeKuttaUpdate<{real}, false>", "qg2layer::VelocitySpectra<{real}>",
     "CopyModes<{real}>", "BlockMean<{real}>", "SymmetriseEdgeColumns<{real}>", "SquaredSpeed<{real}>", "WriteFrames<{real}>"]
+WITH_STACK = "qg2layer::TellPast"  # looks its values up in its arguments; once in a start-up
 KERNELS_OF_BOTH = ["qg2layer::TellPast", "spectral::Fill", "spectral::FrameModulus"]
 
 
@@ -60,6 +61,48 @@ def kernels_of(cubins):
     return output("c++filt", text="\n".join(sorted(names)))
 
 
+def section(elf, kind=None, name=None):
+    """Contents of a 64-bit ELF file's first section of a kind or name."""
+    headers, = struct.unpack_from("<Q", elf, 40)
+    size, count, names = struct.unpack_from("<HHH", elf, 58)
+    sections = [struct.unpack_from("<IIQQQQ", elf, headers + at * size) for at in range(count)]
+    start = sections[names][4]
+    for header in sections:
+        title = elf[start + header[0]:elf.index(b"\0", start + header[0])].decode()
+        if kind in (None, header[1]) and name in (None, title):
+            return elf[header[4]:header[4] + header[5]]
+    raise ValueError(f"no section {name or kind} in the device code")
+
+
+def stacks(cubin):
+    """Bytes of local memory of each kernel, by mangled name: what it spills, and arrays that it looks numbers up in."""
+    symbol_table, frame_size, sized = 2, 0x11, 4  # SHT_SYMTAB; EIATTR_FRAME_SIZE, EIFMT_SVAL of NVIDIA's .nv.info
+    symbols = section(cubin, kind=symbol_table)
+    strings = section(cubin, name=".strtab")
+    info = section(cubin, name=".nv.info")
+    found, at = {}, 0
+    while at < len(info):
+        form, attribute, size = struct.unpack_from("<BBH", info, at)
+        at += 4
+        if form != sized:
+            continue
+        if attribute == frame_size:
+            symbol, frame = struct.unpack_from("<II", info, at)
+            name, = struct.unpack_from("<I", symbols, 24 * symbol)
+            found[strings[name:strings.index(b"\0", name)].decode()] = frame
+        at += size
+    return found
+
+
+def spilling(cubins):
+    """"kernel: N bytes" of those that keep values in local memory."""
+    frames = {name: frame for cubin in cubins for name, frame in stacks(cubin).items()}
+    if not frames:
+        return ["no kernel says what it keeps there"]
+    names = output("c++filt", text="\n".join(frames)).splitlines()
+    return [f"{name}: {frame} bytes" for name, frame in zip(names, frames.values()) if frame and WITH_STACK not in name]
+
+
 def missing(names):
     wanted = [kernel.format(real=real) for kernel in KERNELS for real in ("float", "double")] + KERNELS_OF_BOTH
     return [kernel for kernel in wanted if kernel not in names]
@@ -75,9 +118,11 @@ def faults(path, wanted):
         if have != wanted:
             yield f"holds code for {sorted(have)}, not {sorted(wanted)} (1: PTX, 2: machine code)"
     for capability in sorted(capability for kind, capability in wanted if kind == CUBIN):
-        names = kernels_of(image for part in parts for kind, of, image in part if (kind, of) == (CUBIN, capability))
-        for kernel in missing(names):
+        cubins = [image for part in parts for kind, of, image in part if (kind, of) == (CUBIN, capability)]
+        for kernel in missing(kernels_of(cubins)):
             yield f"has no kernel {kernel} for compute capability {capability / 10}"
+        for kernel in spilling(cubins):
+            yield f"keeps values in local memory for compute capability {capability / 10}, {kernel}"
     exported = set(output("nm", "-D", "--defined-only", path).split())
     for name in ENTRY_POINTS - exported:
         yield f"does not export {name}"
