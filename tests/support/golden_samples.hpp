@@ -29,8 +29,8 @@ inline h5::File golden(const std::string& name) {
 /// Whether a record is there; the test's output says where it is not, and nothing can be compared.
 inline bool has_record(const h5::Group& group, const std::string& name) {
   if (group.exists(name)) return true;
-  MESSAGE("not compared: there is no record of ", name,
-          whole_golden() ? "" : " but in the whole files (SNS_GOLDEN)");
+  const std::string others = whole_golden() ? "" : " but in the whole files (SNS_GOLDEN)";
+  MESSAGE("not compared: there is no record of ", name, others);
   return false;
 }
 
