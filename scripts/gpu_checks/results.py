@@ -68,11 +68,12 @@ def version_of(program):
 
 
 def verdict(rows):
-    count = {status: sum(row["status"] == status for row in rows) for status in ("failed", "not reached")}
-    text = f"{count['failed']} of {len(rows)} failed" if count["failed"] else "nothing failed"
+    count = {status: sum(row["status"] == status for row in rows) for status in ("failed", "skipped", "not reached")}
     missed = sum(row.get("aim_met") is False for row in rows)
-    return (text + (f", {missed} missed the aim" if missed else "")
-            + (f", {count['not reached']} of {len(rows)} not reached" if count["not reached"] else ""))
+    parts = [f"{count['failed']} of {len(rows)} failed" if count["failed"] else "nothing failed"]
+    parts += [f"{missed} missed the aim"] if missed else []
+    parts += [f"{count[status]} of {len(rows)} {status}" for status in ("skipped", "not reached") if count[status]]
+    return ", ".join(parts)
 
 
 def as_table(report):
