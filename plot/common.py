@@ -47,11 +47,15 @@ def open_h5(path):
     return h5py.File(path)
 
 
-def method_colors(costs):
-    """A colour for each method, from its cost: whether it is a solver, or a denoiser has a part in it."""
-    plain, with_denoiser, solvers = iter(PLAIN * 9), iter(REFINED * 9), iter(COARSE * 9)
-    return [next(solvers if cost["solver"] else with_denoiser if cost["evaluations_per_step"]["denoiser"] > 0 else plain)
-            for cost in costs]
+def method_kind(solver, denoiser):
+    """What decides a method's colour: whether it is a solver, or a denoiser has a part in it."""
+    return "solver" if solver else "refined" if denoiser else "plain"
+
+
+def method_colors(kinds):
+    """A colour for each method, by its method_kind."""
+    colors = {"plain": iter(PLAIN * 9), "refined": iter(REFINED * 9), "solver": iter(COARSE * 9)}
+    return [next(colors[kind]) for kind in kinds]
 
 
 class Curves:
@@ -116,7 +120,8 @@ class Evaluation:
             self.floor = Curves(self.file["floor"], "solver, other initial conditions", SOLVER,
                                 int(self.file["floor"].attrs["frames"]) - 1)
         entries = self.metrics["methods"]
-        colors = method_colors([entry["cost"] for entry in entries])
+        colors = method_colors([method_kind(entry["cost"]["solver"], entry["cost"]["evaluations_per_step"]["denoiser"] > 0)
+                                for entry in entries])
         self.methods = [Curves(self.file["method"][entry["name"]], entry["name"], color, entry["steps"],
                                DASHES[i // 4 % len(DASHES)]) for i, (entry, color) in enumerate(zip(entries, colors))]
         self.part = self.title.split(", ")[-1]  # of several fields: "upper layer"

@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from common import MISSING_PACKAGE, SOLVER, method_colors, np, open_h5, plt
+from common import MISSING_PACKAGE, SOLVER, method_colors, method_kind, np, open_h5, plt
 
 TILE = 2.0  # inches
 DPI = 120
@@ -104,7 +104,7 @@ def main():
     last = min(row.count for row in rows) - 1
     last = min(last, options.steps) if options.steps else last
     steps = np.unique(np.linspace(0, last, max(2, round(options.seconds * options.fps))).round().astype(int))
-    colors = method_colors([bool(file["evaluations"][:, :, 2].any()) for file in files])
+    colors = method_colors([method_kind("solver_points" in file.attrs, file["evaluations"][:, :, 2].any()) for file in files])
     columns = [("solver", SOLVER)] + [(name, color) for (name, _), color in zip(options.rollout, colors)]
     figure, images, title = make_tiles(columns, fields, y_first, options.color_limit, solver[0][0].shape[0])
     # A rollout of few steps is shown more slowly, not in fewer seconds.
