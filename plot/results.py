@@ -156,7 +156,7 @@ class Page:
         for name in titles - set(self.prose.texts):
             print(f"warning: {self.options.discussion} says nothing of {name}", file=sys.stderr)
         made = ["## How these results were made",
-                "Wall clock: of all sessions of data sets, trainings and rollouts, of the last session of other stages. Models "
+                "Wall clock: of all runs of the program for data sets, trainings and rollouts, of the last run for other stages. Models "
                 "that are shipped were trained beforehand, in the time that the table of models gives.",
                 *(self.provenance(run, results) for run, results in by_run.items())]
         conclusion = self.prose.text(CONCLUSION)

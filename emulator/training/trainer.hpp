@@ -45,7 +45,7 @@ struct TrainResult {
   std::int64_t best_step = -1;
   double best_loss = 0;
   int rollbacks = 0;
-  double wall_seconds = 0;       ///< training time of all sessions
+  double wall_seconds = 0;       ///< training time of all runs of the program
   double images_per_second = 0;  ///< of this session; 0 if there was nothing left to do
 };
 

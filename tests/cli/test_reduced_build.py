@@ -1,4 +1,4 @@
-"""Configures the suite without LibTorch and CUDA: its summary names what is missing, and the rest is there to build.
+"""Configures the suite without LibTorch and CUDA, switched off or not there: its summary names what is missing, and the rest is there to build.
 
 SNS_CMAKE and SNS_CXX name the programs (CTest sets them).
 """
@@ -14,15 +14,26 @@ CMAKE = os.environ.get("SNS_CMAKE", "cmake")
 
 
 class ReducedBuild(unittest.TestCase):
+    def configure(self, build, *options, **environment):
+        """The configuration's output."""
+        command = [CMAKE, "-G", "Ninja", "-S", SOURCE, "-B", build, *options,
+                   f"-DCMAKE_CXX_COMPILER={os.environ.get('SNS_CXX', 'c++')}"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100, env={**os.environ, **environment})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_what_is_not_there_is_left_out_and_named(self):
+        with tempfile.TemporaryDirectory(prefix="sns-reduced-") as build:
+            summary = self.configure(build, "-DTORCH_ROOT=/nowhere", CUDACXX="/nowhere/nvcc")
+            self.assertRegex(summary, r"emulators, experiments: +NO +- no torch package found; scripts/setup")
+            self.assertRegex(summary, r"solvers on cuFFT: +NO +- no nvcc found")
+
     def test_without_libtorch_and_cuda(self):
         with tempfile.TemporaryDirectory(prefix="sns-reduced-") as build:
-            command = [CMAKE, "-G", "Ninja", "-S", SOURCE, "-B", build, "-DSNS_TORCH=OFF", "-DSNS_CUDA=OFF",
-                       f"-DCMAKE_CXX_COMPILER={os.environ.get('SNS_CXX', 'c++')}"]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=100)
-            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-            self.assertRegex(done.stdout, r"core, solvers \(FFTW\), data sets: +yes")
-            self.assertRegex(done.stdout, r"emulators, experiments: +NO +- switched off \(SNS_TORCH=OFF\)")
-            self.assertRegex(done.stdout, r"solvers on cuFFT: +NO +- switched off \(SNS_CUDA=OFF\)")
+            summary = self.configure(build, "-DSNS_TORCH=OFF", "-DSNS_CUDA=OFF")
+            self.assertRegex(summary, r"core, solvers \(FFTW\), data sets: +yes")
+            self.assertRegex(summary, r"emulators, experiments: +NO +- switched off \(SNS_TORCH=OFF\)")
+            self.assertRegex(summary, r"solvers on cuFFT: +NO +- switched off \(SNS_CUDA=OFF\)")
             targets = subprocess.run([CMAKE, "--build", build, "--target", "help"], capture_output=True, text=True,
                                      timeout=60).stdout
             names = {line.split(":")[0].strip() for line in targets.splitlines()}

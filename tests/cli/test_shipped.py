@@ -47,7 +47,8 @@ class Shipped(unittest.TestCase):
             self.assertNotIn("images/s", done.stderr)  # nothing is trained
             metrics = json.loads((Path(folder) / "evaluation/metrics.json").read_text())
         results = {method["name"]: method["results"] for method in metrics["methods"]}
-        self.assertEqual(set(results), {"gaussian", "sns", "sns_floor2", "thermalizer", "sns_clean", "acdm"})
+        self.assertEqual(set(results), {"gaussian", "sns", "sns_floor2", "thermalizer", "sns_clean", "acdm",
+                                        "solver_coarse", "solver_between"})
         for name, found in results.items():
             with self.subTest(name):
                 self.assertEqual(float(found["stable_fraction/all"]["value"]), 1)

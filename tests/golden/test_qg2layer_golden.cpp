@@ -5,6 +5,7 @@
 #include "solvers/qg2layer/equation.hpp"
 #include "tests/support/golden_samples.hpp"
 #include "tests/support/qg2layer_cases.hpp"
+#include "tests/support/relative.hpp"
 
 #include <doctest/doctest.h>
 
@@ -63,7 +64,7 @@ struct Run {
       q[p] += stripes[p % n];
       square += q[p] * q[p];
     }
-    REQUIRE(std::sqrt(square) == doctest::Approx(group.attribute<double>("q0_norm")).epsilon(1e-14));
+    REQUIRE(std::sqrt(square) == test::relative(group.attribute<double>("q0_norm")).epsilon(1e-14));
     return q;
   }
 };
@@ -94,10 +95,10 @@ TEST_CASE("inversion and velocities are pyqg's") {
   for_each_run([](const Run& run) {
     const qg2layer::Params& p = run.params;
     const auto invert = qg2layer::inversion<double>(p);
-    CHECK(invert.f1 == doctest::Approx(run.file.attribute<double>("F1")).epsilon(1e-15));
-    CHECK(invert.f1 * invert.delta == doctest::Approx(run.file.attribute<double>("F2")).epsilon(1e-15));
-    CHECK(p.weight(0) == doctest::Approx(run.file.attribute<double>("del1")).epsilon(1e-15));
-    CHECK(p.weight(1) == doctest::Approx(run.file.attribute<double>("del2")).epsilon(1e-15));
+    CHECK(invert.f1 == test::relative(run.file.attribute<double>("F1")).epsilon(1e-15));
+    CHECK(invert.f1 * invert.delta == test::relative(run.file.attribute<double>("F2")).epsilon(1e-15));
+    CHECK(p.weight(0) == test::relative(run.file.attribute<double>("del1")).epsilon(1e-15));
+    CHECK(p.weight(1) == test::relative(run.file.attribute<double>("del2")).epsilon(1e-15));
     qg2layer::FieldDiagnostics fields(p);
     compare(run, "psi", fields.streamfunction(run.q0), tolerance::kOneEvaluation);
     std::vector<double> u(run.q0.size()), v(run.q0.size());
@@ -150,12 +151,12 @@ TEST_CASE("energies and isotropic spectra are pyqg's") {
     double on_grid[2] = {0, 0};
     for (std::size_t p = 0; p < u.size(); ++p)
       on_grid[p / (u.size() / 2)] += (u[p] * u[p] + v[p] * v[p]) / static_cast<double>(u.size());
-    CHECK(integrals.kinetic == doctest::Approx(values("ke").front()).epsilon(tolerance::kRounding));
+    CHECK(integrals.kinetic == test::relative(values("ke").front()).epsilon(tolerance::kRounding));
     for (int z = 0; z < 2; ++z) {
       const std::string layer = "_layer" + std::to_string(z + 1);
       CAPTURE(layer);
       CHECK(on_grid[z] ==
-            doctest::Approx(values("ke_layer")[static_cast<std::size_t>(z)]).epsilon(tolerance::kRounding));
+            test::relative(values("ke_layer")[static_cast<std::size_t>(z)]).epsilon(tolerance::kRounding));
       const auto kinetic = fields.kinetic_rings(run.q0, z), enstrophy = fields.enstrophy_rings(run.q0, z);
       CHECK(relative_error(kinetic.k, k) < tolerance::kRounding);
       CHECK(relative_error(kinetic.value, values("kespec_iso" + layer)) < tolerance::kRounding);
@@ -189,9 +190,11 @@ TEST_CASE("spectral terms of the energy budget are pyqg's") {
       // PV of the upper layer alone moves both layers in phase, which generates nothing.
       CHECK(norm(budget.ape_generation) < tolerance::kRounding * norm(budget.bottom_drag));
     }
+    // pyqg takes the mean over grid points, where the shortest waves have lost a part: 3.2e-7 of a random
+    // start's drag (as much lies between pyqg's own mean and its own spectrum), nothing of a developed state's.
+    constexpr double kShortestWaves = 1e-6;
     CHECK(fields.integrals(run.q0).bottom_drag ==
-          doctest::Approx(run.group.dataset("diag/EKEdiss").read<double>().front())
-              .epsilon(tolerance::kRounding));
+          test::relative(run.group.dataset("diag/EKEdiss").read<double>().front()).epsilon(kShortestWaves));
   });
   CHECK(compared == (whole_golden() ? 6 : 4));  // of eight runs: pyqg's diagnostics were kept for these
 }

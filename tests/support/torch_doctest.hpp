@@ -8,4 +8,5 @@
 #undef CHECK_LE
 #undef CHECK_GT
 #undef CHECK_GE
-#include <doctest/doctest.h>
+
+#include "tests/support/relative.hpp"  // IWYU pragma: export

@@ -6,6 +6,7 @@
 #include "datagen/spinup_cache.hpp"
 #include "datagen/verify.hpp"
 #include "tests/support/child.hpp"
+#include "tests/support/relative.hpp"
 #include "tests/unit/datagen/toy_data.hpp"
 
 #include <doctest/doctest.h>
@@ -285,11 +286,11 @@ TEST_CASE("statistics are those of the train split") {
   const double n = static_cast<double>(v.size());
   const FieldStatistics s = training_statistics(read_manifest(scratch.path).files).first.at("field_0");
   CHECK(s.value.count == n);
-  CHECK(s.value.mean == doctest::Approx(mean / n).epsilon(1e-12));
-  CHECK(s.value.root_mean_square() == doctest::Approx(std::sqrt(square / n)).epsilon(1e-12));
+  CHECK(s.value.mean == test::relative(mean / n).epsilon(1e-12));
+  CHECK(s.value.root_mean_square() == test::relative(std::sqrt(square / n)).epsilon(1e-12));
   CHECK(s.delta.count == deltas);
-  CHECK(s.delta.mean == doctest::Approx(delta / deltas).epsilon(1e-5));
-  CHECK(s.delta.root_mean_square() == doctest::Approx(std::sqrt(delta_square / deltas)).epsilon(1e-6));
+  CHECK(s.delta.mean == test::relative(delta / deltas).epsilon(1e-5));
+  CHECK(s.delta.root_mean_square() == test::relative(std::sqrt(delta_square / deltas)).epsilon(1e-6));
   const std::string yaml = read_text(scratch.path / "stats.yaml");
   for (const char* key : {"mean:", "std:", "rms:", "mean_delta:", "std_delta:", "rms_delta:"}) {
     CHECK(yaml.find(std::string("\n") + key) != std::string::npos);

@@ -64,7 +64,7 @@ TEST_CASE("batches are pure functions of the pass, and the pairs are the data's"
     CHECK_FALSE(one.noise.defined());
     CHECK(three.frames.size(1) == 4);
     CHECK(three.noise.size(1) == 2);
-    CHECK(three.noise.std().item<double>() == doctest::Approx(0.1).epsilon(0.1));
+    CHECK(three.noise.std().item<double>() == test::relative(0.1).epsilon(0.1));
     CHECK(torch::equal(three.frames, repeat.frames));
     CHECK(torch::equal(three.noise, repeat.noise));
     CHECK_FALSE(torch::equal(three.frames, task.make_batch(25, 25, 1).frames));
@@ -115,8 +115,8 @@ TEST_CASE("a lagged sample holds a frame, and the pair its lag later, of one tra
         for (int frame = 0; frame < 3; ++frame)
           for (int field = 0; field < 2; ++field)
             same = same && batch.frames[b][2 * frame + field][3][5].item<float>() ==
-                               doctest::Approx(wave(field, trajectory, times[frame], 3, 5, 8) /
-                                               (field == 0 ? 2.0F : 4.0F));
+                               test::relative(wave(field, trajectory, times[frame], 3, 5, 8) /
+                                              (field == 0 ? 2.0F : 4.0F));
         found = found || same;
       }
     CHECK(found);

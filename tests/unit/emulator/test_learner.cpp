@@ -124,7 +124,7 @@ TEST_CASE("the paper's surrogate takes 46.7 GFLOP for a state of 64 x 64 points"
   for (torch::Tensor& parameter : net.parameters()) parameter.fill_(0.01F);
   const FlopCounter counter;
   net.forward(torch::zeros({1, 1, 64, 64}));
-  CHECK(1e-9 * counter.count() == doctest::Approx(46.7).epsilon(0.002));  // PyTorch's FlopCounterMode
+  CHECK(1e-9 * counter.count() == test::relative(46.7).epsilon(0.002));  // PyTorch's FlopCounterMode
 }
 
 TEST_CASE("under autocast, losses and schedules are those of float32 numbers") {
@@ -189,7 +189,7 @@ TEST_CASE("gradients of bfloat16 forward passes, weights and moments are float32
   const double error = ((learner.parameters.gradients() - gradient).norm() / gradient.norm()).item<double>();
   CHECK(error > 1e-5);  // it was in bfloat16,
   CHECK(error < 0.05);  // which keeps eight bits
-  CHECK(metric(rough, "loss") == doctest::Approx(metric(exact, "loss")).epsilon(0.02));
+  CHECK(metric(rough, "loss") == test::relative(metric(exact, "loss")).epsilon(0.02));
   // Parts of a larger batch count for their share.
   learner.zero_gradients();
   for (int part = 0; part < 4; ++part) learner.add_gradient(task, batch, 4, false);

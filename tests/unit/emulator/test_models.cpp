@@ -110,7 +110,7 @@ TEST_CASE("initial weights: reproducible, keyed by name, uniform in 1/sqrt(fan i
   const double bound = 1 / std::sqrt(32 * 9.0);
   CHECK(weight.abs().max().item<double>() <= bound);
   CHECK(weight.abs().max().item<double>() > 0.99 * bound);
-  CHECK(weight.std().item<double>() == doctest::Approx(bound / std::sqrt(3.0)).epsilon(0.02));
+  CHECK(weight.std().item<double>() == test::relative(bound / std::sqrt(3.0)).epsilon(0.02));
   CHECK(pa["middle.res1.conv1.bias"].abs().max().item<double>() <= bound);
   CHECK(!torch::equal(weight, pa["middle.res1.conv2.weight"]));
 }
@@ -211,9 +211,9 @@ TEST_CASE("the lag of the long frame") {
   SUBCASE("sines, then cosines, of geometric frequencies from 1 to 1/10000") {
     const auto e = blocks::sinusoidal_embedding(torch::tensor({std::int64_t{0}, std::int64_t{3}}), 8);
     CHECK(torch::equal(e[0], torch::tensor({0.F, 0.F, 0.F, 0.F, 1.F, 1.F, 1.F, 1.F})));
-    CHECK(e[1][0].item<double>() == doctest::Approx(std::sin(3.0)));
-    CHECK(e[1][1].item<double>() == doctest::Approx(std::sin(3 / std::pow(10000.0, 1.0 / 3))));
-    CHECK(e[1][7].item<double>() == doctest::Approx(std::cos(3e-4)));
+    CHECK(e[1][0].item<double>() == test::relative(std::sin(3.0)));
+    CHECK(e[1][1].item<double>() == test::relative(std::sin(3 / std::pow(10000.0, 1.0 / 3))));
+    CHECK(e[1][7].item<double>() == test::relative(std::cos(3e-4)));
   }
   SUBCASE("it reaches every part of the network") {
     const auto parameters = lagged.network().named_parameters();
@@ -263,8 +263,8 @@ TEST_CASE("the hinge penalty counts predicted states beyond its limit, at every 
   const auto plain = emulator.loss(window, 2), with = emulator.loss(window, 2, {}, {.weight = 2, .limit = 0.5});
   CHECK(plain.penalty.item<double>() == 0);
   CHECK(expected > 0);
-  CHECK(with.penalty.item<double>() == doctest::Approx(expected).epsilon(1e-5));
-  CHECK(with.total.item<double>() == doctest::Approx(plain.total.item<double>() + 2 * expected).epsilon(1e-5));
+  CHECK(with.penalty.item<double>() == test::relative(expected).epsilon(1e-5));
+  CHECK(with.total.item<double>() == test::relative(plain.total.item<double>() + 2 * expected).epsilon(1e-5));
   CHECK(emulator.loss(window, 2, {}, {.weight = 2, .limit = 100}).total.item<double>() ==
         plain.total.item<double>());
 }

@@ -52,7 +52,7 @@ TEST_CASE("training lowers the loss and leaves a loadable weights folder") {
                averaged = load_model(folder, Weights::ema, torch::kCPU);
     CHECK(model->field_std() == std::vector<double>{2.0});
     CHECK(model->config().image == 8);
-    CHECK(model->config().frame_interval == doctest::Approx(0.25));
+    CHECK(model->config().frame_interval == test::relative(0.25));
     CHECK(model->config().data_hash.size() == 64);
     CHECK_FALSE(torch::equal(model->network().parameters()[0], averaged->network().parameters()[0]));
     CHECK(std::filesystem::exists(folder / fmt::format("best-{}", result.best_step) / "ema.safetensors"));
@@ -205,7 +205,7 @@ TEST_CASE("the validation loss of an emulator is that of the longest rollout, pe
   const GaussianLoss loss = model.loss(frames, 3, {}, {2, 0.1});
   const auto near = [&](const char* name, double value) {
     CAPTURE(name);
-    CHECK(metric(metrics, name) == doctest::Approx(value).epsilon(1e-5));
+    CHECK(metric(metrics, name) == test::relative(value).epsilon(1e-5));
   };
   near("loss", loss.total.item<double>());
   near("mse", loss.mse.item<double>() / 3);
@@ -244,9 +244,9 @@ TEST_CASE("the validation loss is taken at levels as training draws them; bands 
     const Metrics one = ThermalizerTask(thermalizer, spec.training, training, &validation, 7).validate();
     CHECK(std::abs(1 - metric(one, "ce") / kSure - chance) < spread);
     CHECK(metric(one, "loss") ==
-          doctest::Approx(metric(one, "mse") + spec.training.cross_entropy_weight * metric(one, "ce")));
+          test::relative(metric(one, "mse") + spec.training.cross_entropy_weight * metric(one, "ce")));
     CHECK(metric(one, "head_error_0") == 0);
-    CHECK(metric(one, "head_error_1-2") == doctest::Approx(1.5).epsilon(0.1));
+    CHECK(metric(one, "head_error_1-2") == test::relative(1.5).epsilon(0.1));
 
     auto both = spec;
     both.model.kind = "sns";
@@ -256,7 +256,7 @@ TEST_CASE("the validation loss is taken at levels as training draws them; bands 
     const Metrics two = SnsTask(sns, both.training, training, &validation, 7).validate();
     for (const char* name : {"ce_past", "ce_present"})
       CHECK(std::abs(1 - metric(two, name) / kSure - chance) < spread);
-    CHECK(metric(two, "head_error_past_1-2") == doctest::Approx(1.5).epsilon(0.1));
+    CHECK(metric(two, "head_error_past_1-2") == test::relative(1.5).epsilon(0.1));
     CHECK(metric(two, "head_error_present_0") == 0);
   }
 }
@@ -331,7 +331,7 @@ TEST_CASE("bfloat16 trains to nearly the same loss as float32") {
   const auto rough = train_model(spec, scratch / "dataset", scratch / "bfloat16", cpu_run());
   CHECK(metric(exact.validation, "loss") != metric(rough.validation, "loss"));
   // bfloat16 keeps 8 bits: a per cent or so per layer.
-  CHECK(metric(rough.validation, "loss") == doctest::Approx(metric(exact.validation, "loss")).epsilon(0.1));
+  CHECK(metric(rough.validation, "loss") == test::relative(metric(exact.validation, "loss")).epsilon(0.1));
 }
 
 TEST_CASE("the training block is read strictly") {

@@ -367,13 +367,13 @@ TEST_CASE("streamed frames are normalised by given scales, or by those of the fi
       const double physical = 2.0 * halves[i];
       sum[field] += physical;
       squares[field] += physical * physical;
-      CHECK(scaled[i] == doctest::Approx(physical / measured.field_std[field]));
+      CHECK(scaled[i] == test::relative(physical / measured.field_std[field]));
     }
   }
   constexpr double kCount = kMembers * kFrames * kFrameSize;
   for (int field = 0; field < 2; ++field)
     CHECK(measured.field_std[static_cast<std::size_t>(field)] ==
-          doctest::Approx(std::sqrt(squares[field] / kCount - std::pow(sum[field] / kCount, 2))));
+          test::relative(std::sqrt(squares[field] / kCount - std::pow(sum[field] / kCount, 2))));
   CHECK_THROWS_AS(open({1.0, 2.0, 3.0}, std::nullopt), ConfigError);
 }
 

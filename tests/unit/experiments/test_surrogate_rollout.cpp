@@ -141,10 +141,10 @@ TEST_CASE("two fields: each is written in its own units under its own name") {
   sns::run_rollout(job, stepper);
   const auto upper = values_of(job.output, "q_upper"), lower = values_of(job.output, "q_lower");
   REQUIRE(upper.size() == 2 * 4 * 256);
-  CHECK(upper[0] == doctest::Approx(job.initial[0]));
-  CHECK(lower[0] == doctest::Approx(job.initial[256]));
-  CHECK(upper[4 * 256 + 7] == doctest::Approx(job.initial[512 + 7]));
-  CHECK(lower[4 * 256 + 7] == doctest::Approx(job.initial[768 + 7]));
+  CHECK(upper[0] == sns::test::relative(job.initial[0]));
+  CHECK(lower[0] == sns::test::relative(job.initial[256]));
+  CHECK(upper[4 * 256 + 7] == sns::test::relative(job.initial[512 + 7]));
+  CHECK(lower[4 * 256 + 7] == sns::test::relative(job.initial[768 + 7]));
   // Step 1 by hand: the lag is 1, so that the long frame is the initial one; frames go to the refiner's units.
   sns::SurrogateStepper again = lagged_stepper();
   const auto x =
@@ -152,8 +152,8 @@ TEST_CASE("two fields: each is written in its own units under its own name") {
   const std::vector<std::int64_t> ids{4, 9};
   const torch::NoGradGuard no_grad;
   const auto next = again.advance(x, x, ids, 1).next;
-  CHECK(upper[256 + 3] == doctest::Approx(2 * next[0][0][0][3].item<float>()).epsilon(1e-4));
-  CHECK(lower[256 + 3] == doctest::Approx(5 * next[0][1][0][3].item<float>()).epsilon(1e-4));
+  CHECK(upper[256 + 3] == sns::test::relative(2 * next[0][0][0][3].item<float>()).epsilon(1e-4));
+  CHECK(lower[256 + 3] == sns::test::relative(5 * next[0][1][0][3].item<float>()).epsilon(1e-4));
 }
 
 TEST_CASE("a lagged rollout continues bit for bit, with the frames that it still needs") {
@@ -181,7 +181,7 @@ TEST_CASE("a lagged rollout continues bit for bit, with the frames that it still
   }
   CHECK(torch::equal(x, y));
   const auto upper = values_of(whole.output, "q_upper");
-  CHECK(upper[12 * 256 + 5] == doctest::Approx(2 * x[0][0][0][5].item<float>()).epsilon(1e-3));
+  CHECK(upper[12 * 256 + 5] == sns::test::relative(2 * x[0][0][0][5].item<float>()).epsilon(1e-3));
   // Without them the numbers are others.
   sns::SurrogateStepper forgetful = lagged_stepper();
   for (std::int64_t step = 8; step <= 12; ++step) other = forgetful.advance(initial, other, ids, step).next;

@@ -2,6 +2,7 @@
 // engines, and the bytes that they move.
 #include "tests/support/device_path.hpp"
 #include "tests/support/gpu_tolerances.hpp"
+#include "tests/support/relative.hpp"
 
 #include <doctest/doctest.h>
 
@@ -28,7 +29,7 @@ TEST_CASE("the device's path gives the numbers of FFTW's") {
     device->read_looks(0, 2, speeds.data());
     for (int m = 0; m < kMembers; ++m)
       for (const int look : {0, 1}) {
-        const auto expected = doctest::Approx(host->speed(m)).epsilon(p.single_precision ? 1e-5 : 1e-12);
+        const auto expected = test::relative(host->speed(m)).epsilon(p.single_precision ? 1e-5 : 1e-12);
         CHECK(speeds[static_cast<std::size_t>(look * kMembers + m)] == expected);
         if (look == 1) CHECK(device->speed(m) == expected);
         host->advance(m, 0, 1);
@@ -165,10 +166,10 @@ TEST_CASE("bytes of a step are those of its kernels, and near the published esti
   CHECK(bytes(flow, 1) > 0.8 * 153e6 / 4);
   CHECK(bytes(flow, 4) == bytes(flow, 1));
   flow.advection = kolmogorov::Advection::advective;
-  CHECK(bytes(flow, 1) == doctest::Approx(184e6 / 4).epsilon(0.05));
+  CHECK(bytes(flow, 1) == test::relative(184e6 / 4).epsilon(0.05));
   qg2layer::Params layers = eddy_case(256);
   layers.single_precision = true;
-  CHECK(bytes(layers, 1) == doctest::Approx(4.7e-6 * 0.85 * 4.8e12).epsilon(0.05));
+  CHECK(bytes(layers, 1) == test::relative(4.7e-6 * 0.85 * 4.8e12).epsilon(0.05));
   const double single = bytes(layers, 1);
   layers.single_precision = false;
   CHECK(bytes(layers, 1) == 2 * single);

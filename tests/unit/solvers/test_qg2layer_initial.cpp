@@ -4,6 +4,7 @@
 #include "solvers/qg2layer/stability.hpp"
 #include "solvers/spectral/real_transform.hpp"
 #include "tests/support/qg2layer_cases.hpp"
+#include "tests/support/relative.hpp"
 #include "tests/support/scratch.hpp"
 
 #include <doctest/doctest.h>
@@ -76,7 +77,7 @@ TEST_CASE("perturbations have zero mean, the given amplitude and one sign per la
     CHECK(std::abs(mean(layer)) < 1e-20);
     double square = 0;
     for (const double v : layer) square += v * v / 1024;
-    CHECK(std::sqrt(square) == doctest::Approx(1e-5).epsilon(0.1));
+    CHECK(std::sqrt(square) == test::relative(1e-5).epsilon(0.1));
   }
   // The same noise at another amplitude is proportional: layers have a sign each and draw in a fixed order.
   auto twice = state(read("{kind: perturbed, amplitude: 2.0e-5}"));

@@ -5,6 +5,7 @@
 #include "solvers/spectral/spectra.hpp"
 #include "solvers/spectral/stepper.hpp"
 #include "tests/support/kolmogorov_cases.hpp"
+#include "tests/support/relative.hpp"
 
 #include "core/random.hpp"
 
@@ -79,33 +80,33 @@ TEST_CASE("low-storage stages are consistent") {
       h = 1 + stage.carry * h;
       y = y + stage.weight * h;
     }
-    CHECK(y == doctest::Approx(1).epsilon(1e-9));
+    CHECK(y == test::relative(1).epsilon(1e-9));
   }
   for (const StepperName name : {StepperName::cn_rk4, StepperName::cn_rk3, StepperName::cn_rk2,
                                  StepperName::imex_euler, StepperName::imex_rk_sil3}) {
     const auto error = [&](double x) { return std::abs(linear_amplification(name, x) - std::exp(x)); };
     const double order = std::log2(error(-0.02) / error(-0.01)) - 1;
-    CHECK(order == doctest::Approx(name == StepperName::imex_euler ? 1 : 2).epsilon(0.03));
+    CHECK(order == test::relative(name == StepperName::imex_euler ? 1 : 2).epsilon(0.03));
     CHECK(std::abs(linear_amplification(name, -1e9)) <= 1.0 + 1e-6);
     CHECK(linear_amplification(name, 0) == 1.0);
   }
 }
 
 TEST_CASE("turns up to which the explicit parts amplify nothing") {
-  CHECK(stable_turn(StepperName::cn_rk3) == doctest::Approx(std::sqrt(3.0)).epsilon(1e-9));
-  CHECK(stable_turn(StepperName::imex_rk_sil3) == doctest::Approx(std::sqrt(3.0)).epsilon(1e-9));
+  CHECK(stable_turn(StepperName::cn_rk3) == test::relative(std::sqrt(3.0)).epsilon(1e-9));
+  CHECK(stable_turn(StepperName::imex_rk_sil3) == test::relative(std::sqrt(3.0)).epsilon(1e-9));
   const double rk4 = stable_turn(StepperName::cn_rk4);
   CHECK(rk4 ==
-        doctest::Approx(3.34).epsilon(1e-3));  // Carpenter and Kennedy's five stages; the classical four: 2.83
+        test::relative(3.34).epsilon(1e-3));  // Carpenter and Kennedy's five stages; the classical four: 2.83
   CHECK(explicit_amplification(StepperName::cn_rk4, 0.99 * rk4) < 1);
   CHECK(explicit_amplification(StepperName::cn_rk4, 1.01 * rk4) > 1);
   const double turn = 0.1;
   CHECK(stable_turn(StepperName::cn_rk2) == 0);
   CHECK(explicit_amplification(StepperName::cn_rk2, turn) ==
-        doctest::Approx(std::sqrt(1 + std::pow(turn, 4) / 4)).epsilon(1e-12));
+        test::relative(std::sqrt(1 + std::pow(turn, 4) / 4)).epsilon(1e-12));
   CHECK(stable_turn(StepperName::imex_euler) == 0);
   CHECK(explicit_amplification(StepperName::imex_euler, turn) ==
-        doctest::Approx(std::sqrt(1 + turn * turn)).epsilon(1e-12));
+        test::relative(std::sqrt(1 + turn * turn)).epsilon(1e-12));
 }
 
 TEST_CASE("pairs go to physical space and back as two real transforms would") {
@@ -238,9 +239,9 @@ TEST_CASE("a finer grid interpolates all of a field, its Nyquist modes included"
   }
   // The next finer grid shares points (0, 0) and (n/2, n/2) with it.
   const auto next = resample(field, n, n + 2);
-  CHECK(next[0] == doctest::Approx(field[0]).epsilon(tolerance::kRounding));
+  CHECK(next[0] == test::relative(field[0]).epsilon(tolerance::kRounding));
   CHECK(next[static_cast<std::size_t>((n / 2 + 1) * (n + 2) + n / 2 + 1)] ==
-        doctest::Approx(field[static_cast<std::size_t>(n / 2 * n + n / 2)]).epsilon(tolerance::kRounding));
+        test::relative(field[static_cast<std::size_t>(n / 2 * n + n / 2)]).epsilon(tolerance::kRounding));
   CHECK_THROWS_WITH_AS(resample(field, n, 8, {.offset = 0.5}), doctest::Contains("Nyquist"), Error);
 }
 
@@ -278,7 +279,7 @@ TEST_CASE("shells count every mode of the full plane once") {
   CHECK(shells.value[0] == 1);
   CHECK(shells.value[1] == 8);   // (+-1, 0), (0, +-1), (+-1, +-1)
   CHECK(shells.value[2] == 12);  // |k| = 2 (4), sqrt 5 (8); sqrt 8 rounds to 3
-  CHECK(shells.k[3] == doctest::Approx(3 * 2 * 3.141592653589793 / 4));
+  CHECK(shells.k[3] == test::relative(3 * 2 * 3.141592653589793 / 4));
   // Up to the corners, |k| = sqrt(128), nothing is left out; the first shells are the same.
   const Spectrum all = shell_spectrum(density, grid.n, grid.unit(), Shells::to_corners);
   CHECK(all.value.size() == 12);
