@@ -305,8 +305,7 @@ class Trainer {
     if (idle_validations_ != kPatience) return;
     log::warn(
         "{}: at step {} its one-step error is still {:.2f} times that of a frame that does not change; if this "
-        "goes on, "
-        "lower training.learning_rate or set training.clip_norm, and train anew",
+        "goes on, lower training.learning_rate or set training.clip_norm, and train anew",
         spec_.name, state_.step, ratio);
   }
 

@@ -46,7 +46,7 @@ struct TrainResult {
   double best_loss = 0;
   int rollbacks = 0;
   double wall_seconds = 0;       ///< training time of all runs of the program
-  double images_per_second = 0;  ///< of this session; 0 if there was nothing left to do
+  double images_per_second = 0;  ///< of this run; 0 if there was nothing left to do
 };
 
 /// Trains `spec` on the frames of `source` and leaves in `folder`: model.safetensors (weights), ema.safetensors
