@@ -1,6 +1,7 @@
 // The spectrum of the SNS paper's figures, computed by the reference's binning.
 #include "core/hdf5.hpp"
 #include "experiments/metrics/frame_diagnostics.hpp"
+#include "tests/support/golden_folder.hpp"
 #include "tests/support/metric_tolerances.hpp"
 #include "tests/support/relative.hpp"
 
@@ -8,14 +9,22 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <numbers>
 #include <span>
 
 using namespace sns;
 
+namespace {
+
+h5::File record() {
+  return h5::File::open_read(test::whole_golden() ? test::whole_golden_file("emulator", "spectra.h5")
+                                                  : test::reduced_golden_file("spectra.h5"));
+}
+
+}  // namespace
+
 TEST_CASE("the paper's kinetic-energy spectrum") {
-  const auto file = h5::File::open_read(std::filesystem::path(SNS_SOURCE_DIR) / "tests/golden/data/spectra.h5");
+  const auto file = record();
   const auto omega = file.dataset("kolmogorov/omega");
   const auto fields = omega.read<float>();
   const auto k = file.dataset("kolmogorov/k").read<double>(),
@@ -40,10 +49,12 @@ TEST_CASE("the paper's kinetic-energy spectrum") {
 }
 
 TEST_CASE("the paper's spectrum of potential vorticity") {
-  const auto file = h5::File::open_read(std::filesystem::path(SNS_SOURCE_DIR) / "tests/golden/data/spectra.h5");
-  const auto q = file.dataset("qg_figure/q").read<float>();  // both layers of one state
+  const auto file = record();
+  const auto states = file.dataset("qg_figure/q");  // [state, layer, 64, 64]
+  const auto q = states.read<float>();
   const auto k = file.dataset("qg_figure/k").read<double>(),
              expected = file.dataset("qg_figure/E").read<double>();
+  const std::size_t pixels = 2 * 64 * 64;
   const metrics::Flow flow{.points = 64,
                            .length = 1e6,
                            .fields = {"q_upper", "q_lower"},
@@ -54,15 +65,19 @@ TEST_CASE("the paper's spectrum of potential vorticity") {
     metrics::FrameDiagnostics diagnostics(flow, metrics::SpectrumKind::paper_qg_pv, {scale, scale});
     REQUIRE(diagnostics.wavenumbers().size() == k.size());
     std::vector<double> spectra(2 * k.size());
-    REQUIRE(spectra.size() == expected.size());
-    diagnostics.measure(q, spectra);
-    const double largest = *std::max_element(expected.begin(), expected.end());
-    for (std::size_t i = 0; i < spectra.size(); ++i) {
-      CAPTURE(i);
-      // The reference counts in cycles per domain.
-      const double cycles = diagnostics.wavenumbers()[i % k.size()] * flow.length / (2 * std::numbers::pi);
-      CHECK(cycles == test::relative(k[i % k.size()]).epsilon(1e-12));
-      CHECK(std::abs(spectra[i] * scale * scale - expected[i]) < 1e-12 * largest);
+    REQUIRE(states.shape()[0] * spectra.size() == expected.size());
+    for (std::size_t state = 0; state < states.shape()[0]; ++state) {
+      diagnostics.measure(std::span(q).subspan(state * pixels, pixels), spectra);
+      const auto reference = std::span(expected).subspan(state * spectra.size(), spectra.size());
+      const double largest = *std::max_element(reference.begin(), reference.end());
+      for (std::size_t i = 0; i < spectra.size(); ++i) {
+        CAPTURE(state);
+        CAPTURE(i);
+        // The reference counts in cycles per domain.
+        const double cycles = diagnostics.wavenumbers()[i % k.size()] * flow.length / (2 * std::numbers::pi);
+        CHECK(cycles == test::relative(k[i % k.size()]).epsilon(1e-12));
+        CHECK(std::abs(spectra[i] * scale * scale - reference[i]) < 1e-12 * largest);
+      }
     }
   }
 }
