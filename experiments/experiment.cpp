@@ -171,10 +171,14 @@ void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
           fmt::format("\nvalidate_every {}\nvalidation_samples {}\nvalidation version {}",
                       model.training.validate_every, model.training.validation_samples, kValidationVersion);
     stage.inputs = {{"model", to_yaml(model.model)}, {"training", training}};
-    if (model.training.data == "stream")
+    if (model.training.data == "stream") {
       stage.inputs.emplace_back("data", data_text(stream_plan(data_plan_, model.training.stream)));
-    else
+      if (model.training.stream.spinup_steps)
+        stage.inputs.emplace_back("validation",
+                                  data_text(stream_validation_plan(data_plan_, model.training.stream)));
+    } else {
       stage.built_from = {"dataset"};
+    }
     stage.run = [this, &model] { return train(model); };
   }
   graph.add(std::move(stage));

@@ -224,14 +224,20 @@ DatagenPlan stream_plan(const DatagenPlan& datagen, const StreamConfig& stream) 
   plan.licence = "any";
   plan.seed = datagen.seed;
   plan.first_trajectory = kFirstStreamTrajectory;
-  plan.spinup_steps = datagen.spinup_steps;
+  plan.spinup_steps = stream.spinup_steps.value_or(datagen.spinup_steps);
   plan.steps_per_frame = datagen.steps_per_frame;
-  plan.decorrelation_steps = datagen.decorrelation_steps;
+  plan.decorrelation_steps = stream.decorrelation_steps.value_or(datagen.decorrelation_steps);
   plan.coarsen = datagen.coarsen;
   plan.spinup_cache = datagen.spinup_cache;
   plan.frames = stream.frames;
   plan.splits = {{"train", stream.members}};
   if (stream.validation_members > 0) plan.splits.push_back({"valid", stream.validation_members});
+  return plan;
+}
+
+DatagenPlan stream_validation_plan(const DatagenPlan& datagen, const StreamConfig& stream) {
+  DatagenPlan plan = stream_plan(datagen, stream);
+  plan.spinup_steps = datagen.spinup_steps;
   return plan;
 }
 
@@ -243,11 +249,14 @@ double stream_bytes(const StreamConfig& stream, double frame_bytes) {
 
 TrainingSource solver_stream(const SolverSource& solver, const DatagenPlan& datagen,
                              const StreamConfig& stream) {
-  return [&solver, plan = stream_plan(datagen, stream), stream](const std::vector<double>& field_std,
-                                                                const std::optional<fs::path>& checkpoint) {
+  return [&solver, plan = stream_plan(datagen, stream),
+          for_validation = stream_validation_plan(datagen, stream),
+          stream](const std::vector<double>& field_std, const std::optional<fs::path>& checkpoint) {
     require_divisible(solver.info(), plan.coarsen);
     TrainingData data;
     data.identity = identity_yaml(plan, solver.info(), solver.yaml());
+    if (for_validation.spinup_steps != plan.spinup_steps)
+      data.identity += fmt::format("validation:\n  spinup_steps: {}\n", for_validation.spinup_steps);
     data.info = describe(solver, plan, data.identity);
     data.source = fmt::format("a solver that ran beside the training: rounds of {} members, {} frames",
                               stream.members, stream.frames);
@@ -267,7 +276,7 @@ TrainingSource solver_stream(const SolverSource& solver, const DatagenPlan& data
     data.field_std = scales_per_field(field_std, data.info);
     training->normalise(data.field_std);
     if (stream.validation_members > 0) {
-      auto validation = std::make_unique<ValidationFrames>(solver, plan, stream.validation_members);
+      auto validation = std::make_unique<ValidationFrames>(solver, for_validation, stream.validation_members);
       validation->normalise(data.field_std);
       data.validation = std::move(validation);
     }

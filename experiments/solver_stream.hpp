@@ -15,10 +15,13 @@ namespace sns {
 /// Trajectory ids of streams: training members and their replacements, validation members and theirs.
 inline constexpr std::uint64_t kFirstStreamTrajectory = 0, kFirstValidationTrajectory = 500000;
 
-/// The plan of a stream: spin-up, steps between frames, decorrelation, coarsening, cache and seed of the
-/// `datagen` block, with `stream.frames` frames per round, the members as splits, and nothing of what concerns
-/// files.
+/// The plan of a stream: steps between frames, coarsening, cache and seed of the `datagen` block, spin-up and
+/// decorrelation too unless the stream has its own, with `stream.frames` frames per round, the members as
+/// splits, and nothing of what concerns files.
 DatagenPlan stream_plan(const DatagenPlan& datagen, const StreamConfig& stream);
+/// That of the validation trajectories, which are always spun up as the `datagen` block says: they stand for
+/// the flow that the model is used on.
+DatagenPlan stream_validation_plan(const DatagenPlan& datagen, const StreamConfig& stream);
 
 /// Bytes of frames that a stream holds at most: queue + 2 rounds (one that is read, one that the next batch may
 /// have begun, those ahead), and the validation frames.

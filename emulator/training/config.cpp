@@ -71,6 +71,8 @@ void read_stream(Section section, StreamConfig& config) {
   section.maybe("frames", config.frames, between(2, kMostFrames));
   section.maybe("queue", config.queue, between(1, kMostRounds));
   section.maybe("validation_members", config.validation_members, between(0, kMostMembers));
+  section.maybe("spinup_steps", config.spinup_steps, non_negative);
+  section.maybe("decorrelation_steps", config.decorrelation_steps, non_negative);
 }
 
 void check_positive(const Section& section, const char* key, const std::optional<double>& value) {

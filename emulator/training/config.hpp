@@ -38,6 +38,10 @@ struct StreamConfig {
   std::int64_t frames = 32;    ///< of each member in one round
   int queue = 2;               ///< rounds made ahead, at most
   int validation_members = 4;  ///< further trajectories whose first round is the validation set; 0: none
+  /// Of the training members, in place of datagen's (validation keeps that). With fewer steps than the flow
+  /// needs to settle, training sees the way to the attractor too.
+  std::optional<std::int64_t> spinup_steps;
+  std::optional<std::int64_t> decorrelation_steps;  ///< between two rounds, in place of datagen's
 };
 
 /// Windows of the pointwise emulator: the rollout grows from 1 to max_length steps, by one every

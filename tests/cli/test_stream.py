@@ -67,6 +67,8 @@ class Stream(unittest.TestCase):
         judged = ["rollout/sns", "rollout/sns_floor2", "evaluate"]
         self.assertEqual(due("models.sns.training.stream.queue=1"), [])
         self.assertEqual(due("models.sns.training.stream.members=3"), ["train/sns", *judged])
+        early = "models.sns.training.stream.spinup_steps=5"
+        self.assertEqual(due(early), ["train/sns", *judged])
         self.assertEqual(due(keys=overrides("gaussian")), ["dataset", "train/sns", *judged])
         self.assertIn("train/gaussian", due("datagen.spinup_steps=41"))
         self.assertEqual(due("datagen.frames=25"), [])  # of the data set, which is not needed
@@ -102,6 +104,7 @@ class Stream(unittest.TestCase):
         for change, message in {
             "models.gaussian.training.stream.members=0": "members",
             "models.gaussian.training.stream.frame=3": "frames",
+            "models.gaussian.training.stream.spinup_steps=-1": "spinup_steps",
             "models.gaussian.training.stream.frames=2000000": "frames",
             "models.gaussian.training.data=files": "dataset",
             "datagen.coarsen.factor=3": "factor",

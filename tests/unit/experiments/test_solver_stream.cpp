@@ -401,6 +401,39 @@ TEST_CASE("every pass of a stream has new frames; validation frames are others a
   CHECK(later == first);
 }
 
+TEST_CASE(
+    "a stream may begin before the flow has settled, and pause as it likes; validation is spun up as data sets "
+    "are") {
+  ToySettings settings;
+  const SolverSource source = toy_source(settings);
+  StreamConfig early = stream_config();
+  early.spinup_steps = 2;
+  early.decorrelation_steps = 9;
+  const TrainingData data = solver_stream(source, plan(), early)({1.0}, std::nullopt);
+  const auto first_of = [](const TrainingFrames& frames, std::uint64_t pass) {
+    std::vector<float> frame(kFrameSize);
+    frames.read(1, 0, 1, frame, pass);
+    return frame;
+  };
+  const auto expected = [&](std::uint64_t trajectory, std::int64_t step) {
+    std::vector<float> frames = frames_of(settings, trajectory, step);
+    frames.resize(kFrameSize);
+    return frames;
+  };
+  data.training->prepare();
+  data.validation->prepare();
+  CHECK(first_of(*data.training, 0) == expected(kFirstStreamTrajectory + 1, 2));
+  CHECK(first_of(*data.training, 1) == expected(kFirstStreamTrajectory + 1, 2 + kFrames * kEvery + 9));
+  CHECK(first_of(*data.validation, 0) == expected(kFirstValidationTrajectory + 1, kSpinup));
+
+  // Validation decides nothing but which weights are best: its spin-up has a place in the text all the same.
+  DatagenPlan longer = plan();
+  longer.spinup_steps = kSpinup + 1;
+  const TrainingData other = solver_stream(source, longer, early)({1.0}, std::nullopt);
+  CHECK(other.identity != data.identity);
+  CHECK(first_of(*other.validation, 0) == expected(kFirstValidationTrajectory + 1, kSpinup + 1));
+}
+
 TEST_CASE("streaming training is a function of its configuration, however often it is stopped") {
   ScratchFolder scratch;
   ToySettings settings;
