@@ -431,6 +431,7 @@ TEST_CASE(
   longer.spinup_steps = kSpinup + 1;
   const TrainingData other = solver_stream(source, longer, early)({1.0}, std::nullopt);
   CHECK(other.identity != data.identity);
+  other.validation->prepare();
   CHECK(first_of(*other.validation, 0) == expected(kFirstValidationTrajectory + 1, kSpinup + 1));
 }
 
