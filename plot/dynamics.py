@@ -66,12 +66,21 @@ def draw_paired(axes, evaluation):
              ylim=(-0.35, 1.03), xlim=(0, end))
 
 
+FEW_WINDOWS = 12  # of more, intervals would hide each other: each window is a thin line, the median of neighbours a thick one
+
+
+def running_median(values, reach):
+    """Median over up to `reach` windows before and after each."""
+    return np.array([np.median(values[max(0, i - reach):i + reach + 1]) for i in range(len(values))])
+
+
 def draw_error(axes, evaluation):
     if evaluation.floor is not None:
         floor = evaluation.floor["spectrum_error_ensemble"]
         middle = evaluation.floor["window_frames"].mean(axis=1)
         axes.fill_between(middle, floor[:, 1], floor[:, 2], color=SOLVER, alpha=0.15, lw=0)
-        axes.plot(middle, floor[:, 0], color=SOLVER, lw=1.2, ls="--", label="solver against solver")
+        shown = floor[:, 0] if len(middle) <= FEW_WINDOWS else running_median(floor[:, 0], len(middle) // FEW_WINDOWS)
+        axes.plot(middle, shown, color=SOLVER, lw=1.2, ls="--", label="solver against solver")
     lost = []
     for i, curves in enumerate(evaluation.methods):
         errors = curves["spectrum_error_ensemble"]
@@ -83,8 +92,13 @@ def draw_error(axes, evaluation):
             bars = np.clip(np.stack([errors[:, 0] - errors[:, 1], high - errors[:, 0]]), 0, None)
         if not finite.all():
             lost.append(f"{curves.label}: none finite from step {curves['window_frames'][~finite][0, 0]:.0f}")
-        axes.errorbar((middle + shift)[finite], errors[finite, 0], yerr=bars[:, finite], color=curves.color, ls=curves.dash,
-                      marker="o", ms=4, capsize=2, lw=1.3, label=curves.label)
+        if len(middle) <= FEW_WINDOWS:
+            axes.errorbar((middle + shift)[finite], errors[finite, 0], yerr=bars[:, finite], color=curves.color, ls=curves.dash,
+                          marker="o", ms=4, capsize=2, lw=1.3, label=curves.label)
+        else:
+            axes.plot(middle[finite], errors[finite, 0], color=curves.color, lw=0.7, alpha=0.3)
+            axes.plot(middle[finite], running_median(errors[finite, 0], len(middle) // FEW_WINDOWS), color=curves.color,
+                      ls=curves.dash, lw=1.8, label=curves.label)
     axes.set(yscale="log", xlabel="step", ylabel=r"mean over $k$ of $|\ln E/E_{\rm solver}|$",
              title="spectrum error by window" + (f", {evaluation.part}" if evaluation.several else ""))
     # Room above the curves for what is said of them.

@@ -10,6 +10,7 @@ import string
 import sys
 from pathlib import Path
 
+from dynamics import FEW_WINDOWS
 from report_cost import cost_summary, cost_table
 from report_levels import level_table
 from report_text import (by_field, ceiling_table, counted, duration, metric_tables, model_table, notes, number, paired_table,
@@ -64,7 +65,8 @@ def captions(metrics, facts):
             f"field in standard deviations, both from the solver's, with {interval}. Solver runs from other initial "
             f"conditions have {floor_distances(metrics)}."),
         "stability": (
-            f"{'a, b' if several else 'a'}: spectrum error of the mean spectrum in each window, with intervals; the dashed "
+            f"{'a, b' if several else 'a'}: spectrum error of the mean spectrum in each window, with intervals (of more "
+            f"than {FEW_WINDOWS} windows: thin lines, and thick ones for the median of neighbouring windows); the dashed "
             f"line and gray band show what independent solver runs score. {'c' if several else 'b'}: members whose energy and "
             f"enstrophy have always stayed within {config['energy_factor']:g} times the solver's range; lines are shifted a "
             f"little, so that none hides another. {'d' if several else 'c'}: levels predicted by the noise heads, before any "
