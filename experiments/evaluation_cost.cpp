@@ -31,12 +31,23 @@ std::optional<metrics::Estimate> difference(const Evaluation& evaluation, const 
   return std::nullopt;
 }
 
+/// Whether a solver's score is one that independent runs of the truth get as well: nothing can be better in
+/// earnest. Not for comparisons with the paired truth, which independent runs know nothing of.
+bool as_good_as_truth(const Evaluation& evaluation, const Score& solver) {
+  if (!evaluation.floor || solver.info.key == "nrmse") return false;
+  const Score* floor = find_score(evaluation.floor->scores, solver.info.id());
+  if (floor == nullptr) return false;
+  return solver.info.better == Better::higher ? solver.estimate.value >= floor->estimate.low
+                                              : solver.estimate.value <= floor->estimate.high;
+}
+
 /// Whether an emulator's metric is better than a solver's beyond doubt: the interval of their paired difference
-/// leaves 0 out or, without one, their own intervals do not meet.
+/// leaves 0 out or, without one, their own intervals do not meet. Never where the solver is as good as the
+/// truth.
 bool surely_better(const Evaluation& evaluation, const Judged& emulator, const Judged& solver,
                    const Score& score) {
   const Score* other = find_score(solver.scores, score.info.id());
-  if (other == nullptr) return false;
+  if (other == nullptr || as_good_as_truth(evaluation, *other)) return false;
   const bool high = score.info.better == Better::higher;
   if (const auto paired = difference(evaluation, emulator.name, solver.name, score.info.id()))
     return high ? paired->low > 0 : paired->high < 0;

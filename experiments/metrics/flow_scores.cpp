@@ -1,5 +1,6 @@
 #include "experiments/metrics/flow_scores.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -11,6 +12,61 @@ constexpr double kInfinite = std::numeric_limits<double>::infinity();
 
 double ratio(double sum, std::int64_t count) {
   return sum / static_cast<double>(count);
+}
+
+/// Injection of energy, a mean over members: where some of them move against the force, the median hides it.
+void add_injection(ScoreTable& table, std::span<const FlowRecord> members, double truth,
+                   const std::function<bool(std::size_t, std::size_t)>& whole, const Bootstrap& bootstrap) {
+  const std::size_t windows = members[0].windows.size();
+  const auto add = [&](MetricInfo info, std::vector<double> values) {
+    const auto lost = static_cast<int>(
+        std::count_if(values.begin(), values.end(), [](double value) { return !std::isfinite(value); }));
+    std::function<double(std::span<const int>)> statistic = [values](std::span<const int> drawn) {
+      double sum = 0;
+      for (const int m : drawn) sum += values[static_cast<std::size_t>(m)];
+      return sum / static_cast<double>(drawn.size());
+    };
+    const Estimate estimate = bootstrap.estimate(statistic);
+    table.add_ensemble(std::move(info), estimate, lost, std::move(statistic));
+  };
+  const auto of_windows = [&](std::size_t first, std::size_t last) {
+    std::vector<double> values;
+    for (std::size_t m = 0; m < members.size(); ++m) {
+      double sum = 0;
+      std::int64_t frames = 0;
+      for (std::size_t w = first; w <= last; ++w) {
+        if (!whole(m, w)) sum = kInfinite;
+        sum += members[m].windows[w].injection;
+        frames += members[m].windows[w].budgets;
+      }
+      values.push_back(frames > 0 ? ratio(sum, frames) / truth : kInfinite);
+    }
+    return values;
+  };
+  const Periods periods = Periods::of(windows);
+  const auto injection = [&](const char* period, std::size_t first, std::size_t last) {
+    add({"injection_ratio", period, "Injection of energy / truth, mean over members", "", Better::near_one},
+        of_windows(first, last));
+  };
+  injection("early", periods.early, periods.early);
+  injection("mid", periods.mid, periods.mid);
+  injection("late", periods.late, periods.late);
+  injection("all", 0, windows - 1);
+
+  std::vector<double> reversed;  // of the windows before a member is lost
+  for (std::size_t m = 0; m < members.size(); ++m) {
+    std::int64_t counted = 0, against = 0;
+    for (std::size_t w = 0; w < windows; ++w) {
+      const FlowWindow& window = members[m].windows[w];
+      if (!whole(m, w) || window.budgets == 0) continue;
+      ++counted;
+      against += window.injection < 0 ? 1 : 0;
+    }
+    reversed.push_back(counted > 0 ? ratio(static_cast<double>(against), counted) : kInfinite);
+  }
+  add({"reversed_share", "all", "Share of windows with reversed injection, mean over members", "",
+       Better::lower},
+      std::move(reversed));
 }
 
 /// rms(u - u*) / rms(u*) of two windows' mean profiles.
@@ -90,6 +146,7 @@ std::vector<Score> flow_scores(std::span<const FlowRecord> members, std::span<co
           [&](const FlowWindow& v) { return ratio(v.strength, v.jet_frames) / reference.strength; });
     }
   }
+  if (reference.injection) add_injection(table, members, *reference.injection, whole, bootstrap);
   if (reference.jets && paired.size() == members.size() && paired[0] != nullptr) {
     std::vector<double> values;
     for (std::size_t m = 0; m < members.size(); ++m)

@@ -21,8 +21,10 @@ PAPER = SOURCE / "yaml" / "paper.yaml"
 QUICK = ["rollout.steps=20", "evaluate.window=10", "evaluate.bootstrap=20", "figure.pdf=false", "figure.dpi=40",
          "video.seconds=1", "video.fps=4"]
 FIGURES = {"figure1": ["figure1", "stability", "dynamics"], "figure3": ["oracle"], "figure5": ["temporal", "dynamics"],
-           "figure8": ["traversals", "levels"]}
-LAYERS = {"figure9": ["figure1", "stability", "dynamics_q_upper", "dynamics_q_lower"]}
+           "figure7": ["levels", "stability"], "figure8": ["traversals", "levels"]}
+LAYERS = dict.fromkeys(("figure4", "figure9"), ["figure1", "stability", "dynamics_q_upper", "dynamics_q_lower"])
+ALL = [*FIGURES.items(), *LAYERS.items()]
+WITH_VIDEO = 3  # figures 1, 4 and 9
 
 
 class Paper(unittest.TestCase):
@@ -66,16 +68,17 @@ class Paper(unittest.TestCase):
         made = [line.split("]")[1].split()[0] for line in self.first.stderr.splitlines() if re.search(r"\[\d+/\d+\] ", line)]
         shared = [stage for stage in made if stage.split("/")[0] in ("train", "rollout")]
         self.assertEqual(shared.count("train/gaussian"), 2)  # one of each flow
-        for stage in ("train/sns", "rollout/sns", "rollout/acdm", "rollout/thermalizer"):
-            self.assertEqual(shared.count(stage), 1)
+        for stage, times in {"train/sns": 2, "rollout/sns": 2, "rollout/acdm": 1, "rollout/thermalizer": 1}.items():
+            self.assertEqual(shared.count(stage), times)
         self.assertEqual(made.count("dataset"), 2)
         self.assertEqual(made.count("truth"), 2)
-        self.assertEqual(made.count("evaluate"), 4)
+        self.assertEqual(made.count("evaluate"), len(ALL) - 1)  # figure 3 is of the oracle alone
 
     def test_a_second_run_has_nothing_to_do(self):
         second = self.reproduce()
         self.assertEqual(second.returncode, 0, second.stderr)
-        self.assertEqual(len(re.findall(r"all \d+ stages were finished", second.stdout)), 5 if self.has_ffmpeg() else 3)
+        self.assertEqual(len(re.findall(r"all \d+ stages were finished", second.stdout)),
+                         len(ALL) - (0 if self.has_ffmpeg() else WITH_VIDEO))
 
     @staticmethod
     def has_ffmpeg():
@@ -87,13 +90,13 @@ class Paper(unittest.TestCase):
         text = page.read_text()
         titles = re.findall(r"<h2>([^<]*)</h2>", text)
         self.assertEqual(titles, [*(f"kolmogorov-{name}" for name in FIGURES), *(f"qg2layer-{name}" for name in LAYERS)])
-        pictures = [name for names in (FIGURES | LAYERS).values() for name in names]
+        pictures = [name for _, names in ALL for name in names]
         self.assertEqual(text.count("data:image/png;base64,"), len(pictures))
         links = re.findall(r'href="([^"]*)"', text)
-        self.assertEqual(len(links), 5)
+        self.assertEqual(len(links), len(ALL))
         for link in links:
             self.assertTrue((page.parent / link).is_file(), link)
-        self.assertEqual(text.count("<summary>Main metrics</summary>"), 4)
+        self.assertEqual(text.count("<summary>Main metrics</summary>"), len(ALL) - 1)
 
     def test_a_results_page_of_both_flows(self):
         page, prose = self.folder / "results.md", self.folder / "prose.md"
@@ -101,18 +104,18 @@ class Paper(unittest.TestCase):
         made = subprocess.run([sys.executable, SOURCE / "plot" / "results.py", self.kolmogorov, self.layers, "--page", page,
                                "--images", self.folder / "pictures", "--discussion", prose], capture_output=True, text=True)
         self.assertEqual(made.returncode, 0, made.stderr)
-        self.assertEqual(made.stderr.count("says nothing of"), 4)
+        self.assertEqual(made.stderr.count("says nothing of"), len(ALL) - 1)
         text = page.read_text()
         self.assertEqual(re.findall(r"^## (.*)$", text, re.M),
-                         ["Kolmogorov flow", "kolmogorov-figure3", "kolmogorov-figure5", "kolmogorov-figure8", "qg2layer-figure9",
-                          "How these results were made"])
+                         ["Kolmogorov flow", *(f"kolmogorov-{name}" for name in [*FIGURES][1:]),
+                          *(f"qg2layer-{name}" for name in LAYERS), "How these results were made"])
         links = re.findall(r"!\[\w+\]\((\S+)\)", text)
-        self.assertEqual(len(links), sum(map(len, (FIGURES | LAYERS).values())))
+        self.assertEqual(len(links), sum(len(names) for _, names in ALL))
         for link in links:
             self.assertTrue((self.folder / link).is_file(), link)
-        # The main metrics of figure 5's methods are figure 1's.
-        self.assertEqual(text.count("### Main metrics"), 3)
-        self.assertEqual(text.count("<details><summary>Main metrics</summary>"), 1)
+        # The main metrics of the methods of figures 5 and 7 are figure 1's.
+        self.assertEqual(text.count("### Main metrics"), len(ALL) - 3)
+        self.assertEqual(text.count("<details><summary>Main metrics</summary>"), 2)
         for words in ("### kolmogorov-paper-smoke", "| train/sns_clean |", "| evaluate (figure8) |", "| oracle (figure3) |"):
             self.assertIn(words, text)
 

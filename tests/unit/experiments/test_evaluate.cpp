@@ -311,6 +311,17 @@ TEST_CASE("an emulator is set beside the coarsest solver whose metrics are as go
     const auto& better = copy["better_than"]["diverging"];
     CHECK(std::find(better.begin(), better.end(), "spectrum_error/late") != better.end());
   }
+  SUBCASE("nothing is better than a solver that scores as independent runs do, but for the forecast") {
+    make_solver_of(2, 16, 0.5);
+    const auto root = evaluated();
+    const auto& copy = root["speed"][1];
+    CHECK(copy["method"] == "copy");
+    const auto score = [&](std::size_t method) {
+      return number(root["methods"][method]["results"]["spectrum_error/late"]["value"]);
+    };
+    CHECK(score(1) < score(2));  // a copy of the very truth is nearer to it than another run
+    CHECK(copy["better_than"]["other"] == nlohmann::json{"nrmse/early"});
+  }
   SUBCASE("times on other machines are not compared") {
     make_solver_of(1, 16, 0.5);
     auto file = h5::File::open_edit(inputs.methods[1].file);

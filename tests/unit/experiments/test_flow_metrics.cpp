@@ -214,3 +214,31 @@ TEST_CASE("scores of whole states by hand") {
   CHECK(values("jet_strength_ratio/mid", 0.5) == test::relative(1));
   CHECK(std::abs(values("jet_profile_distance/early", 1 / std::sqrt(0.5))) < 1e-5);
 }
+
+TEST_CASE("a flow that moves against its force is seen in the mean over members, though its energy be right") {
+  const FlowWindow with{.budgets = 10, .injection = 20, .profile = {}};
+  FlowWindow against = with;
+  against.injection = -20;
+  const std::vector<FlowRecord> truths{record_of({with, with, with, with})};
+  const FlowReference reference = make_flow_reference(truths);
+  const std::vector<FlowRecord> members{record_of({with, with, with, with}),
+                                        record_of({with, with, with, with}),
+                                        record_of({with, with, against, against})};
+  const std::vector<const FlowRecord*> paired(3, &truths[0]);
+  const Bootstrap bootstrap(1, 3, 50, 0.95);
+  const auto value = [&](const std::string& id, std::size_t lost_member, std::size_t lost_from) {
+    const auto scores = flow_scores(
+        members, paired, reference,
+        [&](std::size_t m, std::size_t w) { return m != lost_member || w < lost_from; }, bootstrap);
+    return find(scores, id).estimate.value;
+  };
+  CHECK(value("injection_ratio/early", 9, 0) == test::relative(1));
+  CHECK(value("injection_ratio/late", 9, 0) == test::relative(1.0 / 3));
+  CHECK(value("injection_ratio/all", 9, 0) == test::relative(2.0 / 3));
+  CHECK(value("reversed_share/all", 9, 0) == test::relative(0.5 / 3));
+  // A lost member has no injection; its windows until then still say which way it moved.
+  CHECK(std::isinf(value("injection_ratio/late", 2, 3)));
+  CHECK(value("injection_ratio/early", 2, 3) == test::relative(1));
+  CHECK(value("reversed_share/all", 2, 3) == test::relative(1.0 / 9));
+  CHECK(std::isinf(value("reversed_share/all", 2, 0)));
+}
