@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <tuple>
 
 using namespace sns;
 using namespace sns::test;
@@ -326,10 +327,18 @@ TEST_CASE("an emulator is set beside the coarsest solver whose metrics are as go
 TEST_CASE("nothing is better than a solver that scores as independent runs do, but for the forecast") {
   using metrics::Estimate;
   const auto judged = [](const char* name, Estimate spectrum, Estimate nrmse, bool solver) {
-    Judged one{.name = name, .log = metrics::RolloutLog{}};
-    one.scores = {{.info = {"spectrum_error", "late", "", ""}, .estimate = spectrum},
-                  {.info = {"nrmse", "early", "", ""}, .estimate = nrmse}};
-    if (solver) one.log->solver = metrics::SolverUse{.points = 16};
+    Judged one;
+    one.name = name;
+    one.log.emplace();
+    for (const auto& [key, period, estimate] :
+         {std::tuple("spectrum_error", "late", spectrum), {"nrmse", "early", nrmse}}) {
+      metrics::Score score;
+      score.info.key = key;
+      score.info.period = period;
+      score.estimate = estimate;
+      one.scores.push_back(score);
+    }
+    if (solver) one.log->solver.emplace().points = 16;
     return one;
   };
   const Estimate same{1, 0.9, 1.1};
