@@ -119,7 +119,7 @@ class Solver {
   /// Advances all living members by `steps`.
   virtual void advance(std::int64_t steps) = 0;
   /// Advances and records: out[member][frame][field][axis0][axis1], float32. Frames of a failed member are
-  /// NaN from the failure on; the others go on. CPU members run all their frames on one core.
+  /// NaN from the failure on; the others go on.
   virtual void record(const FrameRequest& request, std::span<float> out) = 0;
   /// The present state, coarsened, of one member: [field][axis0][axis1]. As in record, a member whose frame is
   /// not finite fails, and frames of failed members are NaN.

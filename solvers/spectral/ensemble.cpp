@@ -164,10 +164,25 @@ void EnsembleSolver::advance_group(int group, int worker, std::int64_t steps) {
   while (steps > 0 && alive(group)) steps -= advance_to_verdict(group, worker, steps);
 }
 
+/// Calls body for slices of `steps` steps of every group; it advances them. A group none of whose members lives
+/// is passed through in one go.
+void EnsembleSolver::in_slices(std::int64_t steps, const std::function<void(Slice&, int)>& body) {
+  std::vector<std::int64_t> to_look;
+  for (int group = 0; group < setup_.engine->groups(); ++group)
+    to_look.push_back(kGuardInterval - step(group * setup_.engine->group_size()) % kGuardInterval);
+  Slices slices(pool_.threads(), steps, kGuardInterval, std::move(to_look));
+  pool_.for_each(pool_.threads(), [&](std::int64_t, int worker) {
+    while (std::optional<Slice> slice = slices.next(worker)) {
+      if (!alive(slice->group)) slices.take_rest(*slice);
+      body(*slice, worker);
+    }
+  });
+}
+
 void EnsembleSolver::advance(std::int64_t steps) {
   require(steps >= 0, "cannot advance by {} steps", steps);
-  pool_.for_each(setup_.engine->groups(), [&](std::int64_t group, int worker) {
-    advance_group(static_cast<int>(group), worker, steps);
+  in_slices(steps, [this](const Slice& slice, int worker) {
+    advance_group(slice.group, worker, slice.end - slice.begin);
   });
 }
 
@@ -194,69 +209,79 @@ void EnsembleSolver::check_request(const FrameRequest& request) const {
           request.frames, request.steps_per_frame);
 }
 
+/// Advances all groups and calls take(group, worker, frame) for every frame of each, in order.
+void EnsembleSolver::for_each_frame(const FrameRequest& request,
+                                    const std::function<void(int, int, std::int64_t)>& take) {
+  // A frame without steps counts as one of them, to be dealt out like the others.
+  const std::int64_t per_frame = std::max<std::int64_t>(request.steps_per_frame, 1);
+  in_slices(request.frames * per_frame, [&](const Slice& slice, int worker) {
+    for (std::int64_t at = slice.begin; at < slice.end;) {
+      const std::int64_t frame = at / per_frame, stop = std::min(slice.end, (frame + 1) * per_frame);
+      if (request.steps_per_frame > 0) advance_group(slice.group, worker, stop - at);
+      if (stop == (frame + 1) * per_frame) take(slice.group, worker, frame);
+      at = stop;
+    }
+  });
+}
+
 void EnsembleSolver::record(const FrameRequest& request, std::span<float> out) {
   check_request(request);
   const std::size_t expected = frame_size(request.coarsen.factor) * static_cast<std::size_t>(request.frames) *
                                static_cast<std::size_t>(members());
   require(out.size() == expected, "{} frames of {} members need room for {} values, not {}", request.frames,
           members(), expected, out.size());
-  pool_.for_each(setup_.engine->groups(), [&](std::int64_t group, int worker) {
-    record_group(static_cast<int>(group), worker, request, out);
+  std::vector<std::vector<float>> scratch(static_cast<std::size_t>(pool_.threads()));
+  for_each_frame(request, [&](int group, int worker, std::int64_t frame) {
+    take_frame(group, worker, request, frame, scratch[static_cast<std::size_t>(worker)], out);
   });
 }
 
-void EnsembleSolver::record_group(int group, int worker, const FrameRequest& request, std::span<float> out) {
+/// The present states of a group as their frames number `frame`; `scratch` is the worker's.
+void EnsembleSolver::take_frame(int group, int worker, const FrameRequest& request, std::int64_t frame,
+                                std::vector<float>& scratch, std::span<float> out) {
   const int size = setup_.engine->group_size();
   const std::size_t values = frame_size(request.coarsen.factor);
-  std::vector<float> frames(values * static_cast<std::size_t>(size));
-  for (std::int64_t f = 0; f < request.frames; ++f) {
-    advance_group(group, worker, request.steps_per_frame);
-    if (alive(group)) setup_.engine->frame(group, worker, request.coarsen, zonal_axis(), frames.data());
-    for (int b = 0; b < size; ++b) {
-      const int member = group * size + b;
-      const float* source = frames.data() + static_cast<std::size_t>(b) * values;
-      float* target =
-          out.data() + (static_cast<std::size_t>(member) * static_cast<std::size_t>(request.frames) +
-                        static_cast<std::size_t>(f)) *
-                           values;
-      Member& state = member_states_[static_cast<std::size_t>(member)];
-      if (state.status.alive && !all_finite({source, values})) fail_member(member, "the state is not finite");
-      if (state.status.alive)
-        std::copy_n(source, values, target);
-      else
-        std::fill_n(target, values, kNan);
-    }
+  scratch.resize(values * static_cast<std::size_t>(size));
+  if (alive(group)) setup_.engine->frame(group, worker, request.coarsen, zonal_axis(), scratch.data());
+  for (int b = 0; b < size; ++b) {
+    const int member = group * size + b;
+    const float* source = scratch.data() + static_cast<std::size_t>(b) * values;
+    float* target = out.data() + (static_cast<std::size_t>(member) * static_cast<std::size_t>(request.frames) +
+                                  static_cast<std::size_t>(frame)) *
+                                     values;
+    const MemberStatus& status = member_states_[static_cast<std::size_t>(member)].status;
+    if (status.alive && !all_finite({source, values})) fail_member(member, "the state is not finite");
+    if (status.alive)
+      std::copy_n(source, values, target);
+    else
+      std::fill_n(target, values, kNan);
   }
 }
 
 void EnsembleSolver::record_in_place(const FrameRequest& request, float* out, std::size_t stride) {
   check_request(request);
-  pool_.for_each(setup_.engine->groups(), [&](std::int64_t group, int worker) {
-    record_group_in_place(static_cast<int>(group), worker, request, out, stride);
+  for_each_frame(request, [&](int group, int worker, std::int64_t frame) {
+    take_frame_in_place(group, worker, request, frame, out, stride);
   });
+  setup_.engine->synchronise();
 }
 
-void EnsembleSolver::record_group_in_place(int group, int worker, const FrameRequest& request, float* out,
-                                           std::size_t stride) {
+void EnsembleSolver::take_frame_in_place(int group, int worker, const FrameRequest& request, std::int64_t frame,
+                                         float* out, std::size_t stride) {
   const int size = setup_.engine->group_size();
   const std::size_t values = frame_size(request.coarsen.factor);
-  float* const first = out + static_cast<std::size_t>(group * size) * stride;
+  float* const frames =
+      out + static_cast<std::size_t>(group * size) * stride + static_cast<std::size_t>(frame) * values;
   std::vector<double> largest(static_cast<std::size_t>(size));
-  for (std::int64_t f = 0; f < request.frames; ++f) {
-    advance_group(group, worker, request.steps_per_frame);
-    float* const frames = first + static_cast<std::size_t>(f) * values;
-    if (alive(group))  // waits for `largest`: a member that is not finite fails with this frame
-      setup_.engine->frame_in_place(group, worker, request.coarsen, zonal_axis(), frames, stride,
-                                    largest.data());
-    for (int b = 0; b < size; ++b) {
-      const int member = group * size + b;
-      const MemberStatus& status = member_states_[static_cast<std::size_t>(member)].status;
-      if (status.alive && !std::isfinite(largest[static_cast<std::size_t>(b)]))
-        fail_member(member, "the state is not finite");
-      if (!status.alive) setup_.engine->fill(frames + static_cast<std::size_t>(b) * stride, values, kNan);
-    }
+  if (alive(group))  // waits for `largest`: a member that is not finite fails with this frame
+    setup_.engine->frame_in_place(group, worker, request.coarsen, zonal_axis(), frames, stride, largest.data());
+  for (int b = 0; b < size; ++b) {
+    const int member = group * size + b;
+    const MemberStatus& status = member_states_[static_cast<std::size_t>(member)].status;
+    if (status.alive && !std::isfinite(largest[static_cast<std::size_t>(b)]))
+      fail_member(member, "the state is not finite");
+    if (!status.alive) setup_.engine->fill(frames + static_cast<std::size_t>(b) * stride, values, kNan);
   }
-  setup_.engine->synchronise();
 }
 
 void EnsembleSolver::frame(int member, const CoarsenConfig& coarsen, std::span<float> out) {

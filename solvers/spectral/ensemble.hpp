@@ -3,6 +3,7 @@
 #include "core/parallel.hpp"
 #include "solvers/solver.hpp"
 #include "solvers/spectral/engine.hpp"
+#include "solvers/spectral/slices.hpp"
 
 #include <functional>
 
@@ -74,9 +75,13 @@ class EnsembleSolver final : public Solver {
   bool look_is_due(int member, std::int64_t steps) const;
   void advance_group(int group, int worker, std::int64_t steps);
   std::int64_t advance_to_verdict(int group, int worker, std::int64_t steps);
-  void record_group(int group, int worker, const FrameRequest& request, std::span<float> out);
-  void record_group_in_place(int group, int worker, const FrameRequest& request, float* out,
-                             std::size_t stride);
+  void in_slices(std::int64_t steps, const std::function<void(Slice& slice, int worker)>& body);
+  void for_each_frame(const FrameRequest& request,
+                      const std::function<void(int group, int worker, std::int64_t frame)>& take);
+  void take_frame(int group, int worker, const FrameRequest& request, std::int64_t frame,
+                  std::vector<float>& scratch, std::span<float> out);
+  void take_frame_in_place(int group, int worker, const FrameRequest& request, std::int64_t frame, float* out,
+                           std::size_t stride);
 
   EnsembleSetup setup_;
   std::vector<Member> member_states_;

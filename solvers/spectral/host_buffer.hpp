@@ -6,10 +6,10 @@
 
 namespace sns::spectral {
 
-/// Bytes that stay unused behind every buffer. A core that passes through memory in strides fetches lines that lie
-/// a few strides beyond the end as well. Where they are what another thread writes to, each takes them away from
-/// the other again and again: of two threads whose lines of a transform (64 KiB, strides of 8 KiB) lay 4 KiB apart,
-/// one took 1.4 to 1.9 times as long for a step, and no longer from a distance of 20 KiB on.
+/// Bytes that stay unused behind every buffer. A core that passes through memory in strides fetches lines that
+/// lie a few strides beyond the end as well. Where they are what another thread writes to, each takes them away
+/// from the other again and again: of two threads whose lines of a transform (64 KiB, strides of 8 KiB) lay 4
+/// KiB apart, one took 1.4 to 1.9 times as long for a step, and no longer from a distance of 20 KiB on.
 inline constexpr std::size_t kBufferGap = 64 * 1024;
 
 /// Aligned, zero-initialised host memory, kBufferGap away from any other; move only.

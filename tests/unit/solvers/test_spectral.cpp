@@ -289,6 +289,23 @@ TEST_CASE("shells count every mode of the full plane once") {
   CHECK_THROWS_WITH_AS(shell_spectrum(density, 14, 1.0), doctest::Contains("is not 14 x 8"), Error);
 }
 
+TEST_CASE("buffers lie apart, so that no core fetches ahead what another one writes") {
+  struct Place {
+    const std::byte *begin, *end;
+  };
+  std::vector<HostBuffer<std::byte>> buffers;
+  std::vector<Place> places;
+  for (const std::size_t size : {64u, 4096u, 65536u, 65536u, 100u, 300000u, 65536u}) {
+    HostBuffer<std::byte>& buffer = buffers.emplace_back(size);
+    places.push_back({buffer.data(), buffer.data() + size});
+    CHECK(reinterpret_cast<std::uintptr_t>(buffer.data()) % 64 == 0);
+    CHECK(std::all_of(buffer.data(), buffer.data() + size, [](std::byte x) { return x == std::byte{0}; }));
+  }
+  std::sort(places.begin(), places.end(), [](Place a, Place b) { return a.begin < b.begin; });
+  for (std::size_t i = 1; i < places.size(); ++i)
+    CHECK(places[i].begin - places[i - 1].end >= static_cast<std::ptrdiff_t>(kBufferGap));
+}
+
 TEST_CASE("denormal numbers are flushed within a session only") {
   volatile double tiny = 1e-310;
   {
