@@ -139,6 +139,18 @@ class BadConfiguration(SnsCase):
                 _, err = self.sns(verb, self.config, f"run.output={self.folder / 'none'}", code=2)
                 self.assert_one_line(err, "evry", "every", "tiny.yaml:")
 
+    def test_output_that_cannot_be_made(self):
+        """Below a regular file, and where there are no files: not even root can write there."""
+        quickstart = SOURCE / "yaml" / "kolmogorov" / "quickstart.yaml"
+        for verb in ("train", "reproduce"):
+            if "not in this build" in self.sns(verb, "--help")[0]:
+                continue
+            for output in (self.config / "run", "/proc/nowhere/run"):
+                with self.subTest(verb, output=output):
+                    _, err = self.sns(verb, quickstart, "--scale", "smoke", f"run.output={output}", code=1)
+                    self.assert_one_line(err, f"cannot create folder {output}")
+                    self.assertNotRegex(err, "terminate|Traceback")
+
     def test_scales(self):
         scales = self.folder / "scales"
         scales.mkdir()

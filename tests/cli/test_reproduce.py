@@ -147,6 +147,21 @@ class Reproduce(unittest.TestCase):
         self.assertIn("dataset", self.reproduce(folder=folder).stdout)
         self.assertEqual(self.due(folder=folder), [])
 
+    def test_results_that_cannot_be_written(self):
+        """A file lies where a stage's folder belongs."""
+        for verb, part in (("rollout", "rollouts"), ("evaluate", "evaluation"), ("reproduce", "truth"),
+                           ("reproduce", "figures")):
+            with self.subTest(verb, part=part):
+                folder = self.copy(f"no-{part}")
+                shutil.rmtree(folder / part)
+                (folder / part).write_text("in the way")
+                result = self.reproduce(verb=verb, folder=folder)
+                self.assertEqual(result.returncode, 1, result.stderr)
+                errors = [line for line in result.stderr.splitlines() if line.startswith("sns: error")]
+                self.assertEqual(errors, [f"sns: error: cannot create folder {folder / part}: Not a directory"])
+                self.assertNotRegex(result.stderr, "terminate|Traceback")
+                self.assertEqual((folder / part).read_text(), "in the way")
+
     def test_figures_that_cannot_be_drawn(self):
         folder = self.copy("undrawn")
         kept = {path: path.read_bytes() for path in [*folder.glob("figures/*.p*"), folder / "report.html"]}

@@ -122,6 +122,7 @@ class TrainCase(unittest.TestCase):
         errors = [line for line in done.stderr.splitlines() if line.startswith("sns: error")]
         self.assertEqual(done.returncode, code, done.stderr)
         self.assertEqual(len(errors), 1, done.stderr)
+        self.assertNotRegex(done.stderr, "terminate|Traceback")
         for word in words:
             self.assertIn(word, errors[0])
 
@@ -315,6 +316,22 @@ class Train(TrainCase):
         self.predict(gaussian, bad, code=1, words=["not finite"])
         self.predict(self.root / "nowhere", frames[:, 3], code=1, words=["nowhere"])
         self.assertFalse(list(self.root.glob("out.h5?*")), "a temporary file was left behind")
+
+    def test_output_that_cannot_be_written(self):
+        """Below a regular file, and where there are no files: not even root can write there."""
+        file = self.root / "plain"
+        file.write_text("in the way")
+        with h5py.File(self.root / "writable.h5", "w") as source:
+            source["x"] = self.frames()[:, 3]
+        for place in (file, Path("/proc/nowhere")):
+            with self.subTest(place):
+                self.fails(1, [f"cannot create folder {place}"], "train", self.config(self.root / "elsewhere"),
+                           f"run.output={place / 'run'}", "--dataset", self.root / "dataset")
+                self.fails(1, [f"{place / 'out.h5'}"], "predict", "--weights", self.trained / "models/gaussian",
+                           "--input", "writable.h5:/x", "-o", place / "out.h5")
+                self.fails(1, [f"{place / 'out.safetensors'}: cannot be written"], "export", "--weights",
+                           self.trained / "models/gaussian", "-o", place / "out.safetensors")
+        self.assertEqual(file.read_text(), "in the way")
 
     def test_predict_stops_on_request_and_writes_nothing(self):
         with h5py.File(self.root / "many.h5", "w") as file:
