@@ -165,16 +165,45 @@ def import_well():
     return (WellDataset, normalization.ZScoreNormalization), ""
 
 
-def check_well(folder, split, dimensions, fields, well):
+def well_windows(folder, outputs):
+    """(file, sample, first frame) of every item of a WellDataset with one input frame, in its order."""
+    for path in sorted(folder.glob("*.h5")):
+        with h5py.File(path) as file:
+            samples, frames = file["t0_fields"][file["t0_fields"].attrs["field_names"][0]].shape[:2]
+        yield from ((path, sample, first) for sample in range(samples) for first in range(frames - outputs))
+
+
+def check_well_item(item, window, outputs):
+    """All numbers of an item against what h5py reads."""
+    path, sample, first = window
+    with h5py.File(path) as file:
+        axes = [file["dimensions"][axis][:] for axis in file["dimensions"].attrs["spatial_dims"]]
+        group, scalars, time = file["t0_fields"], file["scalars"], file["dimensions"]["time"][:]
+        frames = np.stack([group[name][sample, first:first + outputs + 1] for name in group.attrs["field_names"]], axis=-1)
+        expected = {
+            "input_fields": frames[:1],
+            "output_fields": frames[1:],
+            "space_grid": np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1),
+            "input_time_grid": time[first:first + 1],
+            "output_time_grid": time[first + 1:first + outputs + 1],
+            "constant_scalars": np.array([scalars[name][()] for name in scalars.attrs["field_names"]]),
+        }
+    for key, values in expected.items():
+        got, where = item[key].numpy(), f"WellDataset, {path.name}, sample {sample}, frame {first}: {key}"
+        need(got.shape == values.shape, f"{where} has shape {got.shape}, not {values.shape}")
+        need(got.dtype == values.dtype, f"{where} is {got.dtype}, not {values.dtype}")
+        need(np.array_equal(got, values), f"{where} differs from h5py")
+
+
+def check_well(folder, split, fields, well):
     dataset_class, normalization = well
-    frames = next(iter(fields.values()))[0][1]
-    outputs = min(4, frames - 1)
-    arguments = dict(path=str(folder), well_split_name=split, n_steps_input=1, n_steps_output=outputs)
+    outputs = min(4, next(iter(fields.values()))[0][1] - 1)
+    arguments = dict(path=str(folder), well_split_name=split, n_steps_input=1, n_steps_output=outputs, normalize_time_grid=False)
     plain = dataset_class(**arguments)
-    item = plain[len(plain) - 1]
-    grid = next(iter(fields.values()))[0][2:]
-    need(tuple(item["input_fields"].shape) == (1, *grid, len(fields)), "WellDataset: wrong input shape")
-    need(tuple(item["output_fields"].shape) == (outputs, *grid, len(fields)), "WellDataset: wrong output shape")
+    windows = list(well_windows(folder / "data" / split, outputs))
+    need(len(plain) == len(windows), f"WellDataset has {len(plain)} items, not {len(windows)}")
+    for index in {0, len(windows) // 2, len(windows) - 1}:
+        check_well_item(plain[index], windows[index], outputs)
     scaled = dataset_class(use_normalization=True, normalization_type=normalization, **arguments)
     values = scaled[0]["input_fields"].numpy()
     need(np.isfinite(values).all() and np.abs(values).max() < 100, "WellDataset: stats.yaml does not normalise")
@@ -201,12 +230,12 @@ def main():
         for path in paths:
             dimensions, fields = check_h5py(path)
             check_xarray(path, dimensions, fields)
-            splits[path.parent.name] = (dimensions, fields)
+            splits[path.parent.name] = fields
         check_metadata(arguments.folder, paths)
         if well:
-            for split, (dimensions, fields) in splits.items():
+            for split, fields in splits.items():
                 path = arguments.folder / "data" / split
-                check_well(arguments.folder, split, dimensions, fields, well)
+                check_well(arguments.folder, split, fields, well)
     except FormatError as error:
         print(f"{path}: {error}", file=sys.stderr)
         return 1

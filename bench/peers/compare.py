@@ -1,9 +1,11 @@
 """Kolmogorov flow: our step against jax-cfd's, on one core, in one run; prints ratios.
 
 usage: bench/peers/run [--rounds R] [--sizes 64 128 256 512] [--program build/bench/bin/bench_solvers]
+                       [--require RATIO] [--require-floor RATIO]
 
 Both sides are pinned to one core and take turns; the figure is the minimum of the CPU time per step over the
 rounds. The transform floor is the fastest FFTW form of the transforms that our step needs (bench/fft_floor.hpp).
+With --require or --require-floor the program exits with 1, and says for what, where the Basdevant form is slower.
 """
 
 import argparse
@@ -28,6 +30,25 @@ def ours(program, pattern):
     return times
 
 
+def add_requirements(parser, peer):
+    """The options whose fulfilment `missed` looks at."""
+    parser.add_argument("--require", type=float, metavar="RATIO",
+                        help=f"least that {peer}'s time may be, as a multiple of ours, at every size and precision")
+    parser.add_argument("--require-floor", type=float, metavar="RATIO",
+                        help="most that our time may be, as a multiple of the transforms' alone, at every size and precision")
+
+
+def missed(arguments, peer, rows):
+    """A line for every row {name: (peer's time, ours, the transforms')} that is worse than demanded, or has no figure."""
+    lines = []
+    for name, (theirs, step, floor) in rows.items():
+        if arguments.require is not None and not theirs / step >= arguments.require:
+            lines.append(f"{name}: {peer} / ours is {theirs / step:.3f}, below {arguments.require:g}")
+        if arguments.require_floor is not None and not step / floor <= arguments.require_floor:
+            lines.append(f"{name}: ours / floor is {step / floor:.3f}, above {arguments.require_floor:g}")
+    return lines
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
@@ -36,6 +57,7 @@ def main():
     root = pathlib.Path(__file__).resolve().parents[2]
     parser.add_argument("--program", default=str(root / "build/bench/bin/bench_solvers"))
     parser.add_argument("--json", help="also write the figures to this file")
+    add_requirements(parser, "jax-cfd")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {arguments.core})
 
@@ -70,6 +92,11 @@ def main():
         worker.wait()
     if arguments.json:
         pathlib.Path(arguments.json).write_text(json.dumps(results, indent=1))
+    lines = missed(arguments, "jax-cfd", {
+        f"{row['precision']}, {row['points']}": (row["jaxcfd_us"], row["ours_us"], row["transform_floor_us"])
+        for row in results if row["form"] == "basdevant"})
+    if lines:
+        sys.exit("compare: " + "\ncompare: ".join(lines))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """Two-layer quasi-geostrophic flow: our step against pyqg's, on one core, in one run; prints ratios.
 
 usage: bench/peers/run qg2layer [--rounds R] [--sizes 64 128 256] [--core C]
+                                [--require RATIO] [--require-floor RATIO]
 
 As compare.py: both sides are pinned to one core and take turns; the figure is the minimum of the CPU time per step
 over the rounds; the floor is the fastest FFTW form of the transforms that a step needs, five complex or ten real.
+With --require or --require-floor the program exits with 1, and says for what, where our step is slower.
 """
 
 import argparse
@@ -12,7 +14,7 @@ import pathlib
 import subprocess
 import sys
 
-from compare import ours
+from compare import add_requirements, missed, ours
 
 STEPS = {64: 800, 128: 200, 256: 50}
 
@@ -24,6 +26,7 @@ def main():
     parser.add_argument("--core", type=int, default=0)
     root = pathlib.Path(__file__).resolve().parents[2]
     parser.add_argument("--program", default=str(root / "build/bench/bin/bench_solvers"))
+    add_requirements(parser, "pyqg")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {arguments.core})
 
@@ -38,6 +41,7 @@ def main():
     print("microseconds per step, one core, minimum over rounds\n"
           f"{'precision':10}{'N':>5} {'ours':>9} {'pyqg':>9} {'packed':>9} {'real':>9} {'pyqg/ours':>10} {'ours/packed':>12}",
           flush=True)
+    rows = {}
     for n in arguments.sizes:
         best, theirs = {}, float("inf")
         for _ in range(arguments.rounds):
@@ -49,8 +53,12 @@ def main():
             packed, real = (best[f"qg2layer/transforms/{precision}/{form}/{n}"] for form in ("packed", "real"))
             print(f"{precision:10}{n:5d} {step:9.1f} {theirs:9.1f} {packed:9.1f} {real:9.1f} {theirs / step:10.2f} "
                   f"{step / packed:12.2f}", flush=True)
+            rows[f"{precision}, {n}"] = (theirs, step, min(packed, real))
     worker.stdin.close()
     worker.wait()
+    lines = missed(arguments, "pyqg", rows)
+    if lines:
+        sys.exit("compare_qg: " + "\ncompare_qg: ".join(lines))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import h5py
 
 PROGRAM = os.environ.get("SNS_PROGRAM", "build/release/bin/sns")
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
+WELL_PYTHON = SOURCE / ".venv-well" / "bin" / "python3"  # of scripts/setup_wheel_checks
 
 SOLVER = """
 solver:
@@ -217,8 +218,7 @@ def fill_disk(folder):
 
 def check_readers(folder):
     """Runs scripts/check_dataset.py, with The Well's loader where it is installed; returns the finished process."""
-    well = SOURCE / ".venv-well" / "bin" / "python3"
-    python = str(well) if well.exists() else sys.executable
+    python = str(WELL_PYTHON) if WELL_PYTHON.exists() else sys.executable
     return subprocess.run([python, SOURCE / "scripts" / "check_dataset.py", folder], capture_output=True, text=True,
                           env={**os.environ, "PYTHONWARNINGS": "ignore"}, timeout=120)
 

@@ -1,13 +1,15 @@
 """sns datagen and verify: the same bytes whatever happens, and readable by everybody."""
 
 import json
+import os
 import signal
+import subprocess
 import sys
 import unittest
 
 import h5py
 import numpy as np
-from sns_case import SnsCase, check_readers, dataset_arrays
+from sns_case import SOURCE, WELL_PYTHON, SnsCase, check_readers, dataset_arrays
 
 # Long enough to be interrupted.
 LONG = ("datagen.frames=600", "datagen.spinup_steps=600", "--checkpoint-seconds", 0)
@@ -218,6 +220,39 @@ class WellLoader(SnsCase):
         if "WellDataset: skipped" in result.stdout:
             self.skipTest("The Well's loader is not installed")
         self.assertIn("WellDataset: good", result.stdout)
+
+    def test_numbers_are_compared(self):
+        """A loader that gives what is not in the files is noticed: axes in another order, the neighbouring frame."""
+        if not WELL_PYTHON.exists():
+            self.skipTest("The Well's loader is not installed")
+        self.sns("datagen", self.config, "-o", "a")
+        program = """
+import pathlib, sys
+import check_dataset as check
+loader, normalization = check.import_well()[0]
+class Wrong(loader):
+    def __getitem__(self, index):
+        item = super().__getitem__(index)
+        if sys.argv[2] == "axes": item["output_fields"] = item["output_fields"].transpose(1, 2)
+        if sys.argv[2] == "frame": item["input_fields"] = item["output_fields"][:1]
+        return item
+folder = pathlib.Path(sys.argv[1])
+fields = check.check_h5py(next(folder.glob("data/train/*.h5")))[1]
+try:
+    check.check_well(folder, "train", fields, (Wrong, normalization))
+except check.FormatError as error:
+    print(error)
+"""
+        for fault, key in (("axes", "output_fields"), ("frame", "input_fields"), ("none", None)):
+            with self.subTest(fault):
+                done = subprocess.run([WELL_PYTHON, "-c", program, self.folder / "a", fault], capture_output=True, text=True,
+                                      timeout=120, env={**os.environ, "PYTHONPATH": str(SOURCE / "scripts"),
+                                                        "PYTHONWARNINGS": "ignore", "PYTHONDONTWRITEBYTECODE": "1"})
+                self.assertEqual(done.returncode, 0, done.stderr)
+                if key:
+                    self.assertIn(f"{key} differs from h5py", done.stdout)
+                else:
+                    self.assertEqual(done.stdout, "")
 
 
 if __name__ == "__main__":
