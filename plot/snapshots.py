@@ -6,6 +6,7 @@ from common import BANDS, SOLVER, nan_mean, np, number, plt, save
 TILE = 1.42  # inches
 SIDE = 1.5   # of the text beside the rows
 SPECTRUM = 2.0  # height of a panel of spectra
+LONG_NAME = 14  # letters that fit beside a row
 QUANTITY = {"shells": "kinetic energy $E(k)$", "pv": "enstrophy spectrum", "paper": "kinetic energy $E(k)$",
             "paper_qg_pv": r"$\sum K^2 |\hat q|^2 / 2$"}
 
@@ -127,7 +128,8 @@ def draw(fields, options, name, with_distances=False):
             if r == 0:
                 axes.set_title(f"step {frames[c]}" if frames[c] else "initial state", pad=4)
             if c == 0:
-                label = f"{curves.label}\n{field.part}" if field.several else curves.label
+                name = curves.label if len(curves.label) <= LONG_NAME else curves.label.replace("_", "\n", 1)
+                label = f"{name}\n{field.part}" if field.several else name
                 axes.set_ylabel(label, rotation=90, fontsize=10, color=curves.color, fontweight="bold", labelpad=6)
         if with_distances and curves is not field.truth:
             beside(axes, field, curves.label)
