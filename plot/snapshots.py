@@ -128,8 +128,8 @@ def draw(fields, options, name, with_distances=False):
             if r == 0:
                 axes.set_title(f"step {frames[c]}" if frames[c] else "initial state", pad=4)
             if c == 0:
-                name = curves.label if len(curves.label) <= LONG_NAME else curves.label.replace("_", "\n", 1)
-                label = f"{name}\n{field.part}" if field.several else name
+                shown = curves.label if len(curves.label) <= LONG_NAME else curves.label.replace("_", "\n", 1)
+                label = f"{shown}\n{field.part}" if field.several else shown
                 axes.set_ylabel(label, rotation=90, fontsize=10, color=curves.color, fontweight="bold", labelpad=6)
         if with_distances and curves is not field.truth:
             beside(axes, field, curves.label)
