@@ -12,8 +12,8 @@ MAIN = ["stable_fraction/all", "first_unstable/all", "spectrum_error_ensemble/ea
         "enstrophy_ratio/late", "w1_energy/all", "rate_ratio/late", "injection_ratio/late", "reversed_share/all",
         "mean_field_distance/all", "budget_residual/late", "budget_scatter_ratio/late", "jet_count_ratio/late",
         "jet_strength_ratio/late", "w1/late", "w1_increment/late", "energy_distance/late", "mmd/all",
-        "frozen_fraction/all", "autocorrelation_error/all", "decorrelation_ratio/all", "nrmse/early", "crps/early", "spread_skill/early",
-        "correlation_time_0.8/all"]
+        "frozen_fraction/all", "autocorrelation_error/all", "decorrelation_ratio/all", "nrmse/early", "crps/early",
+        "spread_skill/early", "correlation_time_0.8/all"]
 
 
 def number(value):

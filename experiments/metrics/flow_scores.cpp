@@ -22,9 +22,9 @@ void add_injection(ScoreTable& table, std::span<const FlowRecord> members, doubl
     const auto lost = static_cast<int>(
         std::count_if(values.begin(), values.end(), [](double value) { return !std::isfinite(value); }));
     std::function<double(std::span<const int>)> statistic = [values](std::span<const int> drawn) {
-      double sum = 0;
-      for (const int m : drawn) sum += values[static_cast<std::size_t>(m)];
-      return sum / static_cast<double>(drawn.size());
+      std::vector<double> picked;
+      for (const int m : drawn) picked.push_back(values[static_cast<std::size_t>(m)]);
+      return mean(picked);
     };
     const Estimate estimate = bootstrap.estimate(statistic);
     table.add_ensemble(std::move(info), estimate, lost, std::move(statistic));
