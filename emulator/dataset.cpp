@@ -110,6 +110,8 @@ DatasetInfo describe_dataset(const std::filesystem::path& folder, const std::vec
   require(time.size() == shape[1], "{}:/dimensions/time has {} entries, the fields have {} frames",
           files.front().string(), time.size(), shape[1]);
   info.frame_interval = time[1] - time[0];
+  if (file.has_attribute(kForcingWavenumber))
+    info.forcing_wavenumber = file.attribute<double>(kForcingWavenumber);
 
   const auto stats_file = folder / "stats.yaml";
   require(std::filesystem::exists(stats_file), "data set {} has no stats.yaml; is 'sns datagen' finished?",

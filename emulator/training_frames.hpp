@@ -13,6 +13,9 @@
 
 namespace sns {
 
+/// Scalar of a data set: periods of the flow's steady force along the second axis.
+inline constexpr const char* kForcingWavenumber = "forcing_wavenumber";
+
 /// What frames are, before they are normalised.
 struct DatasetInfo {
   std::filesystem::path folder;      ///< of a data set; empty for frames that were never on disk
@@ -23,7 +26,9 @@ struct DatasetInfo {
   std::int64_t nx = 0;               ///< points along the first space axis
   std::int64_t ny = 0;               ///< points along the second
   double frame_interval = 0;         ///< time between frames, the system's time unit
-  std::string hash;                  ///< SHA-256 that stands for all frames
+  std::optional<double>
+      forcing_wavenumber;  ///< periods of a steady force along the second axis; none: no force
+  std::string hash;        ///< SHA-256 that stands for all frames
 };
 
 /// Where a window of consecutive frames begins.

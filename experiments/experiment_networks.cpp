@@ -81,6 +81,7 @@ std::string Experiment::check_shipped(const ModelSpec& model) const {
         "file's "
         "training.levels.past is {}. Give it the same, or train with retrain=true",
         model.name, from.string(), stored.trained_past, model.training.levels.past);
+  require_same_force(stored.network, scalar(solver_.info(), kForcingWavenumber), "models." + model.name);
   const auto points =
       static_cast<int>(solver_.info().axes.front().coordinates.size()) / data_plan_.coarsen.factor;
   const auto channels = static_cast<int>(solver_.info().fields.size());

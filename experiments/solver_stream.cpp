@@ -208,6 +208,7 @@ DatasetInfo describe(const SolverSource& source, const DatagenPlan& plan, const 
   info.nx = static_cast<std::int64_t>(axes.at(0).coordinates.size());
   info.ny = static_cast<std::int64_t>(axes.at(1).coordinates.size());
   info.frame_interval = solver.dt * static_cast<double>(plan.steps_per_frame);
+  info.forcing_wavenumber = scalar(solver, kForcingWavenumber);
   info.hash = sha256(identity);
   return info;
 }

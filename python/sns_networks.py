@@ -160,7 +160,12 @@ class Network(nn.Module):
             self.sinus_width = width
         decoder |= everywhere
 
-        self.image_proj = periodic(frames_in * fields, c)
+        periods, n = net.get("forcing_wavenumber"), config["image"]
+        self.image_proj = periodic(frames_in * fields + (periods is not None), c)
+        if periods is not None:  # one more channel: the curl of the force sin(k y) at unit root mean square
+            y = 2 * math.pi / n * torch.arange(n, dtype=torch.float64)
+            curl = -math.sqrt(2) * torch.cos(periods * y)
+            self.register_buffer("forcing", curl.float().expand(1, 1, n, n), persistent=False)
         self.down, self.up, skips = nn.ModuleList(), nn.ModuleList(), [c]
         for level, m in enumerate(multipliers):
             for b in range(blocks):
@@ -188,6 +193,8 @@ class Network(nn.Module):
 
     def forward(self, x, condition=None):
         e = {} if condition is None else {"third": self.embed("third", sinusoidal(condition, self.sinus_width))}
+        if hasattr(self, "forcing"):
+            x = torch.cat([x, self.forcing.to(x.dtype).expand(len(x), -1, -1, -1)], 1)
         h = self.image_proj(x)
         skips = [h]
         for block in self.down:

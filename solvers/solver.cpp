@@ -14,6 +14,12 @@ std::string time_text(double time, const SolverInfo& info) {
   return info.time_units == "time" ? fmt::format("{:g}", time) : fmt::format("{:g} {}", time, info.time_units);
 }
 
+std::optional<double> scalar(const SolverInfo& info, std::string_view name) {
+  for (const auto& [known, value] : info.scalars)
+    if (known == name) return value;
+  return std::nullopt;
+}
+
 std::size_t value_count(const DiagnosticInfo& diagnostic, const SolverInfo& info) {
   std::size_t count = 1;
   for (const std::string& name : diagnostic.axes) {

@@ -67,6 +67,9 @@ struct SolverInfo {
   std::vector<Axis> diagnostic_axes;              ///< of the arrays
 };
 
+/// One of the scalars; none if the system has no such one.
+std::optional<double> scalar(const SolverInfo& info, std::string_view name);
+
 /// Values of one diagnostic of a system.
 std::size_t value_count(const DiagnosticInfo& diagnostic, const SolverInfo& info);
 

@@ -26,6 +26,9 @@ void read(Section section, NetworkConfig& network, const std::string& kind) {
   section.maybe("hidden", network.hidden, positive);
   section.maybe("multipliers", network.multipliers, Rule<std::vector<int>>(multipliers_rule));
   section.maybe("blocks", network.blocks, positive);
+  section.maybe("forcing_wavenumber", network.forcing_wavenumber, [](const int& periods) {
+    return periods >= 1 ? "" : "must be at least 1, or null for a network that does not see the force";
+  });
   if (kind == "acdm") read_acdm(section, network);
   if (has_heads(kind)) section.maybe("head_features", network.head_features, between(1, 1 << 20));
   if (kind == "sns") {
@@ -98,6 +101,7 @@ UNetConfig backbone(const ModelConfig& config, int frames_in, int frames_out) {
   for (const int level : config.network.attention_levels)
     unet.attention_levels.at(static_cast<std::size_t>(level)) = true;
   unet.softmax_over_keys = config.network.attention_softmax == "keys";
+  unet.forcing_wavenumber = config.network.forcing_wavenumber;
   return unet;
 }
 
@@ -125,6 +129,7 @@ std::string to_yaml(const ModelConfig& config) {
   // Named only where it differs: this text identifies a model, and older ones know no such key.
   if (n.head_features != NetworkConfig{}.head_features)
     text += fmt::format("  head_features: {}\n", n.head_features);
+  if (n.forcing_wavenumber) text += fmt::format("  forcing_wavenumber: {}\n", *n.forcing_wavenumber);
   if (config.kind == "acdm") text += "  predicts: " + n.predicts + "\n";
   if (n.lag) text += fmt::format("  lag: {{window: {}, embedding: {}}}\n", n.lag->window, n.lag->embedding);
   // The axis of the softmax says nothing where there is no attention.
@@ -177,6 +182,13 @@ std::vector<double> field_std_per_channel(const ModelConfig& config) {
     fail<ConfigError>("field_std has {} values for {} fields; give one for all or one for each",
                       config.field_std.size(), channels);
   return config.field_std;
+}
+
+void require_same_force(const NetworkConfig& network, std::optional<double> periods, const std::string& what) {
+  if (!network.forcing_wavenumber || network.forcing_wavenumber == periods) return;
+  fail<ConfigError>("{}: network.forcing_wavenumber is {}, but {}", what, *network.forcing_wavenumber,
+                    periods ? fmt::format("the flow's force has {} periods", *periods)
+                            : "this flow has no steady force of known place");
 }
 
 bool has_levels(const std::string& kind) {

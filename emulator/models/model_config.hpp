@@ -26,8 +26,11 @@ struct NetworkConfig {
   int blocks = 2;
   /// SNS: width of the embedding MLPs; none = number of levels. ACDM: of the level's embedding; none = 512.
   std::optional<int> embedding;
-  int head_features = 4096;           ///< SNS, thermalizer: about how many numbers a noise head keeps
-  std::string predicts = "both";      ///< ACDM: both | present, the frames whose noise it estimates
+  int head_features = 4096;       ///< SNS, thermalizer: about how many numbers a noise head keeps
+  std::string predicts = "both";  ///< ACDM: both | present, the frames whose noise it estimates
+  /// A further input channel shows the curl of the flow's steady force, which has this many periods along the
+  /// second axis. Not in the paper, whose networks do not know where the force is; none: no such channel.
+  std::optional<int> forcing_wavenumber;
   bool attention_middle = false;      ///< network.attention.middle
   std::vector<int> attention_levels;  ///< network.attention.levels: numbers of resolution levels, 0 = finest
   std::string attention_softmax = "keys";  ///< network.attention.softmax: keys (textbook) | queries (reference)
@@ -76,6 +79,10 @@ ModelConfig resolved(ModelConfig config);
 /// field_std as one number per channel; empty where it is not known. ConfigError if there are neither one nor
 /// field_channels of them.
 std::vector<double> field_std_per_channel(const ModelConfig& config);
+
+/// ConfigError, which begins with `what`, where the network sees a force that frames of this flow do not have.
+/// `periods`: of their steady force along the second axis, none if there is no such force.
+void require_same_force(const NetworkConfig& network, std::optional<double> periods, const std::string& what);
 
 /// Whether models of this kind have a noise schedule.
 bool has_levels(const std::string& kind);

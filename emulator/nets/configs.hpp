@@ -17,6 +17,9 @@ struct UNetConfig {
   bool attention_middle = false;  ///< attention between the two middle blocks
   std::vector<bool> attention_levels;  ///< attention after the residual blocks of a level; empty = none
   bool softmax_over_keys = true;       ///< true: textbook; false: over queries, as the reference code does
+  /// Periods along the second axis of the force that the network sees as one more input channel; none: no such
+  /// channel, as in the reference code.
+  std::optional<int> forcing_wavenumber;
 };
 
 /// Throws ConfigError if the network cannot be built: image not divisible, non-positive sizes, ...

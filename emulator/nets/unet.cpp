@@ -6,6 +6,7 @@
 #include <ATen/Functions.h>
 
 #include <atomic>
+#include <numbers>
 
 namespace sns {
 namespace {
@@ -37,6 +38,12 @@ std::atomic<bool> channels_last{false};
 
 bool attends(const UNetConfig& config, std::size_t level) {
   return level < config.attention_levels.size() && config.attention_levels[level];
+}
+
+/// Curl of the force sin(k y) along the first axis, y being the second, at unit root mean square: [1, 1, n, n].
+torch::Tensor curl_of_force(int periods, int points) {
+  const torch::Tensor phase = at::arange(points, torch::kFloat64) * (2 * std::numbers::pi * periods / points);
+  return (at::cos(phase) * -std::numbers::sqrt2).to(torch::kFloat32).repeat({1, 1, points, 1});
 }
 
 std::string text(at::IntArrayRef shape) {
@@ -74,6 +81,10 @@ void check(const UNetConfig& config) {
   need(config.attention_levels.size() <= config.multipliers.size(),
        fmt::format("attention names {} levels, the network has {}", config.attention_levels.size(),
                    config.multipliers.size()));
+  const int periods = config.forcing_wavenumber.value_or(1);
+  need(periods > 0 && 2 * periods < config.image,
+       fmt::format("forcing_wavenumber is {}; images of {} points can show 1 to {} periods", periods,
+                   config.image, (config.image - 1) / 2));
 }
 
 int bottleneck_channels(const UNetConfig& config) {
@@ -94,7 +105,10 @@ UNetBody::UNetBody(const UNetConfig& config, const std::vector<Embedding>& decod
   on_the_way_up.insert(on_the_way_up.end(), everywhere.begin(), everywhere.end());
   const bool keys = config.softmax_over_keys;
   const std::size_t levels = config.multipliers.size();
-  image_proj = std::make_shared<PeriodicConvolution>(config.channels_in, config.hidden);
+  image_proj = std::make_shared<PeriodicConvolution>(config.channels_in + (config.forcing_wavenumber ? 1 : 0),
+                                                     config.hidden);
+  if (config.forcing_wavenumber)
+    forcing_ = image_proj->register_buffer("forcing", curl_of_force(*config.forcing_wavenumber, config.image));
 
   auto way_down = std::make_shared<Sequence>();
   std::vector<int> skip = {config.hidden};  // channels of every skip connection
@@ -137,7 +151,9 @@ Encoded UNetBody::encode(const torch::Tensor& x, const std::vector<torch::Tensor
           text(x.sizes()));
   Encoded encoded;
   encoded.embeddings = everywhere;
-  torch::Tensor h = image_proj->as<PeriodicConvolution>()->forward(x, memory_format(config_, x.device()));
+  const torch::Tensor input =
+      forcing_.defined() ? at::cat({x, forcing_.to(x.scalar_type()).expand({x.size(0), 1, -1, -1})}, 1) : x;
+  torch::Tensor h = image_proj->as<PeriodicConvolution>()->forward(input, memory_format(config_, x.device()));
   encoded.skips.push_back(h);
   for (const auto& block : down->children()) {
     if (const auto* stage = block->as<Stage>())

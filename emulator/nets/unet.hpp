@@ -43,8 +43,8 @@ class UNetBody {
   explicit UNetBody(const UNetConfig& config, const std::vector<Embedding>& decoder = {},
                     const std::vector<Embedding>& everywhere = {});
 
-  /// x [B, channels_in, n, n], one [B, width] per embedding of `everywhere` -> bottleneck and skips. Throws
-  /// Error on another shape.
+  /// x [B, channels_in, n, n], to which the force's channel is added where the network has one; one [B, width]
+  /// per embedding of `everywhere` -> bottleneck and skips. Throws Error on another shape.
   Encoded encode(const torch::Tensor& x, const std::vector<torch::Tensor>& everywhere = {}) const;
   /// -> [B, channels_out, n, n]; one [B, width] per embedding of `decoder`.
   torch::Tensor decode(const Encoded& encoded, std::vector<torch::Tensor> decoder = {}) const;
@@ -53,6 +53,8 @@ class UNetBody {
 
  private:
   UNetConfig config_;
+  torch::Tensor
+      forcing_;  // [1, 1, n, n]; a buffer of image_proj, which moves with it; undefined: no such channel
 };
 
 /// The plain network: residual of a Gaussian point-wise emulator (45,820,801 parameters by default).

@@ -37,6 +37,7 @@ ModelConfig complete(const ModelSpec& spec, const TrainingData& data) {
   ModelConfig model = spec.model;
   require(info.nx == info.ny, "{} has frames of {}x{}; the networks need square ones", data.source, info.nx,
           info.ny);
+  require_same_force(model.network, info.forcing_wavenumber, "models." + spec.name);
   model.field_channels = static_cast<int>(info.fields.size());
   model.image = static_cast<int>(info.nx);
   model.field_std = data.field_std;

@@ -132,6 +132,7 @@ class Exchange(unittest.TestCase):
             ("sns", {"embedding": None, "attention": attention}, {"levels": 12}),
             ("acdm", {"embedding": None}, None), ("acdm", {"predicts": "present"}, {"schedule": "linear"}),
             ("gaussian", {"attention": {"middle": True}}, None), ("sns", {"lag": {"window": 9}}, {"levels": 12}),
+            ("gaussian", {"forcing_wavenumber": 3}, None), ("sns", {"forcing_wavenumber": 4}, {"levels": 12}),
         ):
             with self.subTest(kind, network=network):
                 network = {"hidden": 2, "multipliers": [1, 2], **network}
