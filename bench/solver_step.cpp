@@ -1,6 +1,6 @@
 // Kolmogorov flow (viscosity 1e-4, drag 0.1, forcing at wavenumber 4, dt 1e-3) and two-layer quasi-geostrophic
 // flow (the jet case, AB3), both the SNS paper's settings: time of one step, the floor of its transforms, and
-// members per second on one and two threads.
+// what a second thread gives (ensemble/: medians of calls in turns).
 //   bench_solvers --benchmark_repetitions=5 --benchmark_report_aggregates_only=false
 // Quote the minimum over repetitions of the CPU time, and ratios between rows of one run.
 #include <benchmark/benchmark.h>
@@ -11,10 +11,14 @@
 #include "solvers/solver.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 namespace sns::bench {
 namespace {
@@ -57,13 +61,37 @@ void step(benchmark::State& state, const std::string& block) {
   state.counters["steps"] = steps;
 }
 
+double seconds(const std::function<void()>& body) {
+  const auto begin = std::chrono::steady_clock::now();
+  body();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + std::ssize(values) / 2;
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// Four members on one thread and on two in turns, so that what the machine gives at the moment is the same for
+/// both, and two members each on two solvers that share nothing: what two of its cores can do at all.
 void ensemble(benchmark::State& state, const std::string& block) {
-  const int members = 4;
-  const auto solver = ready(block, members, static_cast<int>(state.range(1)));
-  const int steps = steps_per_call(static_cast<int>(state.range(0)));
-  for (auto _ : state) solver->advance(steps);
-  state.counters["member_steps_per_second"] =
-      benchmark::Counter(static_cast<double>(members) * steps, benchmark::Counter::kIsIterationInvariantRate);
+  const int members = 4, steps = steps_per_call(static_cast<int>(state.range(0)));
+  const auto one = ready(block, members, 1), two = ready(block, members, 2);
+  const auto left = ready(block, members / 2, 1), right = ready(block, members / 2, 1);
+  std::vector<double> on_one, on_two, apart;
+  for (auto _ : state) {
+    on_one.push_back(seconds([&] { one->advance(steps); }));
+    on_two.push_back(seconds([&] { two->advance(steps); }));
+    apart.push_back(seconds([&] {
+      const std::jthread other([&] { right->advance(steps); });
+      left->advance(steps);
+    }));
+    state.SetIterationTime(on_two.back());
+  }
+  state.counters["member_steps_per_second"] = members * steps / median(on_two);
+  state.counters["two_over_one"] = median(on_one) / median(on_two);
+  state.counters["two_solvers_over_one"] = median(on_one) / median(apart);
 }
 
 template <class F>
@@ -72,8 +100,8 @@ benchmark::internal::Benchmark* add(const std::string& name, F f) {
 }
 
 void register_ensemble(const std::string& name, const std::string& block, int n) {
-  for (const int threads : {1, 2})
-    add(name, [=](benchmark::State& s) { ensemble(s, block); })->Args({n, threads})->UseRealTime();
+  constexpr int kTurns = 15;
+  add(name, [=](benchmark::State& s) { ensemble(s, block); })->Arg(n)->UseManualTime()->Iterations(kTurns);
 }
 
 template <class Real>
