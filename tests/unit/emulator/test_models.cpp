@@ -80,6 +80,68 @@ TEST_CASE("the encoder commutes with periodic shifts by whole bottleneck pixels"
   CHECK(torch::allclose(a, b, 1e-5, 1e-6));
 }
 
+TEST_CASE(
+    "a network tells a flow from the one moved by half the force's wavelength only if it sees the force") {
+  torch::set_num_threads(1);
+  ModelConfig config = small("gaussian");
+  GaussianEmulator blind(config, 3, torch::kCPU);
+  config.network.forcing_wavenumber = 2;  // periods on 16 points: a wavelength of 8
+  GaussianEmulator seeing(config, 3, torch::kCPU);
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor x = ramp({2, 1, 16, 16});
+  const auto commutes = [&](GaussianEmulator& emulator, std::int64_t along_x, std::int64_t along_y) {
+    const auto moved = [&](const torch::Tensor& t) { return torch::roll(t, {along_x, along_y}, {2, 3}); };
+    return torch::allclose(emulator.step(moved(x)), moved(emulator.step(x)), 1e-5, 1e-5);
+  };
+  CHECK(commutes(blind, 0, 4));
+  CHECK(!commutes(seeing, 0, 4));
+  CHECK(commutes(seeing, 0, 8));
+  CHECK(commutes(seeing, 4, 0));  // the force varies along the second axis only
+}
+
+TEST_CASE("the force's channel is its curl at unit root mean square, and no weight of the network") {
+  for (const char* kind : {"gaussian", "sns", "thermalizer", "acdm"}) {
+    CAPTURE(kind);
+    ModelConfig config = small(kind);
+    const auto blind = make_model(config, 3, torch::kCPU);
+    config.network.forcing_wavenumber = 3;
+    const auto seeing = make_model(config, 3, torch::kCPU);
+    const auto shape = [](const Model& model) {
+      return model.network().named_parameters()["image_proj.weight"].sizes().vec();
+    };
+    std::vector<std::int64_t> expected = shape(*blind);
+    ++expected[1];
+    CHECK(shape(*seeing) == expected);
+    CHECK(blind->network().buffers().empty());
+    const torch::Tensor curl = seeing->network().named_buffers()["image_proj.forcing"].squeeze();
+    CHECK(curl.square().mean().item<double>() == test::relative(1).epsilon(1e-6));
+    // d/dx (0) - d/dy sin(k y) = -k cos(k y), k = 3 waves on 16 points
+    CHECK(curl[5][0].item<double>() == test::relative(-std::sqrt(2.0)).epsilon(1e-6));
+    CHECK(curl[0][2].item<double>() ==
+          test::relative(-std::sqrt(2.0) * std::cos(3 * 2 * std::acos(-1.0) * 2 / 16)).epsilon(1e-6));
+    const test::ScratchFolder folder;
+    save_folder(*seeing, folder.path());
+    CHECK(load_model(folder.path(), Weights::raw, torch::kCPU)->config().network.forcing_wavenumber == 3);
+  }
+}
+
+TEST_CASE("a network that sees another force than the flow's is refused") {
+  NetworkConfig network;
+  require_same_force(network, 4, "models.a");
+  require_same_force(network, std::nullopt, "models.a");
+  network.forcing_wavenumber = 4;
+  require_same_force(network, 4, "models.a");
+  const auto message = [&](std::optional<double> periods) {
+    return test::message_of<ConfigError>([&] { require_same_force(network, periods, "models.a"); });
+  };
+  CHECK(message(2) == "models.a: network.forcing_wavenumber is 4, but the flow's force has 2 periods");
+  CHECK(contains(message(std::nullopt), "but this flow has no steady force"));
+  ModelConfig config = small("gaussian");
+  config.network.forcing_wavenumber = 8;
+  CHECK(contains(test::message_of<ConfigError>([&] { GaussianEmulator(config, 3, torch::kCPU); }),
+                 "forcing_wavenumber is 8; images of 16 points can show 1 to 7 periods"));
+}
+
 TEST_CASE("outputs are contiguous and inputs of another shape are refused") {
   GaussianEmulator emulator(small("gaussian"), 3, torch::kCPU);
   CHECK(emulator.step(ramp({2, 1, 16, 16})).is_contiguous());
@@ -149,12 +211,14 @@ TEST_CASE("model configuration: YAML there and back") {
     config.network.embedding = kind[0] == 's' ? std::optional<int>(7) : std::nullopt;
     if (kind[0] == 's') config.network.head_features = 160;
     if (kind[0] == 's') config.trained_past = "clean";
+    if (kind[0] == 'g') config.network.forcing_wavenumber = 4;
     save_model_config(config, folder.path());
     const ModelConfig read = load_model_config(folder / "config.yaml");
     CHECK(to_yaml(read) == to_yaml(config));
     CHECK(read.data_hash == "abc\"d");
     CHECK(read.network.embedding == config.network.embedding);
     CHECK(read.network.head_features == config.network.head_features);
+    CHECK(read.network.forcing_wavenumber == config.network.forcing_wavenumber);
     CHECK(read.trained_past == config.trained_past);
   }
   const test::ScratchFolder folder;
