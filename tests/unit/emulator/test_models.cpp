@@ -106,7 +106,7 @@ TEST_CASE("the force's channel is its curl at unit root mean square, and no weig
     const auto blind = make_model(config, 3, torch::kCPU);
     config.network.forcing_wavenumber = 3;
     const auto seeing = make_model(config, 3, torch::kCPU);
-    const auto shape = [](const Model& model) {
+    const auto shape = [](Model& model) {
       return model.network().named_parameters()["image_proj.weight"].sizes().vec();
     };
     std::vector<std::int64_t> expected = shape(*blind);
