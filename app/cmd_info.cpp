@@ -147,11 +147,20 @@ void print_run(const fs::path& folder) {
   }
 }
 
+/// A folder of weights: its configuration, and what its averaged weights hold.
+void print_weights_folder(const fs::path& folder) {
+  fmt::print("weights          {}\n{}", folder.string(), read_text(folder / "config.yaml"));
+  print_safetensors(folder / "ema.safetensors");
+}
+
 void run_info(const fs::path& path) {
   if (path.empty()) return print_program();
   require(fs::exists(path), "{} does not exist", path.string());
-  if (fs::is_directory(path))
+  if (fs::is_directory(path)) {
+    if (fs::exists(path / "ema.safetensors") && fs::exists(path / "config.yaml"))
+      return print_weights_folder(path);
     return fs::exists(path / "MANIFEST.jsonl") ? print_data_set(path) : print_run(path);
+  }
   if (path.extension() == ".safetensors") return print_safetensors(path);
   print_hdf5(path);
 }
@@ -161,7 +170,8 @@ void run_info(const fs::path& path) {
 void add_info(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("info", "versions, backends and devices; or what a file or folder holds");
   auto path = std::make_shared<fs::path>();
-  verb->add_option("PATH", *path, "data set folder, run folder, HDF5 file or weights (.safetensors)");
+  verb->add_option("PATH", *path,
+                   "data set folder, run folder, folder of weights, HDF5 file or .safetensors file");
   verb->footer(
       "Examples:\n"
       "  sns info\n"

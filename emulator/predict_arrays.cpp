@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "core/text.hpp"
+#include "emulator/training_frames.hpp"
 
 #include <algorithm>
 
@@ -48,6 +49,10 @@ void InputArray::open(const std::string& address, const char* meaning) {
   const auto [file, path] = h5::split_address(address);
   files_.push_back(std::make_unique<h5::File>(h5::File::open_read(file)));
   require(files_.back()->exists(path), "{} has no array {}", file.string(), path);
+  // Files that do not say how the flow is driven are taken as they are.
+  if (files_.back()->has_attribute(kForcingWavenumber))
+    require_same_force(model_.config().network, files_.back()->attribute<double>(kForcingWavenumber),
+                       file.string());
   arrays_.push_back(files_.back()->dataset(path));
   const h5::Dataset& array = arrays_.back();
   const h5::Shape shape = array.shape();

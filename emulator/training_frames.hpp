@@ -26,9 +26,9 @@ struct DatasetInfo {
   std::int64_t nx = 0;               ///< points along the first space axis
   std::int64_t ny = 0;               ///< points along the second
   double frame_interval = 0;         ///< time between frames, the system's time unit
-  std::optional<double>
-      forcing_wavenumber;  ///< periods of a steady force along the second axis; none: no force
-  std::string hash;        ///< SHA-256 that stands for all frames
+  /// Periods of a steady force along the second axis; none: no such force.
+  std::optional<double> forcing_wavenumber;
+  std::string hash;  ///< SHA-256 that stands for all frames
 };
 
 /// Where a window of consecutive frames begins.

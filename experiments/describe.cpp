@@ -214,9 +214,13 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Solv
                          static_cast<int>(coarse_axes(solver, data.coarsen).front().coordinates.size())};
   auto [models, rollout_block, oracle, retrain] = read_experiment_blocks(config);
   if (models.empty() && !rollout_block) return {};
-  if (!retrain)
+  require_same_force(models, solver);
+  if (!retrain) {
     require_shipped_weights(models, rollout_block ? rollout_block->methods : std::vector<MethodConfig>(),
                             oracle, config.file());
+    for (const ModelSpec& model : models)
+      if (model.weights) check_shipped(model, solver, data, shipped_folder(model, config.file()));
+  }
 
   prepare_torch(run.threads);
   const torch::Device device = pick_device(run.device);

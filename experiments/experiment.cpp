@@ -30,24 +30,6 @@ std::string as_lines(std::string text) {
   return text;
 }
 
-/// ConfigError where the file gives other scales than the shipped weights of `folder` were trained with:
-/// networks work on field / field_std, so that nothing else fits them.
-void check_scales(const ModelSpec& model, const fs::path& folder) {
-  if (model.model.field_std.empty()) return;
-  constexpr double kSame = 1e-5;  // a model card shows six digits
-  const ModelConfig stored = load_model_config(folder / "config.yaml");
-  ModelConfig given = model.model;
-  given.field_channels = stored.field_channels;
-  const std::vector<double> theirs = field_std_per_channel(stored), ours = field_std_per_channel(given);
-  if (std::equal(ours.begin(), ours.end(), theirs.begin(), theirs.end(),
-                 [](double a, double b) { return std::abs(a - b) <= kSame * b; }))
-    return;
-  fail<ConfigError>(
-      "models.{}.field_std is [{}], but the weights of {} were trained with [{}]: take the key out, or give "
-      "retrain=true",
-      model.name, fmt::join(ours, ", "), folder.string(), fmt::join(theirs, ", "));
-}
-
 }  // namespace
 
 Experiment::Experiment(const Config& config, std::string command)
@@ -58,6 +40,7 @@ Experiment::Experiment(const Config& config, std::string command)
   require_initial_states(solver_.info(), data_plan_);
   root.maybe("retrain", retrain_);
   models_ = read_models(config);
+  require_same_force(models_, solver_.info());
   rollout_ = read_rollout(root.child("rollout"), models_, root.child("solver"));
   for (const MethodConfig& method : rollout_.methods)
     if (method.solver)
@@ -159,8 +142,8 @@ void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
   if (shipped(model)) {
     const fs::path from = shipped_folder(model, config_.file());
     if (fs::exists(from / file_name(Weights::raw))) stage.outputs.push_back(at / file_name(Weights::raw));
-    stage.inputs = {{"model", to_yaml(model.model)}, {"weights", check_shipped(model)}};
-    check_scales(model, from);
+    stage.inputs = {{"model", to_yaml(model.model)},
+                    {"weights", check_shipped(model, solver_.info(), data_plan_, from)}};
     stage.run = [this, &model] { return take_shipped_weights(model); };
   } else {
     stage.outputs.push_back(at / file_name(Weights::raw));

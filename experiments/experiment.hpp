@@ -75,9 +75,6 @@ class Experiment {
   /// A data set as the text that its hash is made of.
   std::string data_text(DatagenPlan plan) const;
   bool shipped(const ModelSpec& model) const { return model.weights.has_value() && !retrain_; }
-  /// SHA-256 of the shipped weights. Error if a file is damaged; ConfigError unless they are of this
-  /// architecture and grid and, where they tell it, of this frame interval.
-  std::string check_shipped(const ModelSpec& model) const;
   /// Where the run keeps the weights it uses: what is trained here and what is taken from elsewhere never share
   /// a folder, so that neither overwrites the other.
   std::filesystem::path weights_folder(const ModelSpec& model) const;

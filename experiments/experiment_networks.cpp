@@ -29,17 +29,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The part of a model's configuration that decides which network it is.
-std::string architecture(const ModelConfig& config) {
-  ModelConfig part = resolved(config);
-  part.field_std.clear();
-  part.frame_interval = 0;
-  part.data_hash.clear();
-  part.field_channels = part.image = 1;
-  part.trained_past = ModelConfig{}.trained_past;  // the training block has it
-  return to_yaml(part);
-}
-
 /// First frames of those trajectories of a data set whose number, counted from `first`, `wanted` says yes to:
 /// ids, and [member][field][x][y].
 struct InitialStates {
@@ -64,44 +53,6 @@ InitialStates read_initial_states(const DatasetReader& reader, std::int64_t firs
 }
 
 }  // namespace
-
-std::string Experiment::check_shipped(const ModelSpec& model) const {
-  const fs::path from = shipped_folder(model, config_.file());
-  std::string hashes = shipped_identity(from);
-  const ModelConfig stored = load_model_config(from / "config.yaml");
-  if (architecture(stored) != architecture(model.model))
-    fail<ConfigError>(
-        "models.{}.weights: {} holds another network than this file describes; give it the same kind, network "
-        "and "
-        "diffusion, or train with retrain=true. There:\n{}",
-        model.name, from.string(), architecture(stored));
-  if (stored.trained_past != model.training.levels.past)
-    fail<ConfigError>(
-        "models.{}.weights: {} was trained beside {} past frames (trained_past of its config.yaml); this "
-        "file's "
-        "training.levels.past is {}. Give it the same, or train with retrain=true",
-        model.name, from.string(), stored.trained_past, model.training.levels.past);
-  require_same_force(stored.network, scalar(solver_.info(), kForcingWavenumber), "models." + model.name);
-  const auto points =
-      static_cast<int>(solver_.info().axes.front().coordinates.size()) / data_plan_.coarsen.factor;
-  const auto channels = static_cast<int>(solver_.info().fields.size());
-  if (stored.field_channels != channels)
-    fail<ConfigError>(
-        "models.{}.weights: {} is for frames of {} fields; here they have {}. Train with retrain=true",
-        model.name, from.string(), stored.field_channels, channels);
-  const double interval = solver_.info().dt * static_cast<double>(data_plan_.steps_per_frame);
-  // 0: converted weights often do not know it.
-  const bool other_interval =
-      stored.frame_interval > 0 && std::abs(stored.frame_interval - interval) > 1e-9 * interval;
-  if (stored.image != points || other_interval)
-    fail<ConfigError>(
-        "models.{}.weights: {} is for frames of {} points, {:g} time units apart; here they have {} points and "
-        "are "
-        "{:g} apart. Train with retrain=true",
-        model.name, from.string(), stored.image, stored.frame_interval, points, interval);
-  check_model(from);
-  return hashes;
-}
 
 fs::path Experiment::weights_folder(const ModelSpec& model) const {
   return shipped(model) ? folder().model(model.name) / "shipped" : folder().model(model.name);

@@ -2,8 +2,13 @@
 
 #include "core/error.hpp"
 #include "core/files.hpp"
-#include "emulator/models/model_config.hpp"
+#include "emulator/models/model.hpp"
+#include "emulator/training_frames.hpp"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
 #include <map>
 #include <sstream>
 
@@ -33,6 +38,35 @@ void require_raw_weights(const std::string& user, const std::string& weights, co
     fail<ConfigError>(
         "{}.weights is raw, but {} holds averaged weights only: give weights: ema, or train with retrain=true",
         user, folder.string());
+}
+
+/// The part of a model's configuration that decides which network it is.
+std::string architecture(const ModelConfig& config) {
+  ModelConfig part = resolved(config);
+  part.field_std.clear();
+  part.frame_interval = 0;
+  part.data_hash.clear();
+  part.field_channels = part.image = 1;
+  part.trained_past = ModelConfig{}.trained_past;  // the training block has it
+  return to_yaml(part);
+}
+
+/// ConfigError where the file gives other scales than the shipped weights of `folder` were trained with:
+/// networks work on field / field_std, so that nothing else fits them.
+void check_scales(const ModelSpec& model, const fs::path& folder) {
+  if (model.model.field_std.empty()) return;
+  constexpr double kSame = 1e-5;  // a model card shows six digits
+  const ModelConfig stored = load_model_config(folder / "config.yaml");
+  ModelConfig given = model.model;
+  given.field_channels = stored.field_channels;
+  const std::vector<double> theirs = field_std_per_channel(stored), ours = field_std_per_channel(given);
+  if (std::equal(ours.begin(), ours.end(), theirs.begin(), theirs.end(),
+                 [](double a, double b) { return std::abs(a - b) <= kSame * b; }))
+    return;
+  fail<ConfigError>(
+      "models.{}.field_std is [{}], but the weights of {} were trained with [{}]: take the key out, or give "
+      "retrain=true",
+      model.name, fmt::join(ours, ", "), folder.string(), fmt::join(theirs, ", "));
 }
 
 }  // namespace
@@ -68,6 +102,49 @@ std::string shipped_identity(const fs::path& folder) {
   const auto of_raw = hashes.find(raw);
   return (of_raw == hashes.end() ? "" : fmt::format("model: {}\n", of_raw->second)) +
          fmt::format("ema: {}", hashes.at(averaged));
+}
+
+std::string check_shipped(const ModelSpec& model, const SolverInfo& solver, const DatagenPlan& data,
+                          const fs::path& folder) {
+  std::string hashes = shipped_identity(folder);
+  const ModelConfig stored = load_model_config(folder / "config.yaml");
+  if (architecture(stored) != architecture(model.model))
+    fail<ConfigError>(
+        "models.{}.weights: {} holds another network than this file describes; give it the same kind, network "
+        "and "
+        "diffusion, or train with retrain=true. There:\n{}",
+        model.name, folder.string(), architecture(stored));
+  if (stored.trained_past != model.training.levels.past)
+    fail<ConfigError>(
+        "models.{}.weights: {} was trained beside {} past frames (trained_past of its config.yaml); this "
+        "file's "
+        "training.levels.past is {}. Give it the same, or train with retrain=true",
+        model.name, folder.string(), stored.trained_past, model.training.levels.past);
+  const auto points = static_cast<int>(solver.axes.front().coordinates.size()) / data.coarsen.factor;
+  const auto channels = static_cast<int>(solver.fields.size());
+  if (stored.field_channels != channels)
+    fail<ConfigError>(
+        "models.{}.weights: {} is for frames of {} fields; here they have {}. Train with retrain=true",
+        model.name, folder.string(), stored.field_channels, channels);
+  const double interval = solver.dt * static_cast<double>(data.steps_per_frame);
+  // 0: converted weights often do not know it.
+  const bool other_interval =
+      stored.frame_interval > 0 && std::abs(stored.frame_interval - interval) > 1e-9 * interval;
+  if (stored.image != points || other_interval)
+    fail<ConfigError>(
+        "models.{}.weights: {} is for frames of {} points, {:g} time units apart; here they have {} points and "
+        "are "
+        "{:g} apart. Train with retrain=true",
+        model.name, folder.string(), stored.image, stored.frame_interval, points, interval);
+  check_model(folder);
+  check_scales(model, folder);
+  return hashes;
+}
+
+void require_same_force(const std::vector<ModelSpec>& models, const SolverInfo& solver) {
+  const std::optional<double> periods = scalar(solver, kForcingWavenumber);
+  for (const ModelSpec& model : models)
+    require_same_force(model.model.network, periods, "models." + model.name);
 }
 
 void require_shipped_weights(const std::vector<ModelSpec>& models, const std::vector<MethodConfig>& methods,

@@ -1,8 +1,10 @@
 #pragma once
 // Finished weights that a model's block names (`models.<name>.weights`): a folder with config.yaml and
 // ema.safetensors, and model.safetensors where raw weights come along.
+#include "datagen/plan.hpp"
 #include "experiments/config.hpp"
 #include "experiments/oracle_config.hpp"
+#include "solvers/solver.hpp"
 
 #include <filesystem>
 #include <optional>
@@ -19,6 +21,15 @@ std::filesystem::path shipped_folder(const ModelSpec& model, const std::filesyst
 /// along count with the hash that SHA256SUMS gives them, so that leaving them out makes no other weights of the
 /// averaged ones. Error if a file is not the one that SHA256SUMS lists, where there is a SHA256SUMS.
 std::string shipped_identity(const std::filesystem::path& folder);
+
+/// ConfigError unless the weights in `folder` are of the network that the model's block describes, with the
+/// same scales, and of frames of this flow: fields, points and, where the weights tell it, time between frames.
+/// Returns shipped_identity().
+std::string check_shipped(const ModelSpec& model, const SolverInfo& solver, const DatagenPlan& data,
+                          const std::filesystem::path& folder);
+
+/// ConfigError where a model's network sees another force than the solver's (network.forcing_wavenumber).
+void require_same_force(const std::vector<ModelSpec>& models, const SolverInfo& solver);
 
 /// ConfigError that names the method (or the oracle) and the folder where one asks for raw weights that its
 /// folder does not hold, or where a folder is not there. For experiments that use finished weights.

@@ -4,7 +4,8 @@
     noise, past, present = net(torch.cat([long, x_past, x_present], 1) / field_std)     # kind sns
 
 Inputs and outputs are in network units (physical units / config["field_std"]), [B, channels, image, image], fields of
-one frame side by side, frames in the order (long, past, present). What a call returns depends on config["kind"]:
+one frame side by side, frames in the order (long, past, present); the channel of the force, where a network has one
+(network.forcing_wavenumber), is added here. What a call returns depends on config["kind"]:
 
     gaussian     net(x)          residual: the next frame is x + net(x)
     sns          net(x3, lag)    (noise of past and present, logits of the past level, logits of the present level);
@@ -160,12 +161,12 @@ class Network(nn.Module):
             self.sinus_width = width
         decoder |= everywhere
 
-        periods, n = net.get("forcing_wavenumber"), config["image"]
-        self.image_proj = periodic(frames_in * fields + (periods is not None), c)
-        if periods is not None:  # one more channel: the curl of the force sin(k y) at unit root mean square
+        periods, n, curl = net.get("forcing_wavenumber"), config["image"], None
+        if periods is not None:  # the curl of the force sin(k y) at unit root mean square
             y = 2 * math.pi / n * torch.arange(n, dtype=torch.float64)
-            curl = -math.sqrt(2) * torch.cos(periods * y)
-            self.register_buffer("forcing", curl.float().expand(1, 1, n, n), persistent=False)
+            curl = (-math.sqrt(2) * torch.cos(periods * y)).float().expand(1, 1, n, n)
+        self.register_buffer("forcing", curl, persistent=False)
+        self.image_proj = periodic(frames_in * fields + (periods is not None), c)
         self.down, self.up, skips = nn.ModuleList(), nn.ModuleList(), [c]
         for level, m in enumerate(multipliers):
             for b in range(blocks):
@@ -193,7 +194,7 @@ class Network(nn.Module):
 
     def forward(self, x, condition=None):
         e = {} if condition is None else {"third": self.embed("third", sinusoidal(condition, self.sinus_width))}
-        if hasattr(self, "forcing"):
+        if self.forcing is not None:
             x = torch.cat([x, self.forcing.to(x.dtype).expand(len(x), -1, -1, -1)], 1)
         h = self.image_proj(x)
         skips = [h]

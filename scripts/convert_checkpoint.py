@@ -151,10 +151,18 @@ def agree_with_export(config, arguments):
     stored = {"field_std": config.get("field_std"), "image": config.get("image"), "levels": diffusion.get("levels"),
               "schedule": diffusion.get("schedule"), "prediction": diffusion.get("prediction"),
               "softmax": (network.get("attention") or {}).get("softmax"),
-              "lag_window": (network.get("lag") or {}).get("window"), "frame_interval": config.get("frame_interval"),
+              "lag_window": (network.get("lag") or {}).get("window"), "forcing_wavenumber": network.get("forcing_wavenumber"),
+              "frame_interval": config.get("frame_interval"),
               "trained_past": config.get("trained_past", "noised")}
     for name, value in stored.items():
         agreed(name, ("the file", value), (f"--{name.replace('_', '-')}", getattr(arguments, name)))
+
+
+def sees_force(kind, channels_in, channels_out):
+    """Whether one of the input channels shows the flow's force, and not a field: `channels_out` is a multiple of the fields."""
+    frames_in, frames_out = {"gaussian": (1, [1]), "thermalizer": (1, [1]), "acdm": (2, [1, 2]), "sns": (3, [2])}[kind]
+    of_frames = [channels_out // frames * frames_in for frames in frames_out]
+    return channels_in not in of_frames and channels_in - 1 in of_frames
 
 
 def infer(state, arguments, table=(None, None)):
@@ -203,8 +211,14 @@ def infer(state, arguments, table=(None, None)):
     if image is None:
         given("image", "the points along one side of a frame do not follow from this network's shapes")
     frames = {"gaussian": 1, "thermalizer": 1, "acdm": 2, "sns": 3}[kind]
+    channels_in -= sees_force(kind, channels_in, shape("final.weight")[0])
     if channels_in % frames:
         raise CheckpointError(f"{kind} takes {frames} frames; {channels_in} input channels are not a multiple of it")
+    if shape("image_proj.weight")[1] > channels_in:
+        network["forcing_wavenumber"] = given("forcing_wavenumber",
+                                              "this network sees the flow's force, whose number of periods no tensor tells")
+    elif arguments.forcing_wavenumber is not None:
+        raise CheckpointError("--forcing-wavenumber says nothing to a network that does not see the force")
     if kind == "sns":
         network["embedding"] = shape("first_mlp2.weight")[0]
         if "third_mlp1.weight" in state:
@@ -295,6 +309,7 @@ def main():
     parser.add_argument("--image", type=int, help="points along one side of a frame")
     parser.add_argument("--levels", type=int, help="diffusion levels")
     parser.add_argument("--lag-window", type=int, help="frames from which a lagged SNS draws its lag")
+    parser.add_argument("--forcing-wavenumber", type=int, help="periods of the flow's force, for a network that sees it")
     parser.add_argument("--schedule", choices=("cosine", "linear"), help="default: linear for acdm, cosine otherwise")
     parser.add_argument("--prediction", choices=("eps", "scaled_eps"),
                         help="how the network's output is read; default: eps")

@@ -81,10 +81,10 @@ void check(const UNetConfig& config) {
   need(config.attention_levels.size() <= config.multipliers.size(),
        fmt::format("attention names {} levels, the network has {}", config.attention_levels.size(),
                    config.multipliers.size()));
-  const int periods = config.forcing_wavenumber.value_or(1);
-  need(periods > 0 && 2 * periods < config.image,
-       fmt::format("forcing_wavenumber is {}; images of {} points can show 1 to {} periods", periods,
-                   config.image, (config.image - 1) / 2));
+  if (const std::optional<int> periods = config.forcing_wavenumber)
+    need(*periods > 0 && 2 * *periods < config.image,
+         fmt::format("forcing_wavenumber is {}; images of {} points can show 1 to {} periods", *periods,
+                     config.image, (config.image - 1) / 2));
 }
 
 int bottleneck_channels(const UNetConfig& config) {

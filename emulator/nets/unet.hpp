@@ -53,8 +53,8 @@ class UNetBody {
 
  private:
   UNetConfig config_;
-  torch::Tensor
-      forcing_;  // [1, 1, n, n]; a buffer of image_proj, which moves with it; undefined: no such channel
+  // [1, 1, n, n], a buffer of image_proj, which moves with it; undefined: the network has no such channel.
+  torch::Tensor forcing_;
 };
 
 /// The plain network: residual of a Gaussian point-wise emulator (45,820,801 parameters by default).

@@ -41,6 +41,8 @@ def config(kind, network, fields=1, levels=12):
 # name: configuration of the network, what convert_checkpoint.py must be told besides --field-std
 NETWORKS = {
     "gaussian": (config("gaussian", {}), ["--image", "16"]),
+    "gaussian that sees the force": (config("gaussian", {"forcing_wavenumber": 3}),
+                                     ["--image", "16", "--forcing-wavenumber", "3"]),
     "gaussian of two fields, three levels": (
         config("gaussian", {"multipliers": [1, 3, 2], "blocks": 2}, fields=2), ["--image", "16"]),
     "thermalizer": (config("thermalizer", {}), []),
@@ -49,6 +51,7 @@ NETWORKS = {
     "acdm of two fields": (config("acdm", {"embedding": 8, "predicts": "present"}, fields=2),
                            ["--image", "16", "--levels", "12"]),
     "sns": (config("sns", {"embedding": 12}), []),
+    "sns that sees the force": (config("sns", {"embedding": 12, "forcing_wavenumber": 4}), ["--forcing-wavenumber", "4"]),
     "sns with narrow heads": (config("sns", {"embedding": 12, "head_features": 100}), []),
     "sns of two fields with attention": (
         config("sns", {"embedding": 6, "attention": {"middle": True, "levels": [1], "softmax": "keys"}}, fields=2),
@@ -216,6 +219,21 @@ class Exchange(unittest.TestCase):
         before.write_bytes(first["model.safetensors"])
         for key, value in load_file(before).items():
             self.assertTrue(torch.equal(value, load_file(again / "model.safetensors")[key]), key)
+
+    def test_a_network_that_sees_the_force(self):
+        """How many periods the force has is in the configuration alone."""
+        wanted, extra = NETWORKS["sns that sees the force"]
+        state = Network(wanted).state_dict()
+        self.assertIn("give --forcing-wavenumber", self.convert(state, "--field-std", "2.5", code=1))
+        self.convert(state, "--field-std", "2.5", *extra)
+        self.assertEqual(self.export("force.safetensors")[1]["network"]["forcing_wavenumber"], 4)
+        self.assertIn("forcing_wavenumber: 3 by --forcing-wavenumber, 4 by the file",
+                      self.convert(None, "--forcing-wavenumber", "3", name="force.safetensors", code=1))
+        self.convert(None, name="force.safetensors")
+        self.assertIn("forcing_wavenumber: 4", (self.folder / "weights" / "config.yaml").read_text())
+        blind, _ = NETWORKS["sns"]
+        self.assertIn("does not see the force",
+                      self.convert(Network(blind).state_dict(), "--field-std", "2.5", *extra, code=1))
 
     def test_a_network_of_clean_conditioning(self):
         """Its weights know it, here and on the way back, so that no path noises its past frames."""

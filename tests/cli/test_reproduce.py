@@ -15,6 +15,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import yaml
 from sns_case import (continued_step, fill_disk, mount_small_disk, run_tests, stopped_step, wait_for_frames,
                       wait_until_it_continues)
 
@@ -395,6 +396,22 @@ class Reproduce(unittest.TestCase):
         self.assertEqual(trained, (folder / "models/gaussian/model.safetensors").read_bytes())
         table = planned(self.reproduce("--dry-run", changed, folder=folder).stdout)
         self.assertTrue(table["train/gaussian"].startswith("finished"), table)
+
+    def test_the_smoke_scale_knows_every_model(self):
+        """One that it forgets would be trained at its full size."""
+        def models_of(file):
+            content = yaml.safe_load(file.read_text())
+            models = models_of(file.parent / content["base"]) if "base" in content else {}
+            models |= content.get("models") or {}
+            return {name: model for name, model in models.items() if model is not None}
+
+        for system in ("kolmogorov", "qg2layer"):
+            folder = SOURCE / "yaml" / system
+            overlay = next(f for f in (folder / "scales/smoke.yaml", SOURCE / "yaml/scales/smoke.yaml") if f.exists())
+            smoke = yaml.safe_load(overlay.read_text())["models"]
+            for experiment in sorted(folder.glob("*.yaml")):
+                with self.subTest(experiment.name):
+                    self.assertLessEqual(models_of(experiment).keys(), smoke.keys())
 
     def test_every_scale_of_every_experiment_is_valid(self):
         extra = {"figure1.yaml": {"video"}, "figure3.yaml": {"oracle"}}

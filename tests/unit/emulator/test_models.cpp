@@ -85,8 +85,8 @@ TEST_CASE(
   torch::set_num_threads(1);
   ModelConfig config = small("sns");
   Sns blind(config, 3, torch::kCPU);
-  config.network.forcing_wavenumber =
-      2;  // periods on 16 points: a wavelength of 8, two pixels of the bottleneck
+  // Two periods on 16 points: a wavelength of 8, two pixels of the bottleneck.
+  config.network.forcing_wavenumber = 2;
   Sns seeing(config, 3, torch::kCPU);
   const torch::NoGradGuard no_grad;
   const torch::Tensor x = ramp({2, 3, 16, 16});
