@@ -33,6 +33,7 @@ namespace fs = std::filesystem;
 struct Checkpoint {
   std::int64_t step = 0;  ///< last frame in the file
   double wall_seconds = 0;
+  double living_seconds = 0;              ///< of these, the steps in which some member was not lost
   std::vector<std::int64_t> failed_step;  ///< [member]
   std::vector<float> state;               ///< normalised frame `step`, [member][channel][cell]
   std::vector<float> stepper;             ///< RolloutStepper::save()
@@ -42,9 +43,13 @@ struct Checkpoint {
 void save(const fs::path& file, const Checkpoint& c, const std::string& identity) {
   write_atomically(file, [&](const fs::path& target) {
     std::ofstream out(target, std::ios::binary);
-    const nlohmann::json head = {{"identity", identity},           {"step", c.step},
-                                 {"wall_seconds", c.wall_seconds}, {"failed_step", c.failed_step},
-                                 {"values", c.state.size()},       {"stepper_values", c.stepper.size()}};
+    const nlohmann::json head = {{"identity", identity},
+                                 {"step", c.step},
+                                 {"wall_seconds", c.wall_seconds},
+                                 {"failed_step", c.failed_step},
+                                 {"values", c.state.size()},
+                                 {"stepper_values", c.stepper.size()},
+                                 {"living_seconds", c.living_seconds}};
     out << head.dump() << '\n';
     for (const std::vector<float>* part : {&c.state, &c.stepper})
       out.write(reinterpret_cast<const char*>(part->data()),
@@ -67,6 +72,7 @@ std::optional<Checkpoint> load(const fs::path& file, const std::string& identity
   Checkpoint c;
   c.step = head.at("step").get<std::int64_t>();
   c.wall_seconds = head.at("wall_seconds").get<double>();
+  c.living_seconds = head.value("living_seconds", c.wall_seconds);
   c.failed_step = head.at("failed_step").get<std::vector<std::int64_t>>();
   c.state.resize(values);
   c.stepper.resize(head.value("stepper_values", std::size_t{0}));
@@ -119,10 +125,14 @@ class Rollout {
       if (stop)
         fail<Stopped>("rollout {} stopped after step {} of {}; run the same command to continue",
                       job_.output.stem().string(), step, job_.steps);
+      const auto begin = Clock::now();
+      const bool anyone = !alive_.empty();
       x = advance(file, initial, x, ++step);
+      if (anyone) at_.living_seconds += seconds_since(begin);
       progress.update(step, failures_note());
     }
-    RolloutSummary summary{job_.steps, wall_seconds(), 0, at_.failed_step, stepper_.remarks()};
+    RolloutSummary summary{job_.steps,         wall_seconds(),  0,
+                           at_.living_seconds, at_.failed_step, stepper_.remarks()};
     summary.steps_per_second = static_cast<double>(job_.steps) / std::max(summary.wall_seconds, 1e-9);
     file.complete(summary);
     fs::rename(partial_, job_.output);

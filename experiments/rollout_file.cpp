@@ -155,6 +155,7 @@ void RolloutFile::complete(const RolloutSummary& summary) {
   flush(false);
   file_.dataset("failed_step").write<std::int64_t>(summary.failed_step);
   file_.set_attribute("wall_seconds", summary.wall_seconds);
+  file_.set_attribute("living_seconds", summary.living_seconds);
   file_.set_attribute("steps_per_second", summary.steps_per_second);
   for (const auto& [name, value] : summary.remarks) file_.set_attribute(name, value);
   file_.set_attribute("complete", true);

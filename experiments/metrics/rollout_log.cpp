@@ -85,7 +85,10 @@ RolloutLog read_rollout_log(const std::filesystem::path& path, std::int64_t wind
   read_evaluations(evaluations, log);
   if (file.has_attribute("steps_per_second")) log.steps_per_second = file.attribute<double>("steps_per_second");
   if (file.has_attribute("wall_seconds")) log.wall_seconds = file.attribute<double>("wall_seconds");
-  log.milliseconds_per_step = 1e3 * log.wall_seconds / static_cast<double>(log.member_steps);
+  // When the last member is lost the rest of the file is written without computing anything.
+  const double computing =
+      file.has_attribute("living_seconds") ? file.attribute<double>("living_seconds") : log.wall_seconds;
+  log.milliseconds_per_step = 1e3 * computing / static_cast<double>(log.member_steps);
   if (file.has_attribute("threads")) log.threads = file.attribute<int>("threads");
   if (file.has_attribute("solver_points"))
     log.solver = SolverUse{static_cast<int>(file.attribute<double>("solver_points")),

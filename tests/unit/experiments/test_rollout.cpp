@@ -6,6 +6,7 @@
 #include "core/hdf5.hpp"
 #include "core/random.hpp"
 #include "core/stop.hpp"
+#include "experiments/metrics/rollout_log.hpp"
 #include "experiments/rollout.hpp"
 #include "tests/support/child.hpp"
 #include "tests/support/scratch.hpp"
@@ -91,6 +92,21 @@ TEST_CASE("the file holds frames in physical units, times, levels and evaluation
         sns::test::relative(0.9 * job.initial[64 + 9] + 3.5 * 0.1 * xi[9]).epsilon(1e-5));
   CHECK_FALSE(fs::exists(job.output.string() + ".partial"));
   CHECK_FALSE(fs::exists(job.output.string() + ".checkpoint"));
+}
+
+TEST_CASE("frames that are written when all members are lost cost a method nothing") {
+  const sns::test::ScratchFolder folder;
+  NoisyDecay failing;
+  failing.blow_up_id = 1;
+  failing.blow_up_step = 2;
+  failing.blow_up_value = std::nan("");
+  const sns::RolloutJob job = job_for(folder / "a.h5", 4000, {1});
+  const sns::RolloutSummary summary = sns::run_rollout(job, failing);
+  CHECK(summary.failed_step == std::vector<std::int64_t>{2});
+  CHECK(summary.living_seconds > 0);
+  CHECK(summary.living_seconds < summary.wall_seconds / 2);  // two steps of 4000
+  CHECK(sns::read_rollout_log(job.output, 100).milliseconds_per_step ==
+        sns::test::relative(1e3 * summary.living_seconds / 2));
 }
 
 TEST_CASE("a failed member is blank from its failure on; the others do not notice") {
