@@ -105,7 +105,7 @@ TEST_CASE("frames that are written when all members are lost cost a method nothi
   CHECK(summary.failed_step == std::vector<std::int64_t>{2});
   CHECK(summary.living_seconds > 0);
   CHECK(summary.living_seconds < summary.wall_seconds / 2);  // two steps of 4000
-  CHECK(sns::read_rollout_log(job.output, 100).milliseconds_per_step ==
+  CHECK(sns::metrics::read_rollout_log(job.output, 100).milliseconds_per_step ==
         sns::test::relative(1e3 * summary.living_seconds / 2));
 }
 
