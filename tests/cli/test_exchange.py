@@ -4,8 +4,10 @@ Runs in a Python with a working torch (.venv-well). Arguments: sns, write_networ
 """
 
 import collections
+import contextlib
 import hashlib
 import importlib.util
+import io
 import itertools
 import pathlib
 import re
@@ -65,6 +67,16 @@ NETWORKS = {
 FULL_SIZE = {"sns": 73_727_522, "gaussian": 45_820_801, "thermalizer": 53_286_817, "acdm": 51_534_722}
 
 
+def module(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+CONVERT = module(SOURCE / "scripts" / "convert_checkpoint.py")
+
+
 def betas(schedule, levels):
     """The reference implementation's table, float32."""
     s = torch.arange(levels + 1, dtype=torch.float32)
@@ -85,10 +97,22 @@ class Exchange(unittest.TestCase):
         return done.stdout + done.stderr
 
     def convert(self, content, *arguments, code=0, name="checkpoint.pt"):
+        """What scripts/convert_checkpoint.py says; in this process, since each new one loads PyTorch for seconds."""
         if content is not None:
             torch.save(content, self.folder / name)
-        return self.run_program(sys.executable, SOURCE / "scripts" / "convert_checkpoint.py", self.folder / name, "-o",
-                                self.folder / "weights", "--overwrite", *arguments, code=code)
+        said = io.StringIO()
+        command = ["convert_checkpoint.py", self.folder / name, "-o", self.folder / "weights", "--overwrite", *arguments]
+        with mock.patch.object(sys, "argv", [str(part) for part in command]), \
+             contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            done = CONVERT.main()
+        self.assertEqual(done, code, said.getvalue())
+        return said.getvalue()
+
+    def convert_by_command(self, content, *arguments, code=0):
+        """As a user does it."""
+        torch.save(content, self.folder / "checkpoint.pt")
+        return self.run_program(sys.executable, SOURCE / "scripts" / "convert_checkpoint.py", self.folder / "checkpoint.pt",
+                                "-o", self.folder / "weights", *arguments, code=code)
 
     def export(self, name):
         """What sns_networks.py loads of the export of weights/."""
@@ -300,26 +324,23 @@ class Exchange(unittest.TestCase):
         wanted, extra = NETWORKS["sns"]
         net = Network(wanted)
         for content in (net, {"epoch": 2, "model": net}):
-            text = self.convert(content, "--field-std", "4.44", *extra, code=1)
+            text = self.convert_by_command(content, "--field-std", "4.44", *extra, code=1)
             self.assertIn("if it holds more than tensors and you trust its origin, add --trust-pickle", text)
             self.assertFalse((self.folder / "weights").exists())
         for content in (net, {"epoch": 2, "model": net}):
-            self.convert(content, "--field-std", "4.44", *extra, "--trust-pickle")
+            self.convert_by_command(content, "--field-std", "4.44", *extra, "--trust-pickle", "--overwrite")
             stored = load_file(self.folder / "weights" / "model.safetensors")
             self.assertTrue(all(torch.equal(stored[key], value) for key, value in net.state_dict().items()))
 
     def test_a_conversion_that_is_cut_off_leaves_no_mixture(self):
         """Whichever file it ends at: the old weights, or a folder that is none (without config.yaml)."""
-        spec = importlib.util.spec_from_file_location("convert_checkpoint", SOURCE / "scripts" / "convert_checkpoint.py")
-        script = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(script)
         folder = self.folder / "weights"
         names = ("config.yaml", "model.safetensors", "ema.safetensors", "model_card.md")
         old, new = ({"kind": "gaussian", "image": size} for size in (16, 32))
         tensors = {size: {"image_proj.weight": torch.full((2,), float(size))} for size in (16, 32)}
         states, ends = set(), False
         for allowed in itertools.count():
-            script.write(folder, old, tensors[16], None, [])
+            CONVERT.write(folder, old, tensors[16], None, [])
             before = {name: (folder / name).read_bytes() for name in names}
             left = itertools.count(allowed, -1)
 
@@ -333,7 +354,7 @@ class Exchange(unittest.TestCase):
             with mock.patch.object(pathlib.Path, "replace", cut_off(pathlib.Path.replace)), \
                  mock.patch.object(pathlib.Path, "unlink", cut_off(pathlib.Path.unlink)):
                 try:
-                    script.write(folder, new, tensors[32], None, [])
+                    CONVERT.write(folder, new, tensors[32], None, [])
                     ends = True
                 except KeyboardInterrupt:
                     pass

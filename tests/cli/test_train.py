@@ -1,6 +1,6 @@
 """`sns train` and `sns predict` as a user meets them. Usage: test_train.py PATH/TO/sns
 
-Runs on the CPU with one thread: there, results are a function of data, configuration and seed alone.
+On the CPU results are a function of data, configuration, seed and number of threads; most tests here run with one.
 """
 import os
 import re
@@ -67,6 +67,21 @@ models:
                validation_samples: 8, levels: {past: clean}}
 """
 
+# Large enough that both threads have work in every layer.
+TWO_THREADS = """
+run: {name: t, seed: 5, output: %s, device: cpu, threads: 2}
+models:
+  gaussian:
+    kind: gaussian
+    network: {hidden: 8, multipliers: [1, 2], blocks: 1}
+    training: {steps: 100, batch: 8, learning_rate: 2.0e-3, validate_every: 50, checkpoint_every: 20, validation_samples: 8}
+  sns:
+    kind: sns
+    network: {hidden: 8, multipliers: [1, 2], blocks: 1, embedding: 8}
+    diffusion: {levels: 20}
+    training: {steps: 100, batch: 8, learning_rate: 2.0e-3, validate_every: 50, checkpoint_every: 20, validation_samples: 8}
+"""
+
 
 def write_dataset(folder, points=POINTS, seed=0, fields=("vorticity",)):
     """Travelling waves in the layout of `sns datagen`; each field runs behind the one before it."""
@@ -88,11 +103,12 @@ def write_dataset(folder, points=POINTS, seed=0, fields=("vorticity",)):
 
 class TrainCase(unittest.TestCase):
     """Models of CONFIG, trained without an interruption on data with FIELDS; ways to interrupt them."""
+    POINTS = POINTS
 
     @classmethod
     def setUpClass(cls):
         cls.root = Path(tempfile.mkdtemp(prefix="sns-train-"))
-        write_dataset(cls.root / "dataset", fields=cls.FIELDS)
+        write_dataset(cls.root / "dataset", cls.POINTS, fields=cls.FIELDS)
         cls.trained = cls.root / "whole"
         done = cls.sns("train", cls.config(cls.trained), "--dataset", cls.root / "dataset")
         assert done.returncode == 0, done.stderr
@@ -160,6 +176,19 @@ class TrainTwoFields(TrainCase):
             with self.subTest(model):
                 self.kill_and_compare(model)
                 self.assertIn("field_channels: 2", (self.trained / "models" / model / "config.yaml").read_text())
+
+
+class TrainOnTwoThreads(TrainCase):
+    CONFIG, FIELDS, POINTS = TWO_THREADS, ("vorticity",), 32
+
+    def test_again_and_killed(self):
+        again = self.root / "again"
+        done = self.sns("train", self.config(again), "--dataset", self.root / "dataset")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for model in ("gaussian", "sns"):
+            with self.subTest(model):
+                assert_same_training(self, self.trained / "models" / model, again / "models" / model)
+                self.kill_and_compare(model)
 
 
 class Train(TrainCase):
