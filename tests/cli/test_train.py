@@ -3,6 +3,7 @@
 On the CPU results are a function of data, configuration, seed and number of threads; most tests here run with one.
 """
 import os
+import pty
 import re
 import shutil
 import signal
@@ -234,6 +235,22 @@ class Train(TrainCase):
         done = self.sns(*arguments, "models.gaussian.training.schedule.name=constant", "models.gaussian.training.steps=60",
                         "run.threads=2")
         self.assertNotIn("run.threads is", done.stderr)
+
+    def test_a_terminal_shows_loss_rate_and_time_left(self):
+        shown, terminal = pty.openpty()
+        self.addCleanup(os.close, shown)
+        process = subprocess.Popen(
+            self.arguments("train", self.config(self.root / "shown"), "--dataset", self.root / "dataset", "--model", "gaussian"),
+            stdout=subprocess.DEVNULL, stderr=terminal, env={**os.environ, "TERM": "xterm"})
+        os.close(terminal)
+        text = ""
+        try:
+            while part := os.read(shown, 4096):
+                text += part.decode()
+        except OSError:  # the other end is closed
+            pass
+        self.assertEqual(process.wait(timeout=60), 0, text)
+        self.assertRegex(text, r"train gaussian: \d+/1600 images \(\d+ %\), [\d.e+]+ images/s, [\d:]+( s)? left, loss [\d.]+")
 
     def test_a_surrogate_that_learns_nothing_is_warned_of(self):
         learned = self.sns("train", self.config(self.root / "idle"), "--dataset", self.root / "dataset", "--model", "gaussian",
