@@ -17,11 +17,11 @@ METHODS = SOURCE / "yaml" / "kolmogorov" / "methods.yaml"
 SAMPLING = METHODS.with_name("sampling.yaml")
 SIZES = ["rollout.members=2", "evaluate.window=3", "evaluate.lags=3", "rollout.limit=1e30"]
 LEVELS = 20
+GENERATED = ["rollout.methods.sns_generated={generator: sns, path: fixed_past}",
+             "rollout.methods.sns_clean_generated={generator: sns_clean, path: clean_past}"]
 EXTRA = ["models.lagged={kind: sns, network: {hidden: 4, blocks: 1, embedding: 16, lag: {window: 5, embedding: 8}}, "
          "diffusion: {levels: 20}, training: {steps: 4, batch: 4, validate_every: 4, checkpoint_every: 4}}",
-         "rollout.methods.sns_lagged={emulator: gaussian, refiner: lagged}",
-         "rollout.methods.sns_generated={generator: sns, path: fixed_past}",
-         "rollout.methods.sns_clean_generated={generator: sns_clean, path: clean_past}"]
+         "rollout.methods.sns_lagged={emulator: gaussian, refiner: lagged}", *GENERATED]
 
 
 def setUpModule():
@@ -205,7 +205,7 @@ class TwoLayer(Methods, unittest.TestCase):
     def setUpClass(cls):
         cls.run_folder = Path(TEMPORARY.name) / "two-layer"
         cls.base = [SOURCE / "yaml" / "qg2layer" / "methods.yaml", "--scale", "smoke", f"run.output={cls.run_folder}",
-                    *SIZES]
+                    *GENERATED, *SIZES]
         make(cls.base)
 
 

@@ -183,7 +183,7 @@ class ReproduceLayers(unittest.TestCase):
 
     def test_predict_with_a_lagged_model(self):
         folder = Path(self.temporary.name) / "lagged"
-        result = sns("train", QUICKSTART.with_name("lagged.yaml"), "--scale", "smoke", f"run.output={folder}", "--dataset",
+        result = sns("train", QUICKSTART.with_name("methods.yaml"), "--scale", "smoke", f"run.output={folder}", "--dataset",
                      self.run_folder / "dataset", "--model", "sns_lagged")
         self.assertEqual(result.returncode, 0, result.stderr)
         states = folder / "states.h5"

@@ -93,7 +93,7 @@ TEST_CASE("notes: every model and method is judged by its own kind") {
 }
 
 TEST_CASE("notes: the lagged variant has no attention and refines always, as in the paper") {
-  const Notes notes = notes_of_file("qg2layer/lagged.yaml");
+  const Notes notes = notes_of_file("qg2layer/methods.yaml");
   CHECK(says(notes, "sns_lagged looks back 19 frames at most", "99"));
   CHECK(says(notes, "sns_lagged has 200 noise levels", "1000"));
   CHECK_FALSE(says(notes, "sns_lagged", "attention"));
