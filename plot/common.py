@@ -85,6 +85,13 @@ SYMBOLS = {"vorticity": (r"\omega", "vorticity"), "q_upper": ("q_1", "PV, upper 
            "q_lower": ("q_2", "PV, lower layer")}
 
 
+def read_metrics(folder):
+    """metrics.json of an evaluation folder. Coarse solvers, with which the other methods are compared, stand last."""
+    metrics = json.loads((Path(folder) / "metrics.json").read_text())
+    metrics["methods"].sort(key=lambda method: method["cost"]["solver"] is not None)
+    return metrics
+
+
 def evaluations(folder):
     """One Evaluation per field."""
     with h5py.File(Path(folder) / "curves.h5") as file:
@@ -97,7 +104,7 @@ class Evaluation:
 
     def __init__(self, folder, field):
         folder = Path(folder)
-        self.metrics = json.loads((folder / "metrics.json").read_text())
+        self.metrics = read_metrics(folder)
         self.root = h5py.File(folder / "curves.h5")
         self.file = self.root["field"][field]
         self.field = field

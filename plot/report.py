@@ -10,6 +10,7 @@ import string
 import sys
 from pathlib import Path
 
+from common import read_metrics
 from dynamics import FEW_WINDOWS
 from report_cost import cost_summary, cost_table
 from report_levels import level_table
@@ -126,14 +127,14 @@ class Results:
     def __init__(self, folder):
         self.folder = folder
         self.facts = json.loads((folder / "figures" / "report_facts.json").read_text())
-        self.metrics = self._json("evaluation/metrics.json") if self.facts["evaluated"] else None
-        self.oracle = self._json("oracle/oracle.json") if self.facts["oracle"] else None
+        self.metrics = read_metrics(self._made("evaluation/metrics.json").parent) if self.facts["evaluated"] else None
+        self.oracle = json.loads(self._made("oracle/oracle.json").read_text()) if self.facts["oracle"] else None
 
-    def _json(self, name):
+    def _made(self, name):
         file = self.folder / name
         if not file.exists():
             sys.exit(f"{file} does not exist: run sns reproduce first")
-        return json.loads(file.read_text())
+        return file
 
     def title(self):
         return self.facts["title"] or self.folder.name

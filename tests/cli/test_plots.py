@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Figures and report, from an example evaluation: test_plots.py <write_example_evaluation> <plot folder>."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 MAKE_EXAMPLE, PLOT = Path(sys.argv.pop(1)), Path(sys.argv.pop(1))
 sys.path.insert(0, str(PLOT))
+import common
 import github_markdown
 import report_cost
 import report_levels
@@ -181,6 +183,16 @@ class Tables(unittest.TestCase):
         self.assertEqual([info["period"] for info in report_text.distinct(two, infos)], ["early", "mid"])
         one = {"windows": {"early": [1, 20], "mid": [1, 20], "late": [1, 20]}}
         self.assertEqual([info["period"] for info in report_text.distinct(one, infos)], ["early"])
+
+
+class Metrics(unittest.TestCase):
+    def test_coarse_solvers_stand_last(self):
+        methods = [{"name": name, "cost": {"solver": {"points": 32} if name.startswith("coarse") else None}}
+                   for name in ("gaussian", "coarse", "sns", "coarser", "sns_clean")]
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "metrics.json").write_text(json.dumps({"methods": methods}))
+            read = [method["name"] for method in common.read_metrics(folder)["methods"]]
+        self.assertEqual(read, ["gaussian", "sns", "sns_clean", "coarse", "coarser"])
 
 
 class Cost(unittest.TestCase):
