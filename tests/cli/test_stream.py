@@ -108,6 +108,7 @@ class Stream(unittest.TestCase):
             "models.gaussian.training.stream.frames=2000000": "frames",
             "models.gaussian.training.data=files": "dataset",
             "datagen.coarsen.factor=3": "factor",
+            "models.gaussian.network.forcing_wavenumber=3": "forcing_wavenumber is 3, but the flow's force has",
         }.items():
             with self.subTest(change):
                 result = self.check(sns("train", self.root / "bad", *overrides("gaussian"), change, "--model", "gaussian"), 2)

@@ -312,9 +312,10 @@ class Train(TrainCase):
         self.fails(2, ["another configuration", "--resume never"], "train", self.config(output), "--dataset",
                    self.root / "dataset", "models.gaussian.training.batch=3")
 
-    def predict(self, model, array, *more, code=0, words=()):
+    def predict(self, model, array, *more, code=0, words=(), attributes=()):
         with h5py.File(self.root / "input.h5", "w") as file:
             file["x"] = array
+            file.attrs.update(attributes)
         arguments = ("predict", "--weights", model, "--input", "input.h5:/x", "-o", "out.h5", *more)
         if (self.root / "out.h5").exists():
             self.fails(2, ["out.h5 exists", "--overwrite"], *arguments)
@@ -378,6 +379,27 @@ class Train(TrainCase):
                 self.fails(1, [f"{place / 'out.safetensors'}: cannot be written"], "export", "--weights",
                            self.trained / "models/gaussian", "-o", place / "out.safetensors")
         self.assertEqual(file.read_text(), "in the way")
+
+    def test_a_network_that_sees_the_force_meets_that_force_only(self):
+        data, output = self.root / "forced", self.root / "seeing"
+        write_dataset(data)
+        keys = ("--model", "gaussian", "models.gaussian.network.forcing_wavenumber=3", "models.gaussian.training.steps=20")
+        train = ("train", self.config(output), *keys, "--dataset", data)
+        self.fails(2, ["models.gaussian", "forcing_wavenumber is 3", "no steady force"], *train)
+        for periods in (2.0, 3.0):
+            for name in (data / "data").rglob("*.h5"):
+                with h5py.File(name, "a") as file:
+                    file.attrs["forcing_wavenumber"] = periods
+            if periods == 2:
+                self.fails(2, ["models.gaussian", "forcing_wavenumber is 3", "has 2 periods"], *train)
+        done = self.sns(*train)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        model, frame = output / "models/gaussian", self.frames()[0, 0]
+        told = self.predict(model, frame, attributes={"forcing_wavenumber": 3.0})["next"]
+        np.testing.assert_array_equal(self.predict(model, frame)["next"], told)  # of a file that says nothing
+        (self.root / "out.h5").unlink()
+        self.predict(model, frame, attributes={"forcing_wavenumber": 2.0}, code=2,
+                     words=["input.h5", "forcing_wavenumber is 3", "has 2 periods"])
 
     def test_predict_stops_on_request_and_writes_nothing(self):
         with h5py.File(self.root / "many.h5", "w") as file:
