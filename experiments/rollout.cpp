@@ -207,7 +207,7 @@ class Rollout {
         file.rewrite(step - 1, physical(x.clone().index_copy_(0, living_, outcome.previous).to(torch::kCPU)));
       stopped = std::move(outcome.stopped);
     }
-    torch::Tensor host = next.to(torch::kCPU);  // the one read-back; on the CPU, next itself
+    torch::Tensor host = next.to(torch::kCPU);  // on the CPU, next itself
     bury(next, host, stopped, step);
     file.append(step, physical(host), levels, evaluations);
     return next;
