@@ -52,7 +52,8 @@ void add_datagen(CLI::App& app) {
           "--shard", arguments->shard,
           "make every COUNT-th file only, INDEX = 0 .. COUNT-1 (default: from SLURM, Open MPI or torchrun)")
       ->type_name("INDEX/COUNT");
-  verb->add_flag("--overwrite", arguments->options.overwrite, "replace a data set of another configuration");
+  verb->add_flag("--overwrite", arguments->options.overwrite,
+                 "replace a data set of another configuration, which stays until the new one is finished");
   verb->add_option("--checkpoint-seconds", arguments->options.checkpoint_seconds, "between checkpoints")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

@@ -268,6 +268,22 @@ std::vector<std::string> Section::keys() const {
   return names;
 }
 
+std::vector<std::string> Section::names() const {
+  std::vector<std::string> chosen;
+  for (const std::string& key : keys())
+    if (!node_->find(key)->value->implied) chosen.push_back(key);
+  for (const std::string& key : keys()) {
+    const Entry& entry = *node_->find(key);
+    if (!entry.value->implied) continue;
+    const std::string near = nearest(key, chosen);
+    const std::string known = chosen.empty() ? "nothing" : fmt::to_string(fmt::join(chosen, ", "));
+    fail<ConfigError>("{} is unknown ({}); {}={{...}} adds it  {}", node_->full(key),
+                      near.empty() ? "known here: " + known : fmt::format("did you mean {}?", near),
+                      node_->full(key), entry.where);
+  }
+  return chosen;
+}
+
 template <class T>
 void Section::maybe(std::string_view key, T& value, const RuleOf<T>& rule) {
   if (const Entry* entry = node_->find(key)) read_entry(*entry, node_->full(key), value, rule);

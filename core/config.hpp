@@ -63,8 +63,11 @@ class Section {
   bool has(std::string_view key) const;
   /// Whether `key` is present and holds a list: for values that may be given one for all or one for each.
   bool holds_list(std::string_view key) const;
-  /// Keys present in the file, in file order (for maps whose keys are user-chosen names).
+  /// Keys present in the file, in file order.
   std::vector<std::string> keys() const;
+  /// As keys, of a map whose keys are names that the user chooses. ConfigError for a name that is there only
+  /// because an override `path.name.key=value` put a key into it: most likely it is misspelt.
+  std::vector<std::string> names() const;
 
   /// Reads `key` if it is present; `value` holds the default otherwise. T: bool, int, std::int64_t,
   /// std::uint64_t, double, std::string, std::vector<int|double|std::string>, or std::optional of these
@@ -109,8 +112,8 @@ class Section {
 class Config {
  public:
   /// Parses a file, over its `base` where it names one, and applies `key.path=value` overrides in order (YAML
-  /// values; "a.b=null" removes a default or a whole map; list items go by number). Syntax errors name file, line
-  /// and column.
+  /// values; "a.b=null" removes a default or a whole map; list items go by number). Syntax errors name file,
+  /// line and column.
   static Config load(const std::filesystem::path& file, const std::vector<std::string>& overrides = {});
   static Config parse(const std::string& yaml, const std::vector<std::string>& overrides = {},
                       const std::string& name = "<text>");

@@ -85,6 +85,7 @@ Entry& slot(Value& value, const std::string& part, const std::string& parent, co
   if (value.type == Value::Type::map) {
     if (Entry* entry = value.find(part)) return *entry;
     value.entries.push_back({part, kCommandLine, std::make_shared<Value>()});
+    value.entries.back().value->implied = true;
     return value.entries.back();
   }
   std::size_t index = 0;

@@ -23,8 +23,9 @@ struct Entry {
 struct Value {
   enum class Type { null, scalar, list, map };
   Type type = Type::null;
-  std::string text;     ///< of a scalar
-  bool quoted = false;  ///< a quoted scalar is a string, whatever it looks like
+  std::string text;      ///< of a scalar
+  bool quoted = false;   ///< a quoted scalar is a string, whatever it looks like
+  bool implied = false;  ///< a map that an override made because it puts a key into it
   std::vector<Entry> entries;
 
   /// Entry of a map by key; nullptr if absent.
@@ -51,7 +52,8 @@ void merge(Value& base, const Value& changes);
 /// as a whole, since the settings of one mean nothing to the other.
 bool is_choice(const Value& value);
 
-/// Applies one `key.path=value` of the command line; maps on the way are made, and null takes a map out, as in merge.
+/// Applies one `key.path=value` of the command line; maps on the way are made, and null takes a map out, as in
+/// merge.
 void apply_override(Value& root, const std::string& assignment);
 
 }  // namespace sns::detail

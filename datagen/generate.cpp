@@ -11,6 +11,7 @@
 #include "datagen/group_run.hpp"
 #include "datagen/manifest.hpp"
 #include "datagen/reader.hpp"
+#include "datagen/replaced.hpp"
 #include "datagen/well_file.hpp"
 
 #include <nlohmann/json.hpp>
@@ -55,12 +56,28 @@ class Generator {
         identity_(identity_yaml(plan, source.info(), source.yaml())),
         identity_hash_(sha256(identity_)),
         groups_(plan.groups()),
+        replaced_(folder),
         cache_(plan.spinup_cache, plan, source.info(), source.yaml()) {}
 
   GenerateReport run() {
     require_divisible(info_, plan_.coarsen);
     require_initial_states(info_, plan_);
     claim_folder();
+    try {
+      make();
+      require_samples();
+    } catch (const Stopped&) {
+      throw;
+    } catch (const std::exception&) {
+      if (replaces_) keep_what_was_there();
+      throw;
+    }
+    if (report_.complete) replaced_.discard();
+    return report_;
+  }
+
+ private:
+  void make() {
     try {
       find_finished();
       generate_pending();
@@ -74,11 +91,30 @@ class Generator {
       std::error_code none;
       fs::remove_all(partial_, none);
     }
-    require_samples();
-    return report_;
   }
 
- private:
+  /// All that a data set of this identity consists of.
+  static std::vector<std::string> entries(const std::string& identity) {
+    // stage.json: an experiment's record that this data set is finished
+    return {"stage.json", "MANIFEST.jsonl", "data",
+            "partial",    "stats.yaml",     metadata_file(name_in_identity(identity)),
+            "README.md",  "config.yaml"};
+  }
+
+  /// After an error: the replaced data set comes back, unless there are samples of the new one.
+  void keep_what_was_there() {
+    const bool any = std::any_of(records_.begin(), records_.end(),
+                                 [](const auto& record) { return record.second.samples > 0; });
+    if (any) {
+      log::warn("the data set that was there lies in {} until this one is finished", replaced_.path().string());
+      return;
+    }
+    lock_.reset();
+    lock_.emplace(folder_);
+    replaced_.put_back(entries(identity_));
+    log::warn("the data set that was there is as it was");
+  }
+
   fs::path final_path(const TrajectoryGroup& g) const {
     return fs::path("data") / g.split / (plan_.stem(g) + ".h5");
   }
@@ -90,6 +126,13 @@ class Generator {
     make_writable_folder(folder_);
     // Shards share the folder; whoever replaces a data set needs it alone.
     lock_.emplace(folder_, FolderLock::Kind::shared);
+    if (replaced_.was_cut_off()) {
+      lock_.reset();
+      lock_.emplace(folder_);
+      replaced_.put_back({});
+      lock_.reset();
+      lock_.emplace(folder_, FolderLock::Kind::shared);
+    }
     const fs::path config = folder_ / "config.yaml";
     if (fs::exists(config)) {
       const std::string found = read_text(config);
@@ -112,13 +155,8 @@ class Generator {
       lock_.reset();
       lock_.emplace(folder_);
       log::warn("replacing the data set in {}", folder_.string());
-      // stage.json: an experiment's record that this data set is finished; it speaks of the one that goes.
-      for (const std::string& name :
-           {std::string("stage.json"), std::string("MANIFEST.jsonl"), std::string("data"),
-            std::string("partial"), std::string("stats.yaml"), metadata_file(name_in_identity(found)),
-            std::string("README.md"), std::string("config.yaml")}) {
-        fs::remove_all(folder_ / name);
-      }
+      replaced_.set_aside(entries(found));
+      replaces_ = true;
       write_text(config, identity_);
       lock_.reset();
       lock_.emplace(folder_, FolderLock::Kind::shared);
@@ -424,6 +462,8 @@ class Generator {
   std::optional<FolderLock> lock_;  // while this object lives
   std::string identity_, identity_hash_;
   std::vector<TrajectoryGroup> groups_;
+  ReplacedDataset replaced_;
+  bool replaces_ = false;  // this run put another data set aside
   SpinupCache cache_;
   std::map<std::uint64_t, FileRecord> records_;  // by first trajectory
   std::unique_ptr<Solver> solver_;

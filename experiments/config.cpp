@@ -271,7 +271,7 @@ RolloutConfig read_rollout(Section rollout, const std::vector<ModelSpec>& models
   rollout.maybe("graphs", config.graphs);
   config.ensemble = read_ensemble(rollout, config.steps, solver);
   Section methods = rollout.child("methods");
-  for (const std::string& name : methods.keys()) {
+  for (const std::string& name : methods.names()) {
     check_name(methods, name);
     config.methods.push_back(read_method(methods.child(name), name, models, solver));
   }

@@ -9,7 +9,7 @@ namespace sns {
 std::vector<ModelSpec> read_models(const Config& config) {
   Section models = config.root().child("models");
   std::vector<ModelSpec> specs;
-  for (const auto& name : models.keys()) {
+  for (const auto& name : models.names()) {
     Section section = models.child(name);
     ModelSpec spec;
     spec.name = name;

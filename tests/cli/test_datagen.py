@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import unittest
 
 import h5py
@@ -111,7 +112,37 @@ class Dataset(SnsCase):
         _, err = self.sns("datagen", self.config, "-o", "a", "solver.viscosity=0.02", code=2)
         self.assert_one_line(err, "viscosity: 0.02", "--overwrite")
         self.sns("verify", "a")
+        # What cannot be made leaves what is there.
+        before = dataset_arrays(self.folder / "a")
+        _, err = self.sns("datagen", self.config, "-o", "a", "solver.stepper.dt=0.5", "--overwrite", code=1)
+        self.assert_one_line(err, "CFL")
+        self.assertIn("is as it was", err)
+        self.assertEqual(dataset_arrays(self.folder / "a"), before)
+        self.sns("verify", "a")
+        self.sns("datagen", self.config, "-o", "a")  # finished: nothing to do
+        self.assertEqual(sorted(path.name for path in (self.folder / "a").iterdir() if not path.name.startswith(".")),
+                         ["MANIFEST.jsonl", "README.md", "config.yaml", "data", "stats.yaml", "tiny.yaml"])
         self.sns("datagen", self.config, "-o", "a", "solver.viscosity=0.02", "--overwrite")
+        self.sns("verify", "a")
+        self.assertFalse((self.folder / "a/replaced").exists())
+
+    def test_a_replaced_data_set_stays_until_the_new_one_is_finished(self):
+        self.sns("datagen", self.config, "-o", "a")
+        before = dataset_arrays(self.folder / "a")
+        process = self.start("datagen", self.config, "-o", "a", *LONG, "--overwrite")
+        while process.poll() is None and not (self.folder / "a/partial/tiny_000000/checkpoint.h5").exists():
+            time.sleep(0.002)
+        process.kill()
+        process.communicate(timeout=60)
+        self.assertEqual(process.returncode, -signal.SIGKILL)
+        self.assertEqual(dataset_arrays(self.folder / "a/replaced"), before)
+        self.sns("datagen", self.config, "-o", "a", *LONG)
+        self.assertFalse((self.folder / "a/replaced").exists())
+        self.sns("verify", "a")
+        # Cut off while it was moved away: config.yaml, the last of it, is still there.
+        (self.folder / "a/replaced").mkdir()
+        (self.folder / "a/data").rename(self.folder / "a/replaced/data")
+        self.sns("datagen", self.config, "-o", "a", *LONG)
         self.sns("verify", "a")
 
     def test_other_states_under_the_same_name(self):

@@ -40,9 +40,7 @@ class Reproduce(unittest.TestCase):
     def setUpClass(cls):
         cls.temporary = tempfile.TemporaryDirectory()
         cls.run_folder = Path(cls.temporary.name) / "run"
-        started = time.time()
         cls.first = cls.reproduce()
-        cls.seconds = time.time() - started
         assert cls.first.returncode == 0, cls.first.stderr
 
     @classmethod

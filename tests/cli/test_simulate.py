@@ -7,7 +7,7 @@ import unittest
 import h5py
 import numpy as np
 import xarray
-from sns_case import SnsCase, arrays, fill_disk, mount_small_disk, wait_until_it_handles
+from sns_case import SnsCase, arrays, dataset_arrays, fill_disk, mount_small_disk, wait_until_it_handles
 
 
 class Output(SnsCase):
@@ -307,6 +307,22 @@ class FullDisk(SnsCase):
         filler.unlink()
         self.sns("simulate", self.config, "-o", self.disk / "a.h5", "--resume", *length)
         self.assertEqual(arrays(self.disk / "a.h5"), arrays(self.folder / "whole.h5"))
+
+    def test_filled_by_another_while_a_data_set_is_made(self):
+        length = ("datagen.frames=200", "datagen.steps_per_frame=20", "--checkpoint-seconds", 0)
+        self.sns("datagen", self.config, "-o", "whole", *length)
+        process = self.start("datagen", self.config, "-o", self.disk / "set", *length)
+        while process.poll() is None and not (self.disk / "set/partial/tiny_000000/checkpoint.h5").exists():
+            time.sleep(0.002)
+        filler = fill_disk(self.disk)
+        _, err = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 1, err)
+        self.assertEqual(len([line for line in err.splitlines() if line.startswith("sns: error:")]), 1, err)
+        self.assertIn("No space left on device", err)
+        filler.unlink()
+        self.sns("datagen", self.config, "-o", self.disk / "set", *length)
+        self.assertEqual(dataset_arrays(self.disk / "set"), dataset_arrays(self.folder / "whole"))
+        self.sns("verify", self.disk / "set")
 
 
 if __name__ == "__main__":

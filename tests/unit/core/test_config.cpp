@@ -275,6 +275,21 @@ TEST_CASE("config: overrides") {
   CHECK(maps.root().child("models").keys() == std::vector<std::string>{"x"});
 }
 
+TEST_CASE("config: names that only an override mentions are taken for misspelt") {
+  const auto names = [](const std::vector<std::string>& overrides) {
+    return parse("models: {gaussian: {kind: a}, sns: {kind: b}}", overrides).root().child("models").names();
+  };
+  using Names = std::vector<std::string>;
+  CHECK(names({"models.sns.steps=3"}) == Names{"gaussian", "sns"});
+  CHECK(names({"models.new={kind: c}", "models.new.steps=3"}) == Names{"gaussian", "sns", "new"});
+  CHECK(message_of<ConfigError>([&] { names({"models.gausian.training.steps=3"}); }) ==
+        "models.gausian is unknown (did you mean gaussian?); models.gausian={...} adds it  from the command "
+        "line");
+  CHECK(message_of<ConfigError>([&] {
+          names({"models.sns=null", "models.sns.steps=3"});
+        }) == "models.sns is unknown (known here: gaussian); models.sns={...} adds it  from the command line");
+}
+
 TEST_CASE("config: overrides of list items") {
   const auto list = [](const std::string& text) {
     const Config config = parse("a: {l: [1, 2]}", {text});

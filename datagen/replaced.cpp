@@ -1,0 +1,49 @@
+#include "datagen/replaced.hpp"
+
+#include "core/files.hpp"
+
+namespace sns {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kLast = "config.yaml";
+
+}  // namespace
+
+ReplacedDataset::ReplacedDataset(fs::path folder) : folder_(std::move(folder)), aside_(folder_ / "replaced") {}
+
+void ReplacedDataset::set_aside(const std::vector<std::string>& entries) {
+  const bool older = fs::exists(aside_ / kLast);
+  make_writable_folder(aside_);
+  for (const std::string& name : entries) {
+    if (older)
+      fs::remove_all(folder_ / name);
+    else if (fs::exists(folder_ / name))
+      fs::rename(folder_ / name, aside_ / name);
+  }
+}
+
+void ReplacedDataset::put_back(const std::vector<std::string>& entries) {
+  for (const std::string& name : entries) fs::remove_all(folder_ / name);
+  for (const fs::directory_entry& entry : fs::directory_iterator(aside_)) {
+    if (entry.path().filename() != kLast) fs::rename(entry.path(), folder_ / entry.path().filename());
+  }
+  if (fs::exists(aside_ / kLast)) fs::rename(aside_ / kLast, folder_ / kLast);
+  discard();
+}
+
+void ReplacedDataset::discard() {
+  const fs::path going = folder_ / "replaced.removed";  // what is half removed must not be put back
+  fs::remove_all(going);
+  if (!fs::exists(aside_)) return;
+  fs::rename(aside_, going);
+  fs::remove_all(going);
+}
+
+bool ReplacedDataset::was_cut_off() const {
+  return fs::exists(aside_) && !(fs::exists(aside_ / kLast) && fs::exists(folder_ / kLast));
+}
+
+}  // namespace sns
