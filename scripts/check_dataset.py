@@ -5,7 +5,8 @@
                                               loader where scripts/setup_wheel_checks has installed it
     scripts/check_dataset.py --probe          says whether The Well's loader can be imported
 
-The rules are those that The Well publishes for its files (its checker is not part of the PyPI package).
+The rules are those of The Well's scripts/check_thewell_formatting.py (commit 0f0a75d), all of them and a little stricter: the
+checker itself is not part of the PyPI package.
 """
 
 import argparse
