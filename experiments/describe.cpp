@@ -188,7 +188,7 @@ std::pair<std::string, double> cost_of(const MethodConfig& method, const std::ve
 std::pair<std::string, double> cost_of(const SolverMethod& method) {
   const auto solver = method.source.make(1);
   solver->set_state(0, std::vector<double>(solver->state_size(), 0.0));
-  const double seconds = best_of_two([&] {
+  const double seconds = least_time([&] {
     solver->advance(method.steps_per_frame);
     solver->check_members();  // a GPU may not have done the steps before
   });

@@ -318,7 +318,7 @@ class FullDisk(SnsCase):
         _, err = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 1, err)
         self.assertEqual(len([line for line in err.splitlines() if line.startswith("sns: error:")]), 1, err)
-        self.assertIn("No space left on device", err)
+        self.assertIn("the disk is full", err)
         filler.unlink()
         self.sns("datagen", self.config, "-o", self.disk / "set", *length)
         self.assertEqual(dataset_arrays(self.disk / "set"), dataset_arrays(self.folder / "whole"))
