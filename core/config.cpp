@@ -269,17 +269,21 @@ std::vector<std::string> Section::keys() const {
 }
 
 std::vector<std::string> Section::names() const {
+  const auto is_mentioned_only = [&](const std::string& key) {
+    const Entry& entry = *node_->find(key);
+    const bool removed = entry.value->type == Value::Type::null && entry.where == detail::kCommandLine;
+    return entry.value->implied || removed;
+  };
   std::vector<std::string> chosen;
   for (const std::string& key : keys())
-    if (!node_->find(key)->value->implied) chosen.push_back(key);
+    if (!is_mentioned_only(key)) chosen.push_back(key);
   for (const std::string& key : keys()) {
-    const Entry& entry = *node_->find(key);
-    if (!entry.value->implied) continue;
+    if (!is_mentioned_only(key)) continue;
     const std::string near = nearest(key, chosen);
     const std::string known = chosen.empty() ? "nothing" : fmt::to_string(fmt::join(chosen, ", "));
-    fail<ConfigError>("{} is unknown ({}); {}={{...}} adds it  {}", node_->full(key),
+    fail<ConfigError>("{0} is unknown ({1}); {0}={{...}} adds it  {2}", node_->full(key),
                       near.empty() ? "known here: " + known : fmt::format("did you mean {}?", near),
-                      node_->full(key), entry.where);
+                      node_->find(key)->where);
   }
   return chosen;
 }

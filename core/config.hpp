@@ -65,8 +65,8 @@ class Section {
   bool holds_list(std::string_view key) const;
   /// Keys present in the file, in file order.
   std::vector<std::string> keys() const;
-  /// As keys, of a map whose keys are names that the user chooses. ConfigError for a name that is there only
-  /// because an override `path.name.key=value` put a key into it: most likely it is misspelt.
+  /// As keys, of a map whose keys are names that the user chooses. ConfigError for a name that only an override,
+  /// `path.name.key=value` or `path.name=null`, mentions: most likely it is misspelt.
   std::vector<std::string> names() const;
 
   /// Reads `key` if it is present; `value` holds the default otherwise. T: bool, int, std::int64_t,

@@ -288,6 +288,9 @@ TEST_CASE("config: names that only an override mentions are taken for misspelt")
   CHECK(message_of<ConfigError>([&] {
           names({"models.sns=null", "models.sns.steps=3"});
         }) == "models.sns is unknown (known here: gaussian); models.sns={...} adds it  from the command line");
+  CHECK(names({"models.sns=null"}) == Names{"gaussian"});
+  const std::string none = message_of<ConfigError>([&] { names({"models.sms=null"}); });
+  CHECK(none.starts_with("models.sms is unknown (did you mean sns?)"));
 }
 
 TEST_CASE("config: overrides of list items") {
