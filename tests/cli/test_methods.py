@@ -171,6 +171,8 @@ class Methods:
             "rollout.methods.thermalizer.noise_limit=5": "must lie above start_level",
             "rollout.methods.thermalizer.pth=A": "pth is unknown",
             "rollout.methods.sns.start_levle=3": "start_levle is unknown",
+            "rollout.methods.thermaliser.noise_limit=5": "thermaliser is unknown (did you mean thermalizer?)",
+            "models.acmd.kind=acdm": "models.acmd is unknown (did you mean acdm?)",
             "rollout.methods.sns.gate=past": "either",
             "rollout.methods.sns.refiner=sns_clean": "set rollout.methods.sns.path=clean_past",
             "rollout.methods.thermalizer={emulator: gaussian, refiner: thermalizer, rule: reference, stop_level: 6}":
