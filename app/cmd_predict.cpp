@@ -35,7 +35,7 @@ void run_predict(PredictArguments arguments) {
 const char* const kOptionsOfKinds[] = {"--generate", "--long",         "--lag",         "--oracle",
                                        "--path",     "--rule",         "--level-floor", "--threshold",
                                        "--gate",     "--start-level",  "--stop-level",  "--noise-limit",
-                                       "--start",    "--conditioning", "--reverse-std"};
+                                       "--start",    "--conditioning", "--reverse-std", "--clip"};
 
 /// How refiners and generators sample; names as in a configuration's methods.
 void add_sampling(CLI::App& verb, PredictArguments& arguments) {
@@ -70,6 +70,11 @@ void add_sampling(CLI::App& verb, PredictArguments& arguments) {
       ->check(CLI::IsMember(start_names()));
   verb.add_option("--conditioning", sampling.conditioning, "ACDM: per_step or single")
       ->check(CLI::IsMember(conditioning_names()))
+      ->capture_default_str();
+  verb.add_option(
+          "--clip", sampling.clip,
+          "--generate: standard deviations beyond which no estimate of a clean frame may lie; 0: no limit")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   verb.add_option("--reverse-std", sampling.reverse_std, "all but emulators: posterior or sqrt_beta")
       ->check(CLI::IsMember(reverse_std_names()))

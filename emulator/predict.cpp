@@ -203,6 +203,7 @@ std::int64_t predict_generated(Sns& model, const PredictOptions& options, h5::Fi
   warn_of_clean_past(model, how.path);
   out.set_attribute("path", options.sampling.path);
   out.set_attribute("start", options.sampling.start);
+  out.set_attribute("clip", options.sampling.clip);
   const h5::Shape frame = frame_shape(model);
   const std::int64_t channels = model.config().field_channels;
   auto next = out.create<float>("next", rows_of(input.count(), frame));
@@ -251,7 +252,8 @@ std::vector<std::string> options_of(const std::string& kind, const PredictOption
   if (kind == "thermalizer")
     return {"--rule", "--start-level", "--stop-level", "--noise-limit", "--reverse-std"};
   if (kind != "sns") return {};
-  if (options.generate) return {"--generate", "--long", "--lag", "--path", "--start", "--reverse-std"};
+  if (options.generate)
+    return {"--generate", "--long", "--lag", "--path", "--start", "--clip", "--reverse-std"};
   if (!options.oracle.empty()) return {"--oracle", "--long", "--lag"};
   return {"--long", "--lag", "--path", "--rule", "--level-floor", "--threshold", "--gate", "--reverse-std"};
 }

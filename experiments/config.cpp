@@ -107,6 +107,7 @@ void read_sns_generator(Section& section, SamplingConfig& sampling, const ModelS
   set_generation_defaults(sampling);
   read_sns(section, sampling, spec);
   section.maybe("start", sampling.start, one_of(start_names()));
+  section.maybe("clip", sampling.clip, non_negative);
 }
 
 void read_acdm(Section& section, SamplingConfig& sampling) {
@@ -160,9 +161,9 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
 /// none. They may stay, so that one key swaps a method; keys that no method knows are errors.
 std::string keys_without_effect(Section& section, const std::string& what) {
   static const std::vector<std::string> all = {
-      "emulator",   "generator",   "refiner", "noise",        "first_step", "path",        "long",
-      "rule",       "level_floor", "gate",    "threshold",    "write_back", "start_level", "start",
-      "stop_level", "noise_limit", "weights", "conditioning", "reverse_std"};
+      "emulator",   "generator",   "refiner", "noise",        "first_step",  "path",        "long",
+      "rule",       "level_floor", "gate",    "threshold",    "write_back",  "start_level", "start",
+      "stop_level", "noise_limit", "weights", "conditioning", "reverse_std", "clip"};
   std::vector<std::string> found;
   for (const std::string& key : section.keys())
     if (std::find(all.begin(), all.end(), key) != all.end() && section.set_aside(key)) found.push_back(key);

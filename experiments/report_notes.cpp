@@ -334,6 +334,9 @@ void note_generator(const std::string& name, Section method, bool acdm, std::vec
     notes.push_back(fmt::format(
         "{} conditions all reverse steps on one noised past frame (paper's code: noised anew for each).",
         name));
+  if (const auto clip = value_or(method, "clip", 0.0); !acdm && clip > 0)
+    notes.push_back(fmt::format(
+        "{} clips estimates of clean frames at {} standard deviations (paper's code: does not).", name, clip));
   if (const auto path = value_or<std::string>(method, "path", "fixed_past");
       !acdm && path != "fixed_past" && path != "A" && path != "clean_past")
     notes.push_back(

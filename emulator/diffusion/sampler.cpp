@@ -393,6 +393,21 @@ Sampled follow(const Schedule& schedule, const Layout& layout, const Denoiser& d
   return result;
 }
 
+Denoiser clipped(const Schedule& schedule, const Layout& layout, Denoiser denoiser, double limit) {
+  return [&schedule, layout, denoiser = std::move(denoiser), limit](const torch::Tensor& active,
+                                                                    const Step& step) {
+    const std::int64_t width = layout.frames * layout.channels;
+    const auto by_frame = [&](const torch::Tensor& t) {
+      return t.narrow(1, t.size(1) - width, width).unflatten(1, {layout.frames, layout.channels}).flatten(0, 1);
+    };
+    const torch::Tensor x = by_frame(active), eps = by_frame(denoiser(active, step));
+    const auto [signal, std] = signal_and_std(schedule, x, step.levels.reshape(-1));
+    const torch::Tensor clean = (x - std * eps) / signal;
+    const torch::Tensor at_limit = (x - signal * clean.clamp(-limit, limit)) / std;
+    return at::where(clean.abs() > limit, at_limit, eps).view({active.size(0), width, x.size(2), x.size(3)});
+  };
+}
+
 torch::Tensor add_noise(const Schedule& schedule, const torch::Tensor& x, const torch::Tensor& levels,
                         const torch::Tensor& noise) {
   const auto [signal, std] = signal_and_std(schedule, x, levels);

@@ -42,6 +42,10 @@ using Denoiser = std::function<torch::Tensor(const torch::Tensor& x, const Step&
 Sampled follow(const Schedule& schedule, const Layout& layout, const Denoiser& denoiser, const torch::Tensor& x,
                const std::vector<Walk>& walks, ReverseStd reverse_std, NoiseSource& noise);
 
+/// As `denoiser`, but where the clean frame of its estimate (see tweedie) lies beyond +-limit, the noise that
+/// puts it there. `schedule` has to outlive the result.
+Denoiser clipped(const Schedule& schedule, const Layout& layout, Denoiser denoiser, double limit);
+
 /// x_s = sqrt(alpha_bar_s) x + sqrt(1 - alpha_bar_s) noise, row by row. x [B, ...], levels [B] (int64).
 torch::Tensor add_noise(const Schedule& schedule, const torch::Tensor& x, const torch::Tensor& levels,
                         const torch::Tensor& noise);

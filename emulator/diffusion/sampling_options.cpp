@@ -63,6 +63,7 @@ AcdmOptions acdm_generation(const SamplingWords& words) {
 GenerationOptions sns_generation(const SamplingWords& words) {
   return {.path = parse_path(words.path),
           .start = parse_start(words.start),
+          .clip = words.clip,
           .reverse_std = parse_reverse_std(words.reverse_std)};
 }
 

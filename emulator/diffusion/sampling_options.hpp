@@ -60,6 +60,7 @@ struct GenerationOptions {
   Path path = Path::fixed_past;  ///< fixed_past: Algorithm 2 of the SNS paper; A: its Figure 2, the past first;
                                  ///< clean_past: clean conditioning, nothing is classified
   Start start = Start::pure_noise;  ///< of the present frame
+  double clip = 0;  ///< standard deviations beyond which no estimate of a clean frame may lie; 0: no limit
   ReverseStd reverse_std = ReverseStd::posterior;
 };
 
@@ -75,6 +76,7 @@ struct SamplingWords {
   int noise_limit = 100;                  ///< thermalizer: frames above it are given up
   std::string start = "noised_past";      ///< generators: what a frame begins as
   std::string conditioning = "per_step";  ///< acdm: noise of the condition
+  double clip = 0;                        ///< sns generator: limit of clean estimates
   std::string reverse_std = "posterior";  ///< spread of the noise that a reverse step adds
 };
 /// SNS's generation has defaults of its own.

@@ -133,6 +133,25 @@ TEST_CASE("a walk may begin at pure noise, and walks that stay are left alone") 
                  "outside -1..12"));
 }
 
+TEST_CASE("estimates of clean frames are clipped where that is asked, and left alone within the limit") {
+  const Schedule schedule = Schedule::cosine(200);
+  const Layout layout{1, 1};
+  const torch::Tensor clean = frames(1, 1);
+  const Denoiser wrong = no_noise(layout);  // so that every step makes frames larger
+  Walk walk{.start = {Levels::kClean, schedule.levels()}, .moves = {}};
+  for (int s = schedule.levels() - 1; s >= 0; --s) walk.moves.push_back({.past = Move::kRest, .present = s});
+  const auto made = [&](const Denoiser& denoiser) {
+    PhiloxNoise noise(3, {7}, 1);
+    return follow(schedule, layout, denoiser, clean, {walk}, ReverseStd::posterior, noise).x;
+  };
+  constexpr double kLimit = 6;
+  REQUIRE(clean.abs().max().item<double>() < kLimit);
+  CHECK(made(wrong).abs().max().item<double>() > 3 * kLimit);
+  CHECK(made(clipped(schedule, layout, wrong, kLimit)).abs().max().item<double>() < 1.001 * kLimit);
+  // The limit does nothing to the last bit where no estimate reaches it.
+  CHECK(torch::equal(made(clipped(schedule, layout, wrong, 1e9)), made(wrong)));
+}
+
 TEST_CASE("the noise of a reverse step: posterior, or sqrt(beta) at every level") {
   const Schedule schedule = Schedule::cosine(kLevels);
   const Layout layout{1, 1};
