@@ -75,9 +75,12 @@ TEST_CASE("notes: every model and method is judged by its own kind") {
   const Notes notes = notes_of_file("qg2layer/methods.yaml");
   CHECK_FALSE(says(notes, "thermalizer", "above 5"));
   CHECK(says(notes, "thermalizer denoises", "above 0 down to 0 (paper's code: above 10 down to 4)"));
-  CHECK(says(notes, "Rule inclusive (thermalizer, sns and sns_clean): each sample's reverse sweep starts at",
-             "reference"));
-  CHECK(says(notes, "Averaged weights are used by gaussian, acdm,", "raw"));
+  CHECK(
+      says(notes,
+           "Rule inclusive (sns, sns_clean, thermalizer, sns_above_0, sns_lagged and sns_lagged_above_0): each "
+           "sample's reverse sweep starts at",
+           "reference"));
+  CHECK(says(notes, "Averaged weights are used by gaussian, sns, sns_clean, thermalizer,", "raw"));
   CHECK(says(notes, "In training, the heads of sns have weight 0.5", "0.1"));
   CHECK(says(notes, "thermalizer has 200 noise levels (paper: 1000)", "more noise"));
   CHECK(says(notes, "The output of thermalizer", "sigma x noise"));
