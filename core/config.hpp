@@ -65,7 +65,7 @@ class Section {
   bool holds_list(std::string_view key) const;
   /// Keys present in the file, in file order.
   std::vector<std::string> keys() const;
-  /// As keys, of a map whose keys are names that the user chooses. ConfigError for a name that only an override,
+  /// As keys, of a map whose keys are user-chosen names. ConfigError for a name that only an override,
   /// `path.name.key=value` or `path.name=null`, mentions: most likely it is misspelt.
   std::vector<std::string> names() const;
 
