@@ -27,9 +27,11 @@ void ReplacedDataset::set_aside(const std::vector<std::string>& entries) {
 
 void ReplacedDataset::put_back(const std::vector<std::string>& entries) {
   for (const std::string& name : entries) fs::remove_all(folder_ / name);
-  for (const fs::directory_entry& entry : fs::directory_iterator(aside_)) {
-    if (entry.path().filename() != kLast) fs::rename(entry.path(), folder_ / entry.path().filename());
-  }
+  std::vector<fs::path> names;  // first: what is renamed while it is listed may be listed twice, or never
+  for (const fs::directory_entry& entry : fs::directory_iterator(aside_))
+    names.push_back(entry.path().filename());
+  for (const fs::path& name : names)
+    if (name != kLast) fs::rename(aside_ / name, folder_ / name);
   if (fs::exists(aside_ / kLast)) fs::rename(aside_ / kLast, folder_ / kLast);
   discard();
 }
