@@ -40,9 +40,10 @@ const char* const kOptionsOfKinds[] = {"--generate", "--long",         "--lag", 
 /// How refiners and generators sample; names as in a configuration's methods.
 void add_sampling(CLI::App& verb, PredictArguments& arguments) {
   SamplingWords& sampling = arguments.options.sampling;
-  verb.add_option("--path", arguments.path,
-                  "SNS: A, B, C, fixed_past or clean_past (default: A; of --generate: fixed_past)")
-      ->check(CLI::IsMember(path_names()));
+  verb.add_option(
+      "--path", arguments.path,
+      "SNS: A, B, C, fixed_past, clean_past, or corners 'past,present' of a way of your own, such as "
+      "'top,top 4,top 4,clean clean,clean' (default: A; of --generate: fixed_past)");
   verb.add_option("--rule", sampling.rule, "SNS, thermalizer: inclusive, exclusive or reference")
       ->check(CLI::IsMember(rule_names()))
       ->capture_default_str();

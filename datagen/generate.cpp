@@ -56,7 +56,7 @@ class Generator {
         identity_(identity_yaml(plan, source.info(), source.yaml())),
         identity_hash_(sha256(identity_)),
         groups_(plan.groups()),
-        replaced_(folder),
+        replaced_(folder, "config.yaml"),
         cache_(plan.spinup_cache, plan, source.info(), source.yaml()) {}
 
   GenerateReport run() {
@@ -462,7 +462,7 @@ class Generator {
   std::optional<FolderLock> lock_;  // while this object lives
   std::string identity_, identity_hash_;
   std::vector<TrajectoryGroup> groups_;
-  ReplacedDataset replaced_;
+  ReplacedResults replaced_;
   bool replaces_ = false;  // this run put another data set aside
   SpinupCache cache_;
   std::map<std::uint64_t, FileRecord> records_;  // by first trajectory

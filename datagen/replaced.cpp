@@ -6,16 +6,11 @@ namespace sns {
 
 namespace fs = std::filesystem;
 
-namespace {
+ReplacedResults::ReplacedResults(fs::path folder, std::string last)
+    : folder_(std::move(folder)), aside_(folder_ / "replaced"), last_(std::move(last)) {}
 
-constexpr const char* kLast = "config.yaml";
-
-}  // namespace
-
-ReplacedDataset::ReplacedDataset(fs::path folder) : folder_(std::move(folder)), aside_(folder_ / "replaced") {}
-
-void ReplacedDataset::set_aside(const std::vector<std::string>& entries) {
-  const bool older = fs::exists(aside_ / kLast);
+void ReplacedResults::set_aside(const std::vector<std::string>& entries) {
+  const bool older = fs::exists(aside_ / last_);
   make_writable_folder(aside_);
   for (const std::string& name : entries) {
     if (older)
@@ -25,18 +20,18 @@ void ReplacedDataset::set_aside(const std::vector<std::string>& entries) {
   }
 }
 
-void ReplacedDataset::put_back(const std::vector<std::string>& entries) {
+void ReplacedResults::put_back(const std::vector<std::string>& entries) {
   for (const std::string& name : entries) fs::remove_all(folder_ / name);
   std::vector<fs::path> names;  // first: what is renamed while it is listed may be listed twice, or never
   for (const fs::directory_entry& entry : fs::directory_iterator(aside_))
     names.push_back(entry.path().filename());
   for (const fs::path& name : names)
-    if (name != kLast) fs::rename(aside_ / name, folder_ / name);
-  if (fs::exists(aside_ / kLast)) fs::rename(aside_ / kLast, folder_ / kLast);
+    if (name != last_) fs::rename(aside_ / name, folder_ / name);
+  if (fs::exists(aside_ / last_)) fs::rename(aside_ / last_, folder_ / last_);
   discard();
 }
 
-void ReplacedDataset::discard() {
+void ReplacedResults::discard() {
   const fs::path going = folder_ / "replaced.removed";  // what is half removed must not be put back
   fs::remove_all(going);
   if (!fs::exists(aside_)) return;
@@ -44,8 +39,8 @@ void ReplacedDataset::discard() {
   fs::remove_all(going);
 }
 
-bool ReplacedDataset::was_cut_off() const {
-  return fs::exists(aside_) && !(fs::exists(aside_ / kLast) && fs::exists(folder_ / kLast));
+bool ReplacedResults::was_cut_off() const {
+  return fs::exists(aside_) && !(fs::exists(aside_ / last_) && fs::exists(folder_ / last_));
 }
 
 }  // namespace sns

@@ -6,14 +6,15 @@
 
 namespace sns {
 
-/// A data set that gives way to another one in the same folder: it lies in the folder's `replaced/` until that
-/// one is finished. Who calls holds the folder alone.
-class ReplacedDataset {
+/// Results that give way to others in the same folder: they lie in the folder's `replaced/` until those can
+/// stand in their place. Who calls holds the folder alone.
+class ReplacedResults {
  public:
-  explicit ReplacedDataset(std::filesystem::path folder);
+  /// `last`: the entry of a folder that makes results of the others (of a data set: config.yaml).
+  ReplacedResults(std::filesystem::path folder, std::string last);
 
-  /// Moves these entries of the folder, as far as they are there; the last one is what makes a data set of the
-  /// others. What lies there already is the older, finished data set: then the entries are removed.
+  /// Moves these entries of the folder, as far as they are there; `last` has to stand at their end. Where whole
+  /// results lie aside already, those are kept and the entries are removed.
   void set_aside(const std::vector<std::string>& entries);
   /// Moves everything back, in place of these entries.
   void put_back(const std::vector<std::string>& entries);
@@ -25,6 +26,7 @@ class ReplacedDataset {
 
  private:
   std::filesystem::path folder_, aside_;
+  std::string last_;
 };
 
 }  // namespace sns

@@ -10,6 +10,7 @@
 #include "core/stop.hpp"
 #include "core/text.hpp"
 #include "datagen/group_run.hpp"
+#include "datagen/replaced.hpp"
 #include "datagen/simulate_file.hpp"
 #include "solvers/initial_file.hpp"
 
@@ -39,6 +40,9 @@ std::string identity_of(const SimulatePlan& plan, const SolverSource& source) {
                    : ""));
 }
 
+/// What an interrupted run consists of.
+const std::vector<std::string> kRun = {"frames", "diagnostics", "checkpoint.h5"};
+
 /// One run: the solver, the logs of frames and diagnostics, and the checkpoint that ties them together.
 class Simulation {
  public:
@@ -65,7 +69,9 @@ class Simulation {
     solver_ = source_.make(plan_.members);  // before anything is written: it may not fit into memory
     make_writable_folder(work_);
     const FolderLock lock(work_);
-    if (options_.overwrite) discard_work();
+    ReplacedResults interrupted(work_, "checkpoint.h5");
+    if (interrupted.was_cut_off()) interrupted.put_back({});
+    if (options_.overwrite) interrupted.set_aside(kRun);
     remove_unfinished_output();
     FrameLog frames(work_ / "frames", static_cast<std::size_t>(plan_.members) *
                                           simulate_frame_values(plan_, info_) *
@@ -80,9 +86,11 @@ class Simulation {
       const std::uint64_t bytes = simulate_bytes(plan_, info_);
       require_space(work_, 2 * bytes - std::min(frames.bytes() + diagnostics.bytes(), bytes));
     } catch (...) {
+      if (options_.overwrite) interrupted.put_back(kRun);
       if (!fs::exists(work_ / "checkpoint.h5")) fs::remove_all(work_);  // nothing to go on with
       throw;
     }
+    interrupted.discard();  // the new run is certain to begin
     loop();
     try {
       // In the folder that goes in the end: whoever is killed meanwhile leaves nothing beside it.
@@ -102,7 +110,8 @@ class Simulation {
   /// False if the output is there already, complete.
   bool claim_output() {
     if (options_.overwrite) return true;  // the output itself is replaced when the new one is complete
-    const bool finished = fs::exists(options_.output), begun = fs::exists(work_ / "checkpoint.h5");
+    const bool finished = fs::exists(options_.output),
+               begun = fs::exists(work_ / "checkpoint.h5") || fs::exists(work_ / "replaced/checkpoint.h5");
     if (!options_.resume) {
       if (finished) {
         fail<ConfigError>("{} exists; give --resume to go on with it or --overwrite to replace it",
@@ -130,11 +139,6 @@ class Simulation {
     fs::remove_all(work_);  // there if the run was killed after its last act but one
     require_survivors();
     return false;
-  }
-
-  /// Forgets an interrupted run; its folder is locked, so that nobody works there.
-  void discard_work() const {
-    for (const char* name : {"checkpoint.h5", "frames", "diagnostics"}) fs::remove(work_ / name);
   }
 
   /// What a run left that was killed while it wrote the output.

@@ -168,8 +168,8 @@ std::vector<int> lags_of(const PredictOptions& options) {
 }
 
 /// The other way round it is an error, of the model's.
-void warn_of_clean_past(const Sns& model, Path path) {
-  if (path == Path::clean_past && model.config().trained_past != "clean")
+void warn_of_clean_past(const Sns& model, const Path& path) {
+  if (!path.noises_past() && model.config().trained_past != "clean")
     log::warn(
         "path clean_past with a model that was trained beside noised past frames: little can be expected");
 }
@@ -208,7 +208,7 @@ std::int64_t predict_generated(Sns& model, const PredictOptions& options, h5::Fi
   const std::int64_t channels = model.config().field_channels;
   auto next = out.create<float>("next", rows_of(input.count(), frame));
   std::optional<h5::Dataset> predicted;
-  if (how.path != Path::clean_past) predicted = make_levels(out, "levels", input.count());
+  if (how.path.noises_past()) predicted = make_levels(out, "levels", input.count());
   auto evaluations = make_evaluations(out, input.count());
   for_batches(options, input.count(), [&](std::int64_t first, std::int64_t count) {
     const torch::Tensor x = input.read(first, count);

@@ -58,10 +58,24 @@ std::function<std::string(const int&)> level(int lowest, int levels) {
   };
 }
 
+/// The path named or drawn by the section, which must fit the model's levels.
+Path read_path(Section& section, SamplingConfig& sampling, int levels) {
+  section.maybe<std::string>("path", sampling.path, [levels](const std::string& text) -> std::string {
+    try {
+      const int highest = parse_path(text).highest_corner();
+      return highest < levels ? ""
+                              : fmt::format("has a corner at level {}; levels are 0..{}", highest, levels - 1);
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+  });
+  return parse_path(sampling.path);
+}
+
 /// Keys of both uses of SNS.
 void read_sns(Section& section, SamplingConfig& sampling, const ModelSpec& spec) {
-  section.maybe("path", sampling.path, one_of(path_names()));
-  if (spec.training.levels.past == "clean" && sampling.path != "clean_past")
+  const Path path = read_path(section, sampling, spec.model.diffusion.levels);
+  if (spec.training.levels.past == "clean" && path.noises_past())
     section.reject("path",
                    fmt::format("{} was trained beside clean past frames (levels.past: clean) and never saw a "
                                "noised one, as path {} gives it: set {}.path=clean_past",
@@ -81,8 +95,9 @@ void read_sns_refiner(Section& section, SamplingConfig& sampling, const ModelSpe
   section.maybe<int>("threshold", sampling.threshold, level(-1, levels));
   section.maybe("gate", sampling.gate, one_of(gate_names()));
   section.maybe("write_back", sampling.write_back, one_of({"path", "always"}));
-  if (sampling.write_back == "always" && sampling.path == "fixed_past")
-    section.reject("write_back", "path fixed_past leaves the past frame noisy: it cannot be written back");
+  if (sampling.write_back == "always" && !parse_path(sampling.path).cleans_past())
+    section.reject("write_back", fmt::format("path {} leaves the past frame noisy: it cannot be written back",
+                                             sampling.path));
 }
 
 void read_thermalizer(Section& section, SamplingConfig& sampling, int levels) {
@@ -123,9 +138,9 @@ std::string beyond_training(const MethodConfig& method, const ModelSpec& spec) {
   if (method.generator && highest < levels - 2)
     return fmt::format("generates from level {} with {}, which was trained on levels 0 to {} only", levels - 1,
                        spec.name, highest);
-  if (spec.model.kind == "sns" && method.sampling.path == "clean_past" && trained.past != "clean")
-    return fmt::format("path clean_past with {}, which was trained beside noised past frames (levels.past)",
-                       spec.name);
+  if (spec.model.kind == "sns" && !parse_path(method.sampling.path).noises_past() && trained.past != "clean")
+    return fmt::format("path {} with {}, which was trained beside noised past frames (levels.past)",
+                       method.sampling.path, spec.name);
   if (spec.model.kind == "thermalizer" && method.sampling.noise_limit >= highest)
     return fmt::format(
         "noise_limit {} with {}, which was trained on levels 0 to {}: it names none above, so that "
@@ -151,7 +166,11 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
     read_sns_generator(section, sampling, spec);
   else
     read_sns_refiner(section, sampling, spec);
-  if (method.refiner) section.maybe("first_step", method.first_step, positive);
+  if (method.refiner) {
+    section.maybe("first_step", method.first_step, positive);
+    // Not among the resolved keys unless given, so that methods from before it are what they were.
+    if (section.has("every")) section.maybe("every", method.every, positive);
+  }
   section.maybe("reverse_std", sampling.reverse_std, one_of(reverse_std_names()));
   method.beyond_training = beyond_training(method, spec);
   return fmt::format("a {} of kind {}", role, model.kind);
@@ -161,9 +180,9 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
 /// none. They may stay, so that one key swaps a method; keys that no method knows are errors.
 std::string keys_without_effect(Section& section, const std::string& what) {
   static const std::vector<std::string> all = {
-      "emulator",   "generator",   "refiner", "noise",        "first_step",  "path",        "long",
-      "rule",       "level_floor", "gate",    "threshold",    "write_back",  "start_level", "start",
-      "stop_level", "noise_limit", "weights", "conditioning", "reverse_std", "clip"};
+      "emulator", "generator",  "refiner",     "noise",   "first_step",   "every",       "path",
+      "long",     "rule",       "level_floor", "gate",    "threshold",    "write_back",  "start_level",
+      "start",    "stop_level", "noise_limit", "weights", "conditioning", "reverse_std", "clip"};
   std::vector<std::string> found;
   for (const std::string& key : section.keys())
     if (std::find(all.begin(), all.end(), key) != all.end() && section.set_aside(key)) found.push_back(key);

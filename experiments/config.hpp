@@ -31,6 +31,7 @@ struct MethodConfig {
   SamplingConfig sampling;
   std::string weights = "ema";  ///< ema | raw
   std::int64_t first_step = 1;  ///< the first that is refined
+  std::int64_t every = 1;       ///< steps from one refined frame to the next
   double noise = 0;             ///< std of white noise added to the surrogate's step, normalised units
   std::string text;             ///< resolved block
   std::string without_effect;   ///< keys of other kinds of methods that the block holds, and what this one is

@@ -162,7 +162,7 @@ std::pair<std::string, double> cost_of(const MethodConfig& method, const std::ve
   constexpr double kClassification = 0.5;  // of a whole evaluation
   if (method.generator) {
     const ModelConfig& model = find_model(models, *method.generator).model;
-    const bool classifies = model.kind == "sns" && method.sampling.path != "clean_past";
+    const bool classifies = model.kind == "sns" && parse_path(method.sampling.path).noises_past();
     const int denoiser = model.diffusion.levels;
     return {fmt::format("{}{} denoiser evaluations", classifies ? "1 classification, at least " : "", denoiser),
             (denoiser + (classifies ? kClassification : 0)) * costs.at(*method.generator).seconds};
@@ -170,18 +170,20 @@ std::pair<std::string, double> cost_of(const MethodConfig& method, const std::ve
   const double surrogate = costs.at(*method.emulator).seconds;
   const std::string once = "1 surrogate evaluation";
   if (!method.refiner) return {once, surrogate};
-  const double diffusion = costs.at(*method.refiner).seconds;
+  const double diffusion = costs.at(*method.refiner).seconds, every = static_cast<double>(method.every);
+  const std::string in_steps = method.every == 1 ? "" : fmt::format(" in one of {} steps", method.every);
   if (find_model(models, *method.refiner).model.kind == "thermalizer")
-    return {once + ", 1 classification, denoiser evaluations where a frame looks noisy",
-            surrogate + kClassification * diffusion};
+    return {once + ", 1 classification, denoiser evaluations where a frame looks noisy" + in_steps,
+            surrogate + kClassification * diffusion / every};
   // The reverse steps of frames at the floor: one more than its level under the inclusive rule; none where a
   // threshold or a gate may leave all frames alone.
-  const bool both = method.sampling.path == "A" || method.sampling.path == "B";
   const bool always = method.sampling.threshold < 0 && method.sampling.gate == "either";
-  const int per_frame = method.sampling.level_floor + (method.sampling.rule == "inclusive" ? 1 : 0);
-  const int denoiser = always ? (both ? 2 : 1) * per_frame : 0;
-  return {once + fmt::format(", 1 classification, {} or more denoiser evaluations", denoiser),
-          surrogate + (kClassification + denoiser) * diffusion};
+  const int first = method.sampling.level_floor - (method.sampling.rule == "inclusive" ? 0 : 1);
+  const int levels = find_model(models, *method.refiner).model.diffusion.levels;
+  const auto denoiser =
+      always ? std::ssize(parse_path(method.sampling.path).moves({first, first}, levels, 0)) : 0;
+  return {once + fmt::format(", 1 classification, {} or more denoiser evaluations{}", denoiser, in_steps),
+          surrogate + (kClassification + static_cast<double>(denoiser)) * diffusion / every};
 }
 
 /// The same of a method that is a solver, from the time that a few frames of a quiet state take.

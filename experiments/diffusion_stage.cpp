@@ -64,7 +64,7 @@ class SnsRefiner : public SnsStage {
     const Refined refined = model_->refine(triple, predicted, options_, noise, lags);
     count(out, kDenoiser, refined.evaluations);
     out.next = refined.x.narrow(1, 2 * channels, channels);
-    if (options_.path == Path::C || conduct_.write_back) {
+    if (conduct_.write_back || (options_.path.steps_together() && options_.path.cleans_past())) {
       out.previous = refined.x.narrow(1, channels, channels);
       if (!lags.empty()) past_.rewrite(out.previous);
     }

@@ -125,6 +125,7 @@ std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& me
   const Weights weights = parse_weights(method.weights);
   SurrogateOptions options;
   options.first_step = method.first_step;
+  options.every = method.every;
   options.noise = method.noise;
   options.seed = run_.seed;
   options.inference = {.one_by_one = rollout_.deterministic,

@@ -1,9 +1,11 @@
 #include "experiments/report_notes.hpp"
 
 #include "core/config.hpp"
+#include "emulator/diffusion/path.hpp"
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <tuple>
@@ -314,6 +316,10 @@ void note_sns_refiner(const std::string& name, Section method, bool layers, bool
                     "{}). The paper has no "
                     "floor; without it refinement acts only where a head sees noise.",
                     name, floor, floor));
+  const auto& named = path_names();
+  if (const auto path = value_or<std::string>(method, "path", "A");
+      std::find(named.begin(), named.end(), path) == named.end())
+    notes.push_back(fmt::format("{} goes a way of its own through the plane of levels: {}.", name, path));
   note_gate(name, method, layers, lagged, notes);
   collect_rule(name, method, shared);
   if (value_or<std::string>(method, "long", "initial") == "first_initial")
@@ -360,6 +366,8 @@ void note_method(const std::string& name, Section method, Section models, bool l
     note_thermalizer(name, method, layers, shared, notes);
   else
     note_sns_refiner(name, method, layers, is_lagged(model), shared, notes);
+  if (const auto every = value_or<std::int64_t>(method, "every", 1); refiner && every > 1)
+    notes.push_back(fmt::format("{} refines one of {} frames (paper: each).", name, every));
   if (value_or<std::string>(method, "reverse_std", "posterior") != "posterior")
     notes.push_back(
         fmt::format("The reverse steps of {} add noise of standard deviation sqrt(beta), as the paper prints "

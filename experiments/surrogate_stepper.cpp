@@ -69,7 +69,7 @@ StepOutcome SurrogateStepper::advance(const torch::Tensor& initial, const torch:
   StepInput input{to_stage(initial), to_stage(x), {}, trajectories, step};
   if (emulator_) input.proposal = to_stage(out.next);
   stage_->observe(input);
-  if (step < options_.first_step) return out;
+  if (step < options_.first_step || (step - options_.first_step) % options_.every != 0) return out;
   stage_->apply(input, out);
   out.next = from_stage(out.next);
   if (out.previous.defined()) out.previous = from_stage(out.previous);

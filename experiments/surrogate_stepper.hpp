@@ -10,6 +10,7 @@ namespace sns {
 
 struct SurrogateOptions {
   std::int64_t first_step = 1;  ///< the first that is refined; earlier ones are the surrogate's alone
+  std::int64_t every = 1;       ///< from there on each `every`-th is, the others are the surrogate's alone
   double noise = 0;             ///< std of white noise added to each surrogate step, normalised units
   std::uint64_t seed = 0;       ///< of that noise
   Inference inference;          ///< how both models are evaluated

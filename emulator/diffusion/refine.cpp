@@ -15,6 +15,8 @@ void check(const RefineOptions& options, int levels) {
   within("level floor", options.level_floor, 0);
   within("threshold", options.threshold, Levels::kClean);
   within("stop level", options.stop_level, Levels::kClean);
+  if (options.path.highest_corner() >= levels)
+    within("highest corner of the path", options.path.highest_corner(), 0);
   if (options.stop_level > options.threshold)
     fail<ConfigError>(
         "the stop level, {}, lies above the level that refinement starts from, {}: frames between the two "
@@ -27,9 +29,9 @@ bool left_alone(const Levels& predicted) {
   return predicted.present == Levels::kClean;
 }
 
-void check(const std::vector<Levels>& predicted, Path path, int levels) {
+void check(const std::vector<Levels>& predicted, const Path& path, int levels) {
   for (const Levels& p : predicted) {
-    const int lowest_past = path == Path::clean_past || left_alone(p) ? Levels::kClean : 0;
+    const int lowest_past = !path.noises_past() || left_alone(p) ? Levels::kClean : 0;
     require(p.past >= lowest_past && p.present >= Levels::kClean && std::max(p.past, p.present) < levels,
             "levels ({}, {}) are outside 0..{}", p.past, p.present, levels - 1);
   }
@@ -53,8 +55,8 @@ std::vector<bool> select(std::vector<Levels>& predicted, const RefineOptions& op
 
 }  // namespace
 
-std::vector<Levels> heeded(std::vector<Levels> predicted, Path path) {
-  if (path == Path::clean_past)
+std::vector<Levels> heeded(std::vector<Levels> predicted, const Path& path) {
+  if (!path.noises_past())
     for (Levels& p : predicted) p.past = Levels::kClean;
   return predicted;
 }
@@ -65,7 +67,7 @@ Refined refine(const Schedule& schedule, const Layout& layout, const Denoiser& d
           predicted.size(), x.size(0));
   check(options, schedule.levels());
   if (layout.frames == 1) options.path = Path::clean_past;
-  const bool past_stays = options.path == Path::clean_past;
+  const bool past_stays = !options.path.noises_past();
   predicted = heeded(std::move(predicted), options.path);
   check(predicted, options.path, schedule.levels());
   const std::vector<bool> chosen = select(predicted, options);

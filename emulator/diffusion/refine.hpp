@@ -12,7 +12,7 @@ struct Refined {
 
 /// The predictions that mean something along `path`: of the past frame none where it is never noised
 /// (clean_past); kClean stands for those that do not.
-std::vector<Levels> heeded(std::vector<Levels> predicted, Path path);
+std::vector<Levels> heeded(std::vector<Levels> predicted, const Path& path);
 
 /// One refinement (section "Algorithm 1" of the SNS paper): frames are noised to their predicted levels, then
 /// denoised along the path. Only the active subset of the batch is evaluated. No gradients.

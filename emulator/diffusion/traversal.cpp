@@ -17,11 +17,6 @@ std::size_t position_of(const std::string& what, const std::string& name,
   return static_cast<std::size_t>(found - names.begin());
 }
 
-const std::vector<std::string>& path_names() {
-  static const std::vector<std::string> names = {"A", "B", "C", "fixed_past", "clean_past"};
-  return names;
-}
-
 const std::vector<std::string>& rule_names() {
   static const std::vector<std::string> names = {"inclusive", "exclusive", "reference"};
   return names;
@@ -37,9 +32,6 @@ Start parse_start(const std::string& name) {
 }
 int start_level(Start start, int levels_in_all) {
   return start == Start::pure_noise ? levels_in_all : levels_in_all - 1;
-}
-Path parse_path(const std::string& name) {
-  return static_cast<Path>(position_of("path", name, path_names()));
 }
 SweepRule parse_rule(const std::string& name) {
   return static_cast<SweepRule>(position_of("rule", name, rule_names()));
@@ -60,55 +52,24 @@ int first_step(SweepRule rule, int p, int maximum, int levels_in_all) {
   return std::min(p, maximum - 1);
 }
 
-/// Moves of a sample whose frames take their first steps at `first`, down to `lowest`.
-std::vector<Move> moves_along(Path path, const Levels& first, int lowest) {
-  std::vector<Move> moves;
-  const auto sweep_past = [&] {
-    for (int s = first.past; s >= lowest; --s) moves.push_back({.past = s, .present = Move::kRest});
-  };
-  const auto sweep_present = [&] {
-    for (int s = first.present; s >= lowest; --s) moves.push_back({.past = Move::kRest, .present = s});
-  };
-  switch (path) {
-    case Path::A:
-      sweep_past();
-      sweep_present();
-      break;
-    case Path::B:
-      sweep_present();
-      sweep_past();
-      break;
-    case Path::fixed_past:
-    case Path::clean_past:
-      sweep_present();
-      break;
-    case Path::C:
-      for (int s = std::max(first.past, first.present); s >= lowest; --s)
-        moves.push_back(
-            {.past = s <= first.past ? s : Move::kRest, .present = s <= first.present ? s : Move::kRest});
-      break;
-  }
-  return moves;
-}
-
 }  // namespace
 
-std::vector<Walk> plan_walks(Path path, SweepRule rule, const std::vector<Levels>& levels, int levels_in_all,
-                             int lowest) {
+std::vector<Walk> plan_walks(const Path& path, SweepRule rule, const std::vector<Levels>& levels,
+                             int levels_in_all, int lowest) {
   Levels highest{0, 0};
   for (const Levels& p : levels) {
     highest.past = std::max(highest.past, p.past);
     highest.present = std::max(highest.present, p.present);
   }
-  if (path == Path::C) highest.past = highest.present = std::max(highest.past, highest.present);
+  if (path.steps_together()) highest.past = highest.present = std::max(highest.past, highest.present);
 
   std::vector<Walk> walks;
   for (const Levels& p : levels) {
     const Levels first{first_step(rule, p.past, highest.past, levels_in_all),
                        first_step(rule, p.present, highest.present, levels_in_all)};
-    Walk walk{.start = p, .moves = moves_along(path, first, lowest)};
+    Walk walk{.start = p, .moves = path.moves(first, levels_in_all, lowest)};
     const bool spared = rule == SweepRule::exclusive;
-    if (path == Path::clean_past || (spared && first.past < lowest)) walk.start.past = Levels::kClean;
+    if (!path.noises_past() || (spared && first.past < lowest)) walk.start.past = Levels::kClean;
     if (spared && first.present < lowest) walk.start.present = Levels::kClean;
     walks.push_back(std::move(walk));
   }

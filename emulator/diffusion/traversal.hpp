@@ -1,21 +1,12 @@
 #pragma once
 // How sampling walks through the plane of noise levels (s_past, s_present). A traversal is data: where a sample
 // begins, and a monotone list of reverse steps, which one sampler executes.
-#include <cstdint>
-#include <optional>
+#include "emulator/diffusion/path.hpp"
+
 #include <string>
 #include <vector>
 
 namespace sns {
-
-/// Route through the plane of levels (A, B, C: names of the SNS paper).
-enum class Path {
-  A,           ///< past frame to clean while the present stays noisy, then the present frame
-  B,           ///< present frame first, then the past
-  C,           ///< together along the diagonal, the higher level first
-  fixed_past,  ///< present frame only; the past is noised and stays so
-  clean_past,  ///< present frame only; the past is never noised (clean conditioning)
-};
 
 /// Where a sweep starts.
 enum class SweepRule {
@@ -31,11 +22,8 @@ enum class SweepRule {
   reference,
 };
 
-/// ConfigError that lists the names otherwise: "A", "B", "C", "fixed_past", "clean_past"; "inclusive",
-/// "exclusive", "reference".
-Path parse_path(const std::string& name);
+/// ConfigError that lists the names otherwise: "inclusive", "exclusive", "reference".
 SweepRule parse_rule(const std::string& name);
-const std::vector<std::string>& path_names();
 const std::vector<std::string>& rule_names();
 /// Place of `name` in `names`; ConfigError "<what> is '<name>'; allowed are ..." otherwise.
 std::size_t position_of(const std::string& what, const std::string& name,
@@ -52,24 +40,6 @@ const std::vector<std::string>& start_names();
 /// S - 1 or, for pure noise, S.
 int start_level(Start start, int levels_in_all);
 
-/// Noise levels of the two frames. Beside 0..S-1, a frame may be clean or, at level S, pure noise.
-struct Levels {
-  static constexpr int kClean = -1;
-  int past = 0, present = 0;
-};
-
-/// One reverse step: the level each frame is stepped at, kRest where it stays as it is.
-struct Move {
-  static constexpr int kRest = -1;
-  int past = kRest, present = kRest;
-  /// The past frame as a condition only: before the step its clean origin is noised to `level`, with noise
-  /// number `draw`.
-  struct Condition {
-    int level = 0, draw = 0;
-  };
-  std::optional<Condition> condition = {};
-};
-
 /// Each frame goes down its levels one by one, from its start or, where the rule skips that step, from one
 /// below it; the two frames may take turns in any way.
 struct Walk {
@@ -84,8 +54,8 @@ struct Walk {
 /// Walks of a batch along `path` from the levels given; one per element of `levels`. Sweeps end with the step
 /// at `lowest`. A present level equal to the number of levels (pure noise) is generation: its sweep begins one
 /// below.
-std::vector<Walk> plan_walks(Path path, SweepRule rule, const std::vector<Levels>& levels, int levels_in_all,
-                             int lowest = 0);
+std::vector<Walk> plan_walks(const Path& path, SweepRule rule, const std::vector<Levels>& levels,
+                             int levels_in_all, int lowest = 0);
 
 /// ACDM: the present from `start` down to clean, with the past noised to the same level before each step, by a
 /// new draw each time or always the same one.

@@ -101,8 +101,8 @@ void Sns::require_noised_past(const std::string& use) const {
         use);
 }
 
-void Sns::require_trained_for(Path path) const {
-  if (path != Path::clean_past) require_noised_past("path " + path_names().at(static_cast<std::size_t>(path)));
+void Sns::require_trained_for(const Path& path) const {
+  if (path.noises_past()) require_noised_past("path " + path.text());
 }
 
 torch::Tensor Sns::clean_estimate(const torch::Tensor& x, const torch::Tensor& levels,
@@ -136,7 +136,7 @@ Generated Sns::generate(const torch::Tensor& long_frame, const torch::Tensor& pa
   const torch::Tensor x = at::cat({long_frame, past, past}, 1);
   std::vector<Levels> begin(static_cast<std::size_t>(x.size(0)), Levels{Levels::kClean, start});
   Generated result;
-  if (options.path != Path::clean_past) {
+  if (options.path.noises_past()) {
     // The heads see the past beside the noise that the present starts from.
     result.predicted = levels(noised(x, begin.front(), noise), lags);
     for (std::size_t b = 0; b < begin.size(); ++b) {

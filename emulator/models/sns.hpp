@@ -60,7 +60,7 @@ class Sns : public DiffusionModel {
  private:
   /// ConfigError if the model was trained beside clean past frames only; `use` names what noises them.
   void require_noised_past(const std::string& use) const;
-  void require_trained_for(Path path) const;
+  void require_trained_for(const Path& path) const;
   /// One lag for each row of x; undefined for a model without.
   torch::Tensor rows_of(const torch::Tensor& x, const std::vector<int>& lags) const;
   /// The network's output for the noise of both frames.

@@ -249,40 +249,49 @@ class Interrupted(SnsCase):
         self.run_folder = self.folder / "run"
         shutil.copytree(RUN, self.run_folder)  # with the trained models
 
-    def rollout(self, method):
-        return [METHODS, "--scale", "smoke", f"run.output={self.run_folder}", *EXTRA, self.SOLVER, "rollout.members=2",
-                "rollout.limit=1e30", f"rollout.steps={self.STEPS}", "--method", method]
+    def rollout(self, method, *more):
+        return ["rollout", METHODS, "--scale", "smoke", f"run.output={self.run_folder}", *EXTRA, self.SOLVER,
+                "rollout.members=2", "rollout.limit=1e30", f"rollout.steps={self.STEPS}", *more, "--method", method]
 
-    def finished(self, method):
-        """The numbers of the finished rollout, which is taken away."""
-        file = self.run_folder / "rollouts" / f"{method}.h5"
+    def finished(self, file):
+        """The numbers of a finished rollout, which is taken away."""
         found = arrays(file)
         file.unlink()
-        file.with_name(f"{method}.stage.json").unlink()
+        file.with_name(f"{file.stem}.stage.json").unlink()
         return found
+
+    def interrupt_and_compare(self, file, *command):
+        self.sns(*command)
+        whole = self.finished(file)
+        partial = file.with_name(f"{file.name}.partial")
+        process = self.start(*command)
+        wait_for_frames(self, process, partial)
+        process.send_signal(signal.SIGTERM)
+        message = process.communicate(timeout=120)[1]
+        self.assertEqual(process.returncode, 75, message)
+        stopped = stopped_step(message)
+        # Killed when it has written frames beyond the checkpoint.
+        process = self.start(*command)
+        self.assertEqual(wait_until_it_continues(self, process), stopped)
+        wait_for_frames(self, process, partial)
+        process.kill()
+        process.communicate(timeout=120)
+        self.assertEqual(process.returncode, -signal.SIGKILL)
+        _, log = self.sns(*command)
+        self.assertGreaterEqual(continued_step(log), stopped)  # on a slow machine there may be a later one
+        self.assertEqual(self.finished(file), whole)
 
     def test_every_method(self):
         for method in ["sns", "sns_lagged", "thermalizer", "acdm", "solver"]:
             with self.subTest(method):
-                self.sns("rollout", *self.rollout(method))
-                whole = self.finished(method)
-                partial = self.run_folder / "rollouts" / f"{method}.h5.partial"
-                process = self.start("rollout", *self.rollout(method))
-                wait_for_frames(self, process, partial)
-                process.send_signal(signal.SIGTERM)
-                message = process.communicate(timeout=120)[1]
-                self.assertEqual(process.returncode, 75, message)
-                stopped = stopped_step(message)
-                # Killed when it has written frames beyond the checkpoint.
-                process = self.start("rollout", *self.rollout(method))
-                self.assertEqual(wait_until_it_continues(self, process), stopped)
-                wait_for_frames(self, process, partial)
-                process.kill()
-                process.communicate(timeout=120)
-                self.assertEqual(process.returncode, -signal.SIGKILL)
-                _, log = self.sns("rollout", *self.rollout(method))
-                self.assertGreaterEqual(continued_step(log), stopped)  # on a slow machine there may be a later one
-                self.assertEqual(self.finished(method), whole)
+                self.interrupt_and_compare(self.run_folder / f"rollouts/{method}.h5", *self.rollout(method))
+
+    def test_ensembles(self):
+        for method in ["sns", "solver"]:
+            with self.subTest(method):
+                ensemble = f"rollout.ensemble={{members: 2, perturbation: 1.0e-3, steps: {self.STEPS}}}"
+                self.interrupt_and_compare(self.run_folder / f"rollouts/ensembles/{method}.h5",
+                                           *self.rollout(method, ensemble))
 
 
 class Ensemble(SnsCase):

@@ -1,5 +1,6 @@
 """sns simulate: initial states, output, resuming, failures."""
 
+import re
 import signal
 import time
 import unittest
@@ -7,7 +8,7 @@ import unittest
 import h5py
 import numpy as np
 import xarray
-from sns_case import SnsCase, arrays, dataset_arrays, fill_disk, mount_small_disk, wait_until_it_handles
+from sns_case import SnsCase, arrays, dataset_arrays, digest, fill_disk, mount_small_disk, wait_until_it_handles
 
 
 class Output(SnsCase):
@@ -274,6 +275,23 @@ class Resume(SnsCase):
         self.assertIn("--resume", running.communicate(timeout=60)[1])
         self.sns("simulate", self.config, "-o", "a.h5", "--overwrite", "--steps", 20)
         self.assertFalse(self.checkpoint.parent.exists())
+
+    def test_overwrite_keeps_an_interrupted_run_until_the_new_one_can_begin(self):
+        long = ("--steps", 10_000_000, "--every", 100_000)
+        _, err = self.sns("simulate", self.config, "-o", "a.h5", *long, "--time-budget", 0.3, code=75)
+        step = re.search(r"step (\d+)", err)[1]
+        kept = digest(self.checkpoint)
+        _, err = self.sns("simulate", self.config, "-o", "a.h5", "--steps", 10**12, "--every", 1, "--overwrite", code=1)
+        self.assert_one_line(err, "not enough disk space")
+        self.assertEqual(digest(self.checkpoint), kept)
+        self.assertEqual([path.name for path in self.checkpoint.parent.glob("replaced*")], [])
+        # As after a kill in the middle of that: it comes back, and is not gone on with unasked.
+        aside = self.checkpoint.parent / "replaced"
+        aside.mkdir()
+        self.checkpoint.rename(aside / "checkpoint.h5")
+        self.assert_one_line(self.sns("simulate", self.config, "-o", "a.h5", *long, code=2)[1], "interrupted run")
+        _, err = self.sns("simulate", self.config, "-o", "a.h5", *long, "--resume", "--time-budget", 0.1, code=75)
+        self.assertIn(f"resuming at step {step}", err)
 
     def test_lengthening(self):
         self.sns("simulate", self.config, "-o", "a.h5", "--steps", 3010, "--every", 50)

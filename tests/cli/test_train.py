@@ -68,6 +68,17 @@ models:
                validation_samples: 8, levels: {past: clean}}
 """
 
+# One stage after the other, over steps of several batches, beside a rate that rises first.
+STAGES = """
+run: {name: t, seed: 5, output: %s, device: cpu, threads: 1}
+models:
+  gaussian:
+    kind: gaussian
+    network: {hidden: 2, multipliers: [1, 2], blocks: 1}
+    training: {steps: 200, batch: 2, accumulate: 2, learning_rate: 2.0e-3, validate_every: 50, checkpoint_every: 20,
+               schedule: {name: cosine, warmup: 30}, validation_samples: 8, rollout: {max_length: 3, steps_per_length: 60}}
+"""
+
 # Large enough that both threads have work in every layer.
 TWO_THREADS = """
 run: {name: t, seed: 5, output: %s, device: cpu, threads: 2}
@@ -143,12 +154,12 @@ class TrainCase(unittest.TestCase):
         for word in words:
             self.assertIn(word, errors[0])
 
-    def start(self, output, model="gaussian"):
-        """Starts training of a model and waits until it is past its first checkpoints."""
+    def start(self, output, model="gaussian", after=45):
+        """Starts training of a model and waits until it is past step `after`, and so past its first checkpoints."""
         process = subprocess.Popen(
             self.arguments("train", self.config(output), "--dataset", self.root / "dataset", "--model", model),
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        wait_for_lines(self, process, output / "models" / model / "metrics.jsonl", 45)
+        wait_for_lines(self, process, output / "models" / model / "metrics.jsonl", after)
         return process
 
     def finish_and_compare(self, output, model="gaussian"):
@@ -160,9 +171,9 @@ class TrainCase(unittest.TestCase):
         self.assertEqual(len(best), 1)
         assert_same_training(self, whole, parts, *best)
 
-    def kill_and_compare(self, model):
-        output = self.root / f"killed-{model}"
-        process = self.start(output, model)
+    def kill_and_compare(self, model, after=45):
+        output = self.root / f"killed-{model}-{after}"
+        process = self.start(output, model, after)
         process.kill()
         process.communicate(timeout=60)
         self.assertEqual(process.returncode, -signal.SIGKILL)
@@ -177,6 +188,18 @@ class TrainTwoFields(TrainCase):
             with self.subTest(model):
                 self.kill_and_compare(model)
                 self.assertIn("field_channels: 2", (self.trained / "models" / model / "config.yaml").read_text())
+
+
+class TrainInStages(TrainCase):
+    CONFIG, FIELDS = STAGES, ("vorticity",)
+
+    def test_killed_in_each_stage_resumes_bit_identically(self):
+        # The loss is the sum over a stage's steps, of which the curve has the mean too.
+        lengths = [round(entry["loss"] / entry["mse"]) for entry in curve(self.trained / "models/gaussian") if "loss" in entry]
+        self.assertEqual(lengths, [1 + min(step // 60, 2) for step in range(200)])
+        for after in (25, 65, 90, 130):  # while the rate rises, in the second stage before and after a checkpoint, in the last
+            with self.subTest(after=after):
+                self.kill_and_compare("gaussian", after)
 
 
 class TrainOnTwoThreads(TrainCase):

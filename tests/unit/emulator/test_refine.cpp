@@ -106,6 +106,54 @@ TEST_CASE("names of paths and rules") {
   CHECK(contains(test::message_of<ConfigError>([] { parse_path("D"); }), "A, B, C, fixed_past, clean_past"));
 }
 
+TEST_CASE("paths by their corners") {
+  CHECK(parse_path("top,top clean,top clean,clean") == Path::A);
+  CHECK(parse_path("top,top top,clean clean,clean") == Path::B);
+  CHECK(parse_path("top,top clean,clean") == Path::C);
+  CHECK(parse_path("top,top top,clean") == Path::fixed_past);
+  CHECK(parse_path("clean,top clean,clean") == Path::clean_past);
+  for (const std::string& name : path_names()) CHECK(parse_path(name).text() == name);
+  CHECK(parse_path("  top,top   3,top  clean,clean ").text() == "top,top 3,top clean,clean");
+
+  // Each to level 1, then both together.
+  const Path turns = parse_path("top,top 1,top 1,1 clean,clean");
+  CHECK(steps(turns, SweepRule::inclusive, {{3, 4}}, 0) ==
+        Steps{{3, -1}, {2, -1}, {-1, 4}, {-1, 3}, {-1, 2}, {1, 1}, {0, 0}});
+  CHECK(steps(turns, SweepRule::exclusive, {{3, 4}}, 0) == Steps{{2, -1}, {-1, 3}, {-1, 2}, {1, 1}, {0, 0}});
+  CHECK(steps(turns, SweepRule::inclusive, {{0, 2}}, 0) == Steps{{-1, 2}, {-1, 1}, {0, 0}});
+  // Five levels beside three: the present one rests twice.
+  CHECK(steps(parse_path("top,top 4,2 clean,clean"), SweepRule::inclusive, {{4, 2}}, 0) ==
+        Steps{{4, -1}, {3, 2}, {2, -1}, {1, 1}, {0, 0}});
+  // The past frame down to level 2, where it stays.
+  const Path stays = parse_path("top,top 2,top 2,clean");
+  CHECK(steps(stays, SweepRule::inclusive, {{4, 1}}, 0) == Steps{{4, -1}, {3, -1}, {-1, 1}, {-1, 0}});
+  CHECK_FALSE(stays.cleans_past());
+  CHECK_FALSE(stays.steps_together());
+  CHECK(turns.steps_together());
+  CHECK(turns.highest_corner() == 1);
+  CHECK(Path::A.highest_corner() == Levels::kClean);
+}
+
+TEST_CASE("paths: what is none") {
+  const auto message = [](const std::string& text) {
+    return test::message_of<ConfigError>([&] { parse_path(text); });
+  };
+  CHECK(contains(message(""), "two corners"));
+  CHECK(contains(message("top,top"), "two corners"));
+  CHECK(contains(message("top,top clean"), "allowed are"));
+  CHECK(contains(message("top,top -1,clean"), "allowed are"));
+  CHECK(contains(message("top,top 3x,clean"), "allowed are"));
+  CHECK(contains(message("9,top clean,clean"), "begins at top,top or"));
+  CHECK(contains(message("top,clean clean,clean"), "begins at top,top or"));
+  CHECK(contains(message("top,top clean,4"), "ends with a clean present frame; this one at clean,4"));
+  CHECK(contains(message("top,top 3,3 4,2 clean,clean"), "only goes down; this one goes from 3,3 to 4,2"));
+  CHECK(contains(message("top,top 3,3 3,3 clean,clean"), "only goes down"));
+  CHECK(contains(test::message_of<ConfigError>([] {
+                   steps(parse_path("top,top 40,40 clean,clean"), SweepRule::inclusive, {{1, 1}}, 0);
+                 }),
+                 "corner at level 40; the model's levels are 0..39"));
+}
+
 TEST_CASE("a member is refined alike alone and in a batch") {
   torch::set_num_threads(1);
   Sns sns(small_sns(), 5, torch::kCPU);

@@ -50,7 +50,7 @@ TEST_CASE("methods: defaults of each kind") {
 TEST_CASE("methods: one key swaps a method; keys of its former kind may stay") {
   // Every key that some method has, at a value that its default is not.
   const std::string keys =
-      "emulator: gaussian, noise: 0.5, first_step: 7, path: B, long: first_initial, rule: exclusive, "
+      "emulator: gaussian, noise: 0.5, first_step: 7, every: 3, path: B, long: first_initial, rule: exclusive, "
       "level_floor: 3, "
       "threshold: 2, gate: present, write_back: always, start_level: 5, stop_level: 3, noise_limit: 15, "
       "start: pure_noise, conditioning: single, reverse_std: sqrt_beta";
@@ -69,12 +69,13 @@ TEST_CASE("methods: one key swaps a method; keys of its former kind may stay") {
   CHECK(therm.sampling.start_level == 5);
   CHECK(therm.sampling.rule == "exclusive");
   CHECK(therm.first_step == 7);
-  CHECK(contains(alone.without_effect, "first_step, path, long"));
+  CHECK(therm.every == 3);
+  CHECK(contains(alone.without_effect, "first_step, every, path, long"));
   CHECK(contains(alone.without_effect, "on a surrogate alone"));
   CHECK(alone.noise == 0.5);
   CHECK(contains(lagged.without_effect, "long, start_level"));
   CHECK(lagged.sampling.long_frame == "initial");  // it looks back at its own trajectory
-  CHECK(contains(acdm.without_effect, "emulator, noise, first_step, path"));
+  CHECK(contains(acdm.without_effect, "emulator, noise, first_step, every, path"));
   CHECK(contains(acdm.without_effect, "refiner (no effect on a generator of kind acdm)"));
   CHECK_FALSE(acdm.emulator.has_value());
   CHECK_FALSE(acdm.refiner.has_value());
@@ -84,11 +85,28 @@ TEST_CASE("methods: one key swaps a method; keys of its former kind may stay") {
 
   // What has no effect is no part of what the method is.
   CHECK(therm.text ==
-        parse("m: {emulator: gaussian, refiner: therm, noise: 0.5, first_step: 7, rule: exclusive, "
+        parse("m: {emulator: gaussian, refiner: therm, noise: 0.5, first_step: 7, every: 3, rule: exclusive, "
               "start_level: 5, stop_level: 3, noise_limit: 15, reverse_std: sqrt_beta}")
             .methods.at(0)
             .text);
   CHECK(parse("m: {emulator: gaussian, refiner: sns, path: A}").methods.at(0).without_effect.empty());
+}
+
+TEST_CASE("methods: a path by its corners") {
+  const auto path = [](const std::string& text, const std::string& more = "") {
+    return parse("m: {refiner: sns, path: '" + text + "'" + more + "}").methods.at(0);
+  };
+  CHECK(path("top,top 4,top 4,4 clean,clean").sampling.path == "top,top 4,top 4,4 clean,clean");
+  CHECK(path("clean,top clean,clean").beyond_training == path("clean_past").beyond_training);
+  const auto refused = [&](const std::string& text, const std::string& more = "") {
+    return test::message_of<ConfigError>([&] { path(text, more); });
+  };
+  CHECK(contains(refused("D"), "methods.m.path"));
+  CHECK(contains(refused("D"), "A, B, C, fixed_past, clean_past"));
+  CHECK(contains(refused("top,top 20,20 clean,clean"), "corner at level 20; levels are 0..19"));
+  CHECK(contains(refused("top,top 2,clean", ", write_back: always"), "leaves the past frame noisy"));
+  CHECK(
+      contains(test::message_of<ConfigError>([] { parse("m: {refiner: sns, every: 0}"); }), "methods.m.every"));
 }
 
 TEST_CASE("methods: the file's only surrogate need not be named") {

@@ -30,8 +30,11 @@ sns::ModelConfig tiny(const std::string& kind) {
   return config;
 }
 
-sns::SurrogateStepper tiny_stepper(bool refined, sns::Path path = sns::Path::A) {
+sns::SurrogateStepper tiny_stepper(bool refined, const sns::Path& path = sns::Path::A,
+                                   std::int64_t first_step = 1, std::int64_t every = 1) {
   sns::SurrogateOptions options;
+  options.first_step = first_step;
+  options.every = every;
   options.seed = 11;
   options.noise = 0.01;
   sns::RefineOptions refine;
@@ -95,16 +98,41 @@ TEST_CASE("evaluations are counted per member and step") {
     }
 }
 
+TEST_CASE("every n-th frame is refined, the others are the surrogate's") {
+  const sns::test::ScratchFolder folder;
+  const auto log = [&](const std::string& name, sns::SurrogateStepper stepper) {
+    sns::run_rollout(job_for(folder / name, 6, {0, 1}, 16), stepper);
+    return sns::h5::File::open_read(folder / name);
+  };
+  const auto some = log("some.h5", tiny_stepper(true, sns::Path::A, 2, 3)),
+             from_second = log("from_second.h5", tiny_stepper(true, sns::Path::A, 2, 100));
+  const auto evaluations = some.dataset("evaluations").read<std::int64_t>();
+  const auto levels = some.dataset("levels").read<std::int32_t>();
+  for (std::size_t step = 1; step <= 6; ++step) {
+    const bool refined = step == 2 || step == 5;
+    CHECK(evaluations[3 * step] == 1);
+    CHECK(evaluations[3 * step + 1] == (refined ? 1 : 0));
+    CHECK((evaluations[3 * step + 2] > 0) == refined);
+    CHECK((levels[2 * step] >= 0) == refined);
+  }
+  // The same frames until the second refined one.
+  const auto a = frames(folder / "some.h5"), b = frames(folder / "from_second.h5");
+  const auto until = static_cast<std::ptrdiff_t>(5 * 256);
+  CHECK(std::equal(a.begin(), a.begin() + until, b.begin()));
+  CHECK_FALSE(std::equal(a.begin() + until, a.begin() + until + 256, b.begin() + until));
+}
+
 namespace {
 
 /// Two fields of different size, a lagged refiner in other units than the emulator's.
 sns::SurrogateStepper lagged_stepper(std::int64_t first_step = 1, int threshold = -1,
-                                     sns::Gate gate = sns::Gate::either) {
+                                     sns::Gate gate = sns::Gate::either, int levels = 20) {
   sns::ModelConfig emulator = tiny("gaussian"), refiner = tiny("sns");
   emulator.field_channels = refiner.field_channels = 2;
   emulator.field_std = {2.0, 5.0};
   refiner.field_std = {1.0, 10.0};
   refiner.network.lag = sns::LagConfig{.window = 5, .embedding = 8};
+  refiner.diffusion.levels = levels;
   sns::SurrogateOptions options;
   options.first_step = first_step;
   options.seed = 11;
@@ -214,15 +242,18 @@ TEST_CASE("refinement starts where it is told, and leaves what is below the thre
   }
 }
 
-TEST_CASE("memory does not grow with the length of a lagged rollout") {
+TEST_CASE("memory does not grow with the length of a refined, lagged rollout") {
   struct Watched : sns::RolloutStepper {
-    sns::SurrogateStepper stepper = lagged_stepper(1, 19);
+    sns::SurrogateStepper stepper = lagged_stepper(1, -1, sns::Gate::either, 3);
     std::int64_t early = 0, late = 0;
     sns::StepOutcome advance(const torch::Tensor& initial, const torch::Tensor& x,
                              std::span<const std::int64_t> trajectories, std::int64_t step) override {
       if (step == 200) early = resident();
       late = resident();
-      return stepper.advance(initial, x, trajectories, step);
+      sns::StepOutcome out = stepper.advance(initial, x, trajectories, step);
+      // Of untrained networks frames grow until members are lost, and are refined no more.
+      out.next = out.next / out.next.std({1, 2, 3}, /*unbiased=*/false, /*keepdim=*/true);
+      return out;
     }
     std::vector<float> save() const override { return stepper.save(); }
     void restore(std::span<const float> saved, torch::Device device) override {
@@ -235,4 +266,7 @@ TEST_CASE("memory does not grow with the length of a lagged rollout") {
   sns::run_rollout(two_field_job(folder / "long.h5", 1200, {1, 2}), watched);
   CHECK(fs::file_size(folder / "long.h5") > 4'800'000);
   CHECK(watched.late - watched.early < 2 * 1024 * 1024);
+  const auto evaluations =
+      sns::h5::File::open_read(folder / "long.h5").dataset("evaluations").read<std::int64_t>();
+  CHECK(evaluations.back() >= 2);  // denoiser evaluations of the last member's last step
 }
