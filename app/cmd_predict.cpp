@@ -58,13 +58,15 @@ void add_sampling(CLI::App& verb, PredictArguments& arguments) {
           "SNS: either (compare both levels with the threshold) or present (as the paper's lagged code)")
       ->check(CLI::IsMember(gate_names()))
       ->capture_default_str();
-  verb.add_option("--start-level", sampling.start_level, "thermalizer: states above it are denoised")
-      ->capture_default_str();
-  verb.add_option("--stop-level", sampling.stop_level, "thermalizer: ... down to the step above this level")
-      ->capture_default_str();
+  verb.add_option(
+      "--start-level", sampling.start_level,
+      "thermalizer: states above it are denoised (default: the level as noisy as level 6 of the paper's 1000)");
+  verb.add_option("--stop-level", sampling.stop_level,
+                  "thermalizer: ... down to the step above this level (default: as noisy as level 4)");
   verb.add_option("--noise-limit", sampling.noise_limit,
-                  "thermalizer: states above it are given up (NaN); rule reference: their whole batch")
-      ->capture_default_str();
+                  "thermalizer: states above it are given up (NaN); rule reference: their whole batch "
+                  "(default: as noisy as "
+                  "level 100)");
   verb.add_option(
           "--start", arguments.start,
           "ACDM, --generate: noised_past or pure_noise (default: noised_past; of --generate: pure_noise)")

@@ -101,16 +101,17 @@ std::int64_t predict_generated(Acdm& model, const PredictOptions& options, h5::F
 std::int64_t predict_thermalized(Thermalizer& model, const PredictOptions& options, h5::File& out) {
   const h5::Shape frame = frame_shape(model);
   const InputArray input(options.input, model, 1, "states");
-  const RefineOptions how = thermalizer_refinement(options.sampling);
+  const ThermalizerLevels levels = thermalizer_levels(options.sampling, model.schedule());
+  const RefineOptions how = thermalizer_refinement(options.sampling, levels);
   out.set_attribute("rule", options.sampling.rule);
-  out.set_attribute("start_level", options.sampling.start_level);
-  out.set_attribute("stop_level", options.sampling.stop_level);
-  out.set_attribute("noise_limit", options.sampling.noise_limit);
+  out.set_attribute("start_level", levels.start);
+  out.set_attribute("stop_level", levels.stop);
+  out.set_attribute("noise_limit", levels.limit);
   auto refined = out.create<float>("refined", rows_of(input.count(), frame));
   RefinementArrays record(out, input.count());
   for_batches(options, input.count(), [&](std::int64_t first, std::int64_t count) {
     PhiloxNoise noise = noise_of(options, first, count);
-    Thermalized made = model.thermalize(input.read(first, count), how, options.sampling.noise_limit, noise);
+    Thermalized made = model.thermalize(input.read(first, count), how, levels.limit, noise);
     for (const GivenUp& state : made.given_up) {
       made.refined.x[state.row].fill_(std::numeric_limits<float>::quiet_NaN());
       log::warn("state {}: {}", first + state.row, state.why);

@@ -100,22 +100,29 @@ void read_sns_refiner(Section& section, SamplingConfig& sampling, const ModelSpe
                                              sampling.path));
 }
 
-void read_thermalizer(Section& section, SamplingConfig& sampling, int levels) {
+void read_thermalizer(Section& section, SamplingConfig& sampling, const DiffusionConfig& diffusion) {
   section.maybe("rule", sampling.rule, one_of(rule_names()));
-  section.maybe<int>("start_level", sampling.start_level, level(-1, levels));
-  section.maybe<int>("stop_level", sampling.stop_level, level(-1, levels));
-  if (sampling.stop_level > sampling.start_level)
-    section.reject("stop_level", fmt::format("{} must not lie above start_level, {}", sampling.stop_level,
-                                             sampling.start_level));
-  if (sampling.rule == "reference" && sampling.stop_level == sampling.start_level && sampling.start_level >= 0)
+  const Schedule schedule = Schedule::make(diffusion.schedule, diffusion.levels);
+  const auto levels = [&] { return thermalizer_levels(sampling, schedule); };
+  // Each default depends on those before it.
+  const auto read = [&](const char* key, std::optional<int>& value, int standard, const auto& check) {
+    section.maybe<int>(key, standard, check);
+    value = standard;
+  };
+  read("start_level", sampling.start_level, levels().start, level(-1, diffusion.levels));
+  read("stop_level", sampling.stop_level, levels().stop, level(-1, diffusion.levels));
+  const auto [start, stop, _] = levels();
+  if (stop > start)
+    section.reject("stop_level", fmt::format("{} must not lie above start_level, {}", stop, start));
+  if (sampling.rule == "reference" && stop == start && start >= 0)
     section.reject("stop_level",
                    fmt::format("{} must lie below start_level under rule reference: a frame one level "
                                "above would be noised and not denoised",
-                               sampling.stop_level));
-  section.maybe("noise_limit", sampling.noise_limit, positive);
-  if (sampling.noise_limit <= sampling.start_level)
+                               stop));
+  read("noise_limit", sampling.noise_limit, levels().limit, positive);
+  if (levels().limit <= start)
     section.reject("noise_limit", fmt::format("{} must lie above start_level, {}: no frame would be denoised",
-                                              sampling.noise_limit, sampling.start_level));
+                                              levels().limit, start));
 }
 
 void read_sns_generator(Section& section, SamplingConfig& sampling, const ModelSpec& spec) {
@@ -141,11 +148,11 @@ std::string beyond_training(const MethodConfig& method, const ModelSpec& spec) {
   if (spec.model.kind == "sns" && !parse_path(method.sampling.path).noises_past() && trained.past != "clean")
     return fmt::format("path {} with {}, which was trained beside noised past frames (levels.past)",
                        method.sampling.path, spec.name);
-  if (spec.model.kind == "thermalizer" && method.sampling.noise_limit >= highest)
+  if (spec.model.kind == "thermalizer" && method.sampling.noise_limit.value() >= highest)
     return fmt::format(
         "noise_limit {} with {}, which was trained on levels 0 to {}: it names none above, so that "
         "no trajectory is given up",
-        method.sampling.noise_limit, spec.name, highest);
+        method.sampling.noise_limit.value(), spec.name, highest);
   return "";
 }
 
@@ -161,7 +168,7 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
   if (model.kind == "acdm")
     read_acdm(section, sampling);
   else if (model.kind == "thermalizer")
-    read_thermalizer(section, sampling, model.diffusion.levels);
+    read_thermalizer(section, sampling, model.diffusion);
   else if (method.generator)
     read_sns_generator(section, sampling, spec);
   else

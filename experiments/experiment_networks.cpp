@@ -95,9 +95,12 @@ std::unique_ptr<DiffusionStage> load_stage(const MethodConfig& method, const std
   const SamplingConfig& sampling = method.sampling;
   if (kind == "acdm")
     return make_acdm_generator(load_model_as<Acdm>(folder, weights, device), acdm_generation(sampling), seed);
-  if (kind == "thermalizer")
-    return make_thermalizer_refiner(load_model_as<Thermalizer>(folder, weights, device),
-                                    thermalizer_refinement(sampling), sampling.noise_limit, seed);
+  if (kind == "thermalizer") {
+    auto model = load_model_as<Thermalizer>(folder, weights, device);
+    const ThermalizerLevels levels = thermalizer_levels(sampling, model->schedule());
+    return make_thermalizer_refiner(std::move(model), thermalizer_refinement(sampling, levels), levels.limit,
+                                    seed);
+  }
   auto model = load_model_as<Sns>(folder, weights, device);
   SnsConduct conduct{.seed = seed, .write_back = sampling.write_back == "always"};
   if (sampling.long_frame == "first_initial") conduct.long_frame = first_frame(truth, *model);

@@ -1,5 +1,8 @@
 #include "emulator/diffusion/sampling_options.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 namespace sns {
 
 const std::vector<std::string>& reverse_std_names() {
@@ -44,13 +47,39 @@ RefineOptions sns_refinement(const SamplingWords& words) {
           .reverse_std = parse_reverse_std(words.reverse_std)};
 }
 
-RefineOptions thermalizer_refinement(const SamplingWords& words) {
+namespace {
+
+/// The level whose noise is nearest, as a ratio, to that of `level` in the reference code's schedule.
+int as_noisy_as(int level, const Schedule& schedule) {
+  static const Schedule reference = Schedule::cosine(1000);
+  const double wanted = std::log(reference.noise_std(level));
+  int nearest = 0;
+  const auto distance = [&](int s) { return std::abs(std::log(schedule.noise_std(s)) - wanted); };
+  for (int s = 1; s < schedule.levels(); ++s)
+    if (distance(s) < distance(nearest)) nearest = s;
+  return nearest;
+}
+
+}  // namespace
+
+ThermalizerLevels thermalizer_levels(const SamplingWords& words, const Schedule& schedule) {
+  ThermalizerLevels levels;
+  levels.start = words.start_level ? *words.start_level : as_noisy_as(6, schedule);
+  const bool below = parse_rule(words.rule) == SweepRule::reference && levels.start >= 0;
+  levels.stop =
+      words.stop_level ? *words.stop_level : std::min(as_noisy_as(4, schedule), levels.start - (below ? 1 : 0));
+  levels.limit =
+      words.noise_limit ? *words.noise_limit : std::max(as_noisy_as(100, schedule), levels.start + 1);
+  return levels;
+}
+
+RefineOptions thermalizer_refinement(const SamplingWords& words, const ThermalizerLevels& levels) {
   return {.path = Path::clean_past,
           .rule = parse_rule(words.rule),
           .level_floor = 0,
-          .threshold = words.start_level,
+          .threshold = levels.start,
           .gate = Gate::either,
-          .stop_level = words.stop_level,
+          .stop_level = levels.stop,
           .reverse_std = parse_reverse_std(words.reverse_std)};
 }
 

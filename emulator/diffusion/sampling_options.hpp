@@ -1,7 +1,9 @@
 #pragma once
 // How the samplers may be varied, by names that a configuration gives. No LibTorch here.
+#include "emulator/diffusion/schedule.hpp"
 #include "emulator/diffusion/traversal.hpp"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -71,9 +73,9 @@ struct SamplingWords {
   int level_floor = 0;                    ///< sns refiner: predicted levels below are raised to it
   int threshold = -1;                     ///< sns refiner: what the gate compares levels with
   std::string gate = "either";            ///< sns refiner: which trajectories are refined
-  int start_level = 6;                    ///< thermalizer: frames above it are denoised
-  int stop_level = 4;                     ///< thermalizer: down to the step above it
-  int noise_limit = 100;                  ///< thermalizer: frames above it are given up
+  std::optional<int> start_level;         ///< thermalizer: see ThermalizerLevels
+  std::optional<int> stop_level;          ///< thermalizer
+  std::optional<int> noise_limit;         ///< thermalizer
   std::string start = "noised_past";      ///< generators: what a frame begins as
   std::string conditioning = "per_step";  ///< acdm: noise of the condition
   double clip = 0;                        ///< sns generator: limit of clean estimates
@@ -82,9 +84,20 @@ struct SamplingWords {
 /// SNS's generation has defaults of its own.
 void set_generation_defaults(SamplingWords& words);
 
+/// Levels at which the thermalizer acts.
+struct ThermalizerLevels {
+  int start = 0;  ///< frames above it are denoised
+  int stop = 0;   ///< down to the step above it
+  int limit = 0;  ///< frames above it are given up
+};
+/// Those of the words. Of those not given, each is the level of `schedule` that is nearest in noise to the
+/// reference code's 6, 4 and 100 of the cosine schedule of 1000 levels, as far as the others allow it: stop
+/// must not lie above start, under the reference rule not at it either, and limit must lie above it.
+ThermalizerLevels thermalizer_levels(const SamplingWords& words, const Schedule& schedule);
+
 /// What the words say to each kind of model; ConfigError for one that is not a name.
 RefineOptions sns_refinement(const SamplingWords& words);
-RefineOptions thermalizer_refinement(const SamplingWords& words);
+RefineOptions thermalizer_refinement(const SamplingWords& words, const ThermalizerLevels& levels);
 AcdmOptions acdm_generation(const SamplingWords& words);
 GenerationOptions sns_generation(const SamplingWords& words);
 

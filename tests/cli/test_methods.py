@@ -435,7 +435,7 @@ class Predict(SnsCase):
             ("sns", "pairs", ("--threshold", "20"), "-1..19"),
             ("thermalizer", "states", ("--start-level", "3", "--stop-level", "4"), "stop level, 4, lies above"),
             ("thermalizer", "states", ("--start-level", "20"), "-1..19"),
-            ("thermalizer", "states", ("--noise-limit", "6"), "noise limit, 6, must lie above"),
+            ("thermalizer", "states", ("--start-level", "6", "--noise-limit", "6"), "noise limit, 6, must lie above"),
         ):
             with self.subTest(model=model, options=options):
                 (self.folder / "out.h5").unlink(missing_ok=True)

@@ -33,8 +33,9 @@ TEST_CASE("methods: defaults of each kind") {
       "t: {emulator: gaussian, refiner: therm, noise_limit: 15}, a: {generator: acdm}, g: {generator: sns}, "
       "c: {emulator: gaussian, refiner: sns, path: clean_past, gate: present, reverse_std: sqrt_beta}");
   REQUIRE(config.methods.size() == 4);
-  CHECK(config.methods[0].sampling.start_level == 6);
-  CHECK(config.methods[0].sampling.stop_level == 4);
+  CHECK(config.methods[0].sampling.start_level ==
+        0);  // of 20 levels the nearest to the noise of level 6 of 1000
+  CHECK(config.methods[0].sampling.stop_level == 0);
   CHECK(*config.methods[1].diffusion_model() == "acdm");
   CHECK_FALSE(config.methods[1].emulator.has_value());
   CHECK(config.methods[1].sampling.start == "noised_past");
@@ -90,6 +91,24 @@ TEST_CASE("methods: one key swaps a method; keys of its former kind may stay") {
             .methods.at(0)
             .text);
   CHECK(parse("m: {emulator: gaussian, refiner: sns, path: A}").methods.at(0).without_effect.empty());
+}
+
+TEST_CASE("methods: a thermalizer acts where it is as noisy as the paper's does, however many levels it has") {
+  const auto levels = [](const std::string& diffusion, const std::string& keys) {
+    const SamplingConfig sampling =
+        parse_with("gaussian: {kind: gaussian}, therm: {kind: thermalizer, diffusion: {" + diffusion + "}}",
+                   "m: {refiner: therm" + keys + "}")
+            .methods.at(0)
+            .sampling;
+    return std::vector<int>{sampling.start_level.value(), sampling.stop_level.value(),
+                            sampling.noise_limit.value()};
+  };
+  CHECK(levels("levels: 1000", "") == std::vector<int>{6, 4, 100});
+  CHECK(levels("levels: 200", "") == std::vector<int>{0, 0, 19});
+  CHECK(levels("levels: 200", ", rule: reference") == std::vector<int>{0, -1, 19});
+  CHECK(levels("levels: 1000", ", start_level: 2") == std::vector<int>{2, 2, 100});
+  CHECK(levels("levels: 1000", ", start_level: 200") == std::vector<int>{200, 4, 201});
+  CHECK(levels("levels: 1000", ", stop_level: 1") == std::vector<int>{6, 1, 100});
 }
 
 TEST_CASE("methods: a path by its corners") {
@@ -194,8 +213,10 @@ TEST_CASE("methods: mistakes are named") {
   CHECK(contains(problem("{emulator: gaussian, refiner: sns, stop_levle: 3}"), "m.stop_levle is unknown"));
   CHECK(contains(problem("{emulator: gaussian, path: A, refiners: sns}"), "refiners"));
   CHECK(contains(problem("{generator: acdm, member: 3}"), "m.member is unknown"));
-  CHECK(contains(problem("{emulator: gaussian, refiner: therm, start_level: 3}"), "must not lie above"));
-  CHECK(contains(problem("{emulator: gaussian, refiner: therm, noise_limit: 6}"), "must lie above"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: therm, start_level: 3, stop_level: 4}"),
+                 "must not lie above"));
+  CHECK(contains(problem("{emulator: gaussian, refiner: therm, start_level: 6, noise_limit: 6}"),
+                 "must lie above"));
   CHECK(contains(problem("{emulator: gaussian, refiner: therm, start_level: 20}"), "-1..19"));
   CHECK(contains(problem("{generator: acdm, start: zero}"), "noised_past"));
   CHECK(contains(problem("{generator: acdm, conditioning: none}"), "per_step"));
