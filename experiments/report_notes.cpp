@@ -1,11 +1,9 @@
 #include "experiments/report_notes.hpp"
 
 #include "core/config.hpp"
-#include "emulator/diffusion/path.hpp"
 
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <tuple>
@@ -316,9 +314,8 @@ void note_sns_refiner(const std::string& name, Section method, bool layers, bool
                     "{}). The paper has no "
                     "floor; without it refinement acts only where a head sees noise.",
                     name, floor, floor));
-  const auto& named = path_names();
   if (const auto path = value_or<std::string>(method, "path", "A");
-      std::find(named.begin(), named.end(), path) == named.end())
+      path.find(',') != std::string::npos)  // corners
     notes.push_back(fmt::format("{} goes a way of its own through the plane of levels: {}.", name, path));
   note_gate(name, method, layers, lagged, notes);
   collect_rule(name, method, shared);
