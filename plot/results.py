@@ -3,6 +3,8 @@
 
     .venv/bin/python3 plot/results.py runs/kolmogorov-paper-cpu runs/qg2layer-paper-cpu
 
+With --update only the sections of these experiments are made again, or added, and the others of the page stay, with their figures.
+
 The prose is docs/results_discussion.md: what stands before its first '## ' opens the page; a section '## NAME' or
 '## NAME: TITLE' belongs to the experiment of that run.name, '## conclusion' ends the page. It is never written to.
 """
@@ -87,6 +89,35 @@ def quality_metrics(metrics):
     return [info["id"] for info in metrics["metrics"] if f"{info['key']}/{info['period']}" in metrics["quality_metrics"]]
 
 
+MADE = "How these results were made"
+
+
+class OldPage:
+    """The sections of a page that was made before: of experiments, without their prose, and of runs."""
+
+    def __init__(self, file):
+        self.experiments, self.provenance = {}, {}
+        for section in re.split(r"^## ", file.read_text(), flags=re.M)[1:]:
+            head, _, body = section.partition("\n")
+            if head == MADE:
+                for run in re.split(r"^### ", body, flags=re.M)[1:]:
+                    self.provenance[run.partition("\n")[0]] = "### " + run.strip()
+            elif name := re.match(r"\s*`([^`]+)`: ", body):
+                subtitle, _, rest = body.strip().partition("\n\n")
+                self.experiments[name[1]] = (subtitle, rest[rest.index("!["):].strip())
+
+
+def merged(old, new, order):
+    """The entries of both, new ones in place of old ones of their name or, if there are none, after the nearest one before them in `order`."""
+    names = list(old)
+    for name in new:
+        if name in names:
+            continue
+        before = [n for n in order[: order.index(name)] if n in names] if name in order else []
+        names.insert(names.index(before[-1]) + 1 if before else len(names), name)
+    return [new.get(name) or old[name] for name in names]
+
+
 class Page:
     """The page that is being made, and what it has shown already."""
 
@@ -124,14 +155,17 @@ class Page:
             yield "### Noise levels\n\n" + to_markdown(levels)
         above |= names
 
+    def section(self, name, subtitle, *findings):
+        parts = [f"## {html.escape(self.prose.title(name))}", subtitle, self.prose.text(name), *findings]
+        return "\n\n".join(part for part in parts if part)
+
     def experiment(self, results):
         name = results.title()
-        parts = [f"## {html.escape(self.prose.title(name))}", f"`{name}`: {to_markdown(html.escape(results.subtitle()))}",
-                 self.prose.text(name), *self.figures(results, name)]
+        parts = [*self.figures(results, name)]
         if results.metrics:
             parts += self.tables(results)
         parts.append(folded("What to keep in mind", to_markdown(notes(results.metrics, results.facts))))
-        return "\n\n".join(part for part in parts if part)
+        return self.section(name, f"`{name}`: {to_markdown(html.escape(results.subtitle()))}", *parts)
 
     def provenance(self, run, results):
         """How the results of one run were made; results: all of them, in the page's order."""
@@ -144,25 +178,27 @@ class Page:
                  model_table(run, models.values()), stage_table(run, [r.folder for r in results], seconds)]
         return f"### {run.name}\n\n" + "\n\n".join(map(to_markdown, parts))
 
-    def text(self, folders):
+    def text(self, folders, old=None):
         every = [Results(folder) for folder in folders]
         by_run = {}
         for results in every:
             by_run.setdefault(run_of(results.folder), []).append(results)
-        experiments = [self.experiment(results) for results in every]
-        titles = {results.title() for results in every}
+        experiments = {results.title(): self.experiment(results) for results in every}
+        provenance = {run.name: self.provenance(run, results) for run, results in by_run.items()}
+        kept = {name: self.section(name, *parts) for name, parts in old.experiments.items()} if old else {}
+        titles = experiments.keys() | kept.keys()
         for name in set(self.prose.texts) - titles - {CONCLUSION}:
             print(f"warning: {self.options.discussion} has a section {name}, which is none of these experiments", file=sys.stderr)
         for name in titles - set(self.prose.texts):
             print(f"warning: {self.options.discussion} says nothing of {name}", file=sys.stderr)
-        made = ["## How these results were made",
+        made = [f"## {MADE}",
                 "Wall clock: of all runs of the program for data sets, trainings and rollouts, of the last run for other stages. Models "
                 "that are shipped were trained beforehand, in the time that the table of models gives.",
-                *(self.provenance(run, results) for run, results in by_run.items())]
+                *merged(old.provenance if old else {}, provenance, [])]
         conclusion = self.prose.text(CONCLUSION)
         return "\n\n".join([
             f"<!-- Made by plot/results.py; the prose is {self.options.discussion.name}. Do not edit. -->", "# Results",
-            self.prose.introduction, *experiments,
+            self.prose.introduction, *merged(kept, experiments, list(self.prose.texts)),
             *([f"## {self.prose.title(CONCLUSION).capitalize()}", conclusion] if conclusion else []), *made]) + "\n"
 
 
@@ -172,13 +208,16 @@ def main():
     parser.add_argument("--page", type=Path, default=DOCS / "results.md")
     parser.add_argument("--images", type=Path, default=DOCS / "images" / "results", help="folder of its pictures; old ones are deleted")
     parser.add_argument("--discussion", type=Path, default=DOCS / "results_discussion.md", help="the prose, written by hand")
+    parser.add_argument("--update", action="store_true", help="keep the page's sections of other experiments and runs")
     parser.add_argument("--width", type=int, default=1700, help="of pictures, at most, in pixels")
     parser.add_argument("--largest", type=int, default=300_000, help="bytes of a picture")
     options = parser.parse_args()
     folders = [results for folder in options.folders for results in results_in(folder.resolve())]
-    for old in options.images.glob("*/*.png"):
-        old.unlink()
-    text = Page(options).text(folders)
+    old = OldPage(options.page) if options.update else None
+    if not options.update:
+        for picture in options.images.glob("*/*.png"):
+            picture.unlink()
+    text = Page(options).text(folders, old)
     temporary = options.page.with_suffix(".tmp")
     temporary.write_text(text)
     temporary.replace(options.page)

@@ -118,6 +118,14 @@ class Paper(unittest.TestCase):
         self.assertEqual(text.count("<details><summary>Main metrics</summary>"), 2)
         for words in ("### kolmogorov-paper-smoke", "| train/sns_clean |", "| evaluate (figure8) |", "| oracle (figure3) |"):
             self.assertIn(words, text)
+        # One flow's results made again beside other prose: nothing else of the page changes.
+        prose.write_text("Wiring only.\n\n## kolmogorov-figure1: Kolmogorov flow\n\nSomething.\n")
+        pictures = {path: path.stat().st_mtime_ns for path in self.folder.glob("pictures/kolmogorov*/*.png")}
+        made = subprocess.run([sys.executable, SOURCE / "plot" / "results.py", self.layers, "--update", "--page", page,
+                               "--images", self.folder / "pictures", "--discussion", prose], capture_output=True, text=True)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertEqual(page.read_text(), text.replace("Nothing to see.", "Something."))
+        self.assertEqual({path: path.stat().st_mtime_ns for path in self.folder.glob("pictures/kolmogorov*/*.png")}, pictures)
 
     def test_the_oracle_s_curve(self):
         oracle = json.loads((self.kolmogorov / "figure3" / "oracle" / "oracle.json").read_text())

@@ -69,9 +69,9 @@ TEST_CASE("walks: the exclusive rule skips the step at the level itself, and spa
   CHECK(fixed[0].start.past == Levels::kClean);
   CHECK(fixed[1].start.past == 1);
   // A batch of one under the reference rule gets the same steps, but on path C with unequal levels.
-  for (const Path path : {Path::A, Path::B, Path::C, Path::fixed_past})
+  for (const Path& path : {Path::A, Path::B, Path::C, Path::fixed_past})
     CHECK(steps(path, SweepRule::exclusive, {{4, 4}}, 0) == steps(path, SweepRule::reference, {{4, 4}}, 0));
-  for (const Path path : {Path::A, Path::B, Path::fixed_past})
+  for (const Path& path : {Path::A, Path::B, Path::fixed_past})
     CHECK(steps(path, SweepRule::exclusive, {{3, 2}}, 0) == steps(path, SweepRule::reference, {{3, 2}}, 0));
   CHECK(steps(Path::C, SweepRule::exclusive, {{3, 2}}, 0) == Steps{{2, -1}, {1, 1}, {0, 0}});
   CHECK(steps(Path::C, SweepRule::reference, {{3, 2}}, 0) == Steps{{2, 2}, {1, 1}, {0, 0}});
@@ -275,7 +275,7 @@ TEST_CASE("a perfect denoiser brings noised frames back") {
       }
     return eps;
   };
-  for (const Path path : {Path::A, Path::B, Path::C}) {
+  for (const Path& path : {Path::A, Path::B, Path::C}) {
     PhiloxNoise noise(1, {0, 1}, 0);
     RefineOptions options;
     options.path = path;

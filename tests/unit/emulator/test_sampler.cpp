@@ -456,7 +456,7 @@ TEST_CASE("an SNS that was trained beside clean past frames noises none") {
     options.path = path;
     return sns.generate(past, past, options, noise);
   };
-  for (const Path path : {Path::A, Path::B, Path::C, Path::fixed_past}) {
+  for (const Path& path : {Path::A, Path::B, Path::C, Path::fixed_past}) {
     const std::string name = "path " + path.text() + " noises them";
     CHECK(contains(test::message_of<ConfigError>([&] { refine(path); }), name));
     CHECK(contains(test::message_of<ConfigError>([&] { generate(path); }), name));
