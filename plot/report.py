@@ -13,6 +13,7 @@ from pathlib import Path
 from common import read_metrics
 from dynamics import FEW_WINDOWS
 from report_cost import cost_summary, cost_table
+from report_criteria import criteria_table
 from report_levels import level_table
 from report_text import (by_field, ceiling_table, counted, duration, metric_tables, model_table, notes, number, paired_table,
                          short, stage_table, summary)
@@ -210,6 +211,7 @@ def body(results, run):
     remarks = section("What to keep in mind", f'<div class="notes">{notes(metrics, facts)}</div>')
     if metrics:
         parts = [f'<div class="summary">{summary(metrics, facts, cost_summary(metrics))}</div>', *figures[:1],
+                 *([section("Long-run criteria", scroll(criteria))] if (criteria := criteria_table(metrics)) else []),
                  section("Main metrics", main_table(metrics)),
                  section("Short term", scroll(ceiling_table(metrics))), *figures[1:],
                  section("Differences between methods", paired_table(metrics)), section("Cost", cost_table(metrics)),

@@ -19,6 +19,7 @@ from pathlib import Path
 from github_markdown import to_markdown
 from report import Results, main_table
 from report_cost import cost_summary, cost_table
+from report_criteria import criteria_table
 from report_levels import level_table
 from report_text import ceiling_table, notes, paired_table
 from run_record import facts_table, model_table, stage_table
@@ -145,6 +146,8 @@ class Page:
         metrics, run = results.metrics, run_of(results.folder)
         names = {method["name"] for method in metrics["methods"]}
         above = self.shown.setdefault(run, set())
+        if criteria := criteria_table(metrics):
+            yield "### Long-run criteria\n\n" + to_markdown(criteria)
         main = to_markdown(main_table(metrics))
         yield folded("Main metrics", main) if names <= above else "### Main metrics\n\n" + main
         if not names <= above:
