@@ -147,7 +147,7 @@ std::string beyond_training(const MethodConfig& method, const ModelSpec& spec) {
                        spec.name, highest);
   if (spec.model.kind == "sns" && !parse_path(method.sampling.path).noises_past() && trained.past != "clean")
     return fmt::format("path {} with {}, which was trained beside noised past frames (levels.past)",
-                       method.sampling.path, spec.name);
+                       parse_path(method.sampling.path).text(), spec.name);
   if (spec.model.kind == "thermalizer" && method.sampling.noise_limit.value() >= highest)
     return fmt::format(
         "noise_limit {} with {}, which was trained on levels 0 to {}: it names none above, so that "
