@@ -109,7 +109,7 @@ class Methods:
         for model, arrays in {"thermalizer": {"refined", "levels", "used_levels", "evaluations"},
                               "acdm": {"next", "evaluations"}}.items():
             output = self.run_folder / f"{model}.h5"
-            always = ["--start-level", "-1", "--stop-level", "-1"] if model == "thermalizer" else []
+            always = ["--start-level", "-1", "--stop-level", "-1", "--noise-limit", LEVELS] if model == "thermalizer" else []
             result = sns("predict", "--weights", self.run_folder / "models" / model, "--input", f"{states}:/states",
                          "-o", output, *always)
             self.assertEqual(result.returncode, 0, result.stderr)
@@ -175,7 +175,8 @@ class Methods:
             "models.acmd.kind=acdm": "models.acmd is unknown (did you mean acdm?)",
             "rollout.methods.sns.gate=past": "either",
             "rollout.methods.sns.refiner=sns_clean": "set rollout.methods.sns.path=clean_past",
-            "rollout.methods.thermalizer={emulator: gaussian, refiner: thermalizer, rule: reference, stop_level: 6}":
+            "rollout.methods.thermalizer={emulator: gaussian, refiner: thermalizer, rule: reference, start_level: 6, "
+            "stop_level: 6}":
                 "below start_level",
             "models.acdm.network.predicts=past": "both",
             "rollout.methods.coarse={solver: {gird: {points: 16}}}": "solver.gird is unknown (did you mean grid?)",
@@ -249,9 +250,9 @@ class Interrupted(SnsCase):
         self.run_folder = self.folder / "run"
         shutil.copytree(RUN, self.run_folder)  # with the trained models
 
-    def rollout(self, method, *more):
-        return ["rollout", METHODS, "--scale", "smoke", f"run.output={self.run_folder}", *EXTRA, self.SOLVER,
-                "rollout.members=2", "rollout.limit=1e30", f"rollout.steps={self.STEPS}", *more, "--method", method]
+    def command(self, verb, *more):
+        return [verb, METHODS, "--scale", "smoke", f"run.output={self.run_folder}", *EXTRA, self.SOLVER,
+                "rollout.members=2", "rollout.limit=1e30", f"rollout.steps={self.STEPS}", *more]
 
     def finished(self, file):
         """The numbers of a finished rollout, which is taken away."""
@@ -284,14 +285,15 @@ class Interrupted(SnsCase):
     def test_every_method(self):
         for method in ["sns", "sns_lagged", "thermalizer", "acdm", "solver"]:
             with self.subTest(method):
-                self.interrupt_and_compare(self.run_folder / f"rollouts/{method}.h5", *self.rollout(method))
+                self.interrupt_and_compare(self.run_folder / f"rollouts/{method}.h5", *self.command("rollout", "--method", method))
 
     def test_ensembles(self):
+        others = {file.stem for file in RUN.glob("rollouts/*.h5")} - {"sns"}
+        alone = [f"rollout.methods.{name}=null" for name in sorted(others)]
+        command = self.command("evaluate", *alone, f"rollout.ensemble={{members: 2, perturbation: 1.0e-3, steps: {self.STEPS}}}")
         for method in ["sns", "solver"]:
             with self.subTest(method):
-                ensemble = f"rollout.ensemble={{members: 2, perturbation: 1.0e-3, steps: {self.STEPS}}}"
-                self.interrupt_and_compare(self.run_folder / f"rollouts/ensembles/{method}.h5",
-                                           *self.rollout(method, ensemble))
+                self.interrupt_and_compare(self.run_folder / f"rollouts/ensembles/{method}.h5", *command)
 
 
 class Ensemble(SnsCase):
@@ -415,7 +417,7 @@ class Predict(SnsCase):
         self.assertTrue((everything["used_levels"] >= 0).all())
         self.assertTrue((gated["used_levels"] == -1).all())
         self.assertTrue((gated["evaluations"] == 0).all())
-        free = self.predict("thermalizer", "states", "--start-level", "-1", "--stop-level", "-1")
+        free = self.predict("thermalizer", "states", "--start-level", "-1", "--stop-level", "-1", "--noise-limit", LEVELS)
         self.assertTrue(np.isfinite(free["refined"]).all())
         limit = free["levels"][:, 1].max() - 1
         limited = self.predict("thermalizer", "states", "--start-level", "-1", "--stop-level", "-1",
