@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 import tempfile
 import unittest
 from pathlib import Path
@@ -10,8 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from sns_case import (SOURCE, SnsCase, arrays, continued_step, sns, stopped_step, wait_for_frames,
-                      wait_until_it_continues)
+from sns_case import SOURCE, SnsCase, arrays, sns
 
 METHODS = SOURCE / "yaml" / "kolmogorov" / "methods.yaml"
 SAMPLING = METHODS.with_name("sampling.yaml")
@@ -236,64 +234,6 @@ class Sampling(SnsCase):
         # Path B's second sweep, of the past, comes after the present frame is made.
         self.assertEqual(same(floored - {"floor2_reference"}), [("floor2_B", "floor2_fixed_past")])
         self.assertEqual(same(floored - {"floor2_exclusive", "floor2_B"}), [])
-
-
-class Interrupted(SnsCase):
-    """A rollout that is stopped, then killed, then finished has the bytes of one that ran through."""
-
-    STEPS = 500
-    # Small steps, lest it be over before it is interrupted.
-    SOLVER = "rollout.methods.solver={solver: {grid: {points: 24}, stepper: {dt: 1.0e-4}}}"
-
-    def setUp(self):
-        super().setUp()
-        self.run_folder = self.folder / "run"
-        shutil.copytree(RUN, self.run_folder)  # with the trained models
-
-    def command(self, verb, *more):
-        return [verb, METHODS, "--scale", "smoke", f"run.output={self.run_folder}", *EXTRA, self.SOLVER,
-                "rollout.members=2", "rollout.limit=1e30", f"rollout.steps={self.STEPS}", *more]
-
-    def finished(self, file):
-        """The numbers of a finished rollout, which is taken away."""
-        found = arrays(file)
-        file.unlink()
-        file.with_name(f"{file.stem}.stage.json").unlink()
-        return found
-
-    def interrupt_and_compare(self, file, *command):
-        self.sns(*command)
-        whole = self.finished(file)
-        partial = file.with_name(f"{file.name}.partial")
-        process = self.start(*command)
-        wait_for_frames(self, process, partial)
-        process.send_signal(signal.SIGTERM)
-        message = process.communicate(timeout=120)[1]
-        self.assertEqual(process.returncode, 75, message)
-        stopped = stopped_step(message)
-        # Killed when it has written frames beyond the checkpoint.
-        process = self.start(*command)
-        self.assertEqual(wait_until_it_continues(self, process), stopped)
-        wait_for_frames(self, process, partial)
-        process.kill()
-        process.communicate(timeout=120)
-        self.assertEqual(process.returncode, -signal.SIGKILL)
-        _, log = self.sns(*command)
-        self.assertGreaterEqual(continued_step(log), stopped)  # on a slow machine there may be a later one
-        self.assertEqual(self.finished(file), whole)
-
-    def test_every_method(self):
-        for method in ["sns", "sns_lagged", "thermalizer", "acdm", "solver"]:
-            with self.subTest(method):
-                self.interrupt_and_compare(self.run_folder / f"rollouts/{method}.h5", *self.command("rollout", "--method", method))
-
-    def test_ensembles(self):
-        others = {file.stem for file in RUN.glob("rollouts/*.h5")} - {"sns"}
-        alone = [f"rollout.methods.{name}=null" for name in sorted(others)]
-        command = self.command("evaluate", *alone, f"rollout.ensemble={{members: 2, perturbation: 1.0e-3, steps: {self.STEPS}}}")
-        for method in ["sns", "solver"]:
-            with self.subTest(method):
-                self.interrupt_and_compare(self.run_folder / f"rollouts/ensembles/{method}.h5", *command)
 
 
 class Ensemble(SnsCase):
