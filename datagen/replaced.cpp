@@ -39,6 +39,14 @@ void ReplacedResults::discard() {
   fs::remove_all(going);
 }
 
+std::uint64_t ReplacedResults::bytes() const {
+  std::uint64_t sum = 0;
+  if (!fs::exists(aside_)) return sum;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(aside_))
+    if (entry.is_regular_file()) sum += entry.file_size();
+  return sum;
+}
+
 bool ReplacedResults::was_cut_off() const {
   return fs::exists(aside_) && !(fs::exists(aside_ / last_) && fs::exists(folder_ / last_));
 }

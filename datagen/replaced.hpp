@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ class ReplacedResults {
   /// Whether a move, there or back, was cut off: put_back({}) mends it.
   bool was_cut_off() const;
   const std::filesystem::path& path() const { return aside_; }
+  /// Of the files aside: what becomes free when they are discarded.
+  std::uint64_t bytes() const;
 
  private:
   std::filesystem::path folder_, aside_;

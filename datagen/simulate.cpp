@@ -84,7 +84,8 @@ class Simulation {
       start();
       // Everything is on disk twice while the output is written.
       const std::uint64_t bytes = simulate_bytes(plan_, info_);
-      require_space(work_, 2 * bytes - std::min(frames.bytes() + diagnostics.bytes(), bytes));
+      const std::uint64_t there = frames.bytes() + diagnostics.bytes() + interrupted.bytes();
+      require_space(work_, 2 * bytes - std::min(there, 2 * bytes));
     } catch (...) {
       if (options_.overwrite) interrupted.put_back(kRun);
       if (!fs::exists(work_ / "checkpoint.h5")) fs::remove_all(work_);  // nothing to go on with
@@ -111,7 +112,8 @@ class Simulation {
   bool claim_output() {
     if (options_.overwrite) return true;  // the output itself is replaced when the new one is complete
     const bool finished = fs::exists(options_.output),
-               begun = fs::exists(work_ / "checkpoint.h5") || fs::exists(work_ / "replaced/checkpoint.h5");
+               begun = fs::exists(work_ / "checkpoint.h5") ||
+                       fs::exists(ReplacedResults(work_, "checkpoint.h5").path() / "checkpoint.h5");
     if (!options_.resume) {
       if (finished) {
         fail<ConfigError>("{} exists; give --resume to go on with it or --overwrite to replace it",

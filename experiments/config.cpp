@@ -60,16 +60,14 @@ std::function<std::string(const int&)> level(int lowest, int levels) {
 
 /// The path named or drawn by the section, which must fit the model's levels.
 Path read_path(Section& section, SamplingConfig& sampling, int levels) {
-  section.maybe<std::string>("path", sampling.path, [levels](const std::string& text) -> std::string {
-    try {
-      const int highest = parse_path(text).highest_corner();
-      return highest < levels ? ""
-                              : fmt::format("has a corner at level {}; levels are 0..{}", highest, levels - 1);
-    } catch (const ConfigError& error) {
-      return error.what();
-    }
-  });
-  return parse_path(sampling.path);
+  section.maybe("path", sampling.path);
+  try {
+    Path path = parse_path(sampling.path);
+    path.require_within(levels);
+    return path;
+  } catch (const ConfigError& error) {
+    section.reject("path", error.what());
+  }
 }
 
 /// Keys of both uses of SNS.
@@ -104,6 +102,7 @@ void read_thermalizer(Section& section, SamplingConfig& sampling, const Diffusio
   section.maybe("rule", sampling.rule, one_of(rule_names()));
   const Schedule schedule = Schedule::make(diffusion.schedule, diffusion.levels);
   const auto levels = [&] { return thermalizer_levels(sampling, schedule); };
+  const bool start_given = section.has("start_level");
   // Each default depends on those before it.
   const auto read = [&](const char* key, std::optional<int>& value, int standard, const auto& check) {
     section.maybe<int>(key, standard, check);
@@ -113,7 +112,8 @@ void read_thermalizer(Section& section, SamplingConfig& sampling, const Diffusio
   read("stop_level", sampling.stop_level, levels().stop, level(-1, diffusion.levels));
   const auto [start, stop, _] = levels();
   if (stop > start)
-    section.reject("stop_level", fmt::format("{} must not lie above start_level, {}", stop, start));
+    section.reject("stop_level", fmt::format("{} must not lie above start_level, {}{}", stop, start,
+                                             start_given ? "" : " by default"));
   if (sampling.rule == "reference" && stop == start && start >= 0)
     section.reject("stop_level",
                    fmt::format("{} must lie below start_level under rule reference: a frame one level "

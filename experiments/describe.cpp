@@ -171,9 +171,9 @@ std::pair<std::string, double> cost_of(const MethodConfig& method, const std::ve
   const std::string once = "1 surrogate evaluation";
   if (!method.refiner) return {once, surrogate};
   const double diffusion = costs.at(*method.refiner).seconds, every = static_cast<double>(method.every);
-  const std::string in_steps = method.every == 1 ? "" : fmt::format(" in one of {} steps", method.every);
+  const std::string in_steps = method.every == 1 ? ", " : fmt::format("; in one of {} steps ", method.every);
   if (find_model(models, *method.refiner).model.kind == "thermalizer")
-    return {once + ", 1 classification, denoiser evaluations where a frame looks noisy" + in_steps,
+    return {once + in_steps + "1 classification, denoiser evaluations where a frame looks noisy",
             surrogate + kClassification * diffusion / every};
   // The reverse steps of frames at the floor: one more than its level under the inclusive rule; none where a
   // threshold or a gate may leave all frames alone.
@@ -182,7 +182,7 @@ std::pair<std::string, double> cost_of(const MethodConfig& method, const std::ve
   const int levels = find_model(models, *method.refiner).model.diffusion.levels;
   const auto denoiser =
       always ? std::ssize(parse_path(method.sampling.path).moves({first, first}, levels, 0)) : 0;
-  return {once + fmt::format(", 1 classification, {} or more denoiser evaluations{}", denoiser, in_steps),
+  return {once + in_steps + fmt::format("1 classification, {} or more denoiser evaluations", denoiser),
           surrogate + (kClassification + static_cast<double>(denoiser)) * diffusion / every};
 }
 

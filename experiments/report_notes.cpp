@@ -129,6 +129,11 @@ std::string kind_of(Section model) {
 }
 
 /// SNS conditioned on an earlier frame.
+int levels_of(Section model) {
+  auto diffusion = model.maybe_child("diffusion");
+  return diffusion ? value_or(*diffusion, "levels", 1000) : 1000;
+}
+
 bool is_lagged(Section model) {
   return model.child("network").maybe_child("lag").has_value();
 }
@@ -270,20 +275,20 @@ void note_shared(const SharedChoices& shared, std::vector<std::string>& notes) {
                                 enumeration(shared.averaged)));
 }
 
-void note_thermalizer(const std::string& name, Section method, bool layers, SharedChoices& shared,
+void note_thermalizer(const std::string& name, Section method, int levels, bool layers, SharedChoices& shared,
                       std::vector<std::string>& notes) {
   const int paper_start = layers ? kPaperLayerStartLevel : kPaperStartLevel;
   const auto start = value_or(method, "start_level", kPaperStartLevel),
              stop = value_or(method, "stop_level", kPaperStopLevel),
              limit = value_or(method, "noise_limit", kPaperNoiseLimit);
   if (start != paper_start || stop != kPaperStopLevel)
-    notes.push_back(
-        fmt::format("{} denoises states with a predicted level above {} down to {} (paper's code: above {} "
-                    "down to {}).",
-                    name, start, stop, paper_start, kPaperStopLevel));
+    notes.push_back(fmt::format(
+        "{} denoises states with a predicted level above {} down to {} of {} (paper's code: above {} "
+        "down to {} of 1000).",
+        name, start, stop, levels, paper_start, kPaperStopLevel));
   if (limit != kPaperNoiseLimit)
-    notes.push_back(fmt::format("{} gives a trajectory up above level {} (paper's code: {}).", name, limit,
-                                kPaperNoiseLimit));
+    notes.push_back(fmt::format("{} gives a trajectory up above level {} of {} (paper's code: {} of 1000).",
+                                name, limit, levels, kPaperNoiseLimit));
   collect_rule(name, method, shared);
 }
 
@@ -360,7 +365,7 @@ void note_method(const std::string& name, Section method, Section models, bool l
   if (generator)
     note_generator(name, method, kind == "acdm", notes);
   else if (kind == "thermalizer")
-    note_thermalizer(name, method, layers, shared, notes);
+    note_thermalizer(name, method, levels_of(model), layers, shared, notes);
   else
     note_sns_refiner(name, method, layers, is_lagged(model), shared, notes);
   if (const auto every = value_or<std::int64_t>(method, "every", 1); refiner && every > 1)

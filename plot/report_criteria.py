@@ -3,7 +3,7 @@
 import html
 import math
 
-from report_text import by_field, counted, is_refined, is_solver, number, short
+from report_text import by_field, counted, interval, is_refined, is_solver, number, short
 
 RATIO = 1.5  # largest spectrum error beside that of independent solver runs which counts as theirs
 WORSE = 5  # smallest from which on a method has left the attractor
@@ -16,41 +16,78 @@ def verdict(met, text):
 
 
 def ratio(metrics, results, name):
-    """A score over that of independent solver runs: the largest over fields."""
+    """A score over that of independent solver runs: the largest over fields. NaN where it has none."""
     floor = metrics["floor"]["results"]
-    return max(number(results[metric]["value"]) / number(floor[metric]["value"]) for metric, _ in by_field(metrics, name))
+    ratios = []
+    for metric, _ in by_field(metrics, name):
+        value, of_solvers = number(results[metric]["value"]), number(floor[metric]["value"])
+        ratios.append(value / of_solvers if of_solvers else math.nan)
+    return math.nan if any(map(math.isnan, ratios)) else max(ratios)
+
+
+def as_good(metrics, results, name):
+    """Whether the score is at most RATIO times that of solver runs; None where intervals leave it open."""
+    floor, value = metrics["floor"]["results"], ratio(metrics, results, name)
+    if value <= RATIO:
+        return True
+    apart = any(number(results[metric]["low"]) > RATIO * number(floor[metric]["high"]) for metric, _ in by_field(metrics, name))
+    return False if apart else None
 
 
 def ratio_cell(metrics, results, name):
-    floor, value = metrics["floor"]["results"], ratio(metrics, results, name)
-    apart = any(number(results[metric]["low"]) > RATIO * number(floor[metric]["high"]) for metric, _ in by_field(metrics, name))
-    met = True if value <= RATIO else False if apart else None
-    return verdict(met, "lost" if math.isinf(value) else short(value))
+    value = ratio(metrics, results, name)
+    return verdict(as_good(metrics, results, name), "lost" if math.isinf(value) else short(value))
+
+
+def lost(method):
+    return sum(step is not None for step in method["first_unstable_step"])
 
 
 def stays_cell(method):
-    lost = sum(step is not None for step in method["first_unstable_step"])
-    return verdict(lost == 0, f"{method['members'] - lost} of {method['members']}")
+    return verdict(lost(method) == 0, f"{method['members'] - lost(method)} of {method['members']}")
+
+
+def drift_entries(metrics, results):
+    return [results[metric] for metric, _ in by_field(metrics, "spectrum_drift/all")]
+
+
+def does_not_drift(metrics, results):
+    """Whether every interval of the drift holds zero; None where there are none, as for a single window."""
+    bounds = [number(entry[end]) for entry in drift_entries(metrics, results) for end in ("low", "high")]
+    if any(map(math.isnan, bounds)):
+        return None
+    return all(low <= 0 <= high for low, high in zip(bounds[::2], bounds[1::2]))
 
 
 def drift_cell(metrics, results):
-    entries = [results[metric] for metric, _ in by_field(metrics, "spectrum_drift/all")]
-    met = all(number(entry["low"]) <= 0 <= number(entry["high"]) for entry in entries)
+    entries = drift_entries(metrics, results)
     if any(math.isinf(number(entry["value"])) for entry in entries):
         return verdict(False, "lost")
-    return verdict(met, ", ".join(f"[{short(number(entry['low']))}, {short(number(entry['high']))}]" for entry in entries))
+    return verdict(does_not_drift(metrics, results), ", ".join(interval(entry) or "&ndash;" for entry in entries))
 
 
-def leaves(metrics, method):
-    """Whether a surrogate alone is one that drifts, as a sentence."""
-    value = ratio(metrics, method["results"], "spectrum_error/late")
-    lost = sum(step is not None for step in method["first_unstable_step"])
+def is_alone(method):
+    """Whether it is a surrogate without a refiner, which may have had nothing to do."""
+    others = ("weights_refiner_sha256", "weights_generator_sha256")
+    return not is_solver(method) and not is_refined(method) and not any(key in method["attributes"] for key in others)
+
+
+def how_it_ends(metrics, method):
+    """Of a surrogate alone, whether it leaves the attractor: a sentence, empty where nothing can be said."""
+    results = method["results"]
+    value = ratio(metrics, results, "spectrum_error/late")
     name = f"<strong>{html.escape(method['name'])}</strong>"
+    if math.isnan(value):
+        return ""
+    if math.isinf(value):
+        return f"{name} leaves the attractor: most of its members are lost."
+    error = f"its spectrum error at the end is {short(value)} times that of solver runs"
     if value >= WORSE:
-        how = "most of its members are lost" if math.isinf(value) else f"its spectrum error at the end is {short(value)} times that of solver runs"
-        return f"{name} leaves the attractor: {how}."
-    if lost:
-        return f"{name} loses {lost} of {counted(method['members'], 'member')}; the others keep to the attractor."
+        return f"{name} leaves the attractor: {error}."
+    if lost(method):
+        return f"{name} loses {lost(method)} of {counted(method['members'], 'member')}; {error}."
+    if as_good(metrics, results, "spectrum_error/late") is False or does_not_drift(metrics, results) is False:
+        return f"{name} keeps its members, but {error} or drifts."
     return f"{name} does not leave the attractor in this time."
 
 
@@ -64,10 +101,11 @@ def criteria_table(metrics):
         rows.append(f"<tr><td>{html.escape(method['name'])}</td>" + stays_cell(method) +
                     ratio_cell(metrics, results, "spectrum_error/late") +
                     ratio_cell(metrics, results, "spectrum_error_ensemble/late") + drift_cell(metrics, results) + "</tr>")
-    alone = [leaves(metrics, m) for m in metrics["methods"] if not is_refined(m) and not is_solver(m)]
-    fields = " (the worse of the fields)" if len(metrics["truth"]["fields"]) > 1 else ""
-    return (f"<p class='small'>All members within the solver's range to the end; spectrum error of the last window over that of solver "
-            f"against solver, at most {RATIO}{fields} (?: it is more, but the intervals of the two do not tell); an interval of the drift of the spectrum error (per 1000 steps) that holds zero. "
+    alone = [how_it_ends(metrics, method) for method in metrics["methods"] if is_alone(method)]
+    fields = ", of the worse field" if len(metrics["truth"]["fields"]) > 1 else ""
+    return (f"<p class='small'>All members within the solver's range to the end; spectrum error of the last window{fields}, at most "
+            f"{RATIO} times that of solver against solver (?: it is more, but the intervals of the two do not tell); an interval of the "
+            "drift of the spectrum error (per 1000 steps) that holds zero. "
             f"{' '.join(alone)}</p>"
             "<table><tr><th>method</th><th>members that stay</th><th>error of members</th><th>error of the mean spectrum</th>"
             f"<th>drift</th></tr>{''.join(rows)}</table>")

@@ -93,6 +93,9 @@ def quality_metrics(metrics):
 MADE = "How these results were made"
 
 
+FINDINGS = "<!-- figures and tables -->"  # between prose and what was measured
+
+
 class OldPage:
     """The sections of a page that was made before: of experiments, without their prose, and of runs."""
 
@@ -105,18 +108,36 @@ class OldPage:
                     self.provenance[run.partition("\n")[0]] = "### " + run.strip()
             elif name := re.match(r"\s*`([^`]+)`: ", body):
                 subtitle, _, rest = body.strip().partition("\n\n")
-                self.experiments[name[1]] = (subtitle, rest[rest.index("!["):].strip())
+                self.experiments[name[1]] = (subtitle, rest.partition(FINDINGS)[2].strip())
+
+    def require_no_less(self, run, provenance):
+        """Exits where the page's entry of a run has stages that a new one lacks: results that the run folder no longer holds."""
+        stages = re.compile(r"^\| ([\w/-]+(?: \(\w+\))?) \|", re.M)
+        if missing := set(stages.findall(self.provenance.get(run, ""))) - set(stages.findall(provenance)):
+            sys.exit(f"the page has results of {run} that these folders lack ({', '.join(sorted(missing))}): give new results a run folder of "
+                     "another name, or make the whole page")
 
 
 def merged(old, new, order):
-    """The entries of both, new ones in place of old ones of their name or, if there are none, after the nearest one before them in `order`."""
+    """The entries of both: new ones in place of old ones of their name, else next to their nearest neighbour in `order`."""
     names = list(old)
     for name in new:
         if name in names:
             continue
-        before = [n for n in order[: order.index(name)] if n in names] if name in order else []
-        names.insert(names.index(before[-1]) + 1 if before else len(names), name)
+        place = order.index(name) if name in order else len(order)
+        before, after = ([n for n in part if n in names] for part in (order[:place], order[place + 1:]))
+        names.insert(names.index(before[-1]) + 1 if before else names.index(after[0]) if after else len(names), name)
     return [new.get(name) or old[name] for name in names]
+
+
+def by_name(entries):
+    """Dictionary of (name, text) that may not repeat a name."""
+    found = {}
+    for name, text in entries:
+        if name in found:
+            sys.exit(f"there are two results named {name}")
+        found[name] = text
+    return found
 
 
 class Page:
@@ -159,7 +180,7 @@ class Page:
         above |= names
 
     def section(self, name, subtitle, *findings):
-        parts = [f"## {html.escape(self.prose.title(name))}", subtitle, self.prose.text(name), *findings]
+        parts = [f"## {html.escape(self.prose.title(name))}", subtitle, self.prose.text(name), FINDINGS, *findings]
         return "\n\n".join(part for part in parts if part)
 
     def experiment(self, results):
@@ -186,8 +207,11 @@ class Page:
         by_run = {}
         for results in every:
             by_run.setdefault(run_of(results.folder), []).append(results)
-        experiments = {results.title(): self.experiment(results) for results in every}
-        provenance = {run.name: self.provenance(run, results) for run, results in by_run.items()}
+        experiments = by_name((results.title(), self.experiment(results)) for results in every)
+        provenance = by_name((run.name, self.provenance(run, results)) for run, results in by_run.items())
+        for run, text in provenance.items():
+            if old:
+                old.require_no_less(run, text)
         kept = {name: self.section(name, *parts) for name, parts in old.experiments.items()} if old else {}
         titles = experiments.keys() | kept.keys()
         for name in set(self.prose.texts) - titles - {CONCLUSION}:
@@ -209,13 +233,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+", help="run folders, or folders of results in them")
     parser.add_argument("--page", type=Path, default=DOCS / "results.md")
-    parser.add_argument("--images", type=Path, default=DOCS / "images" / "results", help="folder of its pictures; old ones are deleted")
+    parser.add_argument("--images", type=Path, default=DOCS / "images" / "results", help="folder of its pictures; old ones of what is made again are deleted")
     parser.add_argument("--discussion", type=Path, default=DOCS / "results_discussion.md", help="the prose, written by hand")
     parser.add_argument("--update", action="store_true", help="keep the page's sections of other experiments and runs")
     parser.add_argument("--width", type=int, default=1700, help="of pictures, at most, in pixels")
     parser.add_argument("--largest", type=int, default=300_000, help="bytes of a picture")
     options = parser.parse_args()
     folders = [results for folder in options.folders for results in results_in(folder.resolve())]
+    if options.update and not options.page.exists():
+        parser.error(f"--update: {options.page} does not exist")
     old = OldPage(options.page) if options.update else None
     if not options.update:
         for picture in options.images.glob("*/*.png"):

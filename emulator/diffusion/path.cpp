@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
+#include <cstdint>
 #include <sstream>
+#include <string_view>
 #include <utility>
 
 namespace sns {
@@ -54,6 +55,14 @@ std::optional<Levels> parse_corner(std::string_view word) {
   return past && present ? std::optional(Levels{*past, *present}) : std::nullopt;
 }
 
+/// Whether the path through the three goes straight on at `at`, along an axis or the diagonal.
+bool straight(const Levels& from, const Levels& at, const Levels& to) {
+  const auto on_diagonal = [](const Levels& corner) { return corner.past == corner.present; };
+  return (from.past == at.past && at.past == to.past) ||
+         (from.present == at.present && at.present == to.present) ||
+         (on_diagonal(from) && on_diagonal(at) && on_diagonal(to));
+}
+
 }  // namespace
 
 const Path Path::A = named(0), Path::B = named(1), Path::C = named(2), Path::fixed_past = named(3),
@@ -73,6 +82,9 @@ Path::Path(std::vector<Levels> corners) : corners_(std::move(corners)) {
     if (to.past > from.past || to.present > from.present || to == from)
       fail<ConfigError>("a path only goes down; this one goes from {} to {}", text_of(from), text_of(to));
   }
+  for (std::size_t k = corners_.size() - 2; k > 0; --k)
+    if (straight(corners_[k - 1], corners_[k], corners_[k + 1]))
+      corners_.erase(corners_.begin() + static_cast<std::ptrdiff_t>(k));
 }
 
 bool Path::steps_together() const {
@@ -82,12 +94,12 @@ bool Path::steps_together() const {
   return std::adjacent_find(corners_.begin(), corners_.end(), both_lower) != corners_.end();
 }
 
-int Path::highest_corner() const {
-  int highest = kClean;
+void Path::require_within(int levels_in_all) const {
   for (const Levels& corner : corners_)
     for (const int level : {corner.past, corner.present})
-      if (level != kTop) highest = std::max(highest, level);
-  return highest;
+      if (level != kTop && level >= levels_in_all)
+        fail<ConfigError>("path '{}' has a corner at level {}; the model's levels are 0..{}", text(), level,
+                          levels_in_all - 1);
 }
 
 std::string Path::text() const {
@@ -99,9 +111,7 @@ std::string Path::text() const {
 }
 
 std::vector<Move> Path::moves(const Levels& first, int levels_in_all, int lowest) const {
-  if (highest_corner() >= levels_in_all)
-    fail<ConfigError>("path '{}' has a corner at level {}; the model's levels are 0..{}", text(),
-                      highest_corner(), levels_in_all - 1);
+  require_within(levels_in_all);
   const auto resolved = [&](int level) { return level == kTop ? levels_in_all : level; };
   std::vector<Move> moves;
   Levels at{noises_past() ? first.past : kClean, first.present};
@@ -118,7 +128,10 @@ std::vector<Move> Path::moves(const Levels& first, int levels_in_all, int lowest
     const int count = std::max(down_past, down_present);
     for (int i = 1; i <= count; ++i) {
       // A frame with less far to go rests in between, in equal shares.
-      const int past = from.past - down_past * i / count, present = from.present - down_present * i / count;
+      const auto share = [&](int down) {
+        return static_cast<int>(static_cast<std::int64_t>(down) * i / count);
+      };
+      const int past = from.past - share(down_past), present = from.present - share(down_present);
       const Move move{.past = step(at.past, past), .present = step(at.present, present)};
       if (move.past != Move::kRest || move.present != Move::kRest) moves.push_back(move);
     }
@@ -144,9 +157,9 @@ Path parse_path(const std::string& text) {
     const std::optional<Levels> corner = parse_corner(word);
     if (!corner)
       fail<ConfigError>(
-          "path is '{}'; allowed are A, B, C, fixed_past, clean_past, or corners 'past,present' such as "
-          "'top,top "
-          "clean,top clean,clean' (path A)",
+          "path '{}' is none of A, B, C, fixed_past, clean_past and no list of corners in quotes, past,present "
+          "without "
+          "spaces, such as 'top,top clean,top clean,clean' (path A)",
           text);
     corners.push_back(*corner);
   }

@@ -37,19 +37,20 @@ class Path {
   static const Path clean_past;         ///< present frame only; the past is never noised (clean conditioning)
 
   /// ConfigError unless the first corner has the present at the top and the past there or clean, no corner lies
-  /// above or at the one before, and the last has a clean present.
+  /// above or at the one before, and the last has a clean present. Corners at which it goes straight on are
+  /// left out.
   explicit Path(std::vector<Levels> corners);
 
   /// Moves of frames that take their first steps at `first`, down to the step at `lowest`. Between two corners
-  /// the frame that has farther to go steps in every move. Error where a corner lies beyond the levels.
+  /// the frame that has farther to go steps in every move. ConfigError as require_within.
   std::vector<Move> moves(const Levels& first, int levels_in_all, int lowest) const;
   bool noises_past() const { return corners_.front().past != Levels::kClean; }
   bool cleans_past() const { return corners_.back().past == Levels::kClean; }
   /// Whether both frames come down between the same two corners.
   bool steps_together() const;
-  /// The highest level that a corner names; kClean if none does.
-  int highest_corner() const;
-  /// What parse_path makes this path of.
+  /// ConfigError where a corner lies beyond the levels 0..levels_in_all-1.
+  void require_within(int levels_in_all) const;
+  /// parse_path(text()) is this path.
   std::string text() const;
   bool operator==(const Path&) const = default;
 

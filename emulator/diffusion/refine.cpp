@@ -15,8 +15,6 @@ void check(const RefineOptions& options, int levels) {
   within("level floor", options.level_floor, 0);
   within("threshold", options.threshold, Levels::kClean);
   within("stop level", options.stop_level, Levels::kClean);
-  if (options.path.highest_corner() >= levels)
-    within("highest corner of the path", options.path.highest_corner(), 0);
   if (options.stop_level > options.threshold)
     fail<ConfigError>(
         "the stop level, {}, lies above the level that refinement starts from, {}: frames between the two "

@@ -68,8 +68,9 @@ ThermalizerLevels thermalizer_levels(const SamplingWords& words, const Schedule&
   const bool below = parse_rule(words.rule) == SweepRule::reference && levels.start >= 0;
   levels.stop =
       words.stop_level ? *words.stop_level : std::min(as_noisy_as(4, schedule), levels.start - (below ? 1 : 0));
-  levels.limit =
-      words.noise_limit ? *words.noise_limit : std::max(as_noisy_as(100, schedule), levels.start + 1);
+  levels.limit = words.noise_limit ? *words.noise_limit
+                                   : std::clamp(levels.start * 100 / 6, std::max(1, as_noisy_as(100, schedule)),
+                                                std::max(1, schedule.levels() - 1));
   return levels;
 }
 

@@ -90,9 +90,9 @@ struct ThermalizerLevels {
   int stop = 0;   ///< down to the step above it
   int limit = 0;  ///< frames above it are given up
 };
-/// Those of the words. Of those not given, each is the level of `schedule` that is nearest in noise to the
-/// reference code's 6, 4 and 100 of the cosine schedule of 1000 levels, as far as the others allow it: stop
-/// must not lie above start, under the reference rule not at it either, and limit must lie above it.
+/// Those of the words. Start, if not given, is the level of `schedule` that is nearest in noise to the
+/// reference code's 6 of the cosine schedule of 1000 levels; stop likewise 4, but not above start (under the
+/// reference rule below it); limit likewise 100, but at least 100/6 as far up as start.
 ThermalizerLevels thermalizer_levels(const SamplingWords& words, const Schedule& schedule);
 
 /// What the words say to each kind of model; ConfigError for one that is not a name.

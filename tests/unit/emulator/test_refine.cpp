@@ -130,19 +130,21 @@ TEST_CASE("paths by their corners") {
   CHECK_FALSE(stays.cleans_past());
   CHECK_FALSE(stays.steps_together());
   CHECK(turns.steps_together());
-  CHECK(turns.highest_corner() == 1);
-  CHECK(Path::A.highest_corner() == Levels::kClean);
+  // Corners where it goes straight on are none.
+  CHECK(parse_path("clean,top clean,4 clean,clean") == Path::clean_past);
+  CHECK(parse_path("top,top 7,7 4,4 clean,clean") == Path::C);
+  CHECK(parse_path("top,top 7,7 4,2 clean,clean").text() == "top,top 7,7 4,2 clean,clean");
 }
 
-TEST_CASE("paths: what is none") {
+TEST_CASE("paths that are refused") {
   const auto message = [](const std::string& text) {
     return test::message_of<ConfigError>([&] { parse_path(text); });
   };
   CHECK(contains(message(""), "two corners"));
   CHECK(contains(message("top,top"), "two corners"));
-  CHECK(contains(message("top,top clean"), "allowed are"));
-  CHECK(contains(message("top,top -1,clean"), "allowed are"));
-  CHECK(contains(message("top,top 3x,clean"), "allowed are"));
+  CHECK(contains(message("top,top clean"), "in quotes"));
+  CHECK(contains(message("top,top -1,clean"), "is none of A, B, C"));
+  CHECK(contains(message("top,top 3x,clean"), "is none of A, B, C"));
   CHECK(contains(message("9,top clean,clean"), "begins at top,top or"));
   CHECK(contains(message("top,clean clean,clean"), "begins at top,top or"));
   CHECK(contains(message("top,top clean,4"), "ends with a clean present frame; this one at clean,4"));

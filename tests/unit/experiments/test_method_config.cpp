@@ -107,7 +107,7 @@ TEST_CASE("methods: a thermalizer acts where it is as noisy as the paper's does,
   CHECK(levels("levels: 200", "") == std::vector<int>{0, 0, 19});
   CHECK(levels("levels: 200", ", rule: reference") == std::vector<int>{0, -1, 19});
   CHECK(levels("levels: 1000", ", start_level: 2") == std::vector<int>{2, 2, 100});
-  CHECK(levels("levels: 1000", ", start_level: 200") == std::vector<int>{200, 4, 201});
+  CHECK(levels("levels: 1000", ", start_level: 200") == std::vector<int>{200, 4, 999});
   CHECK(levels("levels: 1000", ", stop_level: 1") == std::vector<int>{6, 1, 100});
 }
 
@@ -116,13 +116,14 @@ TEST_CASE("methods: a path by its corners") {
     return parse("m: {refiner: sns, path: '" + text + "'" + more + "}").methods.at(0);
   };
   CHECK(path("top,top 4,top 4,4 clean,clean").sampling.path == "top,top 4,top 4,4 clean,clean");
+  CHECK(contains(path("clean_past").beyond_training, "path clean_past"));
   CHECK(path("clean,top clean,clean").beyond_training == path("clean_past").beyond_training);
   const auto refused = [&](const std::string& text, const std::string& more = "") {
     return test::message_of<ConfigError>([&] { path(text, more); });
   };
   CHECK(contains(refused("D"), "methods.m.path"));
   CHECK(contains(refused("D"), "A, B, C, fixed_past, clean_past"));
-  CHECK(contains(refused("top,top 20,20 clean,clean"), "corner at level 20; levels are 0..19"));
+  CHECK(contains(refused("top,top 20,20 clean,clean"), "corner at level 20; the model's levels are 0..19"));
   CHECK(contains(refused("top,top 2,clean", ", write_back: always"), "leaves the past frame noisy"));
   CHECK(
       contains(test::message_of<ConfigError>([] { parse("m: {refiner: sns, every: 0}"); }), "methods.m.every"));

@@ -132,9 +132,12 @@ TEST_CASE("notes: choices of sampling and training that are not the paper's") {
   CHECK(says(notes("d: {kind: sns}", refined + ", long: first_initial}"), "m stands one frame",
              "beginning of each"));
   CHECK(says(notes("d: {kind: thermalizer}", refined + ", noise_limit: 200}"), "m gives a trajectory up",
-             "above level 200 (paper's code: 100)"));
+             "above level 200 of 1000 (paper's code: 100 of 1000)"));
   CHECK(
       says(notes("d: {kind: sns}", refined + ", reverse_std: sqrt_beta}"), "reverse steps of m", "posterior"));
+  CHECK(says(notes("d: {kind: sns}", refined + ", every: 4}"), "m refines one of 4 frames", "paper: each"));
+  CHECK(says(notes("d: {kind: sns}", refined + ", path: 'top,top 4,top clean,clean'}"),
+             "m goes a way of its own", "top,top 4,top clean,clean"));
   CHECK(says(notes("d: {kind: sns}", refined + ", level_floor: 2}"), "m refines every frame",
              "level 2 at least"));
 }
