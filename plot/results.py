@@ -119,13 +119,14 @@ class OldPage:
 
 
 def merged(old, new, order):
-    """The entries of both: new ones in place of old ones of their name, else next to their nearest neighbour in `order`."""
-    names = list(old)
+    """The entries of both: new ones in place of old ones of their name, else next to their nearest neighbour in `order`, else last."""
+    names = list(old) or list(new)
     for name in new:
         if name in names:
             continue
         place = order.index(name) if name in order else len(order)
-        before, after = ([n for n in part if n in names] for part in (order[:place], order[place + 1:]))
+        before = [n for n in order[:place] if n in names] if name in order else []
+        after = [n for n in order[place + 1:] if n in names]
         names.insert(names.index(before[-1]) + 1 if before else names.index(after[0]) if after else len(names), name)
     return [new.get(name) or old[name] for name in names]
 

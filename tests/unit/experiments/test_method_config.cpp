@@ -123,7 +123,7 @@ TEST_CASE("methods: a path by its corners") {
   };
   CHECK(contains(refused("D"), "methods.m.path"));
   CHECK(contains(refused("D"), "A, B, C, fixed_past, clean_past"));
-  CHECK(contains(refused("top,top 20,20 clean,clean"), "corner at level 20; the model's levels are 0..19"));
+  CHECK(contains(refused("top,top 20,3 clean,clean"), "corner at level 20; the model's levels are 0..19"));
   CHECK(contains(refused("top,top 2,clean", ", write_back: always"), "leaves the past frame noisy"));
   CHECK(
       contains(test::message_of<ConfigError>([] { parse("m: {refiner: sns, every: 0}"); }), "methods.m.every"));
