@@ -314,6 +314,20 @@ std::vector<std::pair<std::string, std::function<Parts()>>> every_way() {
     options.path = Path::clean_past;
     return refined(tiny("sns"), options, {.seed = 11});
   });
+  ways.emplace_back("lagged sns on a path by its corners", [] {
+    ModelConfig config = tiny("sns");
+    config.network.lag = LagConfig{.window = 4, .embedding = 8};
+    RefineOptions options;
+    options.path = parse_path("top,top 2,top 2,2 clean,clean");
+    return Parts(emulator(),
+                 make_sns_refiner(std::make_unique<Sns>(config, 2, torch::kCPU), options, {.seed = 11}));
+  });
+  ways.emplace_back("generation on a path by its corners", [] {
+    GenerationOptions options;
+    options.path = parse_path("top,top 5,top 5,5 clean,clean");
+    auto model = std::make_unique<Sns>(tiny("sns"), 2, torch::kCPU);
+    return Parts(nullptr, make_sns_generator(std::move(model), options, {.seed = 11}));
+  });
   ways.emplace_back("generation on path clean_past", [] {
     GenerationOptions options;
     options.path = Path::clean_past;

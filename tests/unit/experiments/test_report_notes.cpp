@@ -74,7 +74,8 @@ TEST_CASE("notes: the paper's own set-ups have none") {
 TEST_CASE("notes: every model and method is judged by its own kind") {
   const Notes notes = notes_of_file("qg2layer/methods.yaml");
   CHECK_FALSE(says(notes, "thermalizer", "above 5"));
-  CHECK(says(notes, "thermalizer denoises", "above 0 down to 0 of 200 (paper's code: above 10 down to 4 of 1000)"));
+  CHECK(says(notes, "thermalizer denoises",
+             "above 0 down to 0 of 200 (paper's code: above 10 down to 4 of 1000)"));
   CHECK(
       says(notes,
            "Rule inclusive (sns, sns_clean, thermalizer, sns_above_0, sns_lagged and sns_lagged_above_0): each "

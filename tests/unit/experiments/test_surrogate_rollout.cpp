@@ -98,6 +98,18 @@ TEST_CASE("evaluations are counted per member and step") {
     }
 }
 
+TEST_CASE("paths that bring both frames down together to the end rewrite the past one") {
+  const torch::Tensor x = torch::from_blob(random_frames(2, 16).data(), {2, 1, 16, 16}).clone();
+  const std::vector<std::int64_t> ids = {0, 1};
+  for (const auto& [text, rewrites] :
+       {std::pair("C", true), std::pair("top,top 2,top 2,2 clean,clean", true), std::pair("A", false),
+        std::pair("top,top 1,1 1,clean", false), std::pair("clean_past", false)}) {
+    CAPTURE(text);
+    sns::SurrogateStepper stepper = tiny_stepper(true, sns::parse_path(text));
+    CHECK(stepper.advance(x, x, ids, 1).previous.defined() == rewrites);
+  }
+}
+
 TEST_CASE("every n-th frame is refined, the others are the surrogate's") {
   const sns::test::ScratchFolder folder;
   const auto log = [&](const std::string& name, sns::SurrogateStepper stepper) {
