@@ -48,7 +48,7 @@ class Converter {
           if (!pair.first.IsScalar()) fail<ConfigError>("a key must be a plain name  {}", at);
           const std::string& key = pair.first.Scalar();
           if (const Entry* first = value->find(key))
-            fail<ConfigError>("key {} is given twice (first at {})  {}", key, first->where, at);
+            fail<ConfigError>("key {} is given twice (first: {})  {}", key, first->where, at);
           value->entries.push_back({key, at, convert(pair.second, depth + 1)});
         }
         break;

@@ -15,9 +15,12 @@
 #include "solvers/initial_file.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <fstream>
 #include <limits>
 #include <span>
+#include <string_view>
 
 namespace sns {
 namespace {
@@ -40,8 +43,19 @@ std::string identity_of(const SimulatePlan& plan, const SolverSource& source) {
                    : ""));
 }
 
+/// Whether the file begins with HDF5's signature, or is empty; it may be damaged further on.
+bool begins_as_hdf5(const fs::path& path) {
+  std::array<char, 4> start{};
+  std::ifstream in(path, std::ios::binary);
+  in.read(start.data(), start.size());
+  return in.gcount() == 0 || std::string_view(start.data(), start.size()) == "\x89HDF";
+}
+
+/// A file beside the checkpoint of a run that is to replace the output that there is (--overwrite).
+constexpr const char* kReplacing = "replacing";
+
 /// What an interrupted run consists of.
-const std::vector<std::string> kRun = {"frames", "diagnostics", "checkpoint.h5"};
+const std::vector<std::string> kRun = {"frames", "diagnostics", kReplacing, "checkpoint.h5"};
 
 /// One run: the solver, the logs of frames and diagnostics, and the checkpoint that ties them together.
 class Simulation {
@@ -92,12 +106,14 @@ class Simulation {
       throw;
     }
     interrupted.discard();  // the new run is certain to begin
+    if (options_.overwrite) std::ofstream(work_ / kReplacing).close();
     loop();
     try {
       // In the folder that goes in the end: whoever is killed meanwhile leaves nothing beside it.
       const fs::path written = work_ / "output.h5";
       write_simulation(written, plan_, info_, config_yaml_, state(), frames, diagnostics);
       fs::rename(written, options_.output);
+      fs::remove(work_ / kReplacing);
       sync_to_disk(parent);
     } catch (const Stopped&) {
       poll();  // says where to go on
@@ -110,6 +126,8 @@ class Simulation {
  private:
   /// False if the output is there already, complete.
   bool claim_output() {
+    if (fs::exists(options_.output) && !begins_as_hdf5(options_.output))
+      fail<ConfigError>("{} is there and is not an HDF5 file; give another -o", options_.output.string());
     if (options_.overwrite) return true;  // the output itself is replaced when the new one is complete
     const bool finished = fs::exists(options_.output),
                begun = fs::exists(work_ / "checkpoint.h5") ||
@@ -126,7 +144,7 @@ class Simulation {
       }
       return true;
     }
-    if (!finished) {
+    if (!finished || fs::exists(work_ / kReplacing)) {
       if (!begun) log::info("nothing to resume for {}; starting at step 0", options_.output.string());
       return true;
     }
@@ -309,8 +327,8 @@ class Simulation {
     save_checkpoint(work_ / "checkpoint.h5", state());
     last_checkpoint_ = Clock::now();
     if (stop) {
-      throw Stopped(fmt::format("on request at step {} of {}; run the same command with --resume to go on",
-                                step_, plan_.steps));
+      throw Stopped(fmt::format("on request at step {} of {}; run the same command with --resume{} to go on",
+                                step_, plan_.steps, options_.overwrite ? " in place of --overwrite" : ""));
     }
   }
 

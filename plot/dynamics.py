@@ -145,7 +145,7 @@ def draw_levels(axes, evaluation):
             highest = max(highest, np.flatnonzero(counts).max(initial=0))
             rarest = min(rarest, share[share > 0].min(initial=1))
             axes.stairs(np.append(share, 0), np.arange(len(share) + 2) - 0.5, color=curves.color, ls=style, lw=1.8)
-    axes.set(yscale="log", xlabel="predicted level", ylabel="share of steps", title="noise levels predicted by the heads",
+    axes.set(yscale="log", xlabel="predicted level", ylabel="share of predictions", title="noise levels predicted by the heads",
              xlim=(-0.7, highest + 0.7), ylim=(min(rarest / 2, 0.05), 5))
     axes.minorticks_off()
     axes.xaxis.get_major_locator().set_params(integer=True)

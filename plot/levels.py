@@ -41,7 +41,7 @@ def levels(fields, options):
     for i, (axes, name) in enumerate(zip(panels, PANELS)):
         draw_panel(axes, methods, name, highest)
         letter(axes, i)
-    panels[0].set_ylabel("share of all steps")
+    panels[0].set_ylabel("share of all predictions")
     if not methods:
         figure.suptitle("no method predicts noise levels")
     save(figure, options, "levels")

@@ -85,7 +85,7 @@ def captions(metrics, facts):
             "members, bands from the 10 % to the 90 % quantile. Where ensembles were run: their fair CRPS, and spread over "
             "skill, which is 1 where the solver is like a further member. Dotted and dash-dotted: forecasts without dynamics."),
         "levels": (
-            "Noise levels that the heads predict for the previous and for the new frame, over all steps and members, "
+            "Noise levels that the heads predict for the previous and for the new frame, over all members and the steps in which they are asked, "
             "before any floor, on a logarithmic scale."),
     }
 

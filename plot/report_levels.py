@@ -33,6 +33,6 @@ def level_table(metrics):
             for head, words in HEADS.items() if sum(method["levels"][head]) > 0]
     if not rows:
         return ""
-    return ("<p class='small'>Levels that the noise heads predicted over all steps and members, before any floor.</p>"
+    return ("<p class='small'>Levels that the noise heads predicted over all members and the steps in which they were asked, before any floor.</p>"
             "<table><tr><th>method</th><th>head of the</th><th>predictions</th><th>level 0</th><th>mean</th><th>median</th>"
             f"<th>95 % at most</th><th>highest</th></tr>{''.join(rows)}</table>")

@@ -74,7 +74,7 @@ def shrunk(source, target, width, largest):
         height = max(1, round(full.height * width / full.width))
         # Plain means: sharper filters make new colours, which compress badly.
         small = full.resize((width, height), Image.BOX) if width < full.width else full
-        small.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(target, optimize=True)
+        small.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(target, optimize=True)
         if target.stat().st_size <= largest or width < 200:
             return
         width = round(0.85 * min(width, full.width))

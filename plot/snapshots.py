@@ -112,7 +112,7 @@ def draw(fields, options, name, with_distances=False):
     columns, side = len(frames), SIDE if with_distances else 0
     width = columns * TILE + 1.62 + side
     # Below the tiles: of each field title, panels, axis and legend.
-    panel = 0.42 + SPECTRUM + 0.6 + 0.17 * (len(main_field.methods) + 2)
+    panel = 0.42 + SPECTRUM + 0.6 + 0.18 * (len(main_field.methods) + 3)
     spectra = panel * len(fields)
     height = len(rows) * TILE + spectra + 0.45
     figure = plt.figure(figsize=(width, height))

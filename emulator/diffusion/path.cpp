@@ -82,6 +82,9 @@ Path::Path(std::vector<Levels> corners) : corners_(std::move(corners)) {
     if (to.past > from.past || to.present > from.present || to == from)
       fail<ConfigError>("a path only goes down; this one goes from {} to {}", text_of(from), text_of(to));
   }
+  for (const Levels& corner : corners_)
+    for (const int level : {corner.past, corner.present})
+      if (level != kTop) highest_ = std::max(highest_, level);
   for (std::size_t k = corners_.size() - 2; k > 0; --k)
     if (straight(corners_[k - 1], corners_[k], corners_[k + 1]))
       corners_.erase(corners_.begin() + static_cast<std::ptrdiff_t>(k));
@@ -95,11 +98,9 @@ bool Path::steps_together() const {
 }
 
 void Path::require_within(int levels_in_all) const {
-  for (const Levels& corner : corners_)
-    for (const int level : {corner.past, corner.present})
-      if (level != kTop && level >= levels_in_all)
-        fail<ConfigError>("path '{}' has a corner at level {}; the model's levels are 0..{}", text(), level,
-                          levels_in_all - 1);
+  if (highest_ >= levels_in_all)
+    fail<ConfigError>("path '{}' has a corner at level {}; the model's levels are 0..{}", text(), highest_,
+                      levels_in_all - 1);
 }
 
 std::string Path::text() const {

@@ -52,10 +52,11 @@ class Path {
   void require_within(int levels_in_all) const;
   /// parse_path(text()) is this path.
   std::string text() const;
-  bool operator==(const Path&) const = default;
+  bool operator==(const Path& other) const { return corners_ == other.corners_; }
 
  private:
   std::vector<Levels> corners_;
+  int highest_ = Levels::kClean;  ///< level that was named, also by corners that are left out
 };
 
 /// A path by its name, "A", "B", "C" (as in the SNS paper), "fixed_past" or "clean_past", or by its corners

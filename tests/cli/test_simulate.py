@@ -293,6 +293,27 @@ class Resume(SnsCase):
         _, err = self.sns("simulate", self.config, "-o", "a.h5", *long, "--resume", "--time-budget", 0.1, code=75)
         self.assertIn(f"resuming at step {step}", err)
 
+    def test_an_interrupted_overwrite_goes_on_beside_the_old_output(self):
+        length = ("--steps", 60_000, "--every", 1000)
+        self.sns("simulate", self.config, "-o", "a.h5", "--steps", 20, "solver.viscosity=0.02")
+        _, err = self.sns("simulate", self.config, "-o", "a.h5", *length, "--overwrite", "--time-budget", 0.3, code=75)
+        self.assertIn("--resume in place of --overwrite", err)
+        self.sns("simulate", self.config, "-o", "a.h5", *length, "--resume")
+        self.sns("simulate", self.config, "-o", "b.h5", *length)
+        self.assertEqual(arrays(self.folder / "a.h5"), arrays(self.folder / "b.h5"))
+        self.assertFalse(self.checkpoint.parent.exists())
+        # Also where the old output is of the same configuration and complete.
+        _, err = self.sns("simulate", self.config, "-o", "a.h5", *length, "--overwrite", "--time-budget", 0.3, code=75)
+        _, err = self.sns("simulate", self.config, "-o", "a.h5", *length, "--resume")
+        self.assertIn("resuming at step", err)
+
+    def test_other_files_are_no_output(self):
+        (self.folder / "notes.txt").write_text("mine")
+        for options in ((), ("--overwrite",), ("--resume",)):
+            _, err = self.sns("simulate", self.config, "-o", "notes.txt", *options, code=2)
+            self.assert_one_line(err, "notes.txt is there and is not an HDF5 file")
+        self.assertEqual((self.folder / "notes.txt").read_text(), "mine")
+
     def test_lengthening(self):
         self.sns("simulate", self.config, "-o", "a.h5", "--steps", 3010, "--every", 50)
         self.sns("simulate", self.config, "-o", "a.h5", "--resume", *self.LENGTH)

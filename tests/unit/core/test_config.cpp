@@ -321,8 +321,8 @@ TEST_CASE("config: what is not a configuration") {
   const auto refused = [](const std::string& yaml) { return message_of<ConfigError>([&] { parse(yaml); }); };
   CHECK(contains(refused("a: [1, 2\nb: 3\n"), "not valid YAML: "));
   CHECK(contains(refused("a: 1\n b: [\n"), "x.yaml:2:"));
-  CHECK(refused("a: 1\nb: 2\na: 3\n") == "key a is given twice (first at x.yaml:1)  x.yaml:3");
-  CHECK(refused("s:\n  a: 1\n  a: 1\n") == "key a is given twice (first at x.yaml:2)  x.yaml:3");
+  CHECK(refused("a: 1\nb: 2\na: 3\n") == "key a is given twice (first: x.yaml:1)  x.yaml:3");
+  CHECK(refused("s:\n  a: 1\n  a: 1\n") == "key a is given twice (first: x.yaml:2)  x.yaml:3");
   CHECK(refused("- 1\n") == "the file must hold a map (key: value), not a list  x.yaml");
   CHECK(refused("hello\n") == "the file must hold a map (key: value), not a single value  x.yaml");
   CHECK(refused("a: 1\n---\nb: 1\n") == "one YAML document is expected, not 2  x.yaml");

@@ -151,7 +151,7 @@ TEST_CASE("paths that are refused") {
   CHECK(contains(message("top,top 3,3 4,2 clean,clean"), "only goes down; this one goes from 3,3 to 4,2"));
   CHECK(contains(message("top,top 3,3 3,3 clean,clean"), "only goes down"));
   CHECK(contains(test::message_of<ConfigError>([] {
-                   steps(parse_path("top,top 40,3 clean,clean"), SweepRule::inclusive, {{1, 1}}, 0);
+                   steps(parse_path("top,top 40,40 clean,clean"), SweepRule::inclusive, {{1, 1}}, 0);
                  }),
                  "corner at level 40; the model's levels are 0..39"));
 }
