@@ -15,12 +15,10 @@
 #include "solvers/initial_file.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <fstream>
 #include <limits>
 #include <span>
-#include <string_view>
 
 namespace sns {
 namespace {
@@ -41,14 +39,6 @@ std::string identity_of(const SimulatePlan& plan, const SolverSource& source) {
           plan.full, plan.initial ? plan.initial->hash : "as configured") +
       (plan.arrays ? fmt::format("array diagnostics {} values\n", diagnostic_values(plan, source.info()))
                    : ""));
-}
-
-/// Whether the file begins with HDF5's signature, or is empty; it may be damaged further on.
-bool begins_as_hdf5(const fs::path& path) {
-  std::array<char, 4> start{};
-  std::ifstream in(path, std::ios::binary);
-  in.read(start.data(), start.size());
-  return in.gcount() == 0 || std::string_view(start.data(), start.size()) == "\x89HDF";
 }
 
 /// A file beside the checkpoint of a run that is to replace the output that there is (--overwrite).
@@ -126,8 +116,6 @@ class Simulation {
  private:
   /// False if the output is there already, complete.
   bool claim_output() {
-    if (fs::exists(options_.output) && !begins_as_hdf5(options_.output))
-      fail<ConfigError>("{} is there and is not an HDF5 file; give another -o", options_.output.string());
     if (options_.overwrite) return true;  // the output itself is replaced when the new one is complete
     const bool finished = fs::exists(options_.output),
                begun = fs::exists(work_ / "checkpoint.h5") ||
