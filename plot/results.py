@@ -63,6 +63,20 @@ def run_of(folder):
     return folder if (folder / "rollouts").exists() or (folder / "models").exists() else folder.parent
 
 
+def palette_of(image):
+    """256 colours: the frequent ones, of which fields are made, and the far apart ones, in which names and lines are drawn, with
+    grays from black to white."""
+    from PIL import Image
+
+    def colours(count, method):
+        return image.quantize(count, method=method).getpalette()[: 3 * count]
+
+    palette = Image.new("P", (1, 1))
+    grays = [level for level in range(0, 256, 17) for _ in range(3)]
+    palette.putpalette(grays + colours(200, Image.Quantize.MEDIANCUT) + colours(40, Image.Quantize.MAXCOVERAGE))
+    return palette
+
+
 def shrunk(source, target, width, largest):
     """Copies a PNG with at most `width` columns and 256 colours, smaller until it has at most `largest` bytes."""
     from PIL import Image
@@ -74,7 +88,7 @@ def shrunk(source, target, width, largest):
         height = max(1, round(full.height * width / full.width))
         # Plain means: sharper filters make new colours, which compress badly.
         small = full.resize((width, height), Image.BOX) if width < full.width else full
-        small.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(target, optimize=True)
+        small.quantize(palette=palette_of(small), dither=Image.Dither.NONE).save(target, optimize=True)
         if target.stat().st_size <= largest or width < 200:
             return
         width = round(0.85 * min(width, full.width))
