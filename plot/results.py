@@ -69,7 +69,9 @@ def palette_of(image):
     from PIL import Image
 
     def colours(count, method):
-        return image.quantize(count, method=method).getpalette()[: 3 * count]
+        found = image.quantize(count, method=method).getpalette()[: 3 * count]
+        triples = [found[i:i + 3] for i in range(0, len(found), 3)]
+        return [value for triple in triples for value in ([255] * 3 if min(triple) > 245 else triple)]  # paper is white
 
     palette = Image.new("P", (1, 1))
     grays = [level for level in range(0, 256, 17) for _ in range(3)]
