@@ -11,6 +11,7 @@
 #include <cmath>
 #include <map>
 #include <sstream>
+#include <vector>
 
 namespace sns {
 
@@ -49,6 +50,16 @@ std::string architecture(const ModelConfig& config) {
   part.field_channels = part.image = 1;
   part.trained_past = ModelConfig{}.trained_past;  // the training block has it
   return to_yaml(part);
+}
+
+/// The lines of `text` that `other` does not have, without indentation.
+std::vector<std::string> lines_of_its_own(const std::string& text, const std::string& other) {
+  std::istringstream in(text);
+  std::vector<std::string> found;
+  for (std::string line; std::getline(in, line);)
+    if (!line.empty() && ("\n" + other + "\n").find("\n" + line + "\n") == std::string::npos)
+      found.push_back(line.substr(line.find_first_not_of(' ')));
+  return found;
 }
 
 /// ConfigError where the file gives other scales than the shipped weights of `folder` were trained with:
@@ -108,12 +119,14 @@ std::string check_shipped(const ModelSpec& model, const SolverInfo& solver, cons
                           const fs::path& folder) {
   std::string hashes = shipped_identity(folder);
   const ModelConfig stored = load_model_config(folder / "config.yaml");
-  if (architecture(stored) != architecture(model.model))
+  const std::string theirs = architecture(stored), ours = architecture(model.model);
+  if (theirs != ours)
     fail<ConfigError>(
-        "models.{}.weights: {} holds another network than this file describes; give it the same kind, network "
-        "and "
-        "diffusion, or train with retrain=true. There:\n{}",
-        model.name, folder.string(), architecture(stored));
+        "models.{}.weights: {} holds another network than this file describes ({}; here {}); give it the same, "
+        "or train "
+        "with retrain=true",
+        model.name, folder.string(), fmt::join(lines_of_its_own(theirs, ours), ", "),
+        fmt::join(lines_of_its_own(ours, theirs), ", "));
   if (stored.trained_past != model.training.levels.past)
     fail<ConfigError>(
         "models.{}.weights: {} was trained beside {} past frames (trained_past of its config.yaml); this "

@@ -203,7 +203,8 @@ class Exchange(unittest.TestCase):
         with h5py.File(self.folder / "run/rollouts/sns.h5") as file:
             self.assertEqual(file.attrs["weights_refiner_sha256"],
                              hashlib.sha256((self.folder / "sns/ema.safetensors").read_bytes()).hexdigest())
-        self.assertIn("another network", self.run_program(*rollout, "models.sns.network.embedding=21", code=2))
+        self.assertRegex(self.run_program(*rollout, "models.sns.network.embedding=21", code=2),
+                         r"another network than this file describes \(embedding: \S+; here embedding: 21\)")
 
     def test_the_example_of_the_documentation(self):
         """python/example_predict.py: the shipped surrogate on a frame of its flow, as `sns predict` does it."""

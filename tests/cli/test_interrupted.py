@@ -28,7 +28,7 @@ def tearDownModule():
 class Interrupted(SnsCase):
     """A rollout that is stopped, then killed, then finished has the bytes of one that ran through."""
 
-    STEPS = 500
+    STEPS = 250
     # Small steps, lest it be over before it is interrupted.
     SOLVER = "rollout.methods.solver={solver: {grid: {points: 24}, stepper: {dt: 1.0e-4}}}"
 

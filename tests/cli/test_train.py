@@ -1,4 +1,4 @@
-"""`sns train` and `sns predict` as a user meets them. Usage: test_train.py PATH/TO/sns
+"""`sns train` and `sns predict` as a user meets them. Usage: test_train.py PATH/TO/sns [CLASS ...]
 
 On the CPU results are a function of data, configuration, seed and number of threads; most tests here run with one.
 """
@@ -86,12 +86,12 @@ models:
   gaussian:
     kind: gaussian
     network: {hidden: 8, multipliers: [1, 2], blocks: 1}
-    training: {steps: 100, batch: 8, learning_rate: 2.0e-3, validate_every: 50, checkpoint_every: 20, validation_samples: 8}
+    training: {steps: 60, batch: 8, learning_rate: 2.0e-3, validate_every: 50, checkpoint_every: 20, validation_samples: 8}
   sns:
     kind: sns
     network: {hidden: 8, multipliers: [1, 2], blocks: 1, embedding: 8}
     diffusion: {levels: 20}
-    training: {steps: 100, batch: 8, learning_rate: 2.0e-3, validate_every: 50, checkpoint_every: 20, validation_samples: 8}
+    training: {steps: 60, batch: 8, learning_rate: 2.0e-3, validate_every: 50, checkpoint_every: 20, validation_samples: 8}
 """
 
 
