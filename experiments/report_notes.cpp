@@ -162,6 +162,14 @@ void note_penalty(const std::string& name, Section rollout, std::vector<std::str
       name, limit, weight, kPaperRmsLimit, kPaperRmsPenalty));
 }
 
+void note_whitening(const std::string& name, Section rollout, std::vector<std::string>& notes) {
+  if (const auto exponent = value_or(rollout, "whitening", 0.0); exponent > 0)
+    notes.push_back(
+        fmt::format("The loss of {} weighs the Fourier modes of its error, by their shell's power to the {:g} "
+                    "(paper: mean square).",
+                    name, -exponent));
+}
+
 /// Which levels a diffusion model was trained on. The paper's code leaves the last one of ACDM out.
 void note_training_levels(const std::string& name, Section levels, bool acdm, std::vector<std::string>& notes) {
   const auto sampling = value_or<std::string>(levels, "sampling", "uniform");
@@ -224,6 +232,7 @@ void note_model(const std::string& name, Section model, bool layers, std::vector
   const bool lagged = is_lagged(model);
   note_size(name, model, layers, notes);
   if (layers && kind == "gaussian") note_penalty(name, model.child("training").child("rollout"), notes);
+  if (kind == "gaussian") note_whitening(name, model.child("training").child("rollout"), notes);
   note_attention(name, network.child("attention"), layers && kind == "sns" && !lagged, notes);
   if (kind == "gaussian") return;
   note_diffusion(name, model, notes);

@@ -1,6 +1,7 @@
 #include "emulator/models/gaussian.hpp"
 
 #include "core/error.hpp"
+#include "emulator/models/whitened_error.hpp"
 #include "emulator/nets/initialise.hpp"
 
 #include <ATen/Functions.h>
@@ -23,16 +24,20 @@ torch::Tensor GaussianEmulator::step(const torch::Tensor& x) {
 }
 
 GaussianLoss GaussianEmulator::loss(const torch::Tensor& window, int length, const torch::Tensor& noise,
-                                    const RmsPenalty& penalty) {
+                                    const GaussianLossOptions& options) {
   require(window.dim() == 5 && length >= 1 && window.size(1) > length,
           "a rollout of {} steps needs windows of at least {} frames [B, frames, C, n, n]", length, length + 1);
-  torch::Tensor state = window.select(1, 0), mse, one_step, excess;
+  const RmsPenalty& penalty = options.penalty;
+  torch::Tensor state = window.select(1, 0), mse, sum, one_step, excess;
   for (int a = 0; a < length; ++a) {
     const torch::Tensor change = net_->forward(state).to(torch::kFloat32);
     const torch::Tensor target = window.select(1, a + 1) - window.select(1, a);
-    const torch::Tensor error = at::mse_loss(change, target);
-    mse = a == 0 ? error : mse + error;
-    if (a == 0) one_step = error.detach();
+    const torch::Tensor square = at::mse_loss(change, target);
+    const torch::Tensor error =
+        options.whitening > 0 ? whitened_error(change - target, target, options.whitening) : square;
+    mse = a == 0 ? square.detach() : mse + square.detach();
+    sum = a == 0 ? error : sum + error;
+    if (a == 0) one_step = square.detach();
     state = state + change;
     if (penalty.weight > 0) {
       const torch::Tensor rms = (state.square().mean({1, 2, 3}) + 1e-12).sqrt();
@@ -41,8 +46,8 @@ GaussianLoss GaussianEmulator::loss(const torch::Tensor& window, int length, con
     }
     if (a + 1 < length && noise.defined()) state = state + noise.select(1, a);
   }
-  if (penalty.weight == 0) return {mse, mse.detach(), at::zeros_like(mse), one_step};
-  return {mse + penalty.weight * excess, mse.detach(), excess.detach(), one_step};
+  if (penalty.weight == 0) return {sum, mse, at::zeros_like(mse), sum.detach(), one_step};
+  return {sum + penalty.weight * excess, mse, excess.detach(), sum.detach(), one_step};
 }
 
 }  // namespace sns

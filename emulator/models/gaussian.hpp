@@ -5,8 +5,9 @@
 namespace sns {
 
 struct GaussianLoss {
-  torch::Tensor total;         ///< mse + weight * penalty; carries the graph
+  torch::Tensor total;         ///< error (mse unless whitened) + weight * penalty; carries the graph
   torch::Tensor mse, penalty;  ///< detached scalars, sums over the steps
+  torch::Tensor error;         ///< detached: what total has of the predictions' errors
   torch::Tensor one_step;      ///< the first step's part of mse
 };
 
@@ -16,6 +17,11 @@ struct GaussianLoss {
 struct RmsPenalty {
   double weight = 0;
   double limit = 1;
+};
+
+struct GaussianLossOptions {
+  RmsPenalty penalty;
+  double whitening = 0;  ///< exponent of whitened_error; 0: the mean square, as in the paper
 };
 
 /// Point-wise ("Gaussian") emulator: the network predicts the normalised residual x_{t+1} - x_t.
@@ -32,10 +38,11 @@ class GaussianEmulator : public Model {
 
   /// Curriculum loss over a rollout of `length` steps: y_0 = x_0, y_a = y_{a-1} + Psi(y_{a-1}) + noise_{a-1};
   /// sum over a of mean((Psi(y_a) - (x_{a+1} - x_a))^2). The target is the residual of the data; gradients
-  /// flow through the whole rollout. `penalty` adds its hinge at every step.
+  /// flow through the whole rollout. With whitening the modes of each mean are weighted (whitened_error.hpp);
+  /// the penalty adds its hinge at every step.
   /// window [B, >= length+1, C, n, n]; noise [B, length-1, C, n, n], already scaled, or undefined for none.
   GaussianLoss loss(const torch::Tensor& window, int length, const torch::Tensor& noise = {},
-                    const RmsPenalty& penalty = {});
+                    const GaussianLossOptions& options = {});
 
  private:
   UNet net_;

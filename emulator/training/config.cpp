@@ -61,6 +61,7 @@ void read_rollout(Section section, RolloutTrainingConfig& config) {
   section.maybe("noise", config.noise, non_negative);
   section.maybe("rms_penalty", config.rms_penalty, non_negative);
   section.maybe("rms_limit", config.rms_limit, positive);
+  section.maybe<double>("whitening", config.whitening, between(0, 1));
 }
 
 /// Beyond these a number is a slip of the pen; their products fit into 64 bits.
@@ -163,6 +164,7 @@ std::string training_identity(const TrainingConfig& c, std::uint64_t run_seed) {
   if (c.levels.past != "noised") later += "; past " + c.levels.past;
   if (c.recover_after != TrainingConfig().recover_after) later += fmt::format("; recover {}", c.recover_after);
   if (c.channels_last) later += "; channels last";
+  if (c.rollout.whitening > 0) later += fmt::format("; whitening {:.17g}", c.rollout.whitening);
   if (c.data == "stream")
     later += fmt::format("; stream {} {} {}", c.stream.members, c.stream.frames, c.stream.validation_members);
   return fmt::format(

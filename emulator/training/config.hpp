@@ -53,6 +53,7 @@ struct RolloutTrainingConfig {
   double rms_penalty =
       0.0;  ///< weight of the hinge relu(rms - limit)^2 on predicted states (reference: 1 for QG)
   double rms_limit = 1.0;  ///< normalised units
+  double whitening = 0.0;  ///< exponent of whitened_error; 0: mean square, the reference's
 };
 
 /// Defaults are the reference's for the Gaussian emulator; reference_training() gives each kind's.

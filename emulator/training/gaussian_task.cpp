@@ -63,9 +63,10 @@ Batch GaussianTask::make_batch(std::int64_t step, std::int64_t pass, int attempt
 
 BatchLoss GaussianTask::loss(const Batch& batch) {
   const auto length = static_cast<int>(batch.frames.size(1)) - 1;
-  const auto loss = model_.loss(batch.frames, length, batch.noise, penalty());
+  const auto loss = model_.loss(batch.frames, length, batch.noise, options());
   BatchLoss result{loss.total, {{"mse", loss.mse / length}}};
-  if (penalty().weight > 0) result.reported.emplace_back("rms_penalty", loss.penalty / length);
+  if (options().whitening > 0) result.reported.emplace_back("whitened", loss.error / length);
+  if (options().penalty.weight > 0) result.reported.emplace_back("rms_penalty", loss.penalty / length);
   return result;
 }
 
@@ -77,9 +78,8 @@ Metrics GaussianTask::validate() {
   const auto count = std::min<std::uint64_t>(windows, static_cast<std::uint64_t>(config_.validation_samples));
   const Permutation order(windows, /*seed=*/0, /*epoch=*/0);  // the same samples for every run on this data set
   const std::int64_t size = (length + 1) * validation_->frame_size();
+  double total = 0, mse = 0, whitened = 0, excess = 0;
   double one_step = 0, residual = 0;  // mean squares
-  Metrics metrics{{"loss", 0.0}, {"mse", 0.0}};
-  if (penalty().weight > 0) metrics.emplace_back("rms_penalty", 0.0);
   for (std::uint64_t first = 0; first < count; first += static_cast<std::uint64_t>(config_.batch)) {
     const auto samples = static_cast<std::int64_t>(
         std::min<std::uint64_t>(static_cast<std::uint64_t>(config_.batch), count - first));
@@ -91,14 +91,18 @@ Metrics GaussianTask::validate() {
                                length + 1,
                                {frames.data_ptr<float>() + b * size, static_cast<std::size_t>(size)});
     frames = frames.to(model_.device());
-    const GaussianLoss loss = model_.loss(frames, length, {}, penalty());
+    const GaussianLoss loss = model_.loss(frames, length, {}, options());
     const double weight = static_cast<double>(samples) / static_cast<double>(count);
-    metrics[0].second += weight * loss.total.item<double>();
-    metrics[1].second += weight * loss.mse.item<double>() / length;
-    if (penalty().weight > 0) metrics[2].second += weight * loss.penalty.item<double>() / length;
+    total += weight * loss.total.item<double>();
+    mse += weight * loss.mse.item<double>() / length;
+    whitened += weight * loss.error.item<double>() / length;
+    excess += weight * loss.penalty.item<double>() / length;
     one_step += weight * loss.one_step.item<double>();
     residual += weight * (frames.select(1, 1) - frames.select(1, 0)).square().mean().item<double>();
   }
+  Metrics metrics{{"loss", total}, {"mse", mse}};
+  if (options().whitening > 0) metrics.emplace_back("whitened", whitened);
+  if (options().penalty.weight > 0) metrics.emplace_back("rms_penalty", excess);
   metrics.emplace_back("one_step_rms", std::sqrt(one_step));
   metrics.emplace_back("residual_rms", std::sqrt(residual));
   metrics.emplace_back("ratio", std::sqrt(one_step / residual));

@@ -14,13 +14,15 @@ class GaussianTask : public TrainingTask {
   Batch make_batch(std::int64_t step, std::int64_t pass, int attempt) override;
   BatchLoss loss(const Batch& batch) override;
   /// On windows of the longest rollout, without the noise of training. loss: as in training at full length;
-  /// mse: its error per step, and rms_penalty where there is one. one_step_rms: rms of Psi(x_t) - (x_{t+1} -
-  /// x_t), normalised units; residual_rms: rms of x_{t+1} - x_t on the same samples (error of persistence);
-  /// ratio: their quotient.
+  /// mse: its error per step, and whitened and rms_penalty where there are such. one_step_rms: rms of Psi(x_t)
+  /// - (x_{t+1} - x_t), normalised units; residual_rms: rms of x_{t+1} - x_t on the same samples (error of
+  /// persistence); ratio: their quotient.
   Metrics validate() override;
 
  private:
-  RmsPenalty penalty() const { return {config_.rollout.rms_penalty, config_.rollout.rms_limit}; }
+  GaussianLossOptions options() const {
+    return {{config_.rollout.rms_penalty, config_.rollout.rms_limit}, config_.rollout.whitening};
+  }
 
   GaussianEmulator& model_;
   const TrainingConfig& config_;

@@ -33,7 +33,7 @@ const std::vector<KindKeys>& keys_of_kinds() {
       {{"diffusion"}, {"levels", "schedule", "prediction"}, {"sns", "thermalizer", "acdm"}},
       {{"training"}, {"cross_entropy_weight"}, {"sns", "thermalizer"}},
       {{"training", "rollout"},
-       {"max_length", "steps_per_length", "noise", "rms_penalty", "rms_limit"},
+       {"max_length", "steps_per_length", "noise", "rms_penalty", "rms_limit", "whitening"},
        {"gaussian"}},
       {{"training", "levels"}, {"sampling", "max_level", "log_fraction"}, {"sns", "thermalizer", "acdm"}},
       {{"training", "levels"}, {"past"}, {"sns"}}};

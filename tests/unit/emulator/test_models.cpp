@@ -326,13 +326,14 @@ TEST_CASE("the hinge penalty counts predicted states beyond its limit, at every 
     const torch::Tensor rms = state.square().mean({1, 2, 3}).sqrt();
     expected += torch::relu(rms - 0.5).square().mean().item<double>();
   }
-  const auto plain = emulator.loss(window, 2), with = emulator.loss(window, 2, {}, {.weight = 2, .limit = 0.5});
+  const auto plain = emulator.loss(window, 2),
+             with = emulator.loss(window, 2, {}, {.penalty = {.weight = 2, .limit = 0.5}, .whitening = 0});
   CHECK(plain.penalty.item<double>() == 0);
   CHECK(expected > 0);
   CHECK(with.penalty.item<double>() == test::relative(expected).epsilon(1e-5));
   CHECK(with.total.item<double>() == test::relative(plain.total.item<double>() + 2 * expected).epsilon(1e-5));
-  CHECK(emulator.loss(window, 2, {}, {.weight = 2, .limit = 100}).total.item<double>() ==
-        plain.total.item<double>());
+  CHECK(emulator.loss(window, 2, {}, {.penalty = {.weight = 2, .limit = 100}, .whitening = 0})
+            .total.item<double>() == plain.total.item<double>());
 }
 
 TEST_CASE("model configuration: mistakes are named") {

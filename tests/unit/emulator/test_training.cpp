@@ -202,7 +202,7 @@ TEST_CASE("the validation loss of an emulator is that of the longest rollout, pe
   for (std::int64_t w = 0; w < windows; ++w)
     validation.read_window(w, 4, {frames.data_ptr<float>() + w * 4 * 64, 4 * 64});
   const torch::NoGradGuard no_grad;
-  const GaussianLoss loss = model.loss(frames, 3, {}, {2, 0.1});
+  const GaussianLoss loss = model.loss(frames, 3, {}, {.penalty = {2, 0.1}, .whitening = 0});
   const auto near = [&](const char* name, double value) {
     CAPTURE(name);
     CHECK(metric(metrics, name) == test::relative(value).epsilon(1e-5));
@@ -382,7 +382,7 @@ TEST_CASE("one key makes another kind of a model: keys of its former kind may st
       "8}}, "
       "diffusion: {levels: 20, schedule: cosine, prediction: eps}, training: {steps: 3, cross_entropy_weight: "
       "0.2, "
-      "rollout: {max_length: 2, steps_per_length: 5, noise: 0.1, rms_penalty: 1, rms_limit: 2}, "
+      "rollout: {max_length: 2, steps_per_length: 5, noise: 0.1, rms_penalty: 1, rms_limit: 2, whitening: 1}, "
       "levels: {sampling: low, max_level: 9, log_fraction: 0.1, past: clean}}";
   const auto unused = [&](const std::string& kind, const std::string& more = "") {
     const Config config = Config::parse("models: {m: {kind: " + kind + ", " + keys + more + "}}");
@@ -397,7 +397,7 @@ TEST_CASE("one key makes another kind of a model: keys of its former kind may st
   };
   const std::string rollout =
       "training.rollout.max_length, training.rollout.steps_per_length, training.rollout.noise, "
-      "training.rollout.rms_penalty, training.rollout.rms_limit";
+      "training.rollout.rms_penalty, training.rollout.rms_limit, training.rollout.whitening";
   const std::string lag = "network.lag.window, network.lag.embedding";
   CHECK(unused("sns") == "network.predicts, " + rollout + " (no effect on a model of kind sns)");
   CHECK(unused("thermalizer") == "network.embedding, network.predicts, " + lag + ", " + rollout +

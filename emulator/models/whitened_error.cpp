@@ -1,0 +1,66 @@
+#include "emulator/models/whitened_error.hpp"
+
+#include "core/error.hpp"
+
+#include <ATen/Functions.h>
+#include <c10/core/GradMode.h>
+
+namespace sns {
+namespace {
+
+/// A shell whose modes have less than this part of the strongest shell's power has nothing but rounding:
+/// squares of float32 values carry 1e-14, the difference of two frames somewhat less.
+constexpr double kRounding = 1e-10;
+
+/// The half spectrum of a real n x n image, modes in one dimension of n * (n/2 + 1).
+struct HalfSpectrum {
+  torch::Tensor shell;         ///< round(|k|), int64
+  torch::Tensor multiplicity;  ///< 2 where the mode stands for its conjugate too
+  std::int64_t shells = 0;
+};
+
+HalfSpectrum half_spectrum(std::int64_t n, const torch::TensorOptions& options) {
+  const torch::Tensor rows = at::fft_fftfreq(n, 1.0 / static_cast<double>(n), options),
+                      columns = at::fft_rfftfreq(n, 1.0 / static_cast<double>(n), options);
+  HalfSpectrum half;
+  half.shell = (rows.square().unsqueeze(1) + columns.square().unsqueeze(0)).sqrt().round().to(torch::kInt64);
+  half.multiplicity = at::full_like(columns, 2.0);
+  half.multiplicity.select(0, 0).fill_(1.0);
+  if (n % 2 == 0) half.multiplicity.select(0, -1).fill_(1.0);
+  half.multiplicity = half.multiplicity.unsqueeze(0).expand({n, -1}).flatten();
+  half.shell = half.shell.flatten();
+  // |k| is largest in the corner, n/2 along both axes.
+  half.shells = static_cast<std::int64_t>(static_cast<double>(n) / 2 * 1.4143) + 2;
+  return half;
+}
+
+/// Power of the modes [C, n * (n/2 + 1)], the mean over the batch.
+torch::Tensor power(const torch::Tensor& field, const torch::Tensor& multiplicity) {
+  const torch::Tensor modes = at::view_as_real(at::fft_rfft2(field, c10::nullopt, {-2, -1}, "ortho"));
+  return modes.square().sum(-1).mean(0).flatten(1) * multiplicity;
+}
+
+}  // namespace
+
+torch::Tensor whitened_error(const torch::Tensor& error, const torch::Tensor& change, double exponent) {
+  require(error.dim() == 4 && error.size(2) == error.size(3) && error.sizes() == change.sizes(),
+          "the whitened error wants square images [B, C, n, n]");
+  const HalfSpectrum half = half_spectrum(error.size(3), error.options().requires_grad(false));
+  torch::Tensor scale, weight;
+  {
+    const c10::AutoGradMode no_grad(false);
+    const torch::Tensor modes = power(change, half.multiplicity);
+    const torch::Tensor shape = at::zeros({half.shells}, modes.options());
+    const torch::Tensor members = shape.index_add(0, half.shell, half.multiplicity).clamp_min(1);
+    const torch::Tensor shells = shape.expand({modes.size(0), -1}).index_add(1, half.shell, modes) / members;
+    const torch::Tensor resolved = shells > shells.amax(1, true) * kRounding,
+                        weights = at::where(resolved, shells, 1).pow(-exponent);
+    const torch::Tensor largest = (weights * resolved).amax(1, true);
+    weight = at::where(resolved, weights, largest).index_select(1, half.shell);
+    scale = modes.sum(1) / (modes * weight).sum(1).clamp_min(1e-30);
+  }
+  const auto values = static_cast<double>(error.size(1) * error.size(2) * error.size(3));
+  return (scale * (power(error, half.multiplicity) * weight).sum(1)).sum() / values;
+}
+
+}  // namespace sns
