@@ -1,6 +1,7 @@
 #include "app/commands.hpp"
 #include "app/config_arguments.hpp"
 #include "core/error.hpp"
+#include "core/log.hpp"
 #include "core/memory.hpp"
 #include "core/progress.hpp"
 #include "core/run_config.hpp"
@@ -15,8 +16,13 @@
 #include "experiments/describe.hpp"
 #endif
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <chrono>
 #include <cmath>
+#include <cstring>
+#include <filesystem>
 #include <memory>
 
 namespace sns {
@@ -128,6 +134,21 @@ void print_experiment(const std::vector<std::pair<std::string, std::string>>& li
 }
 #endif
 
+/// Where a run would write, and what is free there: of the folder itself, or of the nearest one that is there.
+void print_output(const std::filesystem::path& output) {
+  std::filesystem::path there = std::filesystem::absolute(output);
+  std::error_code error;
+  while (!std::filesystem::exists(there, error) && there.has_relative_path()) there = there.parent_path();
+  const auto space = std::filesystem::space(there, error);
+  fmt::print("\nrun\n  output           {}{}\n", output.string(),
+             error ? "" : fmt::format(", {} free there", human_bytes(static_cast<double>(space.available))));
+  if (!std::filesystem::is_directory(there))
+    log::warn("run.output is {}, but {} is no folder", output.string(), there.string());
+  else if (::access(there.c_str(), W_OK | X_OK) != 0)
+    log::warn("run.output is {}, but {} cannot be written to: {}", output.string(), there.string(),
+              std::strerror(errno));
+}
+
 void run_check(const ConfigArguments& arguments, bool resolved) {
   const Config config = arguments.load();
   const RunConfig run = read_run(config);
@@ -154,6 +175,7 @@ void run_check(const ConfigArguments& arguments, bool resolved) {
   }
   fmt::print("  speed            {:.4g} steps/s in a batch of {} ({})\n", speed, counted(members, "member"),
              how);
+  print_output(run.output);
   print_simulation(simulation, info, speed, run.threads);
   if (config.root().has("datagen")) print_data_set(data, info, speed, run.threads);
 #if SNS_HAVE_EXPERIMENTS
@@ -170,7 +192,8 @@ void add_check(CLI::App& app) {
   auto resolved = std::make_shared<bool>(false);
   verb->add_flag("--resolved", *resolved, "print the whole configuration first, with every default");
   verb->footer(
-      "Prints shapes, memory, disk and a time estimate (from half a second of solver steps); writes nothing.\n"
+      "Prints shapes, memory, disk and a time estimate (from half a second of solver steps), and where results "
+      "would go; writes nothing.\n"
       "Examples:\n"
       "  sns check yaml/kolmogorov/quickstart.yaml\n"
       "  sns check yaml/kolmogorov/quickstart.yaml solver.grid.points=512 datagen.trajectories=1000\n"

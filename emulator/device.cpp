@@ -27,8 +27,11 @@ c10::Device pick_device(const std::string& name) {
   if (name == "cpu") return torch::kCPU;
   if (name == "auto") {
     if (load_cuda_backend().empty()) return {torch::kCUDA, 0};
-    log::info("device: CPU");
-    log::debug("CUDA is not used: {}", load_cuda_backend());
+    [[maybe_unused]] static const bool told = [] {  // each stage of an experiment asks
+      log::info("device: CPU");
+      log::debug("CUDA is not used: {}", load_cuda_backend());
+      return true;
+    }();
     return torch::kCPU;
   }
   int index = 0;

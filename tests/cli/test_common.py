@@ -63,6 +63,13 @@ class Common(SnsCase):
         self.assertRegex(resolved, r"(?s)^run:.*viscosity: 0.02.*fft_planning: estimate.*\nsolver\n  Kolmogorov")
         self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["tiny.yaml"])
 
+    def test_check_says_where_results_would_go(self):
+        out, err = self.sns("check", self.config, f"run.output={self.folder}/runs/a")
+        self.assertRegex(out, rf"output +{self.folder}/runs/a, [0-9.]+ [kMGT]?B free there")
+        self.assertNotIn("warning", err)
+        _, err = self.sns("check", self.config, f"run.output={self.folder}/tiny.yaml/a")
+        self.assertRegex(err, r"warning: .*tiny\.yaml is no folder")
+
 
 class BadConfiguration(SnsCase):
     """Each is one line on stderr, exit code 2, and leaves no output behind."""
