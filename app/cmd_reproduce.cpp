@@ -2,6 +2,7 @@
 #include "app/commands.hpp"
 #include "app/stage_commands.hpp"
 #include "core/error.hpp"
+#include "core/log.hpp"
 
 #include <filesystem>
 #include <memory>
@@ -57,6 +58,10 @@ Reproduced reproduce_one(const ConfigArguments& arguments, const ReproduceArgume
   experiment.add_stages(graph);
   const auto targets = Experiment::targets(graph, how.until);
   print_plan(graph.plan(targets));
+  for (const ModelSpec& model : experiment.models())
+    if (!experiment.uses(model) && how.until == "report")
+      log::info("models.{0} is used by no method and is left alone (sns train --model {0} trains it)",
+                model.name);
   if (!how.dry_run) run_stages(experiment, config, graph, targets);
   return {experiment.folder(), undrawn(graph)};
 }

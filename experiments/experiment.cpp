@@ -95,6 +95,13 @@ std::string Experiment::data_text(DatagenPlan plan) const {
   return identity_yaml(plan, info, solver_.yaml());
 }
 
+bool Experiment::uses(const ModelSpec& model) const {
+  return (oracle_ && oracle_->model == model.name) ||
+         std::any_of(rollout_.methods.begin(), rollout_.methods.end(), [&](const MethodConfig& method) {
+           return method.emulator == model.name || method.diffusion_model() == model.name;
+         });
+}
+
 bool Experiment::needs_dataset() const {
   return std::any_of(models_.begin(), models_.end(), [&](const ModelSpec& model) {
     return !shipped(model) && model.training.data == "dataset";

@@ -55,6 +55,8 @@ class Experiment {
   const RolloutConfig& rollout() const { return rollout_; }
   const std::vector<ModelSpec>& models() const { return models_; }
   bool retrain() const { return retrain_; }
+  /// Whether a method or the oracle asks for it. Others are trained by sns train only.
+  bool uses(const ModelSpec& model) const;
   RunFolder folder() const {
     return {run_.output, figure_.folder ? run_.output / *figure_.folder : run_.output};
   }
@@ -62,10 +64,11 @@ class Experiment {
   void require_figures() const;
 
   /// The stages dataset, truth, train/<model>, rollout/<method>, evaluate, oracle, figure, video, report, as
-  /// far as the file asks for them. Each refers to this object and to `graph`, which both must stay where they
-  /// are. The data set is part of it only if some model is trained on it here; weights that are shipped rather
-  /// than trained are checked at once (ConfigError where the file gives them other scales or another network).
-  /// run.threads, run.device, run.name and run.output enter no hash.
+  /// far as the file asks for them; the report needs the models in use. Each refers to this object and to
+  /// `graph`, which both must stay where they are. The data set is part of it only if some model is trained on
+  /// it here; weights that are shipped rather than trained are checked at once (ConfigError where the file
+  /// gives them other scales or another network). run.threads, run.device, run.name and run.output enter no
+  /// hash.
   void add_stages(StageGraph& graph) const;
   /// Stages of `graph` that `name` stands for: itself, or all of "train" or "rollout". ConfigError otherwise.
   static std::vector<std::string> targets(const StageGraph& graph, const std::string& name);

@@ -118,7 +118,8 @@ void Experiment::add_report(StageGraph& graph) const {
   std::vector<std::string> reported;
   for (const char* stage : {"evaluate", "figure", "video"})
     if (graph.contains(stage)) reported.emplace_back(stage);
-  for (const ModelSpec& model : models_) reported.push_back("train/" + model.name);
+  for (const ModelSpec& model : models_)
+    if (uses(model)) reported.push_back("train/" + model.name);
   graph.add({.name = "report",
              .record = folder().results / "report.stage.json",
              .outputs = {folder().report()},
@@ -190,6 +191,7 @@ std::optional<StageFacts> Experiment::write_report(const StageGraph& graph) cons
   inputs.evaluated = graph.contains("evaluate");
   inputs.oracle = graph.contains("oracle") && draws(figure_, "oracle");
   for (const ModelSpec& model : models_) {
+    if (!uses(model)) continue;
     ReportModel entry;
     entry.name = model.name;
     entry.kind = model.model.kind;

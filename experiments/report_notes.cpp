@@ -6,6 +6,8 @@
 
 #include <cmath>
 #include <optional>
+#include <set>
+#include <string>
 #include <tuple>
 
 namespace sns {
@@ -386,6 +388,18 @@ void note_method(const std::string& name, Section method, Section models, bool l
                     name));
 }
 
+/// Names of the models that methods or the oracle ask for.
+std::set<std::string> models_in_use(Section root, Section methods) {
+  std::set<std::string> used;
+  const auto note = [&](Section section, const char* key) {
+    if (const auto name = value_or(section, key, std::optional<std::string>())) used.insert(*name);
+  };
+  for (const auto& name : methods.keys())
+    for (const char* key : {"emulator", "generator", "refiner"}) note(methods.child(name), key);
+  if (const auto oracle = root.maybe_child("oracle")) note(*oracle, "model");
+  return used;
+}
+
 }  // namespace
 
 std::vector<std::string> deviations_from_paper(const std::filesystem::path& configuration) {
@@ -394,8 +408,10 @@ std::vector<std::string> deviations_from_paper(const std::filesystem::path& conf
   Section root = config.root();
   note_flow(root, notes);
   Section models = root.child("models");
-  for (const auto& name : models.keys()) note_model(name, models.child(name), has_layers(root), notes);
   Section methods = root.child("rollout").child("methods");
+  const std::set<std::string> used = models_in_use(root, methods);
+  for (const auto& name : models.keys())
+    if (used.contains(name)) note_model(name, models.child(name), has_layers(root), notes);
   SharedChoices shared;
   for (const auto& name : methods.keys())
     note_method(name, methods.child(name), models, has_layers(root), shared, notes);

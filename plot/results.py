@@ -16,6 +16,7 @@ import re
 import sys
 from pathlib import Path
 
+from common import COARSE, PLAIN, REFINED
 from github_markdown import to_markdown
 from report import Results, main_table
 from report_cost import cost_summary, cost_table
@@ -26,6 +27,7 @@ from run_record import facts_table, model_table, stage_table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 CONCLUSION = "conclusion"
+LINE_COLOURS = PLAIN + COARSE + REFINED
 
 
 class Prose:
@@ -64,8 +66,8 @@ def run_of(folder):
 
 
 def palette_of(image):
-    """256 colours: the frequent ones, of which fields are made, and the far apart ones, in which names and lines are drawn, with
-    grays from black to white."""
+    """256 colours: those of the methods, whole and half way to white (bands, thin lines), which no other may stand for; the
+    frequent ones of the picture, of which fields are made, and some that lie far apart; grays from black to white."""
     from PIL import Image
 
     def colours(count, method):
@@ -75,7 +77,10 @@ def palette_of(image):
 
     palette = Image.new("P", (1, 1))
     grays = [level for level in range(0, 256, 17) for _ in range(3)]
-    palette.putpalette(grays + colours(200, Image.Quantize.MEDIANCUT) + colours(40, Image.Quantize.MAXCOVERAGE))
+    lines = [int(name[i:i + 2], 16) for name in LINE_COLOURS for i in (1, 3, 5)]
+    mixed = lines + [(value + 255) // 2 for value in lines]
+    frequent = (256 * 3 - len(grays) - len(mixed)) // 3 - 30
+    palette.putpalette(grays + mixed + colours(frequent, Image.Quantize.MEDIANCUT) + colours(30, Image.Quantize.MAXCOVERAGE))
     return palette
 
 

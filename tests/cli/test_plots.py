@@ -14,9 +14,11 @@ MAKE_EXAMPLE, PLOT = Path(sys.argv.pop(1)), Path(sys.argv.pop(1))
 sys.path.insert(0, str(PLOT))
 import common
 import github_markdown
+import PIL.Image
 import report_cost
 import report_levels
 import report_text
+import results
 
 
 def run(*command, **options):
@@ -137,6 +139,22 @@ class ResultsPage(unittest.TestCase):
             with Image.open(file) as image:
                 self.assertGreater(image.width, 200)
         self.assertEqual(len(list((self.path / "pictures").glob("*/*.png"))), len(links))  # old ones are gone
+
+    def test_methods_keep_their_colours_beside_colourful_fields(self):
+        """Blue lines of different methods once came out in one colour where fields filled the palette."""
+        image = PIL.Image.fromarray(common.matplotlib.colormaps["RdBu"](
+            common.np.linspace(0, 1, 600)[None, :] * common.np.ones((400, 1)), bytes=True)).convert("RGB")
+        lines = {name: tuple(int(name[i:i + 2], 16) for i in (1, 3, 5)) for name in results.LINE_COLOURS}
+        for row, colour in enumerate(lines.values()):
+            image.paste(colour, (0, 4 * row, 40, 4 * row + 2))  # few pixels each
+        with tempfile.TemporaryDirectory() as folder:
+            image.save(f"{folder}/full.png")
+            results.shrunk(Path(folder, "full.png"), Path(folder, "small.png"), 600, 10**6)
+            with PIL.Image.open(f"{folder}/small.png") as small:
+                self.assertEqual(small.mode, "P")
+                pixels = small.convert("RGB").load()
+                drawn = [pixels[20, 4 * row] for row in range(len(lines))]
+        self.assertEqual(drawn, list(lines.values()))
 
     def test_tables_are_whole_and_free_of_html(self):
         tables = re.findall(r"(?:^\|.*\n)+", self.page, re.M)

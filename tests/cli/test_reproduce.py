@@ -425,6 +425,14 @@ class Reproduce(unittest.TestCase):
                     kinds = {stage.split("/")[0] for stage in planned(result.stdout)}
                     self.assertEqual(kinds - {stage.split("/")[0] for stage in STAGES}, extra.get(experiment.name, set()))
 
+    def test_models_that_no_method_uses_are_left_alone(self):
+        spare = "models.spare={kind: gaussian, network: {hidden: 4, blocks: 1}, training: {steps: 2}}"
+        result = self.reproduce(spare, "--dry-run")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertNotIn("train/spare", planned(result.stdout))
+        self.assertIn("train/gaussian", planned(result.stdout))
+        self.assertIn("sns train --model spare", result.stderr)
+
     def test_bad_input_is_one_clear_line(self):
         for override, message in {
             "rollout.methods.sns.refinr=x": "refiner",

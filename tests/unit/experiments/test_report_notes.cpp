@@ -71,6 +71,15 @@ TEST_CASE("notes: the paper's own set-ups have none") {
   }
 }
 
+TEST_CASE("notes: models that nothing asks for are not judged") {
+  const std::string small = "d: {kind: sns, diffusion: {levels: 20}}";
+  const std::string method = "m: {emulator: gaussian, refiner: d, rule: reference}";
+  CHECK(says(notes_of_text(paper(false, small, method)), "d", "20 noise levels"));
+  CHECK(notes_of_text(paper(false, small, "m: {emulator: gaussian}")) == Notes{});
+  CHECK(says(notes_of_text(paper(false, small, "m: {emulator: gaussian}") + "oracle: {model: d}\n"), "d",
+             "20 noise levels"));
+}
+
 TEST_CASE("notes: every model and method is judged by its own kind") {
   const Notes notes = notes_of_file("qg2layer/methods.yaml");
   CHECK_FALSE(says(notes, "thermalizer", "above 5"));
