@@ -2,6 +2,7 @@
 
 import re
 import signal
+import subprocess
 import time
 import unittest
 
@@ -325,6 +326,20 @@ class FullDisk(SnsCase):
         self.assertEqual(list(self.disk.iterdir()), [])
         _, err = self.sns("datagen", self.config, "-o", self.disk / "set", "datagen.frames=4000", code=1)
         self.assert_one_line(err, "not enough disk space")
+
+    def test_mounted_read_only(self):
+        """Where not even root may write; permissions do not stop it."""
+        remounted = subprocess.run(["mount", "-o", "remount,ro", self.disk], capture_output=True)
+        if remounted.returncode != 0:
+            self.skipTest("no right to mount read-only")
+        for command in (("simulate", self.config, "-o", self.disk / "a.h5"), ("datagen", self.config, "-o", self.disk / "set"),
+                        ("simulate", self.config, f"run.output={self.disk}/run")):
+            with self.subTest(command[0]):
+                _, err = self.sns(*command, code=1)
+                self.assert_one_line(err, str(self.disk), "Read-only file system")
+        _, err = self.sns("check", self.config, f"run.output={self.disk}/run")
+        self.assertIn("cannot be written to: Read-only file system", err)
+        self.assertEqual(list(self.disk.iterdir()), [])
 
     def test_filled_by_another_while_running(self):
         length = ("--steps", 40_000, "--every", 200, "--checkpoint-seconds", 0)  # 1.6 MB
