@@ -176,6 +176,16 @@ class Paper(unittest.TestCase):
             self.assertEqual(sorted(files), sorted(str(f.relative_to(SOURCE / "yaml")) for f in (SOURCE / "yaml").glob(
                 "*/figure*.yaml")))
 
+    def test_the_other_list_stands_on_the_paper_s_experiments(self):
+        for scale in ("smoke", "cpu", "paper"):
+            planned = self.reproduce("--dry-run", "--scale", scale, file=PAPER.with_name("beyond.yaml"))
+            self.assertEqual(planned.returncode, 0, planned.stderr)
+            files = re.findall(r"^\S*/(\w+/\w+\.yaml)$", planned.stdout, re.M)
+            self.assertEqual(len(files), 6)
+            for file in files:
+                base = re.search(r"^base: (\S+)", (SOURCE / "yaml" / file).read_text(), re.M)
+                self.assertIsNotNone(base, file)
+
     def test_a_bad_collection_is_one_clear_line(self):
         refused = self.reproduce("run.output=elsewhere")
         self.assertEqual(refused.returncode, 2)

@@ -232,6 +232,34 @@ class Reproduce(unittest.TestCase):
         with h5py.File(folder / "rollouts/gaussian.h5") as file:
             np.testing.assert_array_equal(interrupted.view(np.uint32), file["vorticity"][:].view(np.uint32))
 
+    def test_an_experiment_that_is_killed_again_and_again_comes_to_the_same_results(self):
+        folder = Path(self.temporary.name) / "killed_often"
+        command = [str(SNS), "reproduce", str(QUICKSTART), "--scale", "smoke", f"run.output={folder}"]
+        killed = []
+        # What each stage leaves first; the process is killed as soon as it is there.
+        for sign in ("dataset/config.yaml", "truth/config.yaml", "models/gaussian/metrics.jsonl", "models/sns/metrics.jsonl",
+                     "rollouts/gaussian.h5*", "rollouts/sns.h5*", "evaluation/*", "figures/*"):
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                       env={**os.environ, "SNS_PYTHON": sys.executable})
+            while process.poll() is None and not list(folder.glob(sign)):
+                time.sleep(0.001)
+            process.kill()
+            errors = process.communicate()[1]
+            self.assertIn(process.returncode, (0, -signal.SIGKILL), errors)
+            if process.returncode != 0:
+                killed.append(sign)
+        self.assertGreaterEqual(len(killed), 5, killed)  # a stage may be over before it is seen
+        result = self.reproduce(folder=folder)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        for name in ("gaussian", "sns"):
+            weights = f"models/{name}/ema.safetensors"
+            self.assertEqual((folder / weights).read_bytes(), (self.run_folder / weights).read_bytes())
+            with h5py.File(folder / f"rollouts/{name}.h5") as file, h5py.File(self.run_folder / f"rollouts/{name}.h5") as whole:
+                np.testing.assert_array_equal(file["vorticity"][:].view(np.uint32), whole["vorticity"][:].view(np.uint32))
+        self.assertEqual(sorted(p.name for p in (folder / "figures").glob("[!.]*")),
+                         sorted(p.name for p in (self.run_folder / "figures").glob("[!.]*")))
+        self.assertTrue((folder / "report.html").is_file())
+
     def test_a_rollout_on_a_disk_that_fills_up(self):
         folder = Path(self.temporary.name) / "full"
         steps = ("rollout.steps=3000", "rollout.limit=1e30")
