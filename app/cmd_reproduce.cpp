@@ -60,8 +60,8 @@ Reproduced reproduce_one(const ConfigArguments& arguments, const ReproduceArgume
   print_plan(graph.plan(targets));
   for (const ModelSpec& model : experiment.models())
     if (!experiment.uses(model) && how.until == "report")
-      log::info("models.{0} is used by no method and is left alone (sns train --model {0} trains it)",
-                model.name);
+      log::info("models.{0} is used by no method and is left alone ({1} --model {0} trains it)", model.name,
+                arguments.command("train"));
   if (!how.dry_run) run_stages(experiment, config, graph, targets);
   return {experiment.folder(), undrawn(graph)};
 }

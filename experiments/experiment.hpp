@@ -55,7 +55,7 @@ class Experiment {
   const RolloutConfig& rollout() const { return rollout_; }
   const std::vector<ModelSpec>& models() const { return models_; }
   bool retrain() const { return retrain_; }
-  /// Whether a method or the oracle asks for it. Others are trained by sns train only.
+  /// Whether a method or the oracle asks for it. Plain sns reproduce leaves others alone.
   bool uses(const ModelSpec& model) const;
   RunFolder folder() const {
     return {run_.output, figure_.folder ? run_.output / *figure_.folder : run_.output};

@@ -9,7 +9,8 @@ namespace sns {
 namespace {
 
 /// A shell whose modes have less than this part of the strongest shell's power has nothing but rounding:
-/// squares of float32 values carry 1e-14, the difference of two frames somewhat less.
+/// squares of float32 values carry 1e-14 of theirs, those of the difference of two frames about 1e-11, as it is
+/// so much smaller.
 constexpr double kRounding = 1e-10;
 
 /// The half spectrum of a real n x n image, modes in one dimension of n * (n/2 + 1).

@@ -10,10 +10,10 @@ namespace sns {
 ///   C,
 ///
 /// so that whoever predicts no change pays what the plain mean square asks for, whatever the exponent. Exponent
-/// 0 is the plain mean square; 1 counts every mode by its error relative to the change of its shell, so that
-/// the small scales of a steep spectrum, whose share of the mean square is too small to be learnt, count as
-/// much as the large ones. Shells in which nothing changes, a flow's mean above all, have the largest weight of
-/// the others. error, change [B, C, n, n], scalar out; gradients flow through `error` alone.
+/// 0 is the plain mean square; 1 counts every mode by its error relative to the mean change of its shell, so
+/// that the many modes of small scales, of which little moves in a steep spectrum, count as much each as the
+/// few of large ones. Shells in which nothing changes, a flow's mean above all, have the largest weight of the
+/// others. error, change [B, C, n, n], scalar out; gradients flow through `error` alone.
 torch::Tensor whitened_error(const torch::Tensor& error, const torch::Tensor& change, double exponent);
 
 }  // namespace sns

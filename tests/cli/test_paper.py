@@ -176,7 +176,7 @@ class Paper(unittest.TestCase):
             self.assertEqual(sorted(files), sorted(str(f.relative_to(SOURCE / "yaml")) for f in (SOURCE / "yaml").glob(
                 "*/figure*.yaml")))
 
-    def test_the_other_list_stands_on_the_paper_s_experiments(self):
+    def test_the_other_list_is_of_experiments_that_change_another_one(self):
         for scale in ("smoke", "cpu", "paper"):
             planned = self.reproduce("--dry-run", "--scale", scale, file=PAPER.with_name("beyond.yaml"))
             self.assertEqual(planned.returncode, 0, planned.stderr)

@@ -142,8 +142,9 @@ class ResultsPage(unittest.TestCase):
 
     def test_methods_keep_their_colours_beside_colourful_fields(self):
         """Blue lines of different methods once came out in one colour where fields filled the palette."""
-        image = PIL.Image.fromarray(common.matplotlib.colormaps["RdBu"](
-            common.np.linspace(0, 1, 600)[None, :] * common.np.ones((400, 1)), bytes=True)).convert("RGB")
+        hue, lightness = common.np.meshgrid(common.np.linspace(0, 1, 600), common.np.linspace(0.3, 1, 400))
+        field = common.matplotlib.colors.hsv_to_rgb(common.np.stack([hue, 1 - 0.5 * hue, lightness], axis=-1))
+        image = PIL.Image.fromarray((255 * field).astype("uint8"))
         lines = {name: tuple(int(name[i:i + 2], 16) for i in (1, 3, 5)) for name in results.LINE_COLOURS}
         for row, colour in enumerate(lines.values()):
             image.paste(colour, (0, 4 * row, 40, 4 * row + 2))  # few pixels each

@@ -236,9 +236,8 @@ class Reproduce(unittest.TestCase):
         folder = Path(self.temporary.name) / "killed_often"
         command = [str(SNS), "reproduce", str(QUICKSTART), "--scale", "smoke", f"run.output={folder}"]
         killed = []
-        # What each stage leaves first; the process is killed as soon as it is there.
-        for sign in ("dataset/config.yaml", "truth/config.yaml", "models/gaussian/metrics.jsonl", "models/sns/metrics.jsonl",
-                     "rollouts/gaussian.h5*", "rollouts/sns.h5*", "evaluation/*", "figures/*"):
+        # What some stages leave first; the process is killed as soon as it is there.
+        for sign in ("dataset/config.yaml", "models/sns/metrics.jsonl", "rollouts/gaussian.h5*", "rollouts/sns.h5*", "figures/*"):
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                        env={**os.environ, "SNS_PYTHON": sys.executable})
             while process.poll() is None and not list(folder.glob(sign)):
@@ -248,7 +247,7 @@ class Reproduce(unittest.TestCase):
             self.assertIn(process.returncode, (0, -signal.SIGKILL), errors)
             if process.returncode != 0:
                 killed.append(sign)
-        self.assertGreaterEqual(len(killed), 5, killed)  # a stage may be over before it is seen
+        self.assertGreaterEqual(len(killed), 3, killed)  # a stage may be over before it is seen
         result = self.reproduce(folder=folder)
         self.assertEqual(result.returncode, 0, result.stderr)
         for name in ("gaussian", "sns"):
@@ -256,6 +255,11 @@ class Reproduce(unittest.TestCase):
             self.assertEqual((folder / weights).read_bytes(), (self.run_folder / weights).read_bytes())
             with h5py.File(folder / f"rollouts/{name}.h5") as file, h5py.File(self.run_folder / f"rollouts/{name}.h5") as whole:
                 np.testing.assert_array_equal(file["vorticity"][:].view(np.uint32), whole["vorticity"][:].view(np.uint32))
+        def scores(run):  # all but what was measured with a clock
+            lines = (run / "evaluation/metrics.csv").read_text().splitlines()
+            return [line for line in lines if not re.search("per_second|per_step|times_", line)]
+        self.assertEqual(scores(folder), scores(self.run_folder))
+        self.assertGreater(len(scores(folder)), 50)
         self.assertEqual(sorted(p.name for p in (folder / "figures").glob("[!.]*")),
                          sorted(p.name for p in (self.run_folder / "figures").glob("[!.]*")))
         self.assertTrue((folder / "report.html").is_file())
@@ -459,7 +463,7 @@ class Reproduce(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertNotIn("train/spare", planned(result.stdout))
         self.assertIn("train/gaussian", planned(result.stdout))
-        self.assertIn("sns train --model spare", result.stderr)
+        self.assertRegex(result.stderr, r"models\.spare is used by no method.*sns train .*quickstart\.yaml .*--model spare trains it")
 
     def test_bad_input_is_one_clear_line(self):
         for override, message in {

@@ -213,6 +213,17 @@ TEST_CASE("the validation loss of an emulator is that of the longest rollout, pe
   CHECK(loss.penalty.item<double>() > 0);
   near("one_step_rms", std::sqrt(model.loss(frames.narrow(1, 0, 2), 1).mse.item<double>()));
   near("residual_rms", std::sqrt((frames.select(1, 1) - frames.select(1, 0)).square().mean().item<double>()));
+
+  // Whitened, in one batch, since the weights are the batch's.
+  CHECK_THROWS(metric(metrics, "whitened"));
+  spec.training.batch = static_cast<int>(windows);
+  spec.training.rollout.whitening = 0.5;
+  const GaussianLoss white = model.loss(frames, 3, {}, {.penalty = {2, 0.1}, .whitening = 0.5});
+  const Metrics whitened = GaussianTask(model, spec.training, training, &validation, 7).validate();
+  CHECK(metric(whitened, "whitened") == test::relative(white.error.item<double>() / 3).epsilon(1e-5));
+  CHECK(metric(whitened, "loss") == test::relative(white.total.item<double>()).epsilon(1e-5));
+  CHECK(metric(whitened, "mse") == test::relative(loss.mse.item<double>() / 3).epsilon(1e-5));
+  CHECK(metric(whitened, "whitened") != metric(whitened, "mse"));
 }
 
 TEST_CASE("the validation loss is taken at levels as training draws them; bands have their own") {
@@ -357,6 +368,8 @@ TEST_CASE("the training block is read strictly") {
   CHECK(gaussian("{}").rms_penalty == 0);
   CHECK(contains(message_of<ConfigError>([&] { gaussian("{rms_penalty: -1}"); }), "rms_penalty"));
   CHECK(contains(message_of<ConfigError>([&] { gaussian("{rms_limit: 0}"); }), "rms_limit"));
+  CHECK(contains(message_of<ConfigError>([&] { gaussian("{whitening: 1.5}"); }), "whitening"));
+  CHECK(gaussian("{whitening: 0.5}").whitening == 0.5);
   CHECK(contains(message_of<ConfigError>([&] { models("{schedule: {name: cosin}}"); }), "cosine"));
   CHECK(contains(message_of<ConfigError>([&] { models("{clip_norm: -1}"); }), "clip_norm"));
   CHECK(contains(message_of<ConfigError>([&] { find_model(spec, "n"); }), "have: m"));
@@ -367,6 +380,9 @@ TEST_CASE("the training block is read strictly") {
   CHECK(stream.stream.queue == 2);
   CHECK(contains(training_identity(stream, 0), "; stream 5 7 4"));
   CHECK_FALSE(contains(training_identity(spec[0].training, 0), "stream"));
+  TrainingConfig white = spec[0].training;
+  white.rollout.whitening = 0.5;
+  CHECK(training_identity(white, 0) != training_identity(spec[0].training, 0));
   CHECK(contains(message_of<ConfigError>([&] { models("{data: strem}"); }), "stream"));
   CHECK(contains(message_of<ConfigError>([&] { models("{data: stream, stream: {members: 0}}"); }), "members"));
   CHECK(contains(message_of<ConfigError>([&] { models("{data: stream, stream: {frames: 1}}"); }), "frames"));

@@ -49,7 +49,6 @@ double value(const torch::Tensor& error, const torch::Tensor& change, double exp
 
 TEST_CASE("whitened error: exponent 0 is the mean square") {
   const torch::Tensor error = frames(1), change = frames(2);
-  // With more than one channel each channel's own scale is kept too.
   CHECK(value(error, change, 0) == test::relative(error.square().mean().item<double>()).epsilon(1e-12));
   const torch::Tensor odd = error.slice(2, 0, 15).slice(3, 0, 15),
                       odd_change = change.slice(2, 0, 15).slice(3, 0, 15);
@@ -78,6 +77,23 @@ TEST_CASE("whitened error: a mode counts by its error relative to its shell's ch
   // Half way: weights are the inverse roots of the shells' mean powers.
   const double power = 1e4, root = 100 * std::sqrt(fifth / first);
   CHECK(value(wave(2, 1, 0), change, 0.5) == test::relative(whole * power / (power + root)).epsilon(1e-9));
+}
+
+TEST_CASE("whitened error: each channel has its own spectrum and its own scale") {
+  // Upper channel: shells 1 and 5; lower: shell 1 alone, a hundred times weaker. The error is in the lower one.
+  const torch::Tensor change = torch::cat({wave(2, 1, 0) + wave(0.02, 3, 4), wave(0.02, 1, 0)}, 1),
+                      error = torch::cat({wave(0, 1, 0), wave(0.01, 1, 0)}, 1);
+  // Half the lower channel's change: a quarter of its mean square, a mean over two channels.
+  CHECK(value(error, change, 1) == test::relative(0.25 * (0.5 * 0.02 * 0.02) / 2).epsilon(1e-9));
+}
+
+TEST_CASE("whitened error: a shell's power is the mean over the batch") {
+  // Shell 1 changes in the first member only, shell 5 in the second only; each pays for what it misses of both.
+  const torch::Tensor change = torch::cat({wave(2, 1, 0), wave(0.02, 3, 4)}, 0),
+                      error = torch::cat({wave(0.02, 3, 4), wave(0, 1, 0)}, 0);
+  const double whole = change.square().mean().item<double>(), first = modes_of_shell(1),
+               fifth = modes_of_shell(5);
+  CHECK(value(error, change, 1) == test::relative(whole * fifth / (first + fifth)).epsilon(1e-9));
 }
 
 TEST_CASE("whitened error: gradients reach the error, of modes that the change lacks too") {

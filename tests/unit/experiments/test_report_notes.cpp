@@ -80,6 +80,13 @@ TEST_CASE("notes: models that nothing asks for are not judged") {
              "20 noise levels"));
 }
 
+TEST_CASE("notes: a loss that is not the mean square") {
+  std::string yaml = paper(false, "d: {kind: sns}", "m: {emulator: gaussian}");
+  yaml.replace(yaml.find("gaussian: {kind: gaussian"), 25,
+               "gaussian: {kind: gaussian, training: {rollout: {whitening: 0.5}}");
+  CHECK(says(notes_of_text(yaml), "The loss of gaussian", "to the -0.5 (paper: mean square)"));
+}
+
 TEST_CASE("notes: every model and method is judged by its own kind") {
   const Notes notes = notes_of_file("qg2layer/methods.yaml");
   CHECK_FALSE(says(notes, "thermalizer", "above 5"));
