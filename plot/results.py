@@ -134,7 +134,10 @@ class OldPage:
     def require_no_less(self, run, provenance):
         """Exits where the page's entry of a run has stages that a new one lacks: results that the run folder no longer holds."""
         stages = re.compile(r"^\| ([\w/-]+(?: \(\w+\))?) \|", re.M)
-        if missing := set(stages.findall(self.provenance.get(run, ""))) - set(stages.findall(provenance)):
+        there = set(stages.findall(provenance))
+        # A run with one folder of results says "evaluate"; when another joins it, "evaluate (folder)" of each.
+        there |= {stage.partition(" (")[0] for stage in there}
+        if missing := set(stages.findall(self.provenance.get(run, ""))) - there:
             sys.exit(f"the page has results of {run} that these folders lack ({', '.join(sorted(missing))}): give new results a run folder of "
                      "another name, or make the whole page")
 

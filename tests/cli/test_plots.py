@@ -140,6 +140,16 @@ class ResultsPage(unittest.TestCase):
                 self.assertGreater(image.width, 200)
         self.assertEqual(len(list((self.path / "pictures").glob("*/*.png"))), len(links))  # old ones are gone
 
+    def test_an_update_may_not_lose_results_of_a_run(self):
+        page = self.path / "old.md"
+        page.write_text("# Results\n\n## How these results were made\n\n### run\n\n| evaluate | 1 s |\n| rollout/a | 1 s |\n")
+        old = results.OldPage(page)
+        old.require_no_less("run", "| evaluate | 2 s |\n| rollout/a | 2 s |\n| rollout/b | 2 s |\n")
+        old.require_no_less("run", "| evaluate (one) | 2 s |\n| evaluate (two) | 2 s |\n| rollout/a | 2 s |\n")
+        for less in ("| evaluate | 2 s |\n", "| rollout/a | 2 s |\n"):
+            with self.assertRaises(SystemExit):
+                old.require_no_less("run", less)
+
     def test_methods_keep_their_colours_beside_colourful_fields(self):
         """Blue lines of different methods once came out in one colour where fields filled the palette."""
         hue, lightness = common.np.meshgrid(common.np.linspace(0, 1, 600), common.np.linspace(0.3, 1, 400))
