@@ -206,13 +206,16 @@ def letter(axes, index):
 
 
 def shared_legend(figure, panels, columns=6):
-    """One legend of all panels, below them: it covers no curve."""
+    """One legend of all panels, below them: it covers no curve. It has as many columns as fit beside one another."""
     entries = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels()):
             entries.setdefault(label, handle)
-    if entries:
-        figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=min(columns, len(entries)))
+    for ncols in range(min(columns, len(entries)), 0, -1):
+        legend = figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=ncols)
+        if ncols == 1 or legend.get_window_extent(figure.canvas.get_renderer()).width < figure.bbox.width:
+            return
+        legend.remove()
 
 
 def remark(axes, lines):

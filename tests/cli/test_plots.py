@@ -39,6 +39,23 @@ def tearDownModule():
     TEMPORARY.cleanup()
 
 
+class Legend(unittest.TestCase):
+    def test_it_has_the_columns_that_fit(self):
+        def columns(label):
+            figure, axes = common.plt.subplots(figsize=(6, 3), layout="constrained")
+            for number in range(8):
+                axes.plot([0, 1], label=f"{label} {number}")
+            common.shared_legend(figure, [axes], 8)
+            figure.draw_without_rendering()
+            legend = figure.legends[0]
+            width = legend.get_window_extent(figure.canvas.get_renderer()).width
+            self.assertLess(width, figure.bbox.width)
+            common.plt.close(figure)
+            return legend._ncols
+        self.assertGreater(columns("a"), 5)
+        self.assertIn(columns("sns_trained_every_4"), (2, 3))
+
+
 class Drawn(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
