@@ -205,17 +205,23 @@ def letter(axes, index):
     axes.text(-0.02, 1.04, "abcdefghi"[index], transform=axes.transAxes, fontweight="bold", ha="right", va="bottom")
 
 
+def fitting_legend(make, columns, room):
+    """The legend that make(ncols) draws with as many columns, at most, as fit into `room` pixels."""
+    for ncols in range(columns, 0, -1):
+        legend = make(ncols)
+        if ncols == 1 or legend.get_window_extent(legend.figure.canvas.get_renderer()).width < room:
+            return legend
+        legend.remove()
+
+
 def shared_legend(figure, panels, columns=6):
-    """One legend of all panels, below them: it covers no curve. It has as many columns as fit beside one another."""
+    """One legend of all panels, below them: it covers no curve."""
     entries = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels()):
             entries.setdefault(label, handle)
-    for ncols in range(min(columns, len(entries)), 0, -1):
-        legend = figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=ncols)
-        if ncols == 1 or legend.get_window_extent(figure.canvas.get_renderer()).width < figure.bbox.width:
-            return
-        legend.remove()
+    fitting_legend(lambda ncols: figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=ncols),
+                   min(columns, len(entries)), figure.bbox.width)
 
 
 def remark(axes, lines):

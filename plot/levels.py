@@ -1,6 +1,6 @@
 """Histograms of the noise levels that the methods' heads predict, as the SNS paper's Fig. 7."""
 
-from common import letter, np, plt, save
+from common import fitting_legend, letter, np, plt, save
 
 PANELS = {"past_levels": r"previous frame: $p_{\rm short}$", "present_levels": r"new frame: $p_{\rm t}$"}
 MOST_BARS = 64  # of a panel; neighbouring levels share a bar beyond it
@@ -31,7 +31,8 @@ def draw_panel(axes, methods, name, highest):
     axes.minorticks_off()
     axes.xaxis.get_major_locator().set_params(integer=True)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+        fitting_legend(lambda ncols: axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=ncols), 2,
+                       axes.figure.bbox.width / len(PANELS))
 
 
 def levels(fields, options):

@@ -14,6 +14,7 @@ MAKE_EXAMPLE, PLOT = Path(sys.argv.pop(1)), Path(sys.argv.pop(1))
 sys.path.insert(0, str(PLOT))
 import common
 import github_markdown
+import levels
 import PIL.Image
 import report_cost
 import report_levels
@@ -54,6 +55,22 @@ class Legend(unittest.TestCase):
             return legend._ncols
         self.assertGreater(columns("a"), 5)
         self.assertIn(columns("sns_trained_every_4"), (2, 3))
+
+    def test_panels_side_by_side_keep_theirs_apart(self):
+        """Of the levels: long names took the neighbour's room."""
+        class Curves(dict):
+            label, color = "sns_trained_every_4", "#0072B2"
+
+        method = Curves({name: common.np.array([9, 1]) for name in levels.PANELS})
+        figure, panels = common.plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+        for axes, name in zip(panels, levels.PANELS):
+            levels.draw_panel(axes, [method, method], name, 1)
+        figure.draw_without_rendering()
+        boxes = [axes.get_legend().get_window_extent(figure.canvas.get_renderer()) for axes in panels]
+        common.plt.close(figure)
+        self.assertFalse(boxes[0].overlaps(boxes[1]))
+        self.assertGreater(boxes[0].x0, 0)
+        self.assertLess(boxes[1].x1, figure.bbox.width)
 
 
 class Drawn(unittest.TestCase):
