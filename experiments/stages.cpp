@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <set>
 
 namespace sns {
@@ -43,6 +44,26 @@ std::string explain_change(const json& record, const Stage& stage,
     if (from.value(key, std::string()) != hash) return key + " changed";
   if (record.value("version", 0) != stage.version) return "made by another version of the software";
   return "its inputs changed";
+}
+
+/// Bytes of each output that is a file, by its path from the record's folder, so that the whole may be moved.
+json output_sizes(const Stage& stage) {
+  json sizes = json::object();
+  for (const fs::path& output : stage.outputs)
+    if (fs::is_regular_file(output))
+      sizes[output.lexically_relative(stage.record.parent_path()).generic_string()] = fs::file_size(output);
+  return sizes;
+}
+
+/// What is wrong with the outputs of a finished stage: one that has been cut short since, by a full disk or a
+/// broken copy. Longer ones are left alone: users may add to a file. nullopt where nothing is; records of
+/// earlier versions have no sizes.
+std::optional<std::string> explain_truncation(const json& record, const Stage& stage) {
+  const json recorded = record.value("sizes", json::object()), present = output_sizes(stage);
+  for (const auto& [output, bytes] : present.items())
+    if (const auto before = recorded.value(output, std::uintmax_t{0}); bytes.get<std::uintmax_t>() < before)
+      return fmt::format("{} has {} of {} bytes", output, bytes.get<std::uintmax_t>(), before);
+  return std::nullopt;
 }
 
 /// The finished results of a stage and their record, moved to NAME.previous while other ones are made: nothing
@@ -189,6 +210,11 @@ StageStatus StageGraph::status(const std::string& name) const {
       status.reason = fmt::format("{} is missing", output.filename().string());
       return status;
     }
+  if (const auto truncated = explain_truncation(*record, stage)) {
+    status.state = StageState::changed;  // what is left of it must not be continued
+    status.reason = *truncated;
+    return status;
+  }
   finish(*record);
   if (const auto without = record->value("without", std::vector<std::string>{}); !without.empty()) {
     status.state = StageState::missing;
@@ -291,6 +317,7 @@ StageResult StageGraph::run_one(const Stage& stage, const StageStatus& status) {
   }
   for (const fs::path& output : stage.outputs)
     require(fs::exists(output), "stage {} did not make {}", stage.name, output.string());
+  record["sizes"] = output_sizes(stage);
   previous.discard();
   write_text(stage.record, record.dump(2) + "\n");
   return {stage.name, seconds(), false, stage.optional};

@@ -115,6 +115,25 @@ TEST_CASE("a missing output is made again, with the same hash downstream") {
   CHECK(pipeline.run(folder.path()) == Names{"data"});
 }
 
+TEST_CASE("an output that was cut short is made again from the start; one that has grown is left alone") {
+  const sns::test::ScratchFolder folder;
+  const fs::path root = folder.path();
+  Pipeline pipeline;
+  pipeline.run(root);
+  sns::write_text(root / "rollout" / "result", "done with steps: 100, and a note of the user's");
+  CHECK(pipeline.run(root).empty());
+
+  fs::resize_file(root / "rollout" / "result", 4);
+  sns::write_text(root / "rollout" / "leftover", "of the first run");
+  const sns::StageStatus status = pipeline.graph(root).status("rollout");
+  CHECK(status.state == StageState::changed);
+  CHECK(status.reason == "result has 4 of 20 bytes");
+  CHECK(pipeline.run(root) == Names{"rollout"});
+  CHECK(sns::read_text(root / "rollout" / "result") == "done with steps: 100");
+  CHECK_FALSE(fs::exists(root / "rollout" / "leftover"));
+  CHECK(pipeline.run(root).empty());
+}
+
 TEST_CASE("an interrupted stage keeps its files and continues; a changed one starts afresh") {
   const sns::test::ScratchFolder folder;
   Pipeline pipeline;
