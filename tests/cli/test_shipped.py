@@ -2,7 +2,7 @@
 """What the shipped weights show, smaller: test_shipped.py <sns> <source folder>.
 
 The quickstart, two of its initial conditions, 700 steps: the surrogate alone leaves the solver's range, the refined one
-does not. Every method of methods.yaml, 40 steps: all are near the solver, ACDM within limits.
+does not. Every method of methods.yaml and of subgrid.yaml, 40 steps: all are near the solver, ACDM within limits.
 """
 
 import json
@@ -38,22 +38,24 @@ class Shipped(unittest.TestCase):
 
 
     def test_every_method_follows_the_solver_at_first(self):
-        with tempfile.TemporaryDirectory() as folder:
-            done = subprocess.run(
-                [str(SNS), "reproduce", str(SOURCE / "yaml/kolmogorov/methods.yaml"), f"run.output={folder}", "run.device=cpu",
-                 "rollout.steps=40", "rollout.members=2", "rollout.floor_members=2", "evaluate.window=20", "evaluate.lags=10",
-                 "--until", "evaluate"], capture_output=True, text=True)
-            self.assertEqual(done.returncode, 0, done.stderr)
-            self.assertNotIn("images/s", done.stderr)  # nothing is trained
-            metrics = json.loads((Path(folder) / "evaluation/metrics.json").read_text())
-        results = {method["name"]: method["results"] for method in metrics["methods"]}
-        self.assertEqual(set(results), {"gaussian", "sns", "sns_floor2", "thermalizer", "sns_clean", "acdm",
-                                        "solver_coarse", "solver_between"})
-        for name, found in results.items():
-            with self.subTest(name):
-                self.assertEqual(float(found["stable_fraction/all"]["value"]), 1)
-                limit = 2 if name == "acdm" else 1  # ACDM falls to its own, weaker flow at once
-                self.assertLess(float(found["spectrum_error/late"]["value"]), limit)
+        rows = {"methods": {"gaussian", "sns", "sns_floor2", "thermalizer", "sns_clean", "acdm", "solver_coarse", "solver_between"},
+                "subgrid": {"gaussian", "sns", "sns_every_4", "sns_above_0", "solver_coarse", "solver_64", "solver_96"}}
+        for experiment, methods in rows.items():
+            with tempfile.TemporaryDirectory() as folder:
+                done = subprocess.run(
+                    [str(SNS), "reproduce", str(SOURCE / f"yaml/kolmogorov/{experiment}.yaml"), f"run.output={folder}", "run.device=cpu",
+                     "rollout.steps=40", "rollout.members=2", "rollout.floor_members=2", "evaluate.window=20", "evaluate.lags=10",
+                     "figure.steps=[0, 20, 40]", "--until", "evaluate"], capture_output=True, text=True)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertNotIn("images/s", done.stderr)  # nothing is trained
+                metrics = json.loads((Path(folder) / "evaluation/metrics.json").read_text())
+            results = {method["name"]: method["results"] for method in metrics["methods"]}
+            self.assertEqual(set(results), methods)
+            for name, found in results.items():
+                with self.subTest(name, experiment=experiment):
+                    self.assertEqual(float(found["stable_fraction/all"]["value"]), 1)
+                    limit = 2 if name == "acdm" else 1  # ACDM falls to its own, weaker flow at once
+                    self.assertLess(float(found["spectrum_error/late"]["value"]), limit)
 
 
 if __name__ == "__main__":
