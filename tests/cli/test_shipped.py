@@ -39,7 +39,8 @@ class Shipped(unittest.TestCase):
 
     def test_every_method_follows_the_solver_at_first(self):
         rows = {"methods": {"gaussian", "sns", "sns_floor2", "thermalizer", "sns_clean", "acdm", "solver_coarse", "solver_between"},
-                "subgrid": {"gaussian", "sns", "sns_every_4", "sns_above_0", "solver_coarse", "solver_64", "solver_96"}}
+                "subgrid": {"gaussian", "sns", "sns_every_4", "sns_above_0", "gaussian_stopped", "sns_stopped",
+                            "solver_coarse", "solver_64", "solver_96"}}
         for experiment, methods in rows.items():
             with tempfile.TemporaryDirectory() as folder:
                 done = subprocess.run(
