@@ -46,11 +46,13 @@ std::string explain_change(const json& record, const Stage& stage,
   return "its inputs changed";
 }
 
-/// Bytes of each output that is a file, by its path from the record's folder, so that the whole may be moved.
+/// Bytes of each HDF5 output, by its path from the record's folder, so that the whole may be moved. Other
+/// outputs are small, and weights that a user has put in place of trained ones are checked where they are
+/// loaded.
 json output_sizes(const Stage& stage) {
   json sizes = json::object();
   for (const fs::path& output : stage.outputs)
-    if (fs::is_regular_file(output))
+    if (output.extension() == ".h5" && fs::is_regular_file(output))
       sizes[output.lexically_relative(stage.record.parent_path()).generic_string()] = fs::file_size(output);
   return sizes;
 }

@@ -19,7 +19,7 @@ struct Stage {
   std::string name;                            ///< "train/sns"
   int version = 1;                             ///< raised when the code behind it changes what comes out
   std::filesystem::path record;                ///< its stage.json
-  std::vector<std::filesystem::path> outputs;  ///< all must exist, none cut short, or the stage runs again
+  std::vector<std::filesystem::path> outputs;  ///< all must exist, no .h5 cut short, or it runs again
   /// A run whose hash differs from the record's starts without them; they are kept beside as NAME.previous
   /// until it has finished, and put back if it fails. A run with the same hash resumes from them.
   std::vector<std::filesystem::path> leftovers;

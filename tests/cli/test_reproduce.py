@@ -453,6 +453,9 @@ class Reproduce(unittest.TestCase):
                 with self.subTest(f"{experiment.name} {scale}"):
                     result = sns("reproduce", experiment, *scale, "--dry-run", f"run.output={self.temporary.name}/none",
                                  cwd=self.temporary.name)
+                    if experiment.name == "subgrid.yaml" and scale:  # has one size: scales are those of another flow
+                        self.assertEqual(result.returncode, 2, result.stderr)
+                        continue
                     self.assertEqual(result.returncode, 0, result.stderr)
                     kinds = {stage.split("/")[0] for stage in planned(result.stdout)}
                     self.assertEqual(kinds - {stage.split("/")[0] for stage in STAGES}, extra.get(experiment.name, set()))

@@ -28,7 +28,7 @@ struct Pipeline {
       const fs::path folder = root / name;
       graph.add({.name = name,
                  .record = record_inside ? folder / "stage.json" : root / (name + ".stage.json"),
-                 .outputs = {folder / "result"},
+                 .outputs = {folder / "result.h5"},
                  .leftovers = {folder},
                  .inputs = std::move(inputs),
                  .built_from = std::move(from),
@@ -41,7 +41,7 @@ struct Pipeline {
                    sns::write_text(folder / "partial", "half");
                    if (name == "train" && fail_training) throw sns::Stopped("stopped");
                    if (name == "train" && break_training) sns::fail("no space left");
-                   sns::write_text(folder / "result", "done with " + steps);
+                   sns::write_text(folder / "result.h5", "done with " + steps);
                    return sns::StageFacts{{"made", name}};
                  }});
     };
@@ -111,7 +111,7 @@ TEST_CASE("a missing output is made again, with the same hash downstream") {
   const sns::test::ScratchFolder folder;
   Pipeline pipeline;
   pipeline.run(folder.path());
-  fs::remove(folder.path() / "data" / "result");
+  fs::remove(folder.path() / "data" / "result.h5");
   CHECK(pipeline.run(folder.path()) == Names{"data"});
 }
 
@@ -120,16 +120,16 @@ TEST_CASE("an output that was cut short is made again from the start; one that h
   const fs::path root = folder.path();
   Pipeline pipeline;
   pipeline.run(root);
-  sns::write_text(root / "rollout" / "result", "done with steps: 100, and a note of the user's");
+  sns::write_text(root / "rollout" / "result.h5", "done with steps: 100, and a note of the user's");
   CHECK(pipeline.run(root).empty());
 
-  fs::resize_file(root / "rollout" / "result", 4);
+  fs::resize_file(root / "rollout" / "result.h5", 4);
   sns::write_text(root / "rollout" / "leftover", "of the first run");
   const sns::StageStatus status = pipeline.graph(root).status("rollout");
   CHECK(status.state == StageState::changed);
-  CHECK(status.reason == "result has 4 of 20 bytes");
+  CHECK(status.reason == "result.h5 has 4 of 20 bytes");
   CHECK(pipeline.run(root) == Names{"rollout"});
-  CHECK(sns::read_text(root / "rollout" / "result") == "done with steps: 100");
+  CHECK(sns::read_text(root / "rollout" / "result.h5") == "done with steps: 100");
   CHECK_FALSE(fs::exists(root / "rollout" / "leftover"));
   CHECK(pipeline.run(root).empty());
 }
@@ -156,7 +156,7 @@ TEST_CASE("an interrupted stage keeps its files and continues; a changed one sta
 
 TEST_CASE("a run with other inputs that fails leaves the finished results as they were") {
   const sns::test::ScratchFolder folder;
-  const fs::path result = folder.path() / "train" / "result";
+  const fs::path result = folder.path() / "train" / "result.h5";
   Pipeline pipeline;
   pipeline.run(folder.path());
   pipeline.steps = "steps: 200";
@@ -171,7 +171,7 @@ TEST_CASE("a run with other inputs that fails leaves the finished results as the
     pipeline.break_training = false;
     pipeline.fail_training = true;
     CHECK_THROWS_AS(pipeline.run(folder.path()), sns::Stopped);
-    CHECK(sns::read_text(folder.path() / "train.previous" / "result") == "done with steps: 100");
+    CHECK(sns::read_text(folder.path() / "train.previous" / "result.h5") == "done with steps: 100");
     pipeline.fail_training = false;
     pipeline.run(folder.path());
     CHECK(sns::read_text(result) == "done with steps: 200");
@@ -208,12 +208,12 @@ TEST_CASE("a finished result is taken back after a stopped run with other inputs
     CHECK(status.facts.at("made") == "train");
     CHECK(fs::exists(folder.path() / "train.previous"));  // looking moves nothing
     CHECK(pipeline.run(folder.path()).empty());
-    CHECK(sns::read_text(folder.path() / "train" / "result") == "done with steps: 100");
+    CHECK(sns::read_text(folder.path() / "train" / "result.h5") == "done with steps: 100");
     CHECK_FALSE(fs::exists(folder.path() / "train.previous"));
     // Unless something of it was lost.
     pipeline.steps = "steps: 200";
     CHECK_THROWS_AS(pipeline.run(folder.path()), sns::Stopped);
-    fs::remove(folder.path() / "train.previous" / "result");
+    fs::remove(folder.path() / "train.previous" / "result.h5");
     pipeline.steps = "steps: 100";
     pipeline.fail_training = false;
     CHECK(pipeline.run(folder.path()) == Names{"train"});
@@ -245,7 +245,7 @@ TEST_CASE("a stage that cannot be made here leaves what was there, and the stage
   for (const bool record_inside : {true, false}) {
     CAPTURE(record_inside);
     const sns::test::ScratchFolder folder;
-    const fs::path result = folder.path() / "rollout" / "result";
+    const fs::path result = folder.path() / "rollout" / "result.h5";
     Pipeline pipeline;
     pipeline.record_inside = record_inside;
     pipeline.run(folder.path());
