@@ -35,6 +35,10 @@ def planned(text):
     return dict(re.findall(stages, text, re.M))
 
 
+# Experiments that --scale is not for: the sizes there are those of another flow.
+ONE_SIZE = {"subgrid.yaml"}
+
+
 class Reproduce(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -442,7 +446,7 @@ class Reproduce(unittest.TestCase):
             folder = SOURCE / "yaml" / system
             overlay = next(f for f in (folder / "scales/smoke.yaml", SOURCE / "yaml/scales/smoke.yaml") if f.exists())
             self.assertIn("gaussian", models_of(overlay))
-            for experiment in sorted(folder.glob("*.yaml")):
+            for experiment in sorted(f for f in folder.glob("*.yaml") if f.name not in ONE_SIZE):
                 with self.subTest(experiment.name):
                     self.assertLessEqual(models_of(experiment), models_of(overlay))
 
@@ -453,7 +457,7 @@ class Reproduce(unittest.TestCase):
                 with self.subTest(f"{experiment.name} {scale}"):
                     result = sns("reproduce", experiment, *scale, "--dry-run", f"run.output={self.temporary.name}/none",
                                  cwd=self.temporary.name)
-                    if experiment.name == "subgrid.yaml" and scale:  # has one size: scales are those of another flow
+                    if experiment.name in ONE_SIZE and scale:
                         self.assertEqual(result.returncode, 2, result.stderr)
                         continue
                     self.assertEqual(result.returncode, 0, result.stderr)
