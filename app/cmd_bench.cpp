@@ -2,6 +2,7 @@
 #include "app/config_arguments.hpp"
 #include "core/files.hpp"
 #include "core/run_config.hpp"
+#include "emulator/training/config.hpp"
 #include "experiments/benchmark.hpp"
 
 #include <nlohmann/json.hpp>
@@ -44,7 +45,7 @@ void add_bench(CLI::App& app) {
       ->allow_extra_args(false);  // what follows may be an override
   verb->add_option("--precision", options.precisions,
                    "of networks (may be given several times; default: all that the device has units for)")
-      ->check(CLI::IsMember({"float32", "tf32", "bfloat16"}))
+      ->check(CLI::IsMember(precision_names()))
       ->expected(1)
       ->take_all()
       ->allow_extra_args(false);

@@ -45,6 +45,8 @@ RunConfig read_run(const Config& config) {
       section.reject("threads", "must be auto or a whole number from 1 to 9999, not '" + threads + "'");
     section.maybe("threads", run.threads);  // again, so that the resolved configuration holds a number
   }
+  // Not among the resolved keys unless given: most files have every size.
+  if (section.has("one_size")) section.maybe("one_size", run.one_size);
   return run;
 }
 

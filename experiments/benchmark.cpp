@@ -33,7 +33,7 @@ ProbeSize probe_size(bool gpu) {
 }
 
 std::vector<std::string> useful_precisions(torch::Device device) {
-  if (device.is_cuda()) return {"float32", "tf32", "bfloat16"};
+  if (device.is_cuda()) return precision_names();
   return cpu_has_bfloat16() ? std::vector<std::string>{"float32", "bfloat16"}
                             : std::vector<std::string>{"float32"};
 }

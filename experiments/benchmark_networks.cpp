@@ -142,7 +142,7 @@ ModelRates measure_model(const ModelSpec& spec, int channels, int points, std::i
   const Clock clock(model->device(), seconds);
   ModelRates result{spec.name, config.kind, parameter_count(model->network()), {}};
   std::vector<NetworkRate> training = time_training(*model, spec, clock, precisions);
-  for (const std::string precision : {"float32", "tf32", "bfloat16"}) {  // the last one changes the weights
+  for (const std::string& precision : precision_names()) {  // the last one changes the weights
     if (std::find(precisions.begin(), precisions.end(), precision) == precisions.end()) continue;
     model->use_for({.precision = precision == "bfloat16" ? torch::kBFloat16 : torch::kFloat32});
     const c10::InferenceMode inference;

@@ -187,9 +187,10 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
 /// none. They may stay, so that one key swaps a method; keys that no method knows are errors.
 std::string keys_without_effect(Section& section, const std::string& what) {
   static const std::vector<std::string> all = {
-      "emulator", "generator",  "refiner",     "noise",   "first_step",   "every",       "path",
-      "long",     "rule",       "level_floor", "gate",    "threshold",    "write_back",  "start_level",
-      "start",    "stop_level", "noise_limit", "weights", "conditioning", "reverse_std", "clip"};
+      "emulator",     "generator",   "refiner", "noise",       "first_step",  "every",
+      "path",         "long",        "rule",    "level_floor", "gate",        "threshold",
+      "write_back",   "start_level", "start",   "stop_level",  "noise_limit", "weights",
+      "conditioning", "reverse_std", "clip",    "precision"};
   std::vector<std::string> found;
   for (const std::string& key : section.keys())
     if (std::find(all.begin(), all.end(), key) != all.end() && section.set_aside(key)) found.push_back(key);
@@ -229,6 +230,7 @@ std::string read_networks(Section& section, MethodConfig& method, const std::vec
   }
   const std::string what = read_sampling(section, method, models);
   section.maybe("weights", method.weights, one_of({"ema", "raw"}));
+  if (section.has("precision")) section.maybe("precision", method.precision, one_of(precision_names()));
   return what;
 }
 
@@ -281,6 +283,10 @@ std::optional<EnsembleConfig> read_ensemble(Section& rollout, std::int64_t rollo
 
 }  // namespace
 
+const std::string& MethodConfig::precision_in(const RolloutConfig& rollout) const {
+  return precision ? *precision : rollout.precision;
+}
+
 bool RolloutConfig::rolls_out(std::int64_t number) const {
   return chosen.empty() ? number >= 0 && number < members
                         : std::find(chosen.begin(), chosen.end(), number) != chosen.end();
@@ -293,7 +299,7 @@ RolloutConfig read_rollout(Section rollout, const std::vector<ModelSpec>& models
   rollout.maybe("floor_members", config.floor_members, non_negative);
   rollout.maybe("limit", config.limit, positive);
   rollout.maybe("deterministic", config.deterministic);
-  rollout.maybe("precision", config.precision, one_of({"float32", "tf32", "bfloat16"}));
+  rollout.maybe("precision", config.precision, one_of(precision_names()));
   rollout.maybe("channels_last", config.channels_last);
   rollout.maybe("graphs", config.graphs);
   config.ensemble = read_ensemble(rollout, config.steps, solver);

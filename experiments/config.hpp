@@ -19,6 +19,8 @@ struct SamplingConfig : SamplingWords {
   std::string write_back = "path";  ///< sns refiner: when x_{a-1} is rewritten in the file: path | always
 };
 
+struct RolloutConfig;
+
 /// One entry of `rollout.methods`: a surrogate, alone or refined, a generator in its place, or a solver.
 struct MethodConfig {
   std::string name;
@@ -29,14 +31,17 @@ struct MethodConfig {
   /// without `initial`; to be read and finished by itself.
   std::optional<Config> solver;
   SamplingConfig sampling;
-  std::string weights = "ema";  ///< ema | raw
-  std::int64_t first_step = 1;  ///< the first that is refined
-  std::int64_t every = 1;       ///< steps from one refined frame to the next
-  double noise = 0;             ///< std of white noise added to the surrogate's step, normalised units
-  std::string text;             ///< resolved block
+  std::string weights = "ema";           ///< ema | raw
+  std::optional<std::string> precision;  ///< of its networks, where it is not the rollout's
+  std::int64_t first_step = 1;           ///< the first that is refined
+  std::int64_t every = 1;                ///< steps from one refined frame to the next
+  double noise = 0;                      ///< std of white noise added to the surrogate's step, normalised units
+  std::string text;                      ///< resolved block
   std::string without_effect;   ///< keys of other kinds of methods that the block holds, and what this one is
   std::string beyond_training;  ///< why its network is used otherwise than it was trained; empty: it is not
 
+  /// float32 | tf32 | bfloat16; rollouts: the experiment's.
+  const std::string& precision_in(const RolloutConfig& rollout) const;
   /// The refiner or generator, if there is one.
   const std::optional<std::string>& diffusion_model() const { return generator ? generator : refiner; }
 };

@@ -190,7 +190,7 @@ Stage Experiment::rollout_stage(const MethodConfig& method, const StageGraph& gr
       {"initial conditions", data_text(initial)},
       {"method", method.text},
       {"rollout", fmt::format("steps: {}\nlimit: {:.17g}\ndeterministic: {}\nprecision: {}", rollout_.steps,
-                              rollout_.limit, rollout_.deterministic, rollout_.precision)}};
+                              rollout_.limit, rollout_.deterministic, method.precision_in(rollout_))}};
   if (!rollout_.chosen.empty())
     stage.inputs.emplace_back("members", fmt::format("{}", fmt::join(rollout_.chosen, ", ")));
   if (rollout_.channels_last) stage.inputs.emplace_back("order", "channels last");

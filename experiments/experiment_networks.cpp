@@ -131,15 +131,16 @@ std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& me
   options.every = method.every;
   options.noise = method.noise;
   options.seed = run_.seed;
-  options.inference = {.one_by_one = rollout_.deterministic,
-                       .precision = rollout_.precision == "bfloat16" ? torch::kBFloat16 : torch::kFloat32,
-                       .graphs = rollout_.graphs};
+  options.inference = {
+      .one_by_one = rollout_.deterministic,
+      .precision = method.precision_in(rollout_) == "bfloat16" ? torch::kBFloat16 : torch::kFloat32,
+      .graphs = rollout_.graphs};
   const auto folder_of = [&](const std::string& name) { return weights_folder(find_model(models_, name)); };
   const auto hash = [&](const std::string& name) { return sha256_file(folder_of(name) / file_name(weights)); };
 
   job.device = pick_device(run_.device);
   job.attributes.emplace_back("device", job.device.str());
-  job.attributes.emplace_back("precision", rollout_.precision);
+  job.attributes.emplace_back("precision", method.precision_in(rollout_));
   job.attributes.emplace_back("weights", method.weights);
   std::unique_ptr<GaussianEmulator> emulator;
   if (method.emulator) {
@@ -247,11 +248,12 @@ void Experiment::make_ensemble(RolloutJob& job, const MethodConfig& method) cons
 
 StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& identity, bool ensemble) const {
   prepare_torch(run_.threads);
-  const TensorFloat32 products(rollout_.precision == "tf32");
+  const TensorFloat32 products(method.precision_in(rollout_) == "tf32");
   const ChannelsLast order(rollout_.channels_last);
   if (!method.solver) {
-    const std::string warning =
-        precision_warning("rollout.precision", rollout_.precision, pick_device(run_.device));
+    const std::string key =
+        method.precision ? "rollout.methods." + method.name + ".precision" : "rollout.precision";
+    const std::string warning = precision_warning(key, method.precision_in(rollout_), pick_device(run_.device));
     if (!warning.empty()) log::warn("{}", warning);
   }
   RolloutJob job = rollout_job(method, identity);

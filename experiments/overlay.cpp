@@ -39,8 +39,18 @@ void flatten(const Value& overlay, const Value* base, const std::string& path, s
 
 }  // namespace
 
+bool has_one_size(const fs::path& experiment) {
+  const auto file = detail::load_yaml(experiment);
+  const Value* given = child(child(file.get(), "run"), "one_size");
+  return given != nullptr && given->text == "true";
+}
+
 fs::path find_scale(const fs::path& experiment, const std::string& name) {
   if (fs::is_regular_file(name)) return name;
+  if (has_one_size(experiment))
+    fail<ConfigError>(
+        "{} has one size (run.one_size): its numbers belong together, and --scale {} is not for it",
+        experiment.string(), name);
   for (fs::path folder = fs::absolute(experiment).parent_path();; folder = folder.parent_path()) {
     const fs::path scales = folder / "scales";
     if (fs::is_directory(scales)) {

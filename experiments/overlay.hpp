@@ -7,8 +7,12 @@
 
 namespace sns {
 
+/// Whether the file, with its bases, says run.one_size: true: its numbers belong together.
+bool has_one_size(const std::filesystem::path& experiment);
+
 /// File of a scale: `name` itself if it names a file, else <folder>/<name>.yaml of the first folder `scales`
-/// found beside `experiment` or above it. ConfigError that lists the known scales otherwise.
+/// found beside `experiment` or above it. ConfigError that lists the known scales otherwise, or where the
+/// experiment has one size.
 std::filesystem::path find_scale(const std::filesystem::path& experiment, const std::string& name);
 
 /// The overlay as `key.path=value` overrides. Maps are merged key by key, except those that begin with `name`,

@@ -6,6 +6,11 @@
 
 namespace sns {
 
+const std::vector<std::string>& precision_names() {
+  static const std::vector<std::string> names = {"float32", "tf32", "bfloat16"};
+  return names;
+}
+
 TrainingConfig reference_training(const std::string& kind) {
   TrainingConfig config;
   if (kind == "sns") {
@@ -101,7 +106,7 @@ void read(Section& section, TrainingConfig& config, const std::string& kind, int
   if (levels > 0) read_levels(section.child("levels"), config.levels, kind, levels);
   section.maybe("data", config.data, one_of({"dataset", "stream"}));
   if (config.data == "stream") read_stream(section.child("stream"), config.stream);
-  section.maybe("precision", config.precision, one_of({"float32", "tf32", "bfloat16"}));
+  section.maybe("precision", config.precision, one_of(precision_names()));
   section.maybe("channels_last", config.channels_last);
   if (config.precision == "bfloat16")
     section.maybe<double>("bf16_fraction", config.bf16_fraction, between(0, 1));

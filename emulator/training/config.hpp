@@ -88,6 +88,9 @@ struct TrainingConfig {
   std::optional<std::uint64_t> seed;  ///< default: the run's
 };
 
+/// What keys `precision` of networks can say, here and in rollouts: float32, tf32, bfloat16.
+const std::vector<std::string>& precision_names();
+
 /// The reference's settings for a kind of model ("gaussian", "sns", "thermalizer", "acdm"), but for two of
 /// ACDM: its reference keeps no average (ema: 0) and never draws the last level, which generation starts from
 /// (levels.sampling: but_last).

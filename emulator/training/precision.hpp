@@ -1,5 +1,6 @@
 #pragma once
-// Arithmetic of training (`training.precision`) and, as far as TF32 goes, of rollouts (`rollout.precision`).
+// Arithmetic of training (`training.precision`) and, as far as TF32 goes, of rollouts (`rollout.precision`, or
+// that of a method).
 #include <torch/types.h>
 
 #include <string>

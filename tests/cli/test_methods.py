@@ -276,6 +276,18 @@ class Precision(SnsCase):
         with h5py.File(run_folder / "rollouts/sns.h5") as file:
             self.assertEqual(file.attrs["precision"], "tf32")
 
+    def test_one_method_in_bfloat16(self):
+        run_folder = self.folder / "run"
+        shutil.copytree(RUN, run_folder)
+        self.sns("rollout", *BASE, f"run.output={run_folder}", "run.device=cpu", "rollout.steps=6",
+                 "rollout.methods.short={emulator: gaussian, precision: bfloat16}", "--method", "short")
+        with h5py.File(run_folder / "rollouts/short.h5") as short, h5py.File(RUN / "rollouts/gaussian.h5") as whole:
+            self.assertEqual(short.attrs["precision"], "bfloat16")
+            self.assertEqual(whole.attrs["precision"], "float32")
+            off = np.linalg.norm(short["vorticity"][:, 1] - whole["vorticity"][:, 1])
+            self.assertGreater(off, 0)
+            self.assertLess(off, 0.02 * np.linalg.norm(whole["vorticity"][:, 1]))
+
 
 class Swapped(SnsCase):
     def test_shipped_weights_that_were_trained_beside_other_past_frames(self):

@@ -48,6 +48,18 @@ TEST_CASE("methods: defaults of each kind") {
   CHECK(config.precision == "float32");
 }
 
+TEST_CASE("methods: networks of one method in another precision than the rollout's") {
+  RolloutConfig config = parse("a: {refiner: sns}, b: {refiner: sns, precision: bfloat16}");
+  config.precision = "tf32";
+  CHECK(config.methods[0].precision_in(config) == "tf32");
+  CHECK(config.methods[1].precision_in(config) == "bfloat16");
+  CHECK_FALSE(contains(config.methods[0].text, "precision"));  // methods without it are what they were
+  CHECK(contains(config.methods[1].text, "precision: bfloat16"));
+  CHECK(contains(test::message_of<ConfigError>([] { parse("m: {precision: half}"); }), "methods.m.precision"));
+  CHECK(parse("m: {solver: {grid: {points: 8}}, precision: bfloat16}").methods[0].without_effect ==
+        "precision (no effect on a solver)");
+}
+
 TEST_CASE("methods: one key swaps a method; keys of its former kind may stay") {
   // Every key that some method has, at a value that its default is not.
   const std::string keys =

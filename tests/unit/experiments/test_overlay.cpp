@@ -87,12 +87,28 @@ TEST_CASE("a scale is found above the experiment; an unknown one is an error tha
   CHECK(sns::test::contains(message, "have: tiny"));
 }
 
+TEST_CASE(
+    "a file of one size, or one built on it, has no named scale; an overlay of the user's own may change it") {
+  Files files;
+  files.overrides("solver: {}\n");
+  const fs::path child = files.folder / "kolmogorov/child.yaml";
+  sns::write_text(files.experiment, "run: {name: example, one_size: true}\n");
+  sns::write_text(child, "base: example.yaml\n");
+  for (const fs::path& file : {files.experiment, child})
+    CHECK(sns::test::contains(sns::test::message_of<sns::ConfigError>([&] { sns::find_scale(file, "tiny"); }),
+                              file.filename().string() + " has one size (run.one_size)"));
+  CHECK(sns::find_scale(files.experiment, files.overlay.string()) == files.overlay);
+  sns::write_text(child, "base: example.yaml\nrun: {one_size: false}\n");
+  CHECK(sns::find_scale(child, "tiny") == files.overlay);
+}
+
 TEST_CASE("no scale makes a lagged model of a plain one, or a plain one of a lagged one") {
   std::size_t compared = 0, lagged = 0;
   for (const auto& file : fs::recursive_directory_iterator(fs::path(SNS_SOURCE_DIR) / "yaml")) {
     const fs::path& experiment = file.path();
     if (experiment.extension() != ".yaml" || experiment.parent_path().filename() == "scales") continue;
     if (!sns::Config::load(experiment).root().has("models")) continue;  // a list of experiments, a solver alone
+    if (sns::has_one_size(experiment)) continue;
     const auto own = lagged_models(experiment);
     for (const std::string scale : {"smoke", "cpu", "paper"}) {
       CAPTURE(experiment.string());
