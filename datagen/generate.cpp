@@ -184,15 +184,9 @@ class Generator {
     report_.kept = static_cast<std::int64_t>(records_.size());
   }
 
-  /// Whether the record's file is there, in full size.
-  bool is_whole(const FileRecord& record) const {
-    std::error_code code;
-    return record.path.empty() || fs::file_size(folder_ / record.path, code) == record.bytes;
-  }
-
   /// Takes the record if its file is whole.
   void keep(FileRecord record) {
-    if (!is_whole(record)) {
+    if (!is_whole(folder_, record)) {
       log::warn("{} is missing or has another size; it will be made again", (folder_ / record.path).string());
       std::error_code code;
       fs::remove(folder_ / record.path, code);
@@ -392,7 +386,7 @@ class Generator {
     try {
       if (!fs::exists(folder_ / "MANIFEST.jsonl")) return false;
       for (FileRecord& record : read_manifest(folder_).files) {
-        if (!is_whole(record)) return false;
+        if (!is_whole(folder_, record)) return false;
         records.insert_or_assign(record.group.first, std::move(record));
       }
     } catch (const Error&) {

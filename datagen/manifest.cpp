@@ -174,6 +174,20 @@ std::pair<Statistics, std::string> training_statistics(const std::vector<FileRec
   return {statistics, train ? "train split" : "whole data set (it has no train split)"};
 }
 
+bool is_whole(const std::filesystem::path& folder, const FileRecord& record) {
+  std::error_code code;
+  return record.path.empty() || std::filesystem::file_size(folder / record.path, code) == record.bytes;
+}
+
+std::optional<std::string> missing_data(const std::filesystem::path& folder) {
+  try {
+    for (const FileRecord& record : read_manifest(folder).files)
+      if (!is_whole(folder, record)) return record.path + " is missing or has another size";
+  } catch (const Error&) {  // whoever makes or reads the data says what is wrong with it
+  }
+  return std::nullopt;
+}
+
 void write_manifest(const std::filesystem::path& folder, const DatagenPlan& plan, const SolverInfo& info,
                     const std::string& identity, const std::vector<FileRecord>& records) {
   const auto [statistics, over] = training_statistics(records);

@@ -7,6 +7,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,6 +50,14 @@ struct Manifest {
 
 /// Error if it is missing, unreadable, or does not fit its own checksum.
 Manifest read_manifest(const std::filesystem::path& folder);
+
+/// Whether the record's file lies in the data set's folder, in full size, or never was to.
+bool is_whole(const std::filesystem::path& folder, const FileRecord& record);
+
+/// The first data file of a finished data set that is missing or has another size than the manifest says, in
+/// words; nullopt where all are whole, or where the manifest itself cannot be read. Looks at sizes only:
+/// `verify` reads.
+std::optional<std::string> missing_data(const std::filesystem::path& folder);
 
 /// Writes stats.yaml, <name>.yaml, README.md and, last, MANIFEST.jsonl; config.yaml must be there.
 void write_manifest(const std::filesystem::path& folder, const DatagenPlan& plan, const SolverInfo& info,

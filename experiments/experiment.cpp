@@ -4,6 +4,7 @@
 #include "core/files.hpp"
 #include "core/log.hpp"
 #include "datagen/generate.hpp"
+#include "datagen/manifest.hpp"
 #include "datagen/reader.hpp"
 #include "emulator/training/trainer.hpp"
 #include "emulator/training/unused_keys.hpp"
@@ -116,6 +117,7 @@ void Experiment::add_stages(StageGraph& graph) const {
                .record = at.dataset() / "stage.json",
                .outputs = {at.dataset() / "MANIFEST.jsonl"},
                .leftovers = {at.dataset()},
+               .gap = [at] { return missing_data(at.dataset()); },
                .inputs = {{"data", data_text(data_plan_)}},
                .built_from = {},
                .after = {},
@@ -124,6 +126,7 @@ void Experiment::add_stages(StageGraph& graph) const {
              .record = at.truth() / "stage.json",
              .outputs = {at.truth() / "MANIFEST.jsonl"},
              .leftovers = {at.truth()},
+             .gap = [at] { return missing_data(at.truth()); },
              .inputs = {{"data", data_text(truth_plan())}},
              .built_from = {},
              .after = {},

@@ -212,6 +212,10 @@ StageStatus StageGraph::status(const std::string& name) const {
       status.reason = fmt::format("{} is missing", output.filename().string());
       return status;
     }
+  if (const auto gap = stage.gap ? stage.gap() : std::nullopt) {
+    status.reason = *gap;
+    return status;
+  }
   if (const auto truncated = explain_truncation(*record, stage)) {
     status.state = StageState::changed;  // what is left of it must not be continued
     status.reason = *truncated;

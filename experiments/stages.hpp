@@ -23,6 +23,9 @@ struct Stage {
   /// A run whose hash differs from the record's starts without them; they are kept beside as NAME.previous
   /// until it has finished, and put back if it fails. A run with the same hash resumes from them.
   std::vector<std::filesystem::path> leftovers;
+  /// What is no longer there of finished results that have a list of their own, in words; `run` then puts that
+  /// alone in its place. Nothing is asked where it is not set.
+  std::function<std::optional<std::string>()> gap = nullptr;
   std::vector<std::pair<std::string, std::string>> inputs;  ///< name and resolved text
   std::vector<std::string> built_from;                      ///< stages whose hashes enter this one's
   std::vector<std::string> after;                           ///< stages that only have to be finished before

@@ -137,6 +137,30 @@ class Reproduce(unittest.TestCase):
         shutil.copytree(self.run_folder, folder)
         return folder
 
+    def test_files_of_data_that_were_lost_or_cut_short_are_made_again_and_nothing_else(self):
+        folder = self.copy("gaps")
+        lost = next((folder / "dataset/data/train").glob("*.h5"))
+        short = next((folder / "truth/data").rglob("*.h5"))
+        def hashes():
+            return re.findall(r'"data_hash":"(\w+)"', (folder / "truth/MANIFEST.jsonl").read_text())
+
+        before = hashes()
+        kept = {f: f.stat().st_mtime_ns for f in (folder / "dataset/data").rglob("*.h5") if f != lost}
+        lost.unlink()
+        with short.open("r+b") as file:
+            file.truncate(1000)
+        table = planned(self.reproduce("--dry-run", folder=folder).stdout)
+        for stage, file in (("dataset", lost), ("truth", short)):
+            self.assertIn(f"{file.name} is missing or has another size", table[stage])
+        self.assertEqual(self.due(folder=folder), ["dataset", "truth"])
+        done = self.reproduce(folder=folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.due(folder=folder), [])
+        self.assertTrue(lost.exists())
+        self.assertEqual(kept, {f: f.stat().st_mtime_ns for f in kept})
+        self.assertTrue(before)
+        self.assertEqual(hashes(), before)
+
     def test_a_replaced_data_set_is_noticed(self):
         folder = self.copy("replaced")
         done = self.reproduce("datagen.frames=30", "--overwrite", verb="datagen", folder=folder)
