@@ -2,7 +2,7 @@
 """What the shipped weights show, smaller: test_shipped.py <sns> <source folder>.
 
 The quickstart, two of its initial conditions, 700 steps: the surrogate alone leaves the solver's range, the refined one
-does not. Every method of methods.yaml and of subgrid.yaml, 40 steps: all are near the solver, ACDM within limits.
+does not. Every method of methods.yaml, of subgrid.yaml and of interval.yaml, 40 steps: all are near the solver, ACDM within limits.
 """
 
 import json
@@ -40,7 +40,10 @@ class Shipped(unittest.TestCase):
     def test_every_method_follows_the_solver_at_first(self):
         rows = {"methods": {"gaussian", "sns", "sns_floor2", "thermalizer", "sns_clean", "acdm", "solver_coarse", "solver_between"},
                 "subgrid": {"gaussian", "sns", "sns_every_4", "sns_above_0", "gaussian_stopped", "sns_stopped",
-                            "solver_coarse", "solver_64", "solver_96"}}
+                            "solver_coarse", "solver_64", "solver_96"},
+                "interval": {"gaussian", "gaussian_bfloat16", "sns", "sns_above_0", "sns_fixed_1", "sns_fixed_1_bfloat16",
+                             "sns_aligned_1", "gaussian_stopped", "sns_stopped", "sns_stopped_fixed_1",
+                             "solver_coarse", "solver_64", "solver_96"}}
         for experiment, methods in rows.items():
             with tempfile.TemporaryDirectory() as folder:
                 done = subprocess.run(
