@@ -9,6 +9,7 @@
 #include "emulator/nets/sns_net.hpp"
 #include "emulator/nets/thermalizer_net.hpp"
 #include "emulator/runtime.hpp"
+#include "emulator/training/precision.hpp"
 #include "emulator/training/unused_keys.hpp"
 #include "experiments/config.hpp"
 #include "experiments/evaluate.hpp"
@@ -71,13 +72,14 @@ double least_time(const Evaluate& evaluate) {
 /// One network on a device. Small ones are faster per sample in batches, which is how they are used; a sample
 /// of a large one on the CPU takes long enough.
 template <class Net, class Forward>
-NetworkCost measure(Net& net, torch::Device device, std::int64_t channels, const ModelConfig& config,
-                    const Forward& forward) {
+NetworkCost measure(Net& net, const torch::TensorOptions& place, std::int64_t channels,
+                    const ModelConfig& config, const Forward& forward) {
   constexpr double kLarge = 0.02;  // seconds for a sample
+  const torch::Device device = place.device();
   fill(net);
-  net.to(device);
+  net.to(device, at::typeMetaToScalarType(place.dtype()));
   const auto seconds_per_sample = [&](std::int64_t samples) {
-    const torch::Tensor x = torch::zeros({samples, channels, config.image, config.image}, device);
+    const torch::Tensor x = torch::zeros({samples, channels, config.image, config.image}, place);
     return least_time([&] {
              forward(x);
              if (device.is_cuda()) torch::cuda::synchronize(device.index());
@@ -89,29 +91,49 @@ NetworkCost measure(Net& net, torch::Device device, std::int64_t channels, const
   return {parameter_count(net), seconds};
 }
 
-NetworkCost measure(const ModelConfig& config, torch::Device device) {
+NetworkCost measure(const ModelConfig& config, torch::Device device, const std::string& precision) {
   const std::int64_t channels = config.field_channels;
+  const TensorFloat32 products(precision == "tf32");
+  const auto place =
+      torch::TensorOptions(device).dtype(precision == "bfloat16" ? torch::kBFloat16 : torch::kFloat32);
   const auto of_each = [](const torch::Tensor& x, std::int64_t value) {
     return torch::full({x.size(0)}, value, x.options().dtype(torch::kInt64));
   };
   if (config.kind == "thermalizer") {
     ThermalizerNetImpl net(thermalizer_network(config));
-    return measure(net, device, channels, config, [&](const torch::Tensor& x) { net.forward(x); });
+    return measure(net, place, channels, config, [&](const torch::Tensor& x) { net.forward(x); });
   }
   if (config.kind == "acdm") {
     AcdmNetImpl net(acdm_network(config));
-    return measure(net, device, 2 * channels, config,
+    return measure(net, place, 2 * channels, config,
                    [&](const torch::Tensor& x) { net.forward(x, of_each(x, 0)); });
   }
   if (config.kind == "gaussian") {
     UNetImpl net(gaussian_network(config));
-    return measure(net, device, channels, config, [&](const torch::Tensor& x) { net.forward(x); });
+    return measure(net, place, channels, config, [&](const torch::Tensor& x) { net.forward(x); });
   }
   SnsNetImpl net(sns_network(config));
-  return measure(net, device, 3 * channels, config, [&](const torch::Tensor& x) {
+  return measure(net, place, 3 * channels, config, [&](const torch::Tensor& x) {
     net.forward(x, config.network.lag ? of_each(x, 1) : torch::Tensor());
   });
 }
+
+/// What a model's network costs in a precision, measured when it is first asked for.
+class NetworkCosts {
+ public:
+  NetworkCosts(const std::vector<ModelSpec>& models, torch::Device device) : models_(models), device_(device) {}
+
+  const NetworkCost& of(const std::string& model, const std::string& precision = "float32") {
+    const auto [entry, is_new] = costs_.try_emplace({model, precision});
+    if (is_new) entry->second = measure(find_model(models_, model).model, device_, precision);
+    return entry->second;
+  }
+
+ private:
+  const std::vector<ModelSpec>& models_;
+  torch::Device device_;
+  std::map<std::pair<std::string, std::string>, NetworkCost> costs_;
+};
 
 /// 73727522 -> "73,727,522"
 std::string grouped(std::int64_t n) {
@@ -157,20 +179,23 @@ void describe_model(const ModelSpec& model, const NetworkCost& cost, const std::
 }
 
 /// What one member costs per step: network evaluations in words, and seconds.
-std::pair<std::string, double> cost_of(const MethodConfig& method, const std::vector<ModelSpec>& models,
-                                       const std::map<std::string, NetworkCost>& costs) {
+std::pair<std::string, double> cost_of(const MethodConfig& method, const RolloutConfig& rollout,
+                                       const std::vector<ModelSpec>& models, NetworkCosts& costs) {
+  const auto seconds = [&](const std::string& model) {
+    return costs.of(model, method.precision_in(rollout)).seconds;
+  };
   constexpr double kClassification = 0.5;  // of a whole evaluation
   if (method.generator) {
     const ModelConfig& model = find_model(models, *method.generator).model;
     const bool classifies = model.kind == "sns" && parse_path(method.sampling.path).noises_past();
     const int denoiser = model.diffusion.levels;
     return {fmt::format("{}{} denoiser evaluations", classifies ? "1 classification, at least " : "", denoiser),
-            (denoiser + (classifies ? kClassification : 0)) * costs.at(*method.generator).seconds};
+            (denoiser + (classifies ? kClassification : 0)) * seconds(*method.generator)};
   }
-  const double surrogate = costs.at(*method.emulator).seconds;
+  const double surrogate = seconds(*method.emulator);
   const std::string once = "1 surrogate evaluation";
   if (!method.refiner) return {once, surrogate};
-  const double diffusion = costs.at(*method.refiner).seconds, every = static_cast<double>(method.every);
+  const double diffusion = seconds(*method.refiner), every = static_cast<double>(method.every);
   const std::string in_steps = method.every == 1 ? ", " : fmt::format("; in one of {} steps ", method.every);
   if (find_model(models, *method.refiner).model.kind == "thermalizer")
     return {once + in_steps + "1 classification, denoiser evaluations where a frame looks noisy",
@@ -189,8 +214,10 @@ std::pair<std::string, double> cost_of(const MethodConfig& method, const std::ve
 /// The same of a method that is a solver, from the time that a few frames of a quiet state take.
 std::pair<std::string, double> cost_of(const SolverMethod& method) {
   const auto solver = method.source.make(1);
-  solver->set_state(0, std::vector<double>(solver->state_size(), 0.0));
+  const std::vector<double> quiet(solver->state_size(), 0.0);
   const double seconds = least_time([&] {
+    solver->set_state(
+        0, quiet);  // the force would drive it until the time step is too long, and nothing is computed
     solver->advance(method.steps_per_frame);
     solver->check_members();  // a GPU may not have done the steps before
   });
@@ -241,13 +268,14 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Solv
   const std::string place = device.is_cuda() ? device.str() : "this CPU";
   const std::string solver_place = solver.backend == "fftw" ? "this CPU" : place;
   Lines lines;
-  std::map<std::string, NetworkCost> costs;
-  const auto unused = model_keys_without_effect(config);
   for (ModelSpec& model : models) {
     model.model.field_channels = frames.channels;
     model.model.image = frames.points;
-    costs[model.name] = measure(model.model, device);
-    describe_model(model, costs[model.name], place, lines);
+  }
+  NetworkCosts costs(models, device);
+  const auto unused = model_keys_without_effect(config);
+  for (const ModelSpec& model : models) {
+    describe_model(model, costs.of(model.name), place, lines);
     for (const auto& [name, keys] : unused)
       if (name == model.name) lines.emplace_back("  not used", keys);
     if (model.training.data == "stream") describe_stream(model, frames, lines);
@@ -256,13 +284,13 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Solv
     const int levels = std::min(oracle->past_levels, oracle->levels);
     const double evaluations = static_cast<double>(oracle->trajectories) * oracle->times * levels;
     lines.emplace_back("oracle", fmt::format("{:.0f} denoiser evaluations, about {} on {}", evaluations,
-                                             human_time(evaluations * costs.at(oracle->model).seconds), place));
+                                             human_time(evaluations * costs.of(oracle->model).seconds), place));
   }
   if (!rollout_block) return lines;
   const RolloutConfig& rollout = *rollout_block;
   for (const MethodConfig& method : rollout.methods) {
-    const auto [evaluations, seconds] =
-        method.solver ? cost_of(read_solver_method(method, run, solver, data)) : cost_of(method, models, costs);
+    const auto [evaluations, seconds] = method.solver ? cost_of(read_solver_method(method, run, solver, data))
+                                                      : cost_of(method, rollout, models, costs);
     const double samples = static_cast<double>(rollout.steps) * rollout.members;
     lines.emplace_back("rollout." + method.name,
                        fmt::format("{} steps of {}, per step and member {}; about {} on {}, {} on disk",
