@@ -6,6 +6,7 @@ does not. Every method of methods.yaml, of subgrid.yaml and of interval.yaml, 40
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,17 @@ class Shipped(unittest.TestCase):
         self.assertLess(value("sns_floor2", "spectrum_error/late"), 0.4)  # two solver runs: about 0.1
         self.assertLess(value("sns", "spectrum_error/mid"), value("gaussian", "spectrum_error/mid"))
 
+
+    def test_check_estimates_what_a_finer_solver_costs_more(self):
+        done = subprocess.run([str(SNS), "check", str(SOURCE / "yaml/kolmogorov/interval.yaml"), "run.device=cpu", "rollout.steps=250000"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        minutes = {}
+        for solver in ("solver_coarse", "solver_64", "solver_96"):
+            number, unit = re.search(rf"rollout\.{solver} .* about ([\d.]+) (min|h) on this CPU", done.stdout).groups()
+            minutes[solver] = float(number) * {"min": 1, "h": 60}[unit]
+        self.assertGreater(minutes["solver_64"], 2 * minutes["solver_coarse"])  # 8 times the work
+        self.assertGreater(minutes["solver_96"], minutes["solver_64"])          # 3 times
 
     def test_every_method_follows_the_solver_at_first(self):
         rows = {"methods": {"gaussian", "sns", "sns_floor2", "thermalizer", "sns_clean", "acdm", "solver_coarse", "solver_between"},
