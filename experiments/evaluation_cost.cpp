@@ -41,13 +41,24 @@ bool as_good_as_truth(const Evaluation& evaluation, const Score& solver) {
                                               : solver.estimate.value <= floor->estimate.high;
 }
 
+/// Whether the emulator's score is a forecast's error at all: beyond climatology's, frames have nothing to do
+/// with the truth any more, and the error is the smaller the less there is in them.
+bool forecasts(const Evaluation& evaluation, const Score& score) {
+  if (score.info.key != "nrmse") return true;
+  for (const Judged& ceiling : evaluation.ceilings)
+    if (const Score* other = find_score(ceiling.scores, score.info.id());
+        other != nullptr && ceiling.name == "climatology")
+      return score.estimate.value < other->estimate.value;
+  return true;
+}
+
 /// Whether an emulator's metric is better than a solver's beyond doubt: the interval of their paired difference
 /// leaves 0 out or, without one, their own intervals do not meet. Never where the solver is as good as the
-/// truth.
+/// truth, or where the emulator forecasts nothing.
 bool surely_better(const Evaluation& evaluation, const Judged& emulator, const Judged& solver,
                    const Score& score) {
   const Score* other = find_score(solver.scores, score.info.id());
-  if (other == nullptr || as_good_as_truth(evaluation, *other)) return false;
+  if (other == nullptr || as_good_as_truth(evaluation, *other) || !forecasts(evaluation, score)) return false;
   const bool high = score.info.better == Better::higher;
   if (const auto paired = difference(evaluation, emulator.name, solver.name, score.info.id()))
     return high ? paired->low > 0 : paired->high < 0;

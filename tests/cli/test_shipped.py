@@ -55,7 +55,7 @@ class Shipped(unittest.TestCase):
                             "solver_coarse", "solver_64", "solver_96"},
                 "interval": {"gaussian", "gaussian_bfloat16", "sns", "sns_above_0", "sns_fixed_1", "sns_fixed_1_bfloat16",
                              "sns_aligned_1", "gaussian_stopped", "sns_stopped", "sns_stopped_fixed_1",
-                             "solver_coarse", "solver_64", "solver_96"}}
+                             "solver_coarse", "solver_48", "solver_64", "solver_96"}}
         for experiment, methods in rows.items():
             with tempfile.TemporaryDirectory() as folder:
                 done = subprocess.run(

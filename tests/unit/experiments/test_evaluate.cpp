@@ -342,11 +342,14 @@ TEST_CASE("nothing is better than a solver that scores as independent runs do, b
     return one;
   };
   const Estimate same{1, 0.9, 1.1};
-  const auto better_than = [&](Estimate solver_spectrum, Estimate solver_nrmse, bool floor) {
+  const auto better_than = [&](Estimate solver_spectrum, Estimate solver_nrmse, bool floor,
+                               double climatology = 1.5) {
     Evaluation evaluation;
     evaluation.methods = {judged("net", {0.1, 0.09, 0.11}, same, false),
                           judged("coarse", solver_spectrum, solver_nrmse, true)};
     if (floor) evaluation.floor = judged("floor", {0.15, 0.12, 0.18}, {3, 2.9, 3.1}, false);
+    evaluation.ceilings = {judged("persistence", same, {0.2, 0.1, 0.3}, false),
+                           judged("climatology", same, {climatology, climatology, climatology}, false)};
     const std::vector<SpeedComparison> found = compare_speed(evaluation);
     REQUIRE(found.size() == 1);
     return found[0].better_than.empty() ? std::vector<std::string>{} : found[0].better_than[0].second;
@@ -356,6 +359,8 @@ TEST_CASE("nothing is better than a solver that scores as independent runs do, b
   CHECK(better_than(at_floor, same, false) == std::vector<std::string>{"spectrum_error/late"});
   CHECK(better_than(beyond, same, true) == std::vector<std::string>{"spectrum_error/late"});
   CHECK(better_than(at_floor, {2, 1.9, 2.1}, true) == std::vector<std::string>{"nrmse/early"});
+  // Frames that follow nothing: what is smoother errs by less, and that is no merit.
+  CHECK(better_than(at_floor, {2, 1.9, 2.1}, true, 0.9).empty());
 }
 
 TEST_CASE("the solver is timed from states that it can start from, or not at all") {
