@@ -36,8 +36,10 @@ def planned(text):
 
 
 def has_one_size(experiment):
-    """Whether the file says so itself; named scales are not for it, nor for files built on it."""
-    return "one_size: true" in experiment.read_text()
+    """Whether the file or one that it stands on says so: named scales are not for it."""
+    text = experiment.read_text()
+    base = re.search(r"^base: (\S+)", text, re.MULTILINE)
+    return "one_size: true" in text or (base is not None and has_one_size(experiment.parent / base[1]))
 
 
 class Reproduce(unittest.TestCase):
