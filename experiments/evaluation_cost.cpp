@@ -86,6 +86,44 @@ bool same_machine(const RolloutLog& a, const RolloutLog& b) {
   return a.threads == b.threads && device(a) == device(b);
 }
 
+int lost_members(const Judged& method) {
+  const Score* stable = find_score(method.scores, "stable_fraction/all");
+  if (stable == nullptr) return 0;
+  return static_cast<int>(std::count_if(stable->members.begin(), stable->members.end(),
+                                        [](double fraction) { return !(fraction >= 1); }));
+}
+
+/// Solvers in the order in which an emulator is set beside them: those of its device and threads by their cost,
+/// then the others by their points.
+std::vector<const Judged*> solvers_beside(const Evaluation& evaluation, const Judged& emulator) {
+  std::vector<const Judged*> solvers;
+  for (const Judged& method : evaluation.methods)
+    if (method.log->solver) solvers.push_back(&method);
+  const auto rank = [&](const Judged* solver) {
+    const bool comparable = same_machine(*emulator.log, *solver->log);
+    return std::pair(!comparable,
+                     comparable ? solver->log->milliseconds_per_step : solver->log->solver->points);
+  };
+  std::stable_sort(solvers.begin(), solvers.end(),
+                   [&](const Judged* a, const Judged* b) { return rank(a) < rank(b); });
+  return solvers;
+}
+
+void find_equal_solver(const Evaluation& evaluation, const Judged& emulator, SpeedComparison& comparison) {
+  for (const Judged* solver : solvers_beside(evaluation, emulator)) {
+    auto ids = better_in(evaluation, emulator, *solver);
+    if (!ids.empty()) {
+      comparison.better_than.emplace_back(solver->name, std::move(ids));
+      continue;
+    }
+    comparison.equal_solver = solver->name;
+    comparison.equal_points = solver->log->solver->points;
+    if (same_machine(*emulator.log, *solver->log))
+      comparison.times_equal = emulator.log->milliseconds_per_step / solver->log->milliseconds_per_step;
+    return;
+  }
+}
+
 double interval_of(const Evaluation& evaluation) {
   return evaluation.fields.front().reference->interval;
 }
@@ -125,12 +163,6 @@ const std::vector<std::string>& quality_metrics() {
 }
 
 std::vector<SpeedComparison> compare_speed(const Evaluation& evaluation) {
-  std::vector<const Judged*> solvers;
-  for (const Judged& method : evaluation.methods)
-    if (method.log->solver) solvers.push_back(&method);
-  std::stable_sort(solvers.begin(), solvers.end(), [](const Judged* a, const Judged* b) {
-    return a->log->solver->points < b->log->solver->points;
-  });
   std::vector<SpeedComparison> result;
   for (const Judged& method : evaluation.methods) {
     if (method.log->solver) continue;
@@ -138,18 +170,10 @@ std::vector<SpeedComparison> compare_speed(const Evaluation& evaluation) {
     one.method = method.name;
     one.times_reference = times_solver(*method.log, evaluation.inputs.solver_cost);
     one.times_equal = std::nan("");
-    for (const Judged* solver : solvers) {
-      auto ids = better_in(evaluation, method, *solver);
-      if (!ids.empty()) {
-        one.better_than.emplace_back(solver->name, std::move(ids));
-        continue;
-      }
-      one.equal_solver = solver->name;
-      one.equal_points = solver->log->solver->points;
-      if (same_machine(*method.log, *solver->log))
-        one.times_equal = method.log->milliseconds_per_step / solver->log->milliseconds_per_step;
-      break;
-    }
+    one.lost = lost_members(method);
+    // Half of the metrics of a method that loses members are infinite or of the survivors alone, with intervals
+    // that everything is within: nothing would be surely better.
+    if (one.lost == 0) find_equal_solver(evaluation, method, one);
     result.push_back(std::move(one));
   }
   return result;
@@ -196,6 +220,7 @@ Json speed_json(const std::vector<SpeedComparison>& comparisons) {
     for (const auto& [solver, ids] : one.better_than) better[solver] = ids;
     list.push_back({{"method", one.method},
                     {"times_reference", json_number(one.times_reference)},
+                    {"lost", one.lost},
                     {"equal_solver", one.equal_solver.empty() ? Json(nullptr) : Json(one.equal_solver)},
                     {"equal_points", one.equal_points},
                     {"times_equal", json_number(one.times_equal)},

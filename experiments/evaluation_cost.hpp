@@ -21,11 +21,14 @@ double simulated_per_second(double interval, double milliseconds_per_step);
 struct SpeedComparison {
   std::string method;
   double times_reference =
-      0;                     ///< time per step over that of the solver which made the data; NaN: not comparable
-  std::string equal_solver;  ///< coarsest solver whose metrics are statistically as good; empty: none is
+      0;         ///< time per step over that of the solver which made the data; NaN: not comparable
+  int lost = 0;  ///< members that leave the stable range; with any, no solver is looked for
+  /// Cheapest solver whose metrics are statistically as good, of those that ran on the same device and as many
+  /// threads, or else the coarsest of the others; empty: none is.
+  std::string equal_solver;
   int equal_points = 0;
   double times_equal = 0;  ///< time per step over that solver's; NaN: none, or not comparable
-  /// Solvers that are not as good, and the ids of the metrics in which the emulator is better.
+  /// Cheaper solvers that are not as good, and the ids of the metrics in which the emulator is better.
   std::vector<std::pair<std::string, std::vector<std::string>>> better_than;
 };
 /// The metrics that decide: one of each kind that docs/metrics.md names under "Cost".

@@ -38,7 +38,7 @@ void Experiment::add_evaluation(StageGraph& graph) const {
   const std::string steps =
       figure_.steps ? fmt::format("{}", fmt::join(*figure_.steps, ", ")) : std::string("evenly spaced");
   graph.add({.name = "evaluate",
-             .version = 5,
+             .version = 6,
              .record = at.evaluation() / "stage.json",
              .outputs = {at.evaluation() / "metrics.json", at.evaluation() / "metrics.csv",
                          at.evaluation() / "curves.h5"},

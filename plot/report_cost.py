@@ -30,7 +30,9 @@ def reference_clause(comparison):
 
 
 def equal_clause(metrics, comparison):
-    """The emulator beside the coarsest solver that is as good."""
+    """The emulator beside the cheapest solver that is as good."""
+    if comparison["lost"]:
+        return f"it loses {counted(comparison['lost'], 'member')}, so that no speed-up is claimed"
     solvers = {m["name"]: m for m in metrics["methods"] if is_solver(m)}
     if not solvers:
         return "no coarser solver was run, so that no speed-up is claimed"
@@ -40,9 +42,9 @@ def equal_clause(metrics, comparison):
     name = html.escape(solver_name(solvers[comparison["equal_solver"]]))
     ratio = number(comparison["times_equal"])
     if math.isnan(ratio):
-        return f"{name} is the coarsest solver whose metrics are as good, but ran on another device or other threads"
+        return f"{name} has metrics as good as its own, but ran on another device or other threads"
     verdict = "a speed-up at equal metrics" if ratio < 1 else "no speed-up at equal metrics"
-    return f"it is {times(ratio)} than {name}, the coarsest solver whose metrics are statistically as good: {verdict}"
+    return f"it is {times(ratio)} than {name}, the cheapest solver tried whose metrics are statistically as good: {verdict}"
 
 
 def better_clause(metrics, comparison):
@@ -51,7 +53,7 @@ def better_clause(metrics, comparison):
 
 
 def speed_sentences(metrics):
-    """Each emulator beside the solver and beside the coarsest solver whose metrics are as good."""
+    """Each emulator beside the solver and beside the cheapest solver tried whose metrics are as good."""
     return "".join(f"<p><strong>{html.escape(one['method'])}</strong> {reference_clause(one)}; "
                    f"{equal_clause(metrics, one)}.{better_clause(metrics, one)}</p>" for one in metrics["speed"])
 

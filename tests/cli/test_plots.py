@@ -270,14 +270,14 @@ class Cost(unittest.TestCase):
     COARSE = {"name": "coarse", "cost": {"evaluations_per_step": {}, "milliseconds_per_step": 0.5,
                                          "solver": {"points": 32, "steps_per_frame": 3}}}
 
-    def text(self, *methods, equal=None, reference=3.0, ratio=None, better=None):
+    def text(self, *methods, equal=None, reference=3.0, ratio=None, better=None, lost=0):
         """The paragraphs for an emulator "sns", beside other methods."""
         sns = {"name": "sns", "cost": {"evaluations_per_step": {"surrogate": 1, "denoiser": 2},
                                        "milliseconds_per_step": 12.0, "solver": None}}
         metrics = {"methods": [sns, *methods], "metrics": [{"id": "w1/late", "label": "W1"}],
                    "solver_cost": {"milliseconds_per_step": 4.0, "points": 64, "threads": 1},
-                   "speed": [{"method": "sns", "times_reference": reference, "equal_solver": equal, "equal_points": 32,
-                              "times_equal": ratio, "better_than": better or {}}]}
+                   "speed": [{"method": "sns", "times_reference": reference, "lost": lost, "equal_solver": equal,
+                              "equal_points": 32, "times_equal": ratio, "better_than": better or {}}]}
         return re.sub(r"<[^>]+>", "", report_cost.cost_summary(metrics))
 
     def test_work_and_time(self):
@@ -289,7 +289,7 @@ class Cost(unittest.TestCase):
     def test_slower_than_an_equal_solver(self):
         text = self.text(self.COARSE, equal="coarse", ratio=24.0)
         self.assertIn("sns is 3 times slower than the solver that made the data; it is 24 times slower than coarse (32 x 32 "
-                      "points), the coarsest solver whose metrics are statistically as good: no speed-up", text)
+                      "points), the cheapest solver tried whose metrics are statistically as good: no speed-up", text)
 
     def test_faster_than_an_equal_solver(self):
         text = self.text(self.COARSE, equal="coarse", ratio=0.25, reference=0.1)
@@ -304,6 +304,11 @@ class Cost(unittest.TestCase):
         text = self.text(self.COARSE, better={"coarse": ["w1/late"]})
         self.assertIn("no coarser solver among the methods has metrics as good", text)
         self.assertIn("Its metrics are better than those of coarse in: W1.", text)
+
+    def test_nothing_is_claimed_of_a_method_that_loses_members(self):
+        text = self.text(self.COARSE, reference=0.1, lost=1)
+        self.assertIn("than the solver that made the data; it loses 1 member, so that no speed-up is claimed.", text)
+        self.assertNotIn("coarse (", text)
 
     def test_other_devices_are_not_compared(self):
         text = self.text(self.COARSE, equal="coarse", reference=None, ratio=None)

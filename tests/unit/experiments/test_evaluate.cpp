@@ -264,7 +264,7 @@ TEST_CASE("times are compared with the solver's on the same device and threads o
   CHECK(ratio(1).is_null());
 }
 
-TEST_CASE("an emulator is set beside the coarsest solver whose metrics are as good") {
+TEST_CASE("an emulator is set beside the cheapest solver whose metrics are as good") {
   ScratchFolder folder;
   const auto inputs = write_example(folder.path());
   const auto make_solver_of = [&](std::size_t method, double points, double wall_seconds) {
@@ -281,7 +281,7 @@ TEST_CASE("an emulator is set beside the coarsest solver whose metrics are as go
     evaluate_rollouts(inputs);
     return nlohmann::json::parse(read_text(inputs.output / "metrics.json"));
   };
-  SUBCASE("the coarsest that is no worse counts, one that is better included") {
+  SUBCASE("the cheapest that is no worse counts, one that is better included") {
     make_solver_of(0, 8, 0.1);
     make_solver_of(1, 16, 0.5);
     const auto root = evaluated();
@@ -322,6 +322,42 @@ TEST_CASE("an emulator is set beside the coarsest solver whose metrics are as go
     CHECK(other["equal_solver"] == "copy");
     CHECK(other["times_equal"].is_null());
   }
+  SUBCASE("no solver is set beside an emulator that loses members") {
+    make_solver_of(1, 16, 0.5);
+    const auto root = evaluated();
+    const auto& diverging = root["speed"][0];
+    CHECK(diverging["method"] == "diverging");
+    CHECK(diverging["lost"] > 0);
+    CHECK(diverging["equal_solver"].is_null());
+    CHECK(diverging["times_equal"].is_null());
+    CHECK(diverging["better_than"].empty());
+    CHECK(root["speed"][1]["lost"] == 0);
+  }
+}
+
+TEST_CASE("the cheapest solver is the one to beat, whatever its points, on the emulator's device and threads") {
+  const auto method = [](const char* name, int points, double milliseconds, int threads) {
+    Judged one;
+    one.name = name;
+    one.log.emplace();
+    one.log->threads = threads;
+    one.log->milliseconds_per_step = milliseconds;
+    if (points > 0) one.log->solver.emplace().points = points;
+    return one;
+  };
+  const auto compared = [&](std::vector<Judged> solvers) {
+    Evaluation evaluation;
+    evaluation.methods = {method("net", 0, 1.2, 1)};
+    for (Judged& solver : solvers) evaluation.methods.push_back(std::move(solver));
+    return compare_speed(evaluation).at(0);
+  };
+  const auto cheapest =
+      compared({method("coarse", 56, 5.6, 1), method("fine", 64, 1.6, 1), method("elsewhere", 48, 0.3, 2)});
+  CHECK(cheapest.equal_solver == "fine");
+  CHECK(cheapest.times_equal == test::relative(1.2 / 1.6));
+  const auto others = compared({method("fine", 64, 0.2, 2), method("coarse", 48, 0.3, 2)});
+  CHECK(others.equal_solver == "coarse");
+  CHECK(std::isnan(others.times_equal));
 }
 
 TEST_CASE("nothing is better than a solver that scores as independent runs do, but for the forecast") {
