@@ -1,3 +1,4 @@
+#include "app/collection.hpp"
 #include "app/commands.hpp"
 #include "app/config_arguments.hpp"
 #include "core/error.hpp"
@@ -24,6 +25,7 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <set>
 
 namespace sns {
 namespace {
@@ -127,10 +129,40 @@ void print_simulation(const SimulatePlan& plan, const SolverInfo& info, double s
 }
 
 #if SNS_HAVE_EXPERIMENTS
-void print_experiment(const std::vector<std::pair<std::string, std::string>>& lines) {
-  if (lines.empty()) return;
+void print_experiment(const ExperimentCost& cost) {
+  if (cost.lines.empty()) return;
   fmt::print("\nexperiment\n");
-  for (const auto& [what, text] : lines) fmt::print("  {:<16} {}\n", what, text);
+  for (const auto& [what, text] : cost.lines) fmt::print("  {:<16} {}\n", what, text);
+}
+
+/// Time and disk space of each experiment, what it shares with those before it left out, and of all.
+void check_all(const Collection& collection) {
+  std::vector<StageCost> all;
+  std::set<std::pair<std::filesystem::path, std::string>> known;
+  double retrain = 0;
+  for (const ConfigArguments& arguments : collection.experiments) {
+    const Config config = arguments.load();
+    const RunConfig run = read_run(config);
+    const SolverSource source(config, run);
+    const DatagenPlan data = read_datagen_plan(config.root().child("datagen"), run.name, run.seed);
+    require_divisible(source.info(), data.coarsen);
+    const double speed =
+        estimate_speed(arguments, config, source, batch_members(data, source.info(), run.threads), run).first;
+    const ExperimentCost cost = describe_experiment(config, run, source.info(), data, speed);
+    std::vector<StageCost> added;
+    for (const StageCost& stage : cost.stages)
+      if (known.emplace(run.output, stage.stage).second) added.push_back(stage);
+    for (const auto& [model, seconds] : cost.retrain_seconds)
+      if (known.emplace(run.output, "retrain/" + model).second) retrain += seconds;
+    fmt::print("{}\n  output           {}\n  adds             {}\n", arguments.file.string(),
+               run.output.string(), total_text(added));
+    all.insert(all.end(), added.begin(), added.end());
+  }
+  fmt::print("\nin all             {}\n", total_text(all));
+  if (retrain > 0) fmt::print("retrain=true adds  about {}\n", human_time(retrain));
+  fmt::print(
+      "Finished stages of earlier runs are counted as if they were not there. A file's name in place of the "
+      "collection's has more.\n");
 }
 #endif
 
@@ -197,8 +229,17 @@ void add_check(CLI::App& app) {
       "Examples:\n"
       "  sns check yaml/kolmogorov/quickstart.yaml\n"
       "  sns check yaml/kolmogorov/quickstart.yaml solver.grid.points=512 datagen.trajectories=1000\n"
-      "  sns check yaml/kolmogorov/quickstart.yaml --resolved");
-  verb->callback([arguments, resolved] { run_check(*arguments, *resolved); });
+      "  sns check yaml/kolmogorov/quickstart.yaml --resolved\n"
+      "  sns check yaml/paper.yaml --scale cpu              what all of them take");
+  verb->callback([arguments, resolved] {
+#if SNS_HAVE_EXPERIMENTS
+    if (const auto collection = read_collection(*arguments)) {
+      check_all(*collection);
+      return;
+    }
+#endif
+    run_check(*arguments, *resolved);
+  });
 }
 
 }  // namespace sns

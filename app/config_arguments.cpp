@@ -30,7 +30,7 @@ Config ConfigArguments::load() const {
     }
   }
   if (Config::load(file).root().has("experiments"))
-    fail<ConfigError>("{} lists experiments, which only 'sns reproduce' takes; name one of them",
+    fail<ConfigError>("{} lists experiments, which only 'sns reproduce' and 'sns check' take; name one of them",
                       file.string());
   std::vector<std::string> all = overrides;
   if (!scale.empty() && std::filesystem::is_regular_file(file)) {

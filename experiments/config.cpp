@@ -100,7 +100,7 @@ void read_sns_refiner(Section& section, SamplingConfig& sampling, const ModelSpe
 
 void read_thermalizer(Section& section, SamplingConfig& sampling, const DiffusionConfig& diffusion) {
   section.maybe("rule", sampling.rule, one_of(rule_names()));
-  const Schedule schedule = Schedule::make(diffusion.schedule, diffusion.levels);
+  const Schedule schedule = make_schedule(diffusion);
   const auto levels = [&] { return thermalizer_levels(sampling, schedule); };
   const bool start_given = section.has("start_level");
   // Each default depends on those before it.

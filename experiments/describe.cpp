@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "datagen/frame_log.hpp"
+#include "datagen/generate.hpp"
 #include "emulator/device.hpp"
 #include "emulator/nets/acdm_net.hpp"
 #include "emulator/nets/initialise.hpp"
@@ -146,11 +147,14 @@ std::string grouped(std::int64_t n) {
   return text;
 }
 
-std::string human_time(double seconds) {
-  if (seconds < 120) return fmt::format("{:.0f} s", seconds);
-  if (seconds < 7200) return fmt::format("{:.0f} min", seconds / 60);
-  if (seconds < 48 * 3600) return fmt::format("{:.1f} h", seconds / 3600);
-  return fmt::format("{:.0f} days", seconds / 86400);
+/// Whether `sns reproduce` needs a model: others are left alone.
+bool uses(const std::string& model, const std::optional<RolloutConfig>& rollout,
+          const std::optional<OracleConfig>& oracle) {
+  if (oracle && oracle->model == model) return true;
+  return rollout &&
+         std::any_of(rollout->methods.begin(), rollout->methods.end(), [&](const MethodConfig& method) {
+           return method.emulator == model || method.diffusion_model() == model;
+         });
 }
 
 /// What the solver of a streamed model makes and holds.
@@ -163,19 +167,21 @@ void describe_stream(const ModelSpec& model, const FrameSize& frames, Lines& lin
                   stream.frames, stream.queue, human_bytes(stream_bytes(stream, frame))));
 }
 
-void describe_model(const ModelSpec& model, const NetworkCost& cost, const std::string& place, Lines& lines) {
+/// Returns the seconds of the training.
+double describe_model(const ModelSpec& model, const NetworkCost& cost, const std::string& place, bool given,
+                      Lines& lines) {
   const TrainingConfig& t = model.training;
   // Weights, gradients, two moments and the average, float32.
   const double memory = 5.0 * static_cast<double>(cost.parameters) * sizeof(float);
   // A backward pass costs about two forward passes.
-  const double samples = static_cast<double>(t.steps) * t.batch * t.accumulate;
+  const double seconds = 3 * static_cast<double>(t.steps) * t.batch * t.accumulate * cost.seconds;
   lines.emplace_back("models." + model.name,
                      fmt::format("{}, {} parameters, {} in training beside activations", model.model.kind,
                                  grouped(cost.parameters), human_bytes(memory)));
-  lines.emplace_back("  training",
-                     fmt::format("{} steps of {} samples, about {} on {}{}", t.steps, t.batch * t.accumulate,
-                                 human_time(3 * samples * cost.seconds), place,
-                                 model.weights ? " if retrain=true; finished weights are given" : ""));
+  lines.emplace_back("  training", fmt::format("{} steps of {} samples, about {} on {}{}", t.steps,
+                                               t.batch * t.accumulate, human_time(seconds), place,
+                                               given ? " if retrain=true; finished weights are given" : ""));
+  return seconds;
 }
 
 /// What one member costs per step: network evaluations in words, and seconds.
@@ -197,9 +203,14 @@ std::pair<std::string, double> cost_of(const MethodConfig& method, const Rollout
   if (!method.refiner) return {once, surrogate};
   const double diffusion = seconds(*method.refiner), every = static_cast<double>(method.every);
   const std::string in_steps = method.every == 1 ? ", " : fmt::format("; in one of {} steps ", method.every);
-  if (find_model(models, *method.refiner).model.kind == "thermalizer")
-    return {once + in_steps + "1 classification, denoiser evaluations where a frame looks noisy",
-            surrogate + kClassification * diffusion / every};
+  if (find_model(models, *method.refiner).model.kind == "thermalizer") {
+    if (method.sampling.start_level.value_or(0) >= 0)
+      return {once + in_steps + "1 classification, denoiser evaluations where a frame looks noisy",
+              surrogate + kClassification * diffusion / every};
+    const int denoiser = method.sampling.rule == "inclusive" ? 1 : 0;  // of frames at level 0
+    return {once + in_steps + fmt::format("1 classification, {} or more denoiser evaluations", denoiser),
+            surrogate + (kClassification + denoiser) * diffusion / every};
+  }
   // The reverse steps of frames at the floor: one more than its level under the inclusive rule; none where a
   // threshold or a gate may leave all frames alone.
   const bool always = method.sampling.threshold < 0 && method.sampling.gate == "either";
@@ -249,8 +260,33 @@ ExperimentBlocks read_experiment_blocks(const Config& config) {
   return blocks;
 }
 
-Lines describe_experiment(const Config& config, const RunConfig& run, const SolverInfo& solver,
-                          const DatagenPlan& data, double solver_speed) {
+std::string human_time(double seconds) {
+  if (seconds < 120) return fmt::format("{:.0f} s", seconds);
+  if (seconds < 7200) return fmt::format("{:.0f} min", seconds / 60);
+  if (seconds < 48 * 3600) return fmt::format("{:.1f} h", seconds / 3600);
+  return fmt::format("{:.0f} days", seconds / 86400);
+}
+
+std::string total_text(const std::vector<StageCost>& stages) {
+  static const std::vector<std::pair<std::string, std::string>> kinds = {
+      {"dataset", "data set"}, {"truth", "truth"},        {"train", "training"},
+      {"rollout", "rollouts"}, {"ensemble", "ensembles"}, {"oracle", "oracle"}};
+  double seconds = 0, disk = 0;
+  std::map<std::string, double> of_kind;
+  for (const StageCost& stage : stages) {
+    seconds += stage.seconds;
+    disk += stage.disk_bytes;
+    of_kind[stage.stage.substr(0, stage.stage.find('/'))] += stage.seconds;
+  }
+  std::string parts;
+  for (const auto& [kind, word] : kinds)
+    if (const auto found = of_kind.find(kind); found != of_kind.end())
+      parts += fmt::format("{}{} {}", parts.empty() ? ": " : ", ", word, human_time(found->second));
+  return fmt::format("about {} and {}{}", human_time(seconds), human_bytes(disk), parts);
+}
+
+ExperimentCost describe_experiment(const Config& config, const RunConfig& run, const SolverInfo& solver,
+                                   const DatagenPlan& data, double solver_speed) {
   const FrameSize frames{static_cast<int>(solver.fields.size()),
                          static_cast<int>(coarse_axes(solver, data.coarsen).front().coordinates.size())};
   auto [models, rollout_block, oracle, retrain] = read_experiment_blocks(config);
@@ -267,15 +303,22 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Solv
   const torch::Device device = pick_device(run.device);
   const std::string place = device.is_cuda() ? device.str() : "this CPU";
   const std::string solver_place = solver.backend == "fftw" ? "this CPU" : place;
-  Lines lines;
+  ExperimentCost cost;
+  Lines& lines = cost.lines;
   for (ModelSpec& model : models) {
     model.model.field_channels = frames.channels;
     model.model.image = frames.points;
   }
   NetworkCosts costs(models, device);
   const auto unused = model_keys_without_effect(config);
+  bool reads_dataset = false;
   for (const ModelSpec& model : models) {
-    describe_model(model, costs.of(model.name), place, lines);
+    const bool given = model.weights && !retrain;
+    const double seconds = describe_model(model, costs.of(model.name), place, given, lines);
+    const bool is_used = uses(model.name, rollout_block, oracle);
+    if (given && is_used) cost.retrain_seconds.emplace(model.name, seconds);
+    if (!given && is_used) cost.stages.push_back({"train/" + model.name, seconds, 0});
+    if (!given && is_used) reads_dataset = reads_dataset || model.training.data == "dataset";
     for (const auto& [name, keys] : unused)
       if (name == model.name) lines.emplace_back("  not used", keys);
     if (model.training.data == "stream") describe_stream(model, frames, lines);
@@ -283,42 +326,59 @@ Lines describe_experiment(const Config& config, const RunConfig& run, const Solv
   if (oracle) {
     const int levels = std::min(oracle->past_levels, oracle->levels);
     const double evaluations = static_cast<double>(oracle->trajectories) * oracle->times * levels;
+    const double seconds = evaluations * costs.of(oracle->model).seconds;
     lines.emplace_back("oracle", fmt::format("{:.0f} denoiser evaluations, about {} on {}", evaluations,
-                                             human_time(evaluations * costs.of(oracle->model).seconds), place));
+                                             human_time(seconds), place));
+    cost.stages.push_back({"oracle", seconds, 0});
   }
-  if (!rollout_block) return lines;
+  if (reads_dataset)
+    cost.stages.push_back(
+        {"dataset", static_cast<double>(data.step_of(data.records() - 1) * data.trajectories()) / solver_speed,
+         static_cast<double>(dataset_bytes(data, solver))});
+  if (!rollout_block) return cost;
   const RolloutConfig& rollout = *rollout_block;
   for (const MethodConfig& method : rollout.methods) {
     const auto [evaluations, seconds] = method.solver ? cost_of(read_solver_method(method, run, solver, data))
                                                       : cost_of(method, rollout, models, costs);
     const double samples = static_cast<double>(rollout.steps) * rollout.members;
-    lines.emplace_back("rollout." + method.name,
-                       fmt::format("{} steps of {}, per step and member {}; about {} on {}, {} on disk",
-                                   rollout.steps, counted(rollout.members, "member"), evaluations,
-                                   human_time(samples * seconds), method.solver ? solver_place : place,
-                                   human_bytes(static_cast<double>(rollout_bytes(
-                                       rollout.steps, rollout.members, frames.channels, frames.points)))));
+    StageCost stage{
+        "rollout/" + method.name, samples * seconds,
+        static_cast<double>(rollout_bytes(rollout.steps, rollout.members, frames.channels, frames.points))};
+    lines.emplace_back(
+        "rollout." + method.name,
+        fmt::format("{} steps of {}, per step and member {}; about {} on {}, {} on disk", rollout.steps,
+                    counted(rollout.members, "member"), evaluations, human_time(stage.seconds),
+                    method.solver ? solver_place : place, human_bytes(stage.disk_bytes)));
+    cost.stages.push_back(std::move(stage));
     if (rollout.ensemble) {
       const std::int64_t members = static_cast<std::int64_t>(rollout.members) * rollout.ensemble->members;
+      StageCost ensemble{
+          "ensemble/" + method.name, static_cast<double>(rollout.ensemble->steps * members) * seconds,
+          static_cast<double>(rollout_bytes(rollout.ensemble->steps, members, frames.channels, frames.points))};
       lines.emplace_back(
           "  ensemble",
           fmt::format("{} steps of {} x {} members; about {} on {}, {} on disk", rollout.ensemble->steps,
-                      rollout.members, rollout.ensemble->members,
-                      human_time(static_cast<double>(rollout.ensemble->steps * members) * seconds),
-                      method.solver ? solver_place : place,
-                      human_bytes(static_cast<double>(
-                          rollout_bytes(rollout.ensemble->steps, members, frames.channels, frames.points)))));
+                      rollout.members, rollout.ensemble->members, human_time(ensemble.seconds),
+                      method.solver ? solver_place : place, human_bytes(ensemble.disk_bytes)));
+      cost.stages.push_back(std::move(ensemble));
     }
     if (!method.without_effect.empty()) lines.emplace_back("  not used", method.without_effect);
     if (!method.beyond_training.empty()) lines.emplace_back("  doubtful", method.beyond_training);
   }
   const int truth = rollout.initial_conditions() + rollout.floor_members;
   const double steps = static_cast<double>(data.spinup_steps + rollout.steps * data.steps_per_frame) * truth;
-  lines.emplace_back("truth", fmt::format("{} of {} frames, about {}, {} on disk", counted(truth, "solver run"),
-                                          rollout.steps + 1, human_time(steps / solver_speed),
-                                          human_bytes(static_cast<double>(rollout_bytes(
-                                              rollout.steps, truth, frames.channels, frames.points)))));
-  return lines;
+  StageCost runs{"truth", steps / solver_speed,
+                 static_cast<double>(rollout_bytes(rollout.steps, truth, frames.channels, frames.points))};
+  lines.emplace_back("truth",
+                     fmt::format("{} of {} frames, about {}, {} on disk", counted(truth, "solver run"),
+                                 rollout.steps + 1, human_time(runs.seconds), human_bytes(runs.disk_bytes)));
+  cost.stages.push_back(std::move(runs));
+  double retraining = 0;
+  for (const auto& [model, seconds] : cost.retrain_seconds) retraining += seconds;
+  lines.emplace_back("in all", total_text(cost.stages));
+  if (retraining > 0)
+    lines.emplace_back("  retrain=true", fmt::format("adds about {}", human_time(retraining)));
+  return cost;
 }
 
 }  // namespace sns

@@ -6,6 +6,7 @@
 #include "experiments/config.hpp"
 #include "experiments/oracle_config.hpp"
 
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -24,14 +25,29 @@ struct ExperimentBlocks {
 /// them, and `retrain`. ConfigError for an invalid one.
 ExperimentBlocks read_experiment_blocks(const Config& config);
 
-/// Reads these blocks. Returns lines (what, value) for a table: parameters and memory of each model,
-/// evaluations and disk space of each rollout, and times estimated from evaluations of each network on the
-/// run's device, or from steps of the solver where one is a method. solver_speed: steps per second of one
-/// trajectory in a batch of the data's solver, which decides the truth's time. ConfigError for an invalid
-/// block.
-std::vector<std::pair<std::string, std::string>> describe_experiment(const Config& config, const RunConfig& run,
-                                                                     const SolverInfo& solver,
-                                                                     const DatagenPlan& data,
-                                                                     double solver_speed);
+/// What one stage of `sns reproduce` takes.
+struct StageCost {
+  std::string stage;  ///< its name there: "dataset", "truth", "train/sns", "rollout/sns"
+  double seconds = 0;
+  double disk_bytes = 0;
+};
+
+struct ExperimentCost {
+  std::vector<std::pair<std::string, std::string>> lines;  ///< (what, value), for a table
+  std::vector<StageCost> stages;                           ///< those that run, where nothing is finished
+  std::map<std::string, double> retrain_seconds;           ///< what retrain=true adds, by model
+};
+
+/// Reads these blocks: parameters and memory of each model, evaluations and disk space of each rollout, and
+/// times estimated from evaluations of each network on the run's device, or from steps of the solver where one
+/// is a method; levels that networks may predict beyond the least are not in them. solver_speed: steps per
+/// second of one trajectory in a batch of the data's solver, which decides the times of data set and truth.
+/// ConfigError for an invalid block.
+ExperimentCost describe_experiment(const Config& config, const RunConfig& run, const SolverInfo& solver,
+                                   const DatagenPlan& data, double solver_speed);
+/// Time and disk space of stages: "about 41 min and 9.9 GB: data set 10 s, training 0 s, ...".
+std::string total_text(const std::vector<StageCost>& stages);
+/// "95 s", "12 min", "3.4 h", "2 days".
+std::string human_time(double seconds);
 
 }  // namespace sns

@@ -51,7 +51,20 @@ Schedule Schedule::linear(int levels) {
   return from_betas("linear", std::move(beta));
 }
 
-Schedule Schedule::make(const std::string& name, int levels) {
+Schedule Schedule::geometric(int levels, const NoiseRange& range) {
+  std::vector<double> beta;
+  double before = 1;
+  for (int s = 0; s < levels; ++s) {
+    const double noise =
+        range.lowest * std::pow(range.highest / range.lowest, static_cast<double>(s) / (levels - 1));
+    const double alpha_bar = 1.0 - noise * noise;
+    beta.push_back(1.0 - alpha_bar / before);
+    before = alpha_bar;
+  }
+  return from_betas("geometric", std::move(beta));
+}
+
+Schedule Schedule::make(const std::string& name, int levels, const NoiseRange& range) {
   if (levels < 2) fail<ConfigError>("diffusion.levels is {}; at least 2 are needed", levels);
   if (name == "cosine") return cosine(levels);
   if (name == "linear") {
@@ -61,7 +74,8 @@ Schedule Schedule::make(const std::string& name, int levels) {
           levels);
     return linear(levels);
   }
-  fail<ConfigError>("diffusion.schedule is '{}'; allowed are cosine, linear", name);
+  if (name == "geometric") return geometric(levels, range);
+  fail<ConfigError>("diffusion.schedule is '{}'; allowed are cosine, linear, geometric", name);
 }
 
 }  // namespace sns

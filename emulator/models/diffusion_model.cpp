@@ -8,7 +8,7 @@ namespace sns {
 
 DiffusionModel::DiffusionModel(const ModelConfig& config, torch::Device device)
     : Model(config, device),
-      schedule_(Schedule::make(config.diffusion.schedule, config.diffusion.levels)),
+      schedule_(make_schedule(config.diffusion)),
       scaled_(config.diffusion.prediction == "scaled_eps") {
   const torch::Tensor alpha_bar = at::tensor(schedule_.alpha_bar, torch::kFloat64);
   signal_ = alpha_bar.sqrt().to(torch::kFloat32).to(device);

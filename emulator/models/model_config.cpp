@@ -55,7 +55,16 @@ void read(Section section, NetworkConfig& network, const std::string& kind) {
 
 void read(Section section, DiffusionConfig& diffusion) {
   section.maybe("levels", diffusion.levels, between(2, 100000));
-  section.maybe("schedule", diffusion.schedule, one_of({"cosine", "linear"}));
+  section.maybe("schedule", diffusion.schedule, one_of({"cosine", "linear", "geometric"}));
+  if (diffusion.schedule == "geometric") {
+    std::vector<double> range{diffusion.noise_range.lowest, diffusion.noise_range.highest};
+    section.maybe("noise_range", range, [](const std::vector<double>& given) {
+      const bool rises = given.size() == 2 && 0 < given[0] && given[0] < given[1] && given[1] < 1;
+      return rises ? ""
+                   : "must be [lowest, highest], standard deviations of noise with 0 < lowest < highest < 1";
+    });
+    diffusion.noise_range = {range[0], range[1]};
+  }
   section.maybe("prediction", diffusion.prediction, one_of({"eps", "scaled_eps"}));
 }
 
@@ -86,6 +95,14 @@ std::string quoted(const std::string& text) {
     out += c;
   }
   return out + "\"";
+}
+
+std::string levels_text(const DiffusionConfig& diffusion) {
+  std::string text = fmt::format("levels: {}, schedule: {}", diffusion.levels, diffusion.schedule);
+  if (diffusion.schedule == "geometric")
+    text += fmt::format(", noise_range: [{:.17g}, {:.17g}]", diffusion.noise_range.lowest,
+                        diffusion.noise_range.highest);
+  return text;
 }
 
 UNetConfig backbone(const ModelConfig& config, int frames_in, int frames_out) {
@@ -137,8 +154,8 @@ std::string to_yaml(const ModelConfig& config) {
   text += fmt::format("  attention: {{middle: {}, levels: {}{}}}\n", n.attention_middle,
                       list(n.attention_levels), attends ? ", softmax: " + n.attention_softmax : "");
   if (has_levels(config.kind))
-    text += fmt::format("diffusion: {{levels: {}, schedule: {}, prediction: {}}}\n", config.diffusion.levels,
-                        config.diffusion.schedule, config.diffusion.prediction);
+    text += fmt::format("diffusion: {{{}, prediction: {}}}\n", levels_text(config.diffusion),
+                        config.diffusion.prediction);
   text += "field_std: ";
   if (config.field_std.size() == 1)
     text += fmt::format("{:.17g}\n", config.field_std.front());

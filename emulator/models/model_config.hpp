@@ -2,6 +2,7 @@
 // What a model is, apart from its weights: the `kind`, `network`, `diffusion` and `field_std` keys of
 // `models.<name>` in a run's YAML, and what the data set adds. Saved beside the weights as config.yaml.
 #include "core/config.hpp"
+#include "emulator/diffusion/schedule.hpp"
 #include "emulator/nets/configs.hpp"
 
 #include <cstdint>
@@ -39,9 +40,14 @@ struct NetworkConfig {
 
 struct DiffusionConfig {
   int levels = 1000;
-  std::string schedule = "cosine";  ///< cosine | linear
+  std::string schedule = "cosine";  ///< cosine | linear | geometric
+  NoiseRange noise_range;           ///< diffusion.noise_range: [lowest, highest]; of the geometric schedule
   std::string prediction = "eps";   ///< eps | scaled_eps: the network's output is sigma_s * eps
 };
+
+inline Schedule make_schedule(const DiffusionConfig& diffusion) {
+  return Schedule::make(diffusion.schedule, diffusion.levels, diffusion.noise_range);
+}
 
 struct ModelConfig {
   std::string kind;  ///< gaussian | sns | thermalizer | acdm

@@ -196,9 +196,30 @@ class Paper(unittest.TestCase):
         self.assertEqual(refused.returncode, 2)
         self.assertIn("there is no file", refused.stderr)
         self.assertIn("bad.yaml:1", refused.stderr)
-        checked = subprocess.run([str(SNS), "check", str(PAPER)], capture_output=True, text=True)
-        self.assertEqual(checked.returncode, 2)
-        self.assertIn("only 'sns reproduce' takes", checked.stderr)
+        rolled = subprocess.run([str(SNS), "rollout", str(PAPER)], capture_output=True, text=True)
+        self.assertEqual(rolled.returncode, 2)
+        self.assertIn("only 'sns reproduce' and 'sns check' take", rolled.stderr)
+
+    def test_check_says_what_all_of_them_take_and_counts_what_they_share_once(self):
+        def check(*options):
+            done = subprocess.run([str(SNS), "check", str(PAPER), *options, "run.device=cpu"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return done.stdout
+
+        text = check("--scale", "cpu")
+        adds = dict(re.findall(r"^\S+/(\w+)\.yaml\n  output .*\n  adds +(.*)$", text, re.M))
+        self.assertEqual(set(adds), {"figure1", "figure3", "figure5", "figure7", "figure8", "figure4", "figure9"})
+        self.assertIn("truth", adds["figure1"])
+        self.assertEqual(adds["figure5"], "about 0 s and 0 B")  # figure1's rollouts, evaluated otherwise
+        self.assertRegex(adds["figure8"], r": rollouts [\d.]+ (min|h)$")
+        total = re.search(r"^in all +about .* and ([\d.]+) GB: truth .*, rollouts .*, oracle", text, re.M)
+        disk = [float(number) * {"k": 1e-6, "M": 1e-3, "G": 1}[unit]
+                for number, unit in re.findall(r"adds .* and ([\d.]+) ([kMG])B", text)]
+        self.assertAlmostEqual(float(total[1]), sum(disk), delta=0.2)
+        self.assertRegex(text, r"retrain=true adds  about [\d.]+ (min|h)")
+        retrained = check("--scale", "cpu", "retrain=true")
+        self.assertRegex(retrained, r"in all +about .*: data set .*, truth .*, training .*, rollouts")
+        self.assertNotIn("retrain=true adds", retrained)
 
     def test_the_first_and_last_steps_are_there(self):
         with h5py.File(self.kolmogorov / "figure5" / "evaluation" / "curves.h5") as file:

@@ -232,6 +232,26 @@ TEST_CASE("model configuration: YAML there and back") {
   CHECK(contains(test::message_of<ConfigError>([&] { load("trained_past: dirty\n"); }), "noised, clean"));
 }
 
+TEST_CASE("a geometric schedule has its noise in a constant ratio, and comes back from the model's file") {
+  const Schedule schedule = Schedule::geometric(5, {.lowest = 0.01, .highest = 0.16});
+  for (int s = 0; s < 5; ++s) CHECK(schedule.noise_std(s) == test::relative(0.01 * std::pow(2.0, s)));
+  CHECK(schedule.beta[0] == test::relative(1e-4));
+  CHECK(schedule.posterior_std[0] == 0);
+  for (int s = 1; s < 5; ++s) {
+    CHECK(schedule.alpha[s] == test::relative(schedule.alpha_bar[s] / schedule.alpha_bar[s - 1]));
+    CHECK(schedule.posterior_std[s] < schedule.noise_std(s - 1));
+  }
+  ScratchFolder folder;
+  write_text(folder / "config.yaml",
+             "kind: thermalizer\nimage: 16\nfield_std: 1\nfield_channels: 1\n"
+             "diffusion: {levels: 8, schedule: geometric, noise_range: [0.007, 0.6]}\n");
+  const ModelConfig loaded = load_model_config(folder / "config.yaml");
+  CHECK(loaded.diffusion.noise_range.lowest == 0.007);
+  CHECK(loaded.diffusion.noise_range.highest == 0.6);
+  CHECK(contains(to_yaml(loaded), "schedule: geometric, noise_range: [0.007"));
+  CHECK(make_schedule(loaded.diffusion).noise_std(7) == test::relative(0.6));
+}
+
 TEST_CASE("model configuration: one field_std for all fields, or one for each") {
   const auto load = [](const std::string& field_std, const std::string& channels) {
     const test::ScratchFolder folder;
@@ -351,6 +371,12 @@ TEST_CASE("model configuration: mistakes are named") {
   CHECK(contains(problem("{kind: sns, network: {embedding: 0}}"), "embedding"));
   CHECK(contains(problem("{kind: sns, network: {multipliers: []}}"), "multipliers"));
   CHECK(contains(problem("{kind: sns, diffusion: {schedule: cosin}}"), "cosine"));
+  for (const char* range : {"[0.1]", "[0, 0.5]", "[0.5, 0.1]", "[0.1, 1]"})
+    CHECK(contains(
+        problem(fmt::format("{{kind: sns, diffusion: {{schedule: geometric, noise_range: {}}}}}", range)),
+        "0 < lowest < highest < 1"));
+  CHECK(
+      contains(problem("{kind: sns, diffusion: {schedule: cosine, noise_range: [0.1, 0.5]}}"), "noise_range"));
   CHECK(contains(problem("{kind: sns, network: {attention: {levels: [3]}}}"), "0 (finest) to 2"));
   CHECK(contains(problem("{kind: sns, network: {lag: {embedding: 7}}}"), "even"));
   CHECK(contains(problem("{kind: sns, network: {lag: {window: 1}}}"), "window"));
