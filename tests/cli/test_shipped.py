@@ -49,6 +49,28 @@ class Shipped(unittest.TestCase):
         self.assertGreater(minutes["solver_64"], 2 * minutes["solver_coarse"])  # 8 times the work
         self.assertGreater(minutes["solver_96"], minutes["solver_64"])          # 3 times
 
+    def test_heads_see_noise_and_errors_of_other_frames_but_not_the_surrogate_s_own(self):
+        """scripts/noise_heads.py, and what docs/decisions/0035 says of these two networks."""
+        with tempfile.TemporaryDirectory() as folder:
+            made = subprocess.run(
+                [str(SNS), "datagen", str(SOURCE / "yaml/kolmogorov/quickstart.yaml"), f"run.output={folder}", "run.device=cpu",
+                 "datagen.trajectories=10", "datagen.frames=151"], capture_output=True, text=True)
+            self.assertEqual(made.returncode, 0, made.stderr)
+            weights = SOURCE / "weights/kolmogorov-cpu"
+            asked = subprocess.run(
+                [sys.executable, str(SOURCE / "scripts/noise_heads.py"), "--surrogate", str(weights / "gaussian_forcing"), "--sns",
+                 str(weights / "sns_fine"), "--data", f"{folder}/dataset", "--steps", "1", "20", "--program", str(SNS)],
+                capture_output=True, text=True)
+            self.assertEqual(asked.returncode, 0, asked.stderr)
+        self.assertRegex(asked.stderr, r"^30 pairs; error of one step: 0\.0(09|1)\d* standard deviations")
+        present = {name.strip(): float(level)
+                   for name, level in re.findall(r"^(.{18}) +[\d.]+ +([\d.]+) +\d+%$", asked.stdout, re.M)}
+        self.assertLess(present["surrogate, 1"], 0.3)
+        self.assertGreater(present["surrogate, 20"], present["surrogate, 1"])
+        for row in ("other errors", "phases at random", "error reversed", "white, 1"):
+            self.assertGreater(present[row], 0.4, row)
+        self.assertGreater(present["white, 4"], 5)
+
     def test_every_method_follows_the_solver_at_first(self):
         rows = {"methods": {"gaussian", "sns", "sns_floor2", "thermalizer", "sns_clean", "acdm", "solver_coarse", "solver_between"},
                 "subgrid": {"gaussian", "sns", "sns_every_4", "sns_above_0", "gaussian_stopped", "sns_stopped",
