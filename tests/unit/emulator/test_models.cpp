@@ -241,7 +241,7 @@ TEST_CASE("a geometric schedule has its noise in a constant ratio, and comes bac
     CHECK(schedule.alpha[s] == test::relative(schedule.alpha_bar[s] / schedule.alpha_bar[s - 1]));
     CHECK(schedule.posterior_std[s] < schedule.noise_std(s - 1));
   }
-  ScratchFolder folder;
+  const test::ScratchFolder folder;
   write_text(folder / "config.yaml",
              "kind: thermalizer\nimage: 16\nfield_std: 1\nfield_channels: 1\n"
              "diffusion: {levels: 8, schedule: geometric, noise_range: [0.007, 0.6]}\n");
