@@ -234,6 +234,9 @@ void add_check(CLI::App& app) {
   verb->callback([arguments, resolved] {
 #if SNS_HAVE_EXPERIMENTS
     if (const auto collection = read_collection(*arguments)) {
+      if (*resolved)
+        fail<ConfigError>("--resolved prints one configuration, and {} lists several; name one of them",
+                          arguments->file.string());
       check_all(*collection);
       return;
     }

@@ -238,6 +238,19 @@ std::pair<std::string, double> cost_of(const SolverMethod& method) {
           seconds};
 }
 
+/// The solver's runs that rollouts are compared with, and whose frames the oracle takes.
+void cost_of_truth(const RolloutConfig& rollout, const FrameSize& frames, const DatagenPlan& data,
+                   double solver_speed, ExperimentCost& cost) {
+  const int runs = rollout.initial_conditions() + rollout.floor_members;
+  const double steps = static_cast<double>(data.spinup_steps + rollout.steps * data.steps_per_frame) * runs;
+  StageCost truth{"truth", steps / solver_speed,
+                  static_cast<double>(rollout_bytes(rollout.steps, runs, frames.channels, frames.points))};
+  cost.lines.emplace_back(
+      "truth", fmt::format("{} of {} frames, about {}, {} on disk", counted(runs, "solver run"),
+                           rollout.steps + 1, human_time(truth.seconds), human_bytes(truth.disk_bytes)));
+  cost.stages.push_back(std::move(truth));
+}
+
 }  // namespace
 
 ExperimentBlocks read_experiment_blocks(const Config& config) {
@@ -317,8 +330,10 @@ ExperimentCost describe_experiment(const Config& config, const RunConfig& run, c
     const double seconds = describe_model(model, costs.of(model.name), place, given, lines);
     const bool is_used = uses(model.name, rollout_block, oracle);
     if (given && is_used) cost.retrain_seconds.emplace(model.name, seconds);
-    if (!given && is_used) cost.stages.push_back({"train/" + model.name, seconds, 0});
-    if (!given && is_used) reads_dataset = reads_dataset || model.training.data == "dataset";
+    if (!given && is_used) {
+      cost.stages.push_back({"train/" + model.name, seconds, 0});
+      reads_dataset = reads_dataset || model.training.data == "dataset";
+    }
     for (const auto& [name, keys] : unused)
       if (name == model.name) lines.emplace_back("  not used", keys);
     if (model.training.data == "stream") describe_stream(model, frames, lines);
@@ -335,8 +350,7 @@ ExperimentCost describe_experiment(const Config& config, const RunConfig& run, c
     cost.stages.push_back(
         {"dataset", static_cast<double>(data.step_of(data.records() - 1) * data.trajectories()) / solver_speed,
          static_cast<double>(dataset_bytes(data, solver))});
-  if (!rollout_block) return cost;
-  const RolloutConfig& rollout = *rollout_block;
+  const RolloutConfig rollout = rollout_block.value_or(RolloutConfig());
   for (const MethodConfig& method : rollout.methods) {
     const auto [evaluations, seconds] = method.solver ? cost_of(read_solver_method(method, run, solver, data))
                                                       : cost_of(method, rollout, models, costs);
@@ -365,14 +379,7 @@ ExperimentCost describe_experiment(const Config& config, const RunConfig& run, c
     if (!method.without_effect.empty()) lines.emplace_back("  not used", method.without_effect);
     if (!method.beyond_training.empty()) lines.emplace_back("  doubtful", method.beyond_training);
   }
-  const int truth = rollout.initial_conditions() + rollout.floor_members;
-  const double steps = static_cast<double>(data.spinup_steps + rollout.steps * data.steps_per_frame) * truth;
-  StageCost runs{"truth", steps / solver_speed,
-                 static_cast<double>(rollout_bytes(rollout.steps, truth, frames.channels, frames.points))};
-  lines.emplace_back("truth",
-                     fmt::format("{} of {} frames, about {}, {} on disk", counted(truth, "solver run"),
-                                 rollout.steps + 1, human_time(runs.seconds), human_bytes(runs.disk_bytes)));
-  cost.stages.push_back(std::move(runs));
+  if (rollout_block || oracle) cost_of_truth(rollout, frames, data, solver_speed, cost);
   double retraining = 0;
   for (const auto& [model, seconds] : cost.retrain_seconds) retraining += seconds;
   lines.emplace_back("in all", total_text(cost.stages));

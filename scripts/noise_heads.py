@@ -9,13 +9,14 @@ and the heads are asked which levels the two frames of a pair have. Rows:
 
     solver            (x, x')
     surrogate, n      the surrogate's last two frames after n steps from x, of which no error is known beyond the first
-    other errors      (x, x' + e of another pair): errors like those, but not made from this x
+    other errors      (x, x' + e of the pair that is half of the list away): errors like those, but not made from this x
     phases at random  (x, x' + noise with the spectrum of e)
     error reversed    (x, x' - e)
     white, f          (x, x' + white noise, f times as large as e)
 
 Columns: mean level of the past and of the present frame, share of present frames above level 0. Runs `sns predict`, whose program is
-build/release/bin/sns unless --program names another. Lagged networks are not for this script.
+build/release/bin/sns unless --program names another. The averaged weights are asked. Lagged networks are not for this
+script.
 """
 
 import argparse
@@ -46,7 +47,7 @@ class Predictor:
         done = subprocess.run([self.program, "predict", "--weights", weights, "--input", f"{source}:/frames", "-o", out,
                                "--overwrite"], capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            sys.exit(done.stderr.strip().splitlines()[-1])
+            sys.exit(done.stderr.strip() or f"{self.program} predict ended with {done.returncode}")
         with h5py.File(out) as file:
             return file[what][...]
 

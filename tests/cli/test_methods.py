@@ -127,6 +127,14 @@ class Methods:
         self.assertIn(f"{LEVELS} denoiser evaluations", result.stdout)
         for points, steps in self.solvers.values():
             self.assertRegex(result.stdout, rf"per step and member {steps} solver steps? of .* on {points} x {points} points")
+        self.assertRegex(result.stdout, r"rollout\.thermalizer .*, denoiser evaluations where a frame looks noisy")
+        self.assertRegex(result.stdout, r"in all +about .*: data set .*, truth .*, training .*, rollouts")
+        always = sns("check", *self.base, "rollout.methods.thermalizer.start_level=-1", "rollout.methods.thermalizer.stop_level=-1")
+        self.assertEqual(always.returncode, 0, always.stderr)
+        self.assertRegex(always.stdout, r"rollout\.thermalizer .*, 1 or more denoiser evaluations")
+        trained = sns("check", *self.base, "rollout=null")
+        self.assertEqual(trained.returncode, 0, trained.stderr)
+        self.assertNotIn("rollouts", trained.stdout)
 
     def test_a_network_used_otherwise_than_it_was_trained(self):
         result = sns("check", *self.base, "models.sns.training.levels={sampling: low, max_level: 5}",

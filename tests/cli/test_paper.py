@@ -220,6 +220,9 @@ class Paper(unittest.TestCase):
         retrained = check("--scale", "cpu", "retrain=true")
         self.assertRegex(retrained, r"in all +about .*: data set .*, truth .*, training .*, rollouts")
         self.assertNotIn("retrain=true adds", retrained)
+        refused = subprocess.run([str(SNS), "check", str(PAPER), "--resolved"], capture_output=True, text=True)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("name one of them", refused.stderr)
 
     def test_the_first_and_last_steps_are_there(self):
         with h5py.File(self.kolmogorov / "figure5" / "evaluation" / "curves.h5") as file:

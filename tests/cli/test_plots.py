@@ -262,6 +262,9 @@ class Metrics(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "metrics.json").write_text(json.dumps({"methods": methods}))
             read = [method["name"] for method in common.read_metrics(folder)["methods"]]
+            (Path(folder) / "metrics.json").write_text(json.dumps({"methods": methods, "speed": [{"method": "sns"}]}))
+            with self.assertRaisesRegex(SystemExit, "evaluated by an earlier version"):
+                common.read_metrics(folder)
         self.assertEqual(read, ["gaussian", "sns", "sns_clean", "coarse", "coarser"])
 
 
