@@ -161,7 +161,8 @@ void check_all(const Collection& collection) {
   fmt::print("\nin all             {}\n", total_text(all));
   if (retrain > 0) fmt::print("retrain=true adds  about {}\n", human_time(retrain));
   fmt::print(
-      "Finished stages of earlier runs are counted as if they were not there. A file's name in place of the "
+      "One stage after the other; sns reproduce --jobs 2 makes two at a time. Finished stages of earlier runs "
+      "are counted as if they were not there. A file's name in place of the "
       "collection's has more.\n");
 }
 #endif

@@ -1,6 +1,7 @@
 #include "app/collection.hpp"
 #include "app/commands.hpp"
 #include "app/stage_commands.hpp"
+#include "app/stage_processes.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
 
@@ -14,6 +15,7 @@ struct ReproduceArguments {
   ConfigArguments experiment;
   std::string until = "report";
   bool dry_run = false;
+  int jobs = 1;
 };
 
 void print_results(const RunFolder& folder) {
@@ -52,7 +54,7 @@ struct Reproduced {
 
 Reproduced reproduce_one(const ConfigArguments& arguments, const ReproduceArguments& how) {
   const Config config = arguments.load();
-  const Experiment experiment(config, arguments.command("reproduce"));
+  Experiment experiment(config, arguments.command("reproduce"));
   experiment.require_figures();
   StageGraph graph;
   experiment.add_stages(graph);
@@ -62,7 +64,7 @@ Reproduced reproduce_one(const ConfigArguments& arguments, const ReproduceArgume
     if (!experiment.uses(model) && how.until == "report")
       log::info("models.{0} is used by no method and is left alone ({1} --model {0} trains it)", model.name,
                 arguments.command("train"));
-  if (!how.dry_run) run_stages(experiment, config, graph, targets);
+  if (!how.dry_run) run_stages(experiment, config, graph, targets, how.jobs);
   return {experiment.folder(), undrawn(graph)};
 }
 
@@ -106,6 +108,7 @@ void add_reproduce(CLI::App& app) {
       ->capture_default_str();
   verb->add_flag("--dry-run", arguments->dry_run,
                  "print which stages are finished and which will run, and why");
+  add_jobs(*verb, arguments->jobs);
   add_time_budget(*verb);
   verb->footer(
       "Examples:\n"
@@ -113,6 +116,7 @@ void add_reproduce(CLI::App& app) {
       "  sns reproduce yaml/kolmogorov/quickstart.yaml --scale smoke\n"
       "  sns reproduce yaml/kolmogorov/quickstart.yaml rollout.steps=2000 --dry-run\n"
       "  sns reproduce yaml/paper.yaml --scale smoke        every figure of the paper, and one page of them\n"
+      "  sns reproduce yaml/paper.yaml --scale cpu --jobs 2   two stages at a time, for small networks\n"
       "Finished stages are not run again; a changed key reruns what depends on it and nothing else. A stopped "
       "or "
       "killed run continues where it was.");

@@ -1,5 +1,6 @@
 #include "app/commands.hpp"
 #include "app/stage_commands.hpp"
+#include "app/stage_processes.hpp"
 #include "core/error.hpp"
 
 #include <memory>
@@ -10,11 +11,12 @@ namespace {
 struct RolloutArguments {
   ConfigArguments experiment;
   std::vector<std::string> methods;
+  int jobs = 1;
 };
 
 void run_rollout_verb(const RolloutArguments& arguments) {
   const Config config = arguments.experiment.load();
-  const Experiment experiment(config, arguments.experiment.command("rollout"));
+  Experiment experiment(config, arguments.experiment.command("rollout"));
   StageGraph graph;
   experiment.add_stages(graph);
   std::vector<std::string> targets;
@@ -24,7 +26,7 @@ void run_rollout_verb(const RolloutArguments& arguments) {
   }
   if (arguments.methods.empty()) targets = Experiment::targets(graph, "rollout");
   require_trained(experiment, graph, targets, arguments.experiment);
-  run_stages(experiment, config, graph, targets);
+  run_stages(experiment, config, graph, targets, arguments.jobs);
   for (const std::string& target : targets) {
     const StageStatus status = graph.status(target);
     const std::string method = target.substr(target.find('/') + 1);
@@ -47,6 +49,7 @@ void add_rollout(CLI::App& app) {
       ->expected(1)
       ->take_all()
       ->allow_extra_args(false);  // what follows may be an override
+  add_jobs(*verb, arguments->jobs);
   add_time_budget(*verb);
   verb->footer(
       "Examples:\n"

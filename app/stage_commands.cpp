@@ -1,10 +1,13 @@
 #include "app/stage_commands.hpp"
 
+#include "app/stage_processes.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/log.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <map>
 
 namespace sns {
 
@@ -23,8 +26,8 @@ void print_plan(const std::vector<StageStatus>& plan) {
   }
 }
 
-void run_stages(const Experiment& experiment, const Config& config, StageGraph& graph,
-                const std::vector<std::string>& targets) {
+void run_stages(Experiment& experiment, const Config& config, StageGraph& graph,
+                const std::vector<std::string>& targets, int jobs) {
   const fs::path root = experiment.folder().root;
   make_writable_folder(root);
   const FolderLock lock(root);
@@ -35,9 +38,13 @@ void run_stages(const Experiment& experiment, const Config& config, StageGraph& 
                                  [](const StageStatus& s) { return s.state != StageState::finished; });
   std::fflush(stdout);
   int number = 0;
-  graph.run(targets, [&](const StageStatus& stage) {
+  const auto announce = [&](const StageStatus& stage) {
     log::info("[{}/{}] {} ({})", ++number, due, stage.name, stage.reason);
-  });
+  };
+  const auto start = std::chrono::steady_clock::now();
+  const auto made = jobs > 1 ? make_side_by_side(experiment, graph, targets, jobs, announce)
+                             : std::map<std::string, double>();
+  graph.run(targets, announce, made);
   if (due == 0) {
     fmt::print("all {} stages were finished\n", plan.size());
     return;
@@ -54,6 +61,9 @@ void run_stages(const Experiment& experiment, const Config& config, StageGraph& 
     fmt::print("  {:<{}}  {}\n", result.name, width, outcome);
   }
   fmt::print("  {:<{}}  {:8.1f} s\n", "total", width, total);
+  if (jobs > 1)
+    fmt::print("  {:<{}}  {:8.1f} s with {} jobs\n", "elapsed", width,
+               std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), jobs);
 }
 
 void require_trained(const Experiment& experiment, const StageGraph& graph,

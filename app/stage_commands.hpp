@@ -12,9 +12,10 @@ namespace sns {
 void print_plan(const std::vector<StageStatus>& plan);
 
 /// Saves the resolved configuration in the run folder and runs what is not finished of `targets`, with the run
-/// folder locked and every stage announced on stderr; then prints the wall-clock time of each stage.
-void run_stages(const Experiment& experiment, const Config& config, StageGraph& graph,
-                const std::vector<std::string>& targets);
+/// folder locked and every stage announced on stderr; then prints the wall-clock time of each stage. More than
+/// one of `jobs`: side by side where they can be (make_side_by_side).
+void run_stages(Experiment& experiment, const Config& config, StageGraph& graph,
+                const std::vector<std::string>& targets, int jobs = 1);
 
 /// ConfigError where running `targets` would train a model from nothing or anew: verbs that come after
 /// training say so instead.

@@ -8,10 +8,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 namespace sns {
 namespace {
@@ -43,15 +45,21 @@ spdlog::level::level_enum spdlog_level(log::Level level) {
   return spdlog::level::err;
 }
 
-/// stderr, shared by log lines and the live line.
+bool on_terminal() {
+  const char* terminal = std::getenv("TERM");
+  return isatty(STDERR_FILENO) == 1 && terminal != nullptr && std::string_view(terminal) != "dumb";
+}
+
+/// stderr, shared by log lines and what is live.
 struct Output {
   std::mutex mutex;
   std::shared_ptr<spdlog::sinks::ansicolor_stderr_sink_st> sink;
   std::unique_ptr<spdlog::logger> logger;
-  std::string live;
+  std::string live;      // lines
+  bool relayed = false;  // stderr is a pipe to a process that shows live lines
 
   Output() {
-    const bool colour = detail::stderr_is_terminal() && std::getenv("NO_COLOR") == nullptr;
+    const bool colour = on_terminal() && std::getenv("NO_COLOR") == nullptr;
     sink = std::make_shared<spdlog::sinks::ansicolor_stderr_sink_st>(colour ? spdlog::color_mode::always
                                                                             : spdlog::color_mode::never);
     auto formatter = std::make_unique<spdlog::pattern_formatter>();
@@ -71,11 +79,20 @@ struct Output {
   }
 
   void erase() const {
-    if (!live.empty()) std::fputs("\r\x1b[K", stderr);
+    if (live.empty() || relayed) return;
+    std::fputs("\r\x1b[K", stderr);
+    for (const char c : live)
+      if (c == '\n') std::fputs("\x1b[1A\x1b[K", stderr);
   }
   void draw() const {
-    if (!live.empty()) std::fputs(live.c_str(), stderr);
+    if (!live.empty() && !relayed) std::fputs(live.c_str(), stderr);
     std::fflush(stderr);
+  }
+  void show(std::string text) {
+    erase();
+    live = std::move(text);
+    if (relayed) fmt::print(stderr, "\r{}\n", live);
+    draw();
   }
 };
 
@@ -115,24 +132,64 @@ void write(Level level, std::string_view message) {
 namespace detail {
 
 bool stderr_is_terminal() {
-  const char* terminal = std::getenv("TERM");
-  return isatty(STDERR_FILENO) == 1 && terminal != nullptr && std::string_view(terminal) != "dumb";
+  Output& out = output();
+  const std::lock_guard lock(out.mutex);
+  return out.relayed || on_terminal();
 }
 
 void show_live_line(std::string_view text) {
   Output& out = output();
   const std::lock_guard lock(out.mutex);
-  out.erase();
-  out.live = text.substr(0, terminal_width() - 1);
-  out.draw();
+  if (out.relayed) return out.show(std::string(text));
+  std::string lines;
+  for (bool first = true; !text.empty(); first = false) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    if (!first) lines += '\n';
+    lines += line.substr(0, terminal_width() - 1);
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+  }
+  out.show(std::move(lines));
 }
 
 void clear_live_line() {
   Output& out = output();
   const std::lock_guard lock(out.mutex);
-  out.erase();
+  out.show("");
+}
+
+void relay_live_lines() {
+  Output& out = output();
+  const std::lock_guard lock(out.mutex);
   out.live.clear();
+  out.relayed = true;
+}
+
+void print_above(std::string_view line) {
+  Output& out = output();
+  const std::lock_guard lock(out.mutex);
+  out.erase();
+  fmt::print(stderr, "{}\n", line);
   out.draw();
+}
+
+bool RelayedLines::take(std::string_view text) {
+  bool changed = false;
+  rest_ += text;
+  for (std::size_t end = 0; (end = rest_.find('\n')) != std::string::npos; rest_.erase(0, end + 1)) {
+    if (rest_.front() != '\r') {
+      print_above(std::string_view(rest_).substr(0, end));
+      continue;
+    }
+    live_ = rest_.substr(1, end - 1);
+    changed = true;
+  }
+  return changed;
+}
+
+void RelayedLines::finish() {
+  if (!rest_.empty() && rest_.front() != '\r') print_above(rest_);
+  rest_.clear();
+  live_.clear();
 }
 
 }  // namespace detail

@@ -21,6 +21,7 @@ std::atomic<bool> requested{false};
 std::atomic<std::int64_t> deadline{kNoDeadline};
 std::atomic<std::int64_t> first_signal{0};  // when it came; 0 = none yet
 std::atomic<int> nothing_to_save{0};        // living EndAtOnce objects
+std::atomic<bool> silent{false};
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free &&
                   std::atomic<std::int64_t>::is_always_lock_free,
               "the signal handler may only touch lock-free atomics");
@@ -32,6 +33,7 @@ std::int64_t now_ns() {
 }
 
 void say(std::string_view text) {
+  if (silent.load()) return;
   [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
 }
 
@@ -66,6 +68,10 @@ void install_stop_handlers() {
     sigemptyset(&action.sa_mask);
     sigaction(signal, &action, nullptr);
   }
+}
+
+void stop_silently() noexcept {
+  silent.store(true);
 }
 
 bool stop_requested() noexcept {

@@ -8,6 +8,8 @@ namespace sns {
 /// Installs handlers for SIGINT and SIGTERM that only set a flag; a second signal, half a
 /// second or more after the first, ends the program at once.
 void install_stop_handlers();
+/// Says nothing of a stop: for a process that works for another one, which says it.
+void stop_silently() noexcept;
 /// True once a stop was asked for by a signal, by request_stop() or by an expired time budget.
 bool stop_requested() noexcept;
 /// Throws Stopped if a stop was asked for. during: "while reading states.h5".

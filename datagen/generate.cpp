@@ -238,7 +238,7 @@ class Generator {
     make_writable_folder(partial_);
     const int members = batch_members(plan_, info_, options_.threads);
     if (!plan_.deflate) require_space_for(pending, trajectories, members);
-    Progress progress("datagen", trajectories * steps_per_trajectory(), "steps");
+    Progress progress("datagen " + folder_.filename().string(), trajectories * steps_per_trajectory(), "steps");
     progress_ = &progress;
     while (!pending.empty()) {
       auto jobs = next_batch(pending, members);

@@ -121,6 +121,7 @@ void Experiment::add_stages(StageGraph& graph) const {
                .inputs = {{"data", data_text(data_plan_)}},
                .built_from = {},
                .after = {},
+               .own_process = true,
                .run = [this] { return make_data(data_plan_, folder().dataset()); }});
   graph.add({.name = "truth",
              .record = at.truth() / "stage.json",
@@ -130,6 +131,7 @@ void Experiment::add_stages(StageGraph& graph) const {
              .inputs = {{"data", data_text(truth_plan())}},
              .built_from = {},
              .after = {},
+             .own_process = true,
              .run = [this] { return make_data(truth_plan(), folder().truth()); }});
   for (const ModelSpec& model : models_) add_model(graph, model);
   for (const MethodConfig& method : rollout_.methods) add_rollout(graph, method);
@@ -146,6 +148,7 @@ void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
   const fs::path at = weights_folder(model);
   Stage stage;
   stage.name = "train/" + model.name;
+  stage.own_process = true;
   stage.record = at / "stage.json";
   stage.outputs = {at / file_name(Weights::ema), at / "config.yaml"};
   stage.leftovers = {at};
@@ -186,6 +189,7 @@ Stage Experiment::rollout_stage(const MethodConfig& method, const StageGraph& gr
   initial.splits = {{"test", rollout_.initial_conditions()}};
   Stage stage;
   stage.name = "rollout/" + method.name;
+  stage.own_process = true;
   stage.record = file.parent_path() / (method.name + ".stage.json");
   stage.outputs = {file};
   stage.leftovers = {file};

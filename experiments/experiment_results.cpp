@@ -50,6 +50,8 @@ void Experiment::add_evaluation(StageGraph& graph) const {
                         {"seed", std::to_string(run_.seed)}},
              .built_from = judged,
              .after = {},
+             .own_process = true,
+             .all_threads = true,
              .run = [this] { return evaluate(); }});
 }
 
@@ -65,6 +67,7 @@ void Experiment::add_oracle(StageGraph& graph) const {
                         {"seed", std::to_string(run_.seed)}},
              .built_from = {"truth", "train/" + oracle_->model},
              .after = {},
+             .own_process = true,
              .run = [this] { return ask_oracle(); }});
 }
 

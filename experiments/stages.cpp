@@ -244,8 +244,27 @@ std::vector<StageStatus> StageGraph::plan(const std::vector<std::string>& target
   return out;
 }
 
+std::vector<StageStatus> StageGraph::ready(const std::vector<std::string>& targets) const {
+  const std::vector<StageStatus> planned = plan(targets);
+  const auto finished = [&](const std::string& name) {
+    return std::any_of(planned.begin(), planned.end(), [&](const StageStatus& status) {
+      return status.name == name && status.state == StageState::finished && !status.aside;
+    });
+  };
+  std::vector<StageStatus> out;
+  for (const StageStatus& status : planned) {
+    const Stage& stage = find(status.name);
+    if (stage.own_process && !finished(stage.name) &&
+        std::all_of(stage.built_from.begin(), stage.built_from.end(), finished) &&
+        std::all_of(stage.after.begin(), stage.after.end(), finished))
+      out.push_back(status);
+  }
+  return out;
+}
+
 void StageGraph::run(const std::vector<std::string>& targets,
-                     const std::function<void(const StageStatus&)>& started) {
+                     const std::function<void(const StageStatus&)>& started,
+                     const std::map<std::string, double>& made) {
   results_.clear();
   for (const StageStatus& planned : plan(targets)) {
     if (stop_requested())
@@ -253,7 +272,9 @@ void StageGraph::run(const std::vector<std::string>& targets,
     const Stage& stage = find(planned.name);
     if (planned.state == StageState::finished) {
       if (planned.aside) SetAside(stage).restore();
-      results_.push_back({planned.name, std::nullopt, false, stage.optional});
+      const auto before = made.find(planned.name);
+      results_.push_back({planned.name, before == made.end() ? std::nullopt : std::optional(before->second),
+                          false, stage.optional});
       continue;
     }
     const std::vector<StageResult> skipped = skipped_before(stage);

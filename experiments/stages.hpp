@@ -31,6 +31,8 @@ struct Stage {
   std::vector<std::string> after;                           ///< stages that only have to be finished before
   /// Where it could not be done, stages that wait for it are not left but done without it, and again next time.
   bool optional = false;
+  bool own_process = false;  ///< may run in a process of its own, beside others: it leaves files, nothing else
+  bool all_threads = false;  ///< there too takes all threads, since hardly anything is left to run beside it
   /// nullopt: it could not be done here (no Python for a figure). What was there before is put back, stages
   /// that wait for this one are left, and it is tried again next time.
   std::function<std::optional<StageFacts>()> run;
@@ -70,13 +72,18 @@ class StageGraph {
   StageStatus status(const std::string& name) const;
   /// `targets` and all that they need, in an order that can be run.
   std::vector<StageStatus> plan(const std::vector<std::string>& targets) const;
+  const Stage& find(const std::string& name) const;
+  /// Stages of the plan that are not finished, may run in a process of their own, and need none that is not
+  /// finished.
+  std::vector<StageStatus> ready(const std::vector<std::string>& targets) const;
   /// Runs what is not finished of the plan. `started` is called with the status of each stage before it runs.
-  /// results() grows while the graph runs, so that a late stage can report on the earlier ones.
-  void run(const std::vector<std::string>& targets, const std::function<void(const StageStatus&)>& started);
+  /// results() grows while the graph runs, so that a late stage can report on the earlier ones. made: seconds
+  /// of stages that were made just before in processes of their own, for results().
+  void run(const std::vector<std::string>& targets, const std::function<void(const StageStatus&)>& started,
+           const std::map<std::string, double>& made = {});
   const std::vector<StageResult>& results() const { return results_; }
 
  private:
-  const Stage& find(const std::string& name) const;
   /// Stages that this one needs and that could not be done in this run.
   std::vector<StageResult> skipped_before(const Stage& stage) const;
   StageResult run_one(const Stage& stage, const StageStatus& status);

@@ -1,4 +1,5 @@
 // Log lines, progress and stop requests, as a user's terminal or log file sees them.
+#include "core/live_line.hpp"
 #include "core/log.hpp"
 #include "core/progress.hpp"
 #include "core/stop.hpp"
@@ -125,6 +126,53 @@ TEST_CASE("progress: what was found done has no part in the rate") {
       std::regex_search(child.err, rate, std::regex(R"(910/1000 steps \(91 %\), ([\d.e+]+) steps/s)")),
       child.err);
   CHECK(std::stod(rate[1]) <= 100);  // 10 steps in at least 0.1 s
+}
+
+TEST_CASE("relayed lines: what a process writes for another one that shows it") {
+  const test::ChildResult child = test::in_child([] {
+    detail::relay_live_lines();
+    Progress progress("train sns", 100, "steps");
+    pause_ms(120);
+    progress.update(10, std::string(200, 'n'));  // whoever shows it cuts it
+    log::warn("in between");
+    progress.finish("loss 0.5");
+    return 0;
+  });
+  CAPTURE(child.err);
+  CHECK(std::regex_match(child.err, std::regex("\rtrain sns: 10/100 steps \\(10 %\\), [^\n]*n{200}\n"
+                                               "..:..:.. sns: warning: in between\n"
+                                               "\r\n"
+                                               "..:..:.. sns: train sns: 10/100 steps [^\n]*, loss 0.5\n")));
+}
+
+TEST_CASE("relayed lines: whole ones are printed, live ones kept, whatever the pieces they come in") {
+  const test::ChildResult child = test::in_child([] {
+    detail::RelayedLines lines;
+    bool good = !lines.take("first ") && lines.live().empty();
+    good = good && !lines.take("line\nsec") && lines.live().empty();
+    good = good && lines.take("ond line\n\rtrain: 1/2\n\rtrain") && lines.live() == "train: 1/2";
+    good = good && lines.take(": 2/2\n") && lines.live() == "train: 2/2";
+    good = good && lines.take("\r\nthe end") && lines.live().empty();
+    lines.take("\n\rtrain: 3/2\nunfinished");
+    lines.finish();
+    return good && lines.live().empty() ? 0 : 1;
+  });
+  CHECK(child.exit_code == 0);
+  CHECK(child.err == "first line\nsecond line\nthe end\nunfinished\n");
+}
+
+TEST_CASE("progress: several live lines are erased together") {
+  const std::string text = on_terminal([] {
+    detail::show_live_line("one\n" + std::string(200, '2') + "\nthree");
+    log::info("above");
+    detail::clear_live_line();
+  });
+  const std::string lines = "one\r\n" + std::string(89, '2') + "\r\nthree";
+  const std::string erased = "\r\x1b[K\x1b[1A\x1b[K\x1b[1A\x1b[K";
+  CAPTURE(text);
+  CHECK(text.starts_with(lines + erased));
+  CHECK(contains(text, "above\r\n" + lines + erased));
+  CHECK(text.ends_with(erased));
 }
 
 TEST_CASE("progress: on a terminal one live line, which log lines do not cut") {

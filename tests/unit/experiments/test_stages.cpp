@@ -34,6 +34,7 @@ struct Pipeline {
                  .built_from = std::move(from),
                  .after = std::move(after),
                  .optional = name == optional,
+                 .own_process = name != "report",
                  .run = [this, name, folder]() -> std::optional<sns::StageFacts> {
                    if (name == skipped) return std::nullopt;
                    ran.push_back(name);
@@ -105,6 +106,47 @@ TEST_CASE("only what the target needs is run") {
   const sns::test::ScratchFolder folder;
   Pipeline pipeline;
   CHECK(pipeline.run(folder.path(), "train") == Names{"data", "train"});
+}
+
+TEST_CASE("what can be made in a process of its own, as the stages before it are finished") {
+  const sns::test::ScratchFolder folder;
+  Pipeline pipeline;
+  const auto ready = [&](const std::string& target) {
+    Names names;
+    for (const sns::StageStatus& status : pipeline.graph(folder.path()).ready({target}))
+      names.push_back(status.name);
+    return names;
+  };
+  CHECK(ready("report") == Names{"data", "truth"});
+  CHECK(ready("train") == Names{"data"});
+  pipeline.run(folder.path(), "data");
+  CHECK(ready("report") == Names{"truth", "train"});
+  pipeline.run(folder.path(), "train");
+  CHECK(ready("report") == Names{"truth"});  // which the rollout waits for
+  pipeline.run(folder.path(), "truth");
+  CHECK(ready("report") == Names{"rollout"});
+  pipeline.run(folder.path(), "rollout");
+  CHECK(ready("report").empty());  // the report stays where it is asked for
+
+  pipeline.steps = "steps: 200";
+  CHECK(ready("report") == Names{"train"});
+  // Finished, but set aside by a run with other inputs that was stopped: it has to be put back before others
+  // start.
+  pipeline.fail_training = true;
+  CHECK_THROWS_AS(pipeline.run(folder.path()), sns::Stopped);
+  pipeline.steps = "steps: 100";
+  CHECK(ready("report") == Names{"train"});
+}
+
+TEST_CASE("stages that other processes have made count with their times") {
+  const sns::test::ScratchFolder folder;
+  Pipeline pipeline;
+  pipeline.run(folder.path(), "train");
+  sns::StageGraph graph = pipeline.graph(folder.path());
+  graph.run({"train"}, [](const sns::StageStatus&) {}, {{"train", 12.5}});
+  REQUIRE(graph.results().size() == 2);
+  CHECK_FALSE(graph.results()[0].seconds);
+  CHECK(graph.results()[1].seconds == 12.5);
 }
 
 TEST_CASE("a missing output is made again, with the same hash downstream") {
