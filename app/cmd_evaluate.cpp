@@ -9,7 +9,7 @@ namespace {
 
 void run_evaluate(const ConfigArguments& arguments) {
   const Config config = arguments.load();
-  Experiment experiment(config, arguments.command("evaluate"));
+  const Experiment experiment(config, arguments.command("evaluate"));
   StageGraph graph;
   experiment.add_stages(graph);
   const std::vector<std::string> targets = Experiment::targets(graph, "evaluate");

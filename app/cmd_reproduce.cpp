@@ -1,12 +1,12 @@
 #include "app/collection.hpp"
 #include "app/commands.hpp"
 #include "app/stage_commands.hpp"
-#include "app/stage_processes.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 namespace sns {
 namespace {
@@ -16,6 +16,7 @@ struct ReproduceArguments {
   std::string until = "report";
   bool dry_run = false;
   int jobs = 1;
+  std::string worker;  ///< a WorkerOrder, where this process works for another one
 };
 
 void print_results(const RunFolder& folder) {
@@ -54,7 +55,7 @@ struct Reproduced {
 
 Reproduced reproduce_one(const ConfigArguments& arguments, const ReproduceArguments& how) {
   const Config config = arguments.load();
-  Experiment experiment(config, arguments.command("reproduce"));
+  const Experiment experiment(config, arguments.command("reproduce"));
   experiment.require_figures();
   StageGraph graph;
   experiment.add_stages(graph);
@@ -64,7 +65,7 @@ Reproduced reproduce_one(const ConfigArguments& arguments, const ReproduceArgume
     if (!experiment.uses(model) && how.until == "report")
       log::info("models.{0} is used by no method and is left alone ({1} --model {0} trains it)", model.name,
                 arguments.command("train"));
-  if (!how.dry_run) run_stages(experiment, config, graph, targets, how.jobs);
+  if (!how.dry_run) run_stages(experiment, config, graph, targets, SideBySide{how.jobs, arguments});
   return {experiment.folder(), undrawn(graph)};
 }
 
@@ -84,6 +85,16 @@ void reproduce_all(const Collection& collection, const ReproduceArguments& how) 
 }
 
 void run_reproduce(const ReproduceArguments& arguments) {
+  if (!arguments.worker.empty()) {
+    // What there is to say of the configuration has been said.
+    auto quiet = std::make_optional<log::ErrorsOnly>();
+    const Config config = arguments.experiment.load();
+    const Experiment experiment(config, arguments.experiment.command("reproduce"));
+    work(WorkerOrder::parse(arguments.worker), [&](StageGraph& graph) {
+      experiment.add_stages(graph);
+      quiet.reset();
+    });
+  }
   if (const auto collection = read_collection(arguments.experiment)) {
     reproduce_all(*collection, arguments);
     return;
@@ -109,6 +120,7 @@ void add_reproduce(CLI::App& app) {
   verb->add_flag("--dry-run", arguments->dry_run,
                  "print which stages are finished and which will run, and why");
   add_jobs(*verb, arguments->jobs);
+  verb->add_option("--worker", arguments->worker)->group("");  // hidden: of processes that --jobs starts
   add_time_budget(*verb);
   verb->footer(
       "Examples:\n"

@@ -1,6 +1,5 @@
 #include "app/commands.hpp"
 #include "app/stage_commands.hpp"
-#include "app/stage_processes.hpp"
 #include "core/error.hpp"
 
 #include <memory>
@@ -16,7 +15,7 @@ struct RolloutArguments {
 
 void run_rollout_verb(const RolloutArguments& arguments) {
   const Config config = arguments.experiment.load();
-  Experiment experiment(config, arguments.experiment.command("rollout"));
+  const Experiment experiment(config, arguments.experiment.command("rollout"));
   StageGraph graph;
   experiment.add_stages(graph);
   std::vector<std::string> targets;
@@ -26,7 +25,7 @@ void run_rollout_verb(const RolloutArguments& arguments) {
   }
   if (arguments.methods.empty()) targets = Experiment::targets(graph, "rollout");
   require_trained(experiment, graph, targets, arguments.experiment);
-  run_stages(experiment, config, graph, targets, arguments.jobs);
+  run_stages(experiment, config, graph, targets, SideBySide{arguments.jobs, arguments.experiment});
   for (const std::string& target : targets) {
     const StageStatus status = graph.status(target);
     const std::string method = target.substr(target.find('/') + 1);

@@ -1,6 +1,5 @@
 #include "app/stage_commands.hpp"
 
-#include "app/stage_processes.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/log.hpp"
@@ -26,8 +25,8 @@ void print_plan(const std::vector<StageStatus>& plan) {
   }
 }
 
-void run_stages(Experiment& experiment, const Config& config, StageGraph& graph,
-                const std::vector<std::string>& targets, int jobs) {
+void run_stages(const Experiment& experiment, const Config& config, StageGraph& graph,
+                const std::vector<std::string>& targets, const std::optional<SideBySide>& beside) {
   const fs::path root = experiment.folder().root;
   make_writable_folder(root);
   const FolderLock lock(root);
@@ -42,8 +41,8 @@ void run_stages(Experiment& experiment, const Config& config, StageGraph& graph,
     log::info("[{}/{}] {} ({})", ++number, due, stage.name, stage.reason);
   };
   const auto start = std::chrono::steady_clock::now();
-  const auto made = jobs > 1 ? make_side_by_side(experiment, graph, targets, jobs, announce)
-                             : std::map<std::string, double>();
+  std::map<std::string, double> made;
+  if (beside && beside->jobs > 1) made = make_side_by_side(*beside, experiment.run(), graph, targets, announce);
   graph.run(targets, announce, made);
   if (due == 0) {
     fmt::print("all {} stages were finished\n", plan.size());
@@ -61,9 +60,9 @@ void run_stages(Experiment& experiment, const Config& config, StageGraph& graph,
     fmt::print("  {:<{}}  {}\n", result.name, width, outcome);
   }
   fmt::print("  {:<{}}  {:8.1f} s\n", "total", width, total);
-  if (jobs > 1)
+  if (beside && beside->jobs > 1)
     fmt::print("  {:<{}}  {:8.1f} s with {} jobs\n", "elapsed", width,
-               std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), jobs);
+               std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), beside->jobs);
 }
 
 void require_trained(const Experiment& experiment, const StageGraph& graph,

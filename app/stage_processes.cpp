@@ -1,15 +1,16 @@
 #include "app/stage_processes.hpp"
 
-#include "app/config_arguments.hpp"
 #include "app/failures.hpp"
 #include "core/error.hpp"
 #include "core/live_line.hpp"
+#include "core/log.hpp"
 #include "core/stop.hpp"
 
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
@@ -17,7 +18,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <list>
 #include <new>
@@ -31,14 +31,10 @@ namespace sns {
 namespace {
 
 constexpr std::chrono::milliseconds kPoll{100};
+constexpr std::size_t kLongestFailure = 4096;  // bytes that a pipe takes at once
+constexpr const char* kWorkerOption = "--worker";
 
-/// How a process that made a stage tells what went wrong; kExitStopped and kExitSuccess speak for themselves.
-struct Failure {
-  bool configuration = false;  ///< ConfigError
-  std::string message;
-};
-
-/// A pipe from a child: the parent reads, without waiting, what the child writes.
+/// A pipe from a child: the parent reads, without waiting, what the child writes. Closed by exec.
 class Pipe {
  public:
   Pipe() {
@@ -57,7 +53,6 @@ class Pipe {
   void close_writing() {
     if (const int end = std::exchange(write_, -1); end >= 0) ::close(end);
   }
-  int reading() const { return read_; }
   int writing() const { return write_; }
   /// What there is to read.
   std::string drain() const {
@@ -78,74 +73,79 @@ struct Worker {
   pid_t process = -1;
   Pipe failure, lines;  ///< `lines` is used on a terminal only; elsewhere stderr is shared
   detail::RelayedLines relayed;
-  bool restored = false;  ///< it was finished before and only has to be put back
 };
 
-/// In the child: makes the stage, writes what went wrong into the pipe; the exit code.
-int make_stage(Experiment& experiment, StageGraph& graph, const std::string& stage, int threads,
-               const Pipe& failed) {
-  const auto fail_with = [&](char kind, const std::string& message) {
-    const std::string text = kind + message;
-    [[maybe_unused]] const ssize_t written =
-        ::write(failed.writing(), text.data(), std::min(text.size(), 4096UL));
-    return kExitFailure;
-  };
-  try {
-    experiment.use_threads(threads);
-    graph.run({stage}, [](const StageStatus&) {});
-    return kExitSuccess;
-  } catch (const Stopped&) {
-    return kExitStopped;
-  } catch (const ConfigError& error) {
-    return fail_with('c', error.what());
-  } catch (const std::bad_alloc&) {
-    return fail_with('e', "out of memory; use fewer members, a smaller grid or fewer --jobs");
-  } catch (const std::exception& error) {
-    return fail_with('e', last_words(error));
-  }
+/// The command line of the process that makes a stage.
+std::vector<std::string> command_of(const ConfigArguments& arguments, const WorkerOrder& order, int threads) {
+  std::vector<std::string> words = {"sns", "reproduce", arguments.file.string(), kWorkerOption, order.text()};
+  if (!arguments.scale.empty()) words.insert(words.end(), {"--scale", arguments.scale});
+  if (!arguments.device.empty()) words.insert(words.end(), {"--device", arguments.device});
+  words.insert(words.end(), arguments.overrides.begin(), arguments.overrides.end());
+  words.push_back(fmt::format("run.threads={}", threads));
+  return words;
 }
 
-Worker start(Experiment& experiment, StageGraph& graph, const StageStatus& status, int threads) {
+/// A process of its own from the beginning (exec), since a device that is open here, and threads that LibTorch
+/// has started here, would be of no use to a mere copy.
+Worker start(const ConfigArguments& arguments, const StageStatus& status, int threads) {
   Worker worker;
   worker.stage = status.name;
-  worker.restored = status.aside;
   const bool live = detail::stderr_is_terminal();
-  std::fflush(stdout);  // or both processes print what waits there
-  std::fflush(stderr);
+  std::vector<std::string> words =
+      command_of(arguments, {status.name, status.hash, worker.failure.writing(), live}, threads);
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
   const pid_t parent = ::getpid();
   worker.process = ::fork();
   require(worker.process >= 0, "cannot start a process: {}", std::strerror(errno));
   if (worker.process == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // it saves its state where the parent is killed
-    ::signal(SIGPIPE, SIG_IGN);          // and then has nobody to write to
+    // A terminal sends Ctrl-C to both: the parent passes it on. It saves its state where the parent is killed,
+    // and then has nobody to write to.
+    ::signal(SIGINT, SIG_IGN);
+    ::signal(SIGPIPE, SIG_IGN);
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (::getppid() != parent) ::_exit(kExitStopped);
-    stop_silently();
-    if (live) {
-      ::dup2(worker.lines.writing(), STDERR_FILENO);
-      detail::relay_live_lines();
-    }
-    const int code = make_stage(experiment, graph, worker.stage, threads, worker.failure);
-    std::fflush(stdout);
-    std::fflush(stderr);
-    ::_exit(code);  // what the parent registered for its own end is not for this process
+    ::fcntl(worker.failure.writing(), F_SETFD, 0);
+    if (live) ::dup2(worker.lines.writing(), STDERR_FILENO);
+    ::execv("/proc/self/exe", pointers.data());
+    ::_exit(kExitFailure);
   }
   worker.failure.close_writing();
   worker.lines.close_writing();
   return worker;
 }
 
+/// What went wrong with a stage.
+struct Failure {
+  bool configuration = false;  ///< ConfigError
+  std::string message;
+};
+
 class Workers {
  public:
+  Workers() {
+    ::signal(SIGCHLD, SIG_DFL);  // ignored, as by some supervisors, it would hide how they end
+    announce_stops(false);
+  }
   ~Workers() {  // where starting one failed: none outlives this
     stop();
     while (!all_.empty()) wait();
+    announce_stops(true);
   }
   bool empty() const { return all_.empty(); }
   std::size_t count() const { return all_.size(); }
-  void add(Worker worker) { all_.push_back(std::move(worker)); }
+  void add(Worker worker) {
+    all_.push_back(std::move(worker));
+    share_fate();
+  }
   /// Once: all save their state and end.
   void stop() {
-    if (std::exchange(told_, true)) return;
+    if (std::exchange(told_, true) || all_.empty()) return;
+    if (failure)
+      log::info("a stage failed; the others stop at their next safe point");
+    else
+      log::info("stopping at the next safe point; signal again to end at once");
     for (const Worker& worker : all_) ::kill(worker.process, SIGTERM);
   }
   /// Waits a moment, shows what they write, and takes those out that have ended: stages that were made come
@@ -165,9 +165,13 @@ class Workers {
       changed = some_ended = true;
       worker->relayed.take(worker->lines.drain());
       worker->relayed.finish();
-      judge(*worker, status);
+      if (ended < 0 && !failure)
+        failure = {false, fmt::format("{}: how its process ended is not known: {}", worker->stage,
+                                      std::strerror(errno))};
+      if (ended > 0) judge(*worker, status);
       worker = all_.erase(worker);
     }
+    if (some_ended) share_fate();
     if (!changed || !detail::stderr_is_terminal()) return some_ended;
     std::string live;
     for (const Worker& worker : all_)
@@ -181,21 +185,29 @@ class Workers {
   bool stopped = false;  ///< one of them was
 
  private:
+  void share_fate() const {
+    std::vector<int> processes;
+    for (const Worker& worker : all_) processes.push_back(worker.process);
+    end_together_with(processes);
+  }
+
   void judge(const Worker& worker, int status) {
-    if (WIFEXITED(status) && WEXITSTATUS(status) == kExitSuccess) {
-      if (!worker.restored) made.push_back(worker.stage);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == kExitSuccess) return made.push_back(worker.stage);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == kExitStopped) {
+      stopped = true;
       return;
     }
-    if (WIFEXITED(status) && WEXITSTATUS(status) == kExitStopped) stopped = true;
-    if (stopped || failure) return;
-    const std::string said = worker.failure.drain();
-    if (!said.empty())
+    if (failure) return;
+    if (const std::string said = worker.failure.drain(); !said.empty())
       failure = {said.front() == 'c', fmt::format("{}: {}", worker.stage, said.substr(1))};
-    else if (WIFSIGNALED(status) && !(told_ && WTERMSIG(status) == SIGTERM))
+    else if (WIFSIGNALED(status))
       failure = {false,
-                 fmt::format("{}: its process was ended by signal {} ({}); run the same command to continue",
-                             worker.stage, WTERMSIG(status), ::strsignal(WTERMSIG(status)))};
-    else if (WIFEXITED(status))
+                 fmt::format("{}: its process was ended by signal {} ({}){}; run the same command to continue",
+                             worker.stage, WTERMSIG(status), ::strsignal(WTERMSIG(status)),
+                             WTERMSIG(status) == SIGKILL
+                                 ? ", perhaps for lack of memory, which fewer --jobs need less of"
+                                 : "")};
+    else
       failure = {false,
                  fmt::format("{}: its process ended with exit code {}", worker.stage, WEXITSTATUS(status))};
   }
@@ -209,28 +221,29 @@ class Workers {
 void add_jobs(CLI::App& verb, int& jobs) {
   verb.add_option(
           "--jobs", jobs,
-          "stages that are made side by side, each in a process of its own with its share of run.threads")
+          "stages that are made side by side, each in a process of its own, with run.threads / N threads and "
+          "memory of its own; costs are then measured with so many threads, beside other work")
       ->type_name("N")
       ->check(at_least(1))
       ->capture_default_str();
 }
 
-std::map<std::string, double> make_side_by_side(Experiment& experiment, StageGraph& graph,
-                                                const std::vector<std::string>& targets, int jobs,
+std::map<std::string, double> make_side_by_side(const SideBySide& how, const RunConfig& run, StageGraph& graph,
+                                                const std::vector<std::string>& targets,
                                                 const std::function<void(const StageStatus&)>& started) {
-  const int all = experiment.run().threads, share = std::max(1, all / jobs);
+  const int threads = std::max(1, run.threads / how.jobs);
+  graph.restore(targets);
   Workers workers;
   std::set<std::string> begun;
   for (bool ended = true; ended || !workers.empty(); ended = workers.wait()) {
     if (stop_requested() || workers.stopped || workers.failure) {
       workers.stop();
-      if (workers.empty()) break;
     } else if (ended) {
       for (const StageStatus& status : graph.ready(targets)) {
-        if (workers.count() >= static_cast<std::size_t>(jobs)) break;
+        if (workers.count() >= static_cast<std::size_t>(how.jobs)) break;
         if (!begun.insert(status.name).second) continue;
         started(status);
-        workers.add(start(experiment, graph, status, graph.find(status.name).all_threads ? all : share));
+        workers.add(start(how.arguments, status, threads));
       }
     }
   }
@@ -242,6 +255,53 @@ std::map<std::string, double> make_side_by_side(Experiment& experiment, StageGra
   std::map<std::string, double> made;
   for (const std::string& stage : workers.made) made[stage] = graph.status(stage).seconds;
   return made;
+}
+
+std::string WorkerOrder::text() const {
+  return nlohmann::json{{"stage", stage}, {"hash", hash}, {"failure", failure}, {"live", live}}.dump();
+}
+
+WorkerOrder WorkerOrder::parse(const std::string& text) {
+  try {
+    const auto order = nlohmann::json::parse(text);
+    return {order.at("stage").get<std::string>(), order.at("hash").get<std::string>(),
+            order.at("failure").get<int>(), order.at("live").get<bool>()};
+  } catch (const nlohmann::json::exception&) {
+    fail<ConfigError>("{} is for processes that --jobs starts", kWorkerOption);
+  }
+}
+
+void work(const WorkerOrder& order, const std::function<void(StageGraph&)>& add_stages) {
+  const auto end = [](int code) {
+    std::fflush(nullptr);
+    ::_exit(code);
+  };
+  const auto fail_with = [&](const char* kind, const std::string& message) {
+    const std::string text = (kind + message).substr(0, kLongestFailure);
+    [[maybe_unused]] const ssize_t written = ::write(order.failure, text.data(), text.size());
+    end(kExitFailure);
+  };
+  try {
+    stop_as_worker();
+    if (order.live) detail::relay_live_lines();
+    StageGraph graph;
+    add_stages(graph);
+    if (!graph.contains(order.stage) || graph.hash(order.stage) != order.hash)
+      fail<ConfigError>(
+          "the configuration is no longer what it was when the run began; run the same command again");
+    graph.run({order.stage}, [](const StageStatus&) {});
+    end(kExitSuccess);
+  } catch (const Stopped&) {
+    end(kExitStopped);
+  } catch (const ConfigError& error) {
+    fail_with("c", error.what());
+  } catch (const std::bad_alloc&) {
+    fail_with("e", "out of memory; use fewer members, a smaller grid or fewer --jobs");
+  } catch (const std::exception& error) {
+    fail_with("e", last_words(error));
+  }
+  end(kExitFailure);
+  std::abort();  // for the compiler: end() does not return
 }
 
 }  // namespace sns

@@ -244,7 +244,7 @@ FolderLock::FolderLock(const fs::path& folder, Kind kind) {
     if (errno == EWOULDBLOCK) {
       const std::string holder = read_text(file);
       fail<FolderBusy>("folder {} is in use by another process{}; wait for it to end or choose another folder",
-                       folder.string(), holder.empty() ? "" : " (" + holder + ")");
+                       folder.string(), holder.empty() ? "" : " (" + holder + ", or one that it started)");
     }
     log::warn("folder {} cannot be locked ({}); make sure that no other process writes to it", folder.string(),
               reason(errno));

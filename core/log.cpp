@@ -118,6 +118,19 @@ void set_level(Level level) {
   out.logger->set_level(spdlog_level(level));
 }
 
+ErrorsOnly::ErrorsOnly() {
+  Output& out = output();
+  const std::lock_guard lock(out.mutex);
+  before_ = out.logger->level();
+  out.logger->set_level(spdlog::level::err);
+}
+
+ErrorsOnly::~ErrorsOnly() {
+  Output& out = output();
+  const std::lock_guard lock(out.mutex);
+  out.logger->set_level(static_cast<spdlog::level::level_enum>(before_));
+}
+
 void write(Level level, std::string_view message) {
   Output& out = output();
   const std::lock_guard lock(out.mutex);

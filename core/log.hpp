@@ -13,6 +13,17 @@ enum class Level { debug, info, warn, error };
 
 /// Lowest level that is printed; default info. SNS_LOG=debug|info|warn|error sets it at start-up.
 void set_level(Level level);
+/// While one lives, nothing but errors is printed.
+class ErrorsOnly {
+ public:
+  ErrorsOnly();
+  ~ErrorsOnly();
+  ErrorsOnly(const ErrorsOnly&) = delete;
+  ErrorsOnly& operator=(const ErrorsOnly&) = delete;
+
+ private:
+  int before_;
+};
 /// Prints one line to stderr; thread safe; an active progress line is kept intact.
 void write(Level level, std::string_view message);
 

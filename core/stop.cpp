@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -21,7 +23,8 @@ std::atomic<bool> requested{false};
 std::atomic<std::int64_t> deadline{kNoDeadline};
 std::atomic<std::int64_t> first_signal{0};  // when it came; 0 = none yet
 std::atomic<int> nothing_to_save{0};        // living EndAtOnce objects
-std::atomic<bool> silent{false};
+std::atomic<bool> silent{false}, worker{false};
+std::array<std::atomic<int>, 64> helpers{};  // ended by 0
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free &&
                   std::atomic<std::int64_t>::is_always_lock_free,
               "the signal handler may only touch lock-free atomics");
@@ -47,7 +50,11 @@ extern "C" void on_stop_signal(int signal) {
   std::int64_t first = 0;
   if (first_signal.compare_exchange_strong(first, now)) {
     say("\nsns: stopping at the next safe point; signal again to end at once\n");
-  } else if (now - first > kOneRequest_ns) {
+  } else if (now - first > kOneRequest_ns && !worker.load()) {
+    for (const std::atomic<int>& process : helpers) {
+      if (process.load() == 0) break;
+      ::kill(process.load(), SIGKILL);
+    }
     struct sigaction standard {};
     standard.sa_handler = SIG_DFL;
     sigaction(signal, &standard, nullptr);
@@ -70,8 +77,20 @@ void install_stop_handlers() {
   }
 }
 
-void stop_silently() noexcept {
+void stop_as_worker() noexcept {
   silent.store(true);
+  worker.store(true);
+}
+
+void announce_stops(bool wanted) noexcept {
+  silent.store(!wanted);
+}
+
+void end_together_with(const std::vector<int>& processes) noexcept {
+  std::size_t count = 0;
+  for (; count < std::min(processes.size(), helpers.size() - 1); ++count)
+    helpers[count].store(processes[count]);
+  helpers[count].store(0);
 }
 
 bool stop_requested() noexcept {

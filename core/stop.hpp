@@ -2,14 +2,20 @@
 // Cooperative stop. Long loops poll stop_requested() at points where their state can be saved; stretches that
 // cannot poll and have nothing to save declare that (EndAtOnce).
 #include <string_view>
+#include <vector>
 
 namespace sns {
 
 /// Installs handlers for SIGINT and SIGTERM that only set a flag; a second signal, half a
 /// second or more after the first, ends the program at once.
 void install_stop_handlers();
-/// Says nothing of a stop: for a process that works for another one, which says it.
-void stop_silently() noexcept;
+/// For a process that works for another one, which passes stops on and speaks of them: says nothing, and a
+/// second signal is no other than the first.
+void stop_as_worker() noexcept;
+/// Whether a signal that asks for a stop is answered on stderr at once. Off: whoever polls says it.
+void announce_stops(bool wanted) noexcept;
+/// Processes that are killed where a second signal ends this one (the first 64; an empty list: none).
+void end_together_with(const std::vector<int>& processes) noexcept;
 /// True once a stop was asked for by a signal, by request_stop() or by an expired time budget.
 bool stop_requested() noexcept;
 /// Throws Stopped if a stop was asked for. during: "while reading states.h5".

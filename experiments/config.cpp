@@ -90,6 +90,20 @@ void read_sns_refiner(Section& section, SamplingConfig& sampling, const ModelSpe
   if (sampling.level_floor >= levels)
     section.reject("level_floor",
                    fmt::format("{} must be below the refiner's {} levels", sampling.level_floor, levels));
+  // Not among the resolved keys unless given, so that methods from before it are what they were.
+  if (section.has("fixed_levels")) {
+    section.need<std::vector<int>>(
+        "fixed_levels", sampling.fixed_levels, [levels](const std::vector<int>& pair) {
+          const bool inside =
+              std::all_of(pair.begin(), pair.end(), [levels](int one) { return one >= 0 && one < levels; });
+          return pair.size() == 2 && inside
+                     ? std::string()
+                     : fmt::format("must be two levels, of the past and of the present frame, in 0..{}",
+                                   levels - 1);
+        });
+    if (sampling.level_floor > 0)
+      section.reject("fixed_levels", "level_floor is for levels that are predicted: give one of them");
+  }
   section.maybe<int>("threshold", sampling.threshold, level(-1, levels));
   section.maybe("gate", sampling.gate, one_of(gate_names()));
   section.maybe("write_back", sampling.write_back, one_of({"path", "always"}));
@@ -187,10 +201,10 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
 /// none. They may stay, so that one key swaps a method; keys that no method knows are errors.
 std::string keys_without_effect(Section& section, const std::string& what) {
   static const std::vector<std::string> all = {
-      "emulator",     "generator",   "refiner", "noise",       "first_step",  "every",
-      "path",         "long",        "rule",    "level_floor", "gate",        "threshold",
-      "write_back",   "start_level", "start",   "stop_level",  "noise_limit", "weights",
-      "conditioning", "reverse_std", "clip",    "precision"};
+      "emulator",  "generator",    "refiner",     "noise",       "first_step",   "every",
+      "path",      "long",         "rule",        "level_floor", "fixed_levels", "gate",
+      "threshold", "write_back",   "start_level", "start",       "stop_level",   "noise_limit",
+      "weights",   "conditioning", "reverse_std", "clip",        "precision"};
   std::vector<std::string> found;
   for (const std::string& key : section.keys())
     if (std::find(all.begin(), all.end(), key) != all.end() && section.set_aside(key)) found.push_back(key);

@@ -214,10 +214,14 @@ std::pair<std::string, double> cost_of(const MethodConfig& method, const Rollout
   // The reverse steps of frames at the floor: one more than its level under the inclusive rule; none where a
   // threshold or a gate may leave all frames alone.
   const bool always = method.sampling.threshold < 0 && method.sampling.gate == "either";
-  const int first = method.sampling.level_floor - (method.sampling.rule == "inclusive" ? 0 : 1);
+  const int step = method.sampling.rule == "inclusive" ? 0 : 1;
+  Levels first = {method.sampling.level_floor, method.sampling.level_floor};
+  if (const auto& fixed = method.sampling.fixed_levels; !fixed.empty()) first = {fixed[0], fixed[1]};
   const int levels = find_model(models, *method.refiner).model.diffusion.levels;
   const auto denoiser =
-      always ? std::ssize(parse_path(method.sampling.path).moves({first, first}, levels, 0)) : 0;
+      always ? std::ssize(
+                   parse_path(method.sampling.path).moves({first.past - step, first.present - step}, levels, 0))
+             : 0;
   return {once + in_steps + fmt::format("1 classification, {} or more denoiser evaluations", denoiser),
           surrogate + (kClassification + static_cast<double>(denoiser)) * diffusion / every};
 }

@@ -55,8 +55,6 @@ class Experiment {
   const RolloutConfig& rollout() const { return rollout_; }
   const std::vector<ModelSpec>& models() const { return models_; }
   bool retrain() const { return retrain_; }
-  /// For stages that run from now on, in place of run.threads.
-  void use_threads(int threads) { run_.threads = threads; }
   /// Whether a method or the oracle asks for it. Plain sns reproduce leaves others alone.
   bool uses(const ModelSpec& model) const;
   RunFolder folder() const {

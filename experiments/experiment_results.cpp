@@ -51,7 +51,6 @@ void Experiment::add_evaluation(StageGraph& graph) const {
              .built_from = judged,
              .after = {},
              .own_process = true,
-             .all_threads = true,
              .run = [this] { return evaluate(); }});
 }
 

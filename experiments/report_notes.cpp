@@ -330,6 +330,15 @@ void note_sns_refiner(const std::string& name, Section method, bool layers, bool
                     "{}). The paper has no "
                     "floor; without it refinement acts only where a head sees noise.",
                     name, floor, floor));
+  if (method.has("fixed_levels")) {
+    std::vector<int> levels;
+    method.maybe("fixed_levels", levels);
+    notes.push_back(
+        fmt::format("{} refines every frame from levels {}, whatever the heads predict (fixed_levels: past, "
+                    "present). In the paper "
+                    "they are what the heads predict.",
+                    name, fmt::join(levels, ", ")));
+  }
   if (const auto path = value_or<std::string>(method, "path", "A");
       path.find(',') != std::string::npos)  // corners
     notes.push_back(fmt::format("{} goes a way of its own through the plane of levels: {}.", name, path));

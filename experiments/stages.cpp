@@ -244,11 +244,16 @@ std::vector<StageStatus> StageGraph::plan(const std::vector<std::string>& target
   return out;
 }
 
+void StageGraph::restore(const std::vector<std::string>& targets) {
+  for (const StageStatus& status : plan(targets))
+    if (status.aside) SetAside(find(status.name)).restore();
+}
+
 std::vector<StageStatus> StageGraph::ready(const std::vector<std::string>& targets) const {
   const std::vector<StageStatus> planned = plan(targets);
   const auto finished = [&](const std::string& name) {
     return std::any_of(planned.begin(), planned.end(), [&](const StageStatus& status) {
-      return status.name == name && status.state == StageState::finished && !status.aside;
+      return status.name == name && status.state == StageState::finished;
     });
   };
   std::vector<StageStatus> out;

@@ -32,7 +32,6 @@ struct Stage {
   /// Where it could not be done, stages that wait for it are not left but done without it, and again next time.
   bool optional = false;
   bool own_process = false;  ///< may run in a process of its own, beside others: it leaves files, nothing else
-  bool all_threads = false;  ///< there too takes all threads, since hardly anything is left to run beside it
   /// nullopt: it could not be done here (no Python for a figure). What was there before is put back, stages
   /// that wait for this one are left, and it is tried again next time.
   std::function<std::optional<StageFacts>()> run;
@@ -72,7 +71,8 @@ class StageGraph {
   StageStatus status(const std::string& name) const;
   /// `targets` and all that they need, in an order that can be run.
   std::vector<StageStatus> plan(const std::vector<std::string>& targets) const;
-  const Stage& find(const std::string& name) const;
+  /// Puts finished stages of the plan back that a stopped run with other inputs has set aside.
+  void restore(const std::vector<std::string>& targets);
   /// Stages of the plan that are not finished, may run in a process of their own, and need none that is not
   /// finished.
   std::vector<StageStatus> ready(const std::vector<std::string>& targets) const;
@@ -84,6 +84,7 @@ class StageGraph {
   const std::vector<StageResult>& results() const { return results_; }
 
  private:
+  const Stage& find(const std::string& name) const;
   /// Stages that this one needs and that could not be done in this run.
   std::vector<StageResult> skipped_before(const Stage& stage) const;
   StageResult run_one(const Stage& stage, const StageStatus& status);

@@ -13,6 +13,9 @@ void check(const RefineOptions& options, int levels) {
       fail<ConfigError>("the {} is {}; it must be in {}..{}", name, value, lowest, levels - 1);
   };
   within("level floor", options.level_floor, 0);
+  if (options.fixed_levels)
+    for (const int level : {options.fixed_levels->past, options.fixed_levels->present})
+      within("fixed level", level, 0);
   within("threshold", options.threshold, Levels::kClean);
   within("stop level", options.stop_level, Levels::kClean);
   if (options.stop_level > options.threshold)
@@ -66,6 +69,9 @@ Refined refine(const Schedule& schedule, const Layout& layout, const Denoiser& d
   check(options, schedule.levels());
   if (layout.frames == 1) options.path = Path::clean_past;
   const bool past_stays = !options.path.noises_past();
+  if (options.fixed_levels)
+    for (Levels& levels : predicted)
+      if (!left_alone(levels)) levels = *options.fixed_levels;
   predicted = heeded(std::move(predicted), options.path);
   check(predicted, options.path, schedule.levels());
   const std::vector<bool> chosen = select(predicted, options);

@@ -38,9 +38,12 @@ void set_generation_defaults(SamplingWords& words) {
 }
 
 RefineOptions sns_refinement(const SamplingWords& words) {
+  std::optional<Levels> fixed;
+  if (words.fixed_levels.size() == 2) fixed = Levels{words.fixed_levels[0], words.fixed_levels[1]};
   return {.path = parse_path(words.path),
           .rule = parse_rule(words.rule),
           .level_floor = words.level_floor,
+          .fixed_levels = fixed,
           .threshold = words.threshold,
           .gate = parse_gate(words.gate),
           .stop_level = -1,
@@ -78,6 +81,7 @@ RefineOptions thermalizer_refinement(const SamplingWords& words, const Thermaliz
   return {.path = Path::clean_past,
           .rule = parse_rule(words.rule),
           .level_floor = 0,
+          .fixed_levels = std::nullopt,
           .threshold = levels.start,
           .gate = Gate::either,
           .stop_level = levels.stop,

@@ -34,8 +34,9 @@ const std::vector<std::string>& gate_names();
 struct RefineOptions {
   Path path = Path::A;
   SweepRule rule = SweepRule::inclusive;
-  int level_floor = 0;  ///< predicted levels below are raised to it
-  int threshold = -1;   ///< see Gate (-1: all samples are refined)
+  int level_floor = 0;                                ///< predicted levels below are raised to it
+  std::optional<Levels> fixed_levels = std::nullopt;  ///< in place of those predicted
+  int threshold = -1;                                 ///< see Gate (-1: all samples are refined)
   Gate gate = Gate::either;
   int stop_level = -1;  ///< sweeps end above it (-1: at clean frames)
   ReverseStd reverse_std = ReverseStd::posterior;
@@ -68,15 +69,16 @@ struct GenerationOptions {
 
 /// All of the above in the words of a configuration or of the command line; each kind of model has its own.
 struct SamplingWords {
-  std::string path = "A";                 ///< sns: route through the plane of levels
-  std::string rule = "inclusive";         ///< refiners: where a sweep starts
-  int level_floor = 0;                    ///< sns refiner: predicted levels below are raised to it
-  int threshold = -1;                     ///< sns refiner: what the gate compares levels with
-  std::string gate = "either";            ///< sns refiner: which trajectories are refined
-  std::optional<int> start_level;         ///< thermalizer: see ThermalizerLevels
-  std::optional<int> stop_level;          ///< thermalizer
-  std::optional<int> noise_limit;         ///< thermalizer
-  std::string start = "noised_past";      ///< generators: what a frame begins as
+  std::string path = "A";             ///< sns: route through the plane of levels
+  std::string rule = "inclusive";     ///< refiners: where a sweep starts
+  int level_floor = 0;                ///< sns refiner: predicted levels below are raised to it
+  std::vector<int> fixed_levels;      ///< sns refiner: past and present, in place of those predicted; or none
+  int threshold = -1;                 ///< sns refiner: what the gate compares levels with
+  std::string gate = "either";        ///< sns refiner: which trajectories are refined
+  std::optional<int> start_level;     ///< thermalizer: see ThermalizerLevels
+  std::optional<int> stop_level;      ///< thermalizer
+  std::optional<int> noise_limit;     ///< thermalizer
+  std::string start = "noised_past";  ///< generators: what a frame begins as
   std::string conditioning = "per_step";  ///< acdm: noise of the condition
   double clip = 0;                        ///< sns generator: limit of clean estimates
   std::string reverse_std = "posterior";  ///< spread of the noise that a reverse step adds

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 from sns_case import PROGRAM, SOURCE, SnsCase, arrays
 
 QUICKSTART = SOURCE / "yaml" / "kolmogorov" / "quickstart.yaml"
@@ -46,9 +47,11 @@ class SideBySide(SnsCase):
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
 
-    def both_training(self, **environment):
+    def both_training(self, **options):
         """A run that trains both models, and the processes that do."""
-        process = self.start(*self.command(*map(LONG.format, MODELS), "--until", "train"), **environment)
+        command = self.command(*map(LONG.format, MODELS), "--until", "train")
+        process = subprocess.Popen([PROGRAM, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   **options)
         logs = [self.run_folder / "models" / name / "metrics.jsonl" for name in MODELS]
         self.wait_until(process, lambda: all(log.exists() and log.stat().st_size > 0 for log in logs))
         children = made_by(process.pid)
@@ -56,8 +59,20 @@ class SideBySide(SnsCase):
         return process, children
 
     def state(self, stage):
-        record = (self.run_folder / stage).read_text()
-        return re.search(r'"state": "(\w+)"', record)[1]
+        """Of its record, or None where it has none yet."""
+        record = self.run_folder / stage
+        return re.search(r'"state": "(\w+)"', record.read_text())[1] if record.exists() else None
+
+    def wait_for_end(self, processes):
+        deadline = time.monotonic() + 60
+        while any(map(alive, processes)):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+
+    def checkpoint(self, name):
+        """Steps of the newest one that a training has left, 0 where there is none."""
+        found = (self.run_folder / "models" / name / "checkpoints").glob("ckpt-*")
+        return max((int(re.search(r"(\d+)", file.name)[1]) for file in found), default=0)
 
     def assert_both_go_on(self):
         """Both trainings can be continued: their steps are no fewer."""
@@ -99,7 +114,9 @@ class SideBySide(SnsCase):
         self.assert_both_go_on()
 
     def test_a_time_budget_is_kept(self):
-        _, err = self.sns(*self.command(*map(LONG.format, MODELS), "--time-budget", 3), code=75)
+        self.sns(*self.command("--until", "truth"))
+        self.sns(*self.command("--until", "dataset"))
+        _, err = self.sns(*self.command(*map(LONG.format, MODELS), "--until", "train", "--time-budget", 8), code=75)
         self.assertIn("sns: stopped: ", err)
         self.assert_both_go_on()
 
@@ -107,20 +124,101 @@ class SideBySide(SnsCase):
         process, children = self.both_training()
         process.kill()
         process.wait()
-        deadline = time.monotonic() + 60
-        while any(map(alive, children)):
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.01)
+        self.wait_for_end(children)
         process.communicate()
         self.assert_both_go_on()
-        for name in MODELS:  # a checkpoint, though none was due yet
-            self.assertTrue(list((self.run_folder / "models" / name / "checkpoints").glob("*")), name)
+        for name in MODELS:
+            self.assertTrue(self.checkpoint(name), name)
+
+    def test_a_parent_that_is_killed_after_a_stop_changes_nothing(self):
+        process, children = self.both_training()
+        for child in children:
+            os.kill(child, signal.SIGSTOP)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(1)  # they have been told, and will be told again when the parent ends
+        process.kill()
+        process.wait()
+        for child in children:
+            os.kill(child, signal.SIGCONT)
+        self.wait_for_end(children)
+        process.communicate()
+        for name in MODELS:
+            self.assertTrue(self.checkpoint(name), name)
 
     def test_while_it_lives_the_folder_is_locked(self):
         process, children = self.both_training()
-        self.assertIn("is in use by another process", self.sns(*self.command(), code=1)[1])
+        self.assertIn(f"is in use by another process (process {process.pid} ", self.sns(*self.command(), code=1)[1])
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
+
+    def test_ctrl_c_reaches_the_stages_once_and_they_save(self):
+        process, children = self.both_training(start_new_session=True)
+        os.kill(children[0], signal.SIGSTOP)  # it takes its time to save
+        os.killpg(process.pid, signal.SIGINT)
+        self.wait_for_end(children[1:])
+        for again in (signal.SIGINT, signal.SIGTERM):  # no second request: that is for the parent to make
+            os.kill(children[0], again)
+        os.kill(children[0], signal.SIGCONT)
+        err = process.communicate(timeout=60)[1]
+        self.assertEqual(process.returncode, 75, err)
+        self.assert_both_go_on()
+        for name in MODELS:
+            self.assertTrue(self.checkpoint(name), err)
+
+    def test_a_second_signal_ends_all_at_once(self):
+        process, children = self.both_training()
+        for child in children:
+            os.kill(child, signal.SIGSTOP)  # they will not end by themselves
+        process.send_signal(signal.SIGTERM)
+        time.sleep(1)
+        self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+        self.assertEqual(process.returncode, -signal.SIGTERM)
+        self.wait_for_end(children)
+
+    def test_a_stage_that_is_killed_while_it_saves_is_no_stop(self):
+        process, children = self.both_training()
+        os.kill(children[0], signal.SIGSTOP)
+        process.send_signal(signal.SIGTERM)
+        self.wait_for_end(children[1:])
+        os.kill(children[0], signal.SIGKILL)
+        err = process.communicate(timeout=60)[1]
+        self.assertEqual(process.returncode, 1, err)
+        self.assertIn("was ended by signal 9", err)
+
+    def test_a_file_that_changes_meanwhile_is_refused(self):
+        copy = self.folder / "quickstart.yaml"
+        copy.write_text(QUICKSTART.read_text().replace("weights: weights/", "# weights/"))
+        shutil.copytree(QUICKSTART.parents[1] / "scales", self.folder / "scales")
+        process = self.start("reproduce", copy, "--scale", "smoke", f"run.output={self.run_folder}", "--jobs", 2,
+                             LONG.format("gaussian"), LONG.format("sns"), "--until", "train")
+        self.wait_until(process, lambda: self.state("dataset/stage.json") is not None)
+        copy.write_text(copy.read_text().replace("seed: 2024", "seed: 2025"))
+        err = process.communicate(timeout=60)[1]
+        self.assertEqual(process.returncode, 2, err)
+        self.assertIn("the configuration is no longer what it was when the run began", err)
+
+    def test_threads_are_shared(self):
+        self.sns(*self.command("run.threads=4"), SNS_PYTHON=sys.executable)
+        with h5py.File(self.run_folder / "rollouts/sns.h5") as file:
+            self.assertEqual(file.attrs["threads"], 2)
+        table = (self.run_folder / "evaluation/metrics.csv").read_text()
+        self.assertIn(",times_solver,", table)
+        for row in table.splitlines():
+            if ",times_solver," in row:  # measured with as many threads as the rollouts
+                self.assertGreater(float(row.split(",")[6]), 0, row)
+
+    def test_what_a_stopped_run_has_set_aside_is_put_back(self):
+        self.sns(*self.command("--until", "train"))
+        other = [f"models.{name}.training.seed=5" for name in MODELS]
+        process = self.start(*self.command(*map(LONG.format, MODELS), *other, "--until", "train"))
+        self.wait_until(process, lambda: len(made_by(process.pid)) == 2)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+        out, err = self.sns(*self.command("--until", "train"))
+        self.assertIn("stages were finished", out)
+        self.assertNotIn("train/", err)
 
     def test_a_killed_stage_stops_the_others(self):
         process, children = self.both_training()
@@ -154,7 +252,7 @@ class SideBySide(SnsCase):
         pid, terminal = pty.fork()
         if pid == 0:
             os.environ["TERM"] = "xterm"
-            command = [PROGRAM, *map(str, self.command(*map(LONG.format, MODELS), "--until", "train", "--time-budget", 6))]
+            command = [PROGRAM, *map(str, self.command(*map(LONG.format, MODELS), "--until", "train", "--time-budget", 10))]
             os.execv(PROGRAM, command)
         text = b""
         try:
@@ -182,4 +280,8 @@ class Arguments(SnsCase):
 
     def test_more_jobs_than_stages(self):
         self.sns("reproduce", QUICKSTART, "--scale", "smoke", f"run.output={self.folder / 'run'}", "--jobs", 50, "--until", "truth")
-        shutil.rmtree(self.folder / "run")
+
+    def test_the_hidden_option_is_not_for_users(self):
+        _, err = self.sns("reproduce", QUICKSTART, "--worker", "sns", code=2)
+        self.assert_one_line(err, "--worker is for processes that --jobs starts")
+        self.assertNotIn("--worker", self.sns("reproduce", "--help")[0])

@@ -212,6 +212,28 @@ TEST_CASE("clean conditioning: what the head says of the past frame plays no par
   }
 }
 
+TEST_CASE("fixed levels: what the heads say plays no part, but for frames that are left alone") {
+  Sns sns(small_sns(), 5, torch::kCPU);
+  const torch::Tensor x = waves(3);
+  RefineOptions options;
+  options.fixed_levels = Levels{1, 3};
+  PhiloxNoise noise(1, {0, 1, 2}, 0), again(1, {0, 1, 2}, 0);
+  const Refined refined = sns.refine(x, {{9, 0}, {0, 12}, {4, Levels::kClean}}, options, noise);
+  const auto same = [](const std::vector<Levels>& used, const std::vector<Levels>& wanted) {
+    return used == wanted;
+  };
+  CHECK(same(refined.used, {{1, 3}, {1, 3}, {-1, -1}}));
+  CHECK(torch::equal(refined.x[2], x[2]));
+  // as if the heads had said so
+  const Refined said = sns.refine(x, {{1, 3}, {1, 3}, {4, Levels::kClean}}, {}, again);
+  CHECK(torch::equal(refined.x, said.x));
+  CHECK(refined.evaluations == said.evaluations);
+
+  options.path = Path::clean_past;
+  const Refined clean = sns.refine(x, {{9, 0}, {0, 12}, {4, 1}}, options, noise);
+  CHECK(same(clean.used, {{-1, 3}, {-1, 3}, {-1, 3}}));
+}
+
 TEST_CASE("rows without a level are left alone whatever the options say") {
   Sns sns(small_sns(), 5, torch::kCPU);
   const torch::Tensor x = waves(2);
@@ -238,6 +260,8 @@ TEST_CASE("options that do not fit the schedule are refused") {
   };
   CHECK(contains(problem({.level_floor = 40}), "level floor is 40; it must be in 0..39"));
   CHECK(contains(problem({.level_floor = -1}), "0..39"));
+  CHECK(contains(problem({.fixed_levels = Levels{0, 40}}), "fixed level is 40; it must be in 0..39"));
+  CHECK(contains(problem({.fixed_levels = Levels{-1, 0}}), "0..39"));
   CHECK(contains(problem({.threshold = 40}), "threshold is 40; it must be in -1..39"));
   CHECK(contains(problem({.threshold = 6, .stop_level = -2}), "-1..39"));
   CHECK(contains(problem({.threshold = 6, .stop_level = 7}),

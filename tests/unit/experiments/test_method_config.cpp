@@ -123,6 +123,22 @@ TEST_CASE("methods: a thermalizer acts where it is as noisy as the paper's does,
   CHECK(levels("levels: 1000", ", stop_level: 1") == std::vector<int>{6, 1, 100});
 }
 
+TEST_CASE("methods: fixed levels in place of the heads'") {
+  const auto fixed = [](const std::string& value) {
+    return parse("m: {refiner: sns, " + value + "}").methods.at(0);
+  };
+  CHECK(fixed("fixed_levels: [0, 2]").sampling.fixed_levels == std::vector<int>{0, 2});
+  CHECK(contains(fixed("fixed_levels: [0, 2]").text, "fixed_levels"));
+  CHECK_FALSE(contains(fixed("level_floor: 0").text, "fixed_levels"));  // methods without it are what they were
+  for (const char* wrong : {"[0]", "[0, 1, 2]", "[0, 20]", "[-1, 0]"})
+    CHECK(contains(test::message_of<ConfigError>([&] { fixed(std::string("fixed_levels: ") + wrong); }),
+                   "must be two levels, of the past and of the present frame, in 0..19"));
+  CHECK(contains(test::message_of<ConfigError>([&] { fixed("fixed_levels: [0, 2], level_floor: 1"); }),
+                 "give one of them"));
+  CHECK(parse("m: {refiner: therm, fixed_levels: [0, 2]}").methods.at(0).without_effect ==
+        "fixed_levels (no effect on a refiner of kind thermalizer)");
+}
+
 TEST_CASE("methods: a path by its corners") {
   const auto path = [](const std::string& text, const std::string& more = "") {
     return parse("m: {refiner: sns, path: '" + text + "'" + more + "}").methods.at(0);

@@ -155,6 +155,8 @@ TEST_CASE("notes: choices of sampling and training that are not the paper's") {
   CHECK(says(notes("d: {kind: sns}", refined + ", every: 4}"), "m refines one of 4 frames", "paper: each"));
   CHECK(says(notes("d: {kind: sns}", refined + ", path: 'top,top 4,top clean,clean'}"),
              "m goes a way of its own", "top,top 4,top clean,clean"));
+  CHECK(says(notes("d: {kind: sns}", refined + ", fixed_levels: [0, 2]}"),
+             "m refines every frame from levels 0, 2", "(fixed_levels"));
   CHECK(says(notes("d: {kind: sns}", refined + ", level_floor: 2}"), "m refines every frame",
              "level 2 at least"));
 }
