@@ -13,6 +13,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import h5py
+
 SNS, SOURCE = Path(sys.argv.pop(1)).resolve(), Path(sys.argv.pop(1)).resolve()
 
 
@@ -48,6 +50,23 @@ class Shipped(unittest.TestCase):
             minutes[solver] = float(number) * {"min": 1, "h": 60}[unit]
         self.assertGreater(minutes["solver_64"], 2 * minutes["solver_coarse"])  # 8 times the work
         self.assertGreater(minutes["solver_96"], minutes["solver_64"])          # 3 times
+
+    def test_heads_find_the_noise_of_a_sampled_surrogate(self):
+        """yaml/kolmogorov/sampled.yaml: one network, three strengths of noise, nothing else changed; docs/decisions/0037."""
+        mean_level = {}
+        with tempfile.TemporaryDirectory() as folder:
+            for noise in (0, 0.011, 0.044):
+                done = subprocess.run(
+                    [str(SNS), "rollout", str(SOURCE / "yaml/kolmogorov/sampled.yaml"), "--scale", "cpu", f"run.output={folder}",
+                     "run.device=cpu", "rollout.steps=100", "rollout.members=2", "rollout.floor_members=1", "figure.steps=[0,100]",
+                     f"rollout.methods.sns_sampled.noise={noise}", "--method", "sns_sampled"], capture_output=True, text=True)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                with h5py.File(Path(folder) / "rollouts/sns_sampled.h5") as file:
+                    mean_level[noise] = file["levels"][:, 1:, 1].mean()
+        # Levels of this strength of noise: 1.4 and 5.7, to which what is left of earlier frames adds (0.007 at level 0, 1.38 times as much from each to the next).
+        self.assertLess(mean_level[0], 0.5)
+        self.assertAlmostEqual(mean_level[0.011], 1.4, delta=0.7)
+        self.assertAlmostEqual(mean_level[0.044], 5.7, delta=1.5)
 
     def test_heads_see_noise_and_errors_of_other_frames_but_not_the_surrogate_s_own(self):
         """scripts/noise_heads.py, and what docs/decisions/0035 says of these two networks."""
