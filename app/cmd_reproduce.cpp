@@ -86,13 +86,13 @@ void reproduce_all(const Collection& collection, const ReproduceArguments& how) 
 
 void run_reproduce(const ReproduceArguments& arguments) {
   if (!arguments.worker.empty()) {
-    // What there is to say of the configuration has been said.
-    auto quiet = std::make_optional<log::ErrorsOnly>();
-    const Config config = arguments.experiment.load();
-    const Experiment experiment(config, arguments.experiment.command("reproduce"));
-    work(WorkerOrder::parse(arguments.worker), [&](StageGraph& graph) {
-      experiment.add_stages(graph);
-      quiet.reset();
+    const WorkerOrder order = WorkerOrder::parse(arguments.worker);
+    std::optional<Config> config;
+    std::optional<Experiment> experiment;
+    work(order, [&](StageGraph& graph) {
+      config.emplace(arguments.experiment.load());
+      experiment.emplace(*config, order.command);
+      experiment->add_stages(graph);
     });
   }
   if (const auto collection = read_collection(arguments.experiment)) {

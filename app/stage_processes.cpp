@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <nlohmann/json.hpp>
@@ -75,6 +76,23 @@ struct Worker {
   detail::RelayedLines relayed;
 };
 
+/// While one lives, SIGTERM waits.
+class SigtermBlocked {
+ public:
+  SigtermBlocked() {
+    sigset_t set;
+    ::sigemptyset(&set);
+    ::sigaddset(&set, SIGTERM);
+    ::pthread_sigmask(SIG_BLOCK, &set, &before_);
+  }
+  ~SigtermBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SigtermBlocked(const SigtermBlocked&) = delete;
+  SigtermBlocked& operator=(const SigtermBlocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
 /// The command line of the process that makes a stage.
 std::vector<std::string> command_of(const ConfigArguments& arguments, const WorkerOrder& order, int threads) {
   std::vector<std::string> words = {"sns", "reproduce", arguments.file.string(), kWorkerOption, order.text()};
@@ -91,23 +109,30 @@ Worker start(const ConfigArguments& arguments, const StageStatus& status, int th
   Worker worker;
   worker.stage = status.name;
   const bool live = detail::stderr_is_terminal();
-  std::vector<std::string> words =
-      command_of(arguments, {status.name, status.hash, worker.failure.writing(), live}, threads);
+  std::vector<std::string> words = command_of(
+      arguments, {status.name, status.hash, arguments.command("reproduce"), worker.failure.writing(), live},
+      threads);
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
   const pid_t parent = ::getpid();
+  // Held back until the process can answer it (stop_as_worker), which is long after exec.
+  const SigtermBlocked blocked;
   worker.process = ::fork();
   require(worker.process >= 0, "cannot start a process: {}", std::strerror(errno));
   if (worker.process == 0) {
-    // A terminal sends Ctrl-C to both: the parent passes it on. It saves its state where the parent is killed,
-    // and then has nobody to write to.
+    // A terminal sends Ctrl-C to both: the parent passes it on, as SIGTERM, which nobody who started the parent
+    // may have switched off. It saves its state where the parent is killed, and then has nobody to write to.
     ::signal(SIGINT, SIG_IGN);
+    ::signal(SIGTERM, SIG_DFL);
     ::signal(SIGPIPE, SIG_IGN);
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (::getppid() != parent) ::_exit(kExitStopped);
     ::fcntl(worker.failure.writing(), F_SETFD, 0);
-    if (live) ::dup2(worker.lines.writing(), STDERR_FILENO);
+    if (live) {
+      ::dup2(worker.lines.writing(), STDERR_FILENO);
+      if (::isatty(STDOUT_FILENO) == 1) ::dup2(worker.lines.writing(), STDOUT_FILENO);
+    }
     ::execv("/proc/self/exe", pointers.data());
     ::_exit(kExitFailure);
   }
@@ -193,7 +218,8 @@ class Workers {
 
   void judge(const Worker& worker, int status) {
     if (WIFEXITED(status) && WEXITSTATUS(status) == kExitSuccess) return made.push_back(worker.stage);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == kExitStopped) {
+    if ((WIFEXITED(status) && WEXITSTATUS(status) == kExitStopped) ||
+        (told_ && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM)) {
       stopped = true;
       return;
     }
@@ -258,20 +284,25 @@ std::map<std::string, double> make_side_by_side(const SideBySide& how, const Run
 }
 
 std::string WorkerOrder::text() const {
-  return nlohmann::json{{"stage", stage}, {"hash", hash}, {"failure", failure}, {"live", live}}.dump();
+  return nlohmann::json{
+      {"stage", stage}, {"hash", hash}, {"command", command}, {"failure", failure}, {"live", live}}
+      .dump();
 }
 
 WorkerOrder WorkerOrder::parse(const std::string& text) {
   try {
-    const auto order = nlohmann::json::parse(text);
-    return {order.at("stage").get<std::string>(), order.at("hash").get<std::string>(),
-            order.at("failure").get<int>(), order.at("live").get<bool>()};
+    const auto json = nlohmann::json::parse(text);
+    WorkerOrder order{json.at("stage").get<std::string>(), json.at("hash").get<std::string>(),
+                      json.at("command").get<std::string>(), json.at("failure").get<int>(),
+                      json.at("live").get<bool>()};
+    struct stat failure {};
+    if (::fstat(order.failure, &failure) == 0 && S_ISFIFO(failure.st_mode)) return order;
   } catch (const nlohmann::json::exception&) {
-    fail<ConfigError>("{} is for processes that --jobs starts", kWorkerOption);
   }
+  fail<ConfigError>("{} is for processes that --jobs starts", kWorkerOption);
 }
 
-void work(const WorkerOrder& order, const std::function<void(StageGraph&)>& add_stages) {
+void work(const WorkerOrder& order, const std::function<void(StageGraph&)>& read_stages) {
   const auto end = [](int code) {
     std::fflush(nullptr);
     ::_exit(code);
@@ -285,7 +316,10 @@ void work(const WorkerOrder& order, const std::function<void(StageGraph&)>& add_
     stop_as_worker();
     if (order.live) detail::relay_live_lines();
     StageGraph graph;
-    add_stages(graph);
+    {
+      const log::ErrorsOnly said_before;  // what there is to say of the configuration
+      read_stages(graph);
+    }
     if (!graph.contains(order.stage) || graph.hash(order.stage) != order.hash)
       fail<ConfigError>(
           "the configuration is no longer what it was when the run began; run the same command again");

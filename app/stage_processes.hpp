@@ -35,6 +35,7 @@ std::map<std::string, double> make_side_by_side(const SideBySide& how, const Run
 /// What such a process is told beside the experiment's arguments, as the text of one hidden option.
 struct WorkerOrder {
   std::string stage, hash;  ///< the stage, and what it must be: the YAML file may have changed meanwhile
+  std::string command;      ///< what the user typed, for model cards
   int failure = -1;   ///< descriptor that takes what went wrong: 'c' (ConfigError) or 'e', then the message
   bool live = false;  ///< whether progress goes to the parent as live lines
 
@@ -43,7 +44,8 @@ struct WorkerOrder {
   static WorkerOrder parse(const std::string& text);
 };
 
-/// In such a process: makes the stage. Ends the process, with an exit code of the program.
-[[noreturn]] void work(const WorkerOrder& order, const std::function<void(StageGraph&)>& add_stages);
+/// In such a process: has the experiment read and makes the stage. Ends the process, with an exit code of the
+/// program.
+[[noreturn]] void work(const WorkerOrder& order, const std::function<void(StageGraph&)>& read_stages);
 
 }  // namespace sns

@@ -80,6 +80,10 @@ void install_stop_handlers() {
 void stop_as_worker() noexcept {
   silent.store(true);
   worker.store(true);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
 void announce_stops(bool wanted) noexcept {

@@ -1,6 +1,7 @@
 // The stages of an experiment that judge and show what networks have made.
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "core/hdf5.hpp"
 #include "datagen/reader.hpp"
 #include "experiments/experiment.hpp"
 #include "experiments/shipped_weights.hpp"
@@ -8,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 namespace sns {
 
@@ -132,6 +134,20 @@ void Experiment::add_report(StageGraph& graph) const {
              .run = [this, &graph] { return write_report(graph); }});
 }
 
+namespace {
+
+/// Threads that all of these rollouts have had; `otherwise` where they differ. The solver they are compared
+/// with is to be timed with as many.
+int threads_of(const std::vector<EvaluateMethod>& rollouts, int otherwise) {
+  std::set<int> threads;
+  for (const EvaluateMethod& method : rollouts)
+    if (const auto file = h5::File::open_read(method.file); file.has_attribute("threads"))
+      threads.insert(file.attribute<int>("threads"));
+  return threads.size() == 1 ? *threads.begin() : otherwise;
+}
+
+}  // namespace
+
 StageFacts Experiment::evaluate() const {
   EvaluateInputs inputs;
   inputs.truth = folder().truth();
@@ -152,7 +168,7 @@ StageFacts Experiment::evaluate() const {
                                    .trajectories = DatasetReader(folder().truth(), "test").trajectories(),
                                    .steps_per_frame = data_plan_.steps_per_frame,
                                    .members = rollout_.members,
-                                   .threads = run_.threads,
+                                   .threads = threads_of(inputs.methods, run_.threads),
                                    .device = run_.device});
   evaluate_rollouts(inputs);
   return {};

@@ -14,7 +14,13 @@ and the heads are asked which levels the two frames of a pair have. Rows:
     error reversed    (x, x' - e)
     white, f          (x, x' + white noise, f times as large as e)
 
-Columns: mean level of the past and of the present frame, share of present frames above level 0. Runs `sns predict`, whose program is
+Columns: mean level of the past and of the present frame, share of present frames above level 0.
+
+With --levels, a second table: what is left of white noise. Noise is put on the present frame, as in the last rows; then, as one estimate of
+a refinement at levels (0, s) does, noise of the levels is added to the pair and the network estimates the clean frames, being told the
+levels. Rows: noise; columns: root mean square of the estimate's error, one for each level s. All in standard deviations of the field.
+
+Runs `sns predict`, whose program is
 build/release/bin/sns unless --program names another. The averaged weights are asked. Lagged networks are not for this
 script.
 """
@@ -30,6 +36,7 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WHITE = (0.5, 1.0, 2.0, 4.0)
+NOISE = (0.0, 0.0055, 0.011, 0.022, 0.044)
 
 
 class Predictor:
@@ -38,14 +45,14 @@ class Predictor:
     def __init__(self, program, folder):
         self.program, self.folder = program, pathlib.Path(folder)
 
-    def run(self, weights, frames, what):
+    def run(self, weights, frames, what, *options):
         """The array `what` that the network makes of frames, whose axis of fields goes where there is one field."""
         source, out = self.folder / "in.h5", self.folder / "out.h5"
         axis = frames.ndim - 3
         with h5py.File(source, "w") as file:
             file["frames"] = np.float32(frames.squeeze(axis) if frames.shape[axis] == 1 else frames)
         done = subprocess.run([self.program, "predict", "--weights", weights, "--input", f"{source}:/frames", "-o", out,
-                               "--overwrite"], capture_output=True, text=True, check=False)
+                               "--overwrite", *options], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             sys.exit(done.stderr.strip() or f"{self.program} predict ended with {done.returncode}")
         with h5py.File(out) as file:
@@ -53,6 +60,11 @@ class Predictor:
 
     def step(self, surrogate, frames):
         return self.run(surrogate, frames, "next").reshape(frames.shape)
+
+    def estimate(self, sns, past, present, level):
+        """Of the clean present frame, at levels (0, level)."""
+        pairs = self.run(sns, np.stack([past, present], axis=1), "estimate", "--oracle", f"0,{level}")
+        return pairs.reshape(len(past), 2, -1)[:, 1].reshape(present.shape)
 
     def levels(self, sns, past, present):
         return self.run(sns, np.stack([past, present], axis=1), "levels").reshape(-1, 2)
@@ -107,6 +119,17 @@ def rows(predictor, arguments):
         yield asked(f"white, {factor:g}", past, present + factor * size * rng.normal(size=error.shape))
 
 
+def residuals(predictor, arguments):
+    """(noise, [error of the estimate at each level]), one row after the other, in standard deviations of the field."""
+    rng = np.random.default_rng(arguments.seed)
+    past, present = read_pairs(arguments.data, arguments.spacing)
+    scale = present.std(axis=(0, 2, 3), keepdims=True)
+    for noise in NOISE:
+        noised = present + noise * scale * rng.normal(size=present.shape)
+        yield noise, [np.sqrt(np.mean(((predictor.estimate(arguments.sns, past, noised, level) - present) / scale) ** 2))
+                      for level in arguments.levels]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--surrogate", required=True, help="weights folder of a Gaussian network")
@@ -114,15 +137,21 @@ def main():
     parser.add_argument("--data", required=True, help="folder of solver frames: a data set, a split of one, or a run's truth")
     parser.add_argument("--spacing", type=int, default=50, help="frames from one pair to the next (default 50)")
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 5, 10, 30], help="steps of the surrogate (default 1 2 5 10 30)")
+    parser.add_argument("--levels", type=int, nargs="+", default=[], help="ask what is left of white noise at these (default: do not)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
     parser.add_argument("--program", default=ROOT / "build/release/bin/sns", help="sns (default build/release/bin/sns)")
     arguments = parser.parse_args()
     if arguments.spacing < 1 or min(arguments.steps) < 1:
         parser.error("--spacing and --steps must be positive")
     with tempfile.TemporaryDirectory() as folder:
+        predictor = Predictor(arguments.program, folder)
         print(f"{'':18}{'past':>6}{'present':>9}{'above 0':>9}")
-        for name, past, present in rows(Predictor(arguments.program, folder), arguments):
+        for name, past, present in rows(predictor, arguments):
             print(f"{name:18}{past.mean():6.2f}{present.mean():9.2f}{np.mean(present > 0):9.0%}", flush=True)
+        if arguments.levels:
+            print("\nwhite noise, left of it at level" + "".join(f"{level:9}" for level in arguments.levels))
+            for noise, left in residuals(predictor, arguments):
+                print(f"{noise:<32}" + "".join(f"{error:9.4f}" for error in left), flush=True)
 
 
 if __name__ == "__main__":

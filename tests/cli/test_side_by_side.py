@@ -199,26 +199,70 @@ class SideBySide(SnsCase):
         self.assertEqual(process.returncode, 2, err)
         self.assertIn("the configuration is no longer what it was when the run began", err)
 
+    def test_a_file_that_is_broken_meanwhile_is_refused(self):
+        copy = self.folder / "quickstart.yaml"
+        copy.write_text(QUICKSTART.read_text().replace("weights: weights/", "# weights/"))
+        shutil.copytree(QUICKSTART.parents[1] / "scales", self.folder / "scales")
+        process = self.start("reproduce", copy, "--scale", "smoke", f"run.output={self.run_folder}", "--jobs", 2,
+                             *map(LONG.format, MODELS), "--until", "train")
+        self.wait_until(process, lambda: self.state("dataset/stage.json") is not None)
+        copy.write_text("run: {")
+        err = process.communicate(timeout=60)[1]
+        self.assertEqual(process.returncode, 2, err)
+        self.assert_one_line(err, "not valid YAML")
+
     def test_threads_are_shared(self):
         self.sns(*self.command("run.threads=4"), SNS_PYTHON=sys.executable)
         with h5py.File(self.run_folder / "rollouts/sns.h5") as file:
             self.assertEqual(file.attrs["threads"], 2)
         table = (self.run_folder / "evaluation/metrics.csv").read_text()
         self.assertIn(",times_solver,", table)
+        self.assertNotIn("run.threads=2", (self.run_folder / "models/sns/model_card.md").read_text())  # which nobody typed
+        self.assert_solver_is_timed_with_as_many_threads(table)
+        # and evaluated again by a command that has all threads
+        shutil.rmtree(self.run_folder / "evaluation")
+        self.sns("evaluate", QUICKSTART, "--scale", "smoke", f"run.output={self.run_folder}", "run.threads=4")
+        self.assert_solver_is_timed_with_as_many_threads((self.run_folder / "evaluation/metrics.csv").read_text())
+
+    def assert_solver_is_timed_with_as_many_threads(self, table):
         for row in table.splitlines():
-            if ",times_solver," in row:  # measured with as many threads as the rollouts
+            if ",times_solver," in row:
                 self.assertGreater(float(row.split(",")[6]), 0, row)
 
     def test_what_a_stopped_run_has_set_aside_is_put_back(self):
         self.sns(*self.command("--until", "train"))
+        before = [(self.run_folder / "models" / name / "ema.safetensors").read_bytes() for name in MODELS]
         other = [f"models.{name}.training.seed=5" for name in MODELS]
         process = self.start(*self.command(*map(LONG.format, MODELS), *other, "--until", "train"))
-        self.wait_until(process, lambda: len(made_by(process.pid)) == 2)
+        aside = [self.run_folder / "models" / f"{name}.previous" for name in MODELS]
+        logs = [self.run_folder / "models" / name / "metrics.jsonl" for name in MODELS]
+        self.wait_until(process, lambda: all(path.exists() for path in [*aside, *logs]))
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        err = process.communicate(timeout=60)[1]
+        self.assertEqual(process.returncode, 75, err)
+        self.assertTrue(all(path.exists() for path in aside))
         out, err = self.sns(*self.command("--until", "train"))
         self.assertIn("stages were finished", out)
         self.assertNotIn("train/", err)
+        self.assertEqual([(self.run_folder / "models" / name / "ema.safetensors").read_bytes() for name in MODELS], before)
+
+    def test_a_stop_while_the_processes_start(self):
+        for delay in (0, 0.05, 0.2, 0.4):
+            with self.subTest(delay):
+                process = self.start(*self.command(*map(LONG.format, MODELS), "--until", "train"))
+                self.wait_until(process, lambda: made_by(process.pid))
+                time.sleep(delay)
+                process.send_signal(signal.SIGTERM)
+                err = process.communicate(timeout=60)[1]
+                self.assertEqual(process.returncode, 75, err)
+                self.assertEqual(err.count("stop"), 2, err)  # "stopping at ..." and "stopped: ..."
+                shutil.rmtree(self.run_folder)
+
+    def test_where_sigterm_is_ignored_a_time_budget_holds(self):
+        command = [PROGRAM, *map(str, self.command(*map(LONG.format, MODELS), "--until", "train", "--time-budget", 2))]
+        script = "import os, signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+        done = subprocess.run([sys.executable, "-c", script, *command], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 75, done.stderr)
 
     def test_a_killed_stage_stops_the_others(self):
         process, children = self.both_training()
@@ -249,6 +293,8 @@ class SideBySide(SnsCase):
         self.assertLess(log.index("rollout/sns (not"), log.index("sns: rollout gaussian: "), log)
 
     def test_on_a_terminal_every_stage_has_its_line(self):
+        self.sns(*self.command("--until", "truth"))
+        self.sns(*self.command("--until", "dataset"))
         pid, terminal = pty.fork()
         if pid == 0:
             os.environ["TERM"] = "xterm"
