@@ -188,28 +188,21 @@ class SideBySide(SnsCase):
         self.assertIn("was ended by signal 9", err)
 
     def test_a_file_that_changes_meanwhile_is_refused(self):
-        copy = self.folder / "quickstart.yaml"
-        copy.write_text(QUICKSTART.read_text().replace("weights: weights/", "# weights/"))
+        changes = {"the configuration is no longer what it was when the run began": lambda text: text.replace("seed: 2024", "seed: 2025"),
+                   "not valid YAML": lambda text: "run: {"}
         shutil.copytree(QUICKSTART.parents[1] / "scales", self.folder / "scales")
-        process = self.start("reproduce", copy, "--scale", "smoke", f"run.output={self.run_folder}", "--jobs", 2,
-                             LONG.format("gaussian"), LONG.format("sns"), "--until", "train")
-        self.wait_until(process, lambda: self.state("dataset/stage.json") is not None)
-        copy.write_text(copy.read_text().replace("seed: 2024", "seed: 2025"))
-        err = process.communicate(timeout=60)[1]
-        self.assertEqual(process.returncode, 2, err)
-        self.assertIn("the configuration is no longer what it was when the run began", err)
-
-    def test_a_file_that_is_broken_meanwhile_is_refused(self):
         copy = self.folder / "quickstart.yaml"
-        copy.write_text(QUICKSTART.read_text().replace("weights: weights/", "# weights/"))
-        shutil.copytree(QUICKSTART.parents[1] / "scales", self.folder / "scales")
-        process = self.start("reproduce", copy, "--scale", "smoke", f"run.output={self.run_folder}", "--jobs", 2,
-                             *map(LONG.format, MODELS), "--until", "train")
-        self.wait_until(process, lambda: self.state("dataset/stage.json") is not None)
-        copy.write_text("run: {")
-        err = process.communicate(timeout=60)[1]
-        self.assertEqual(process.returncode, 2, err)
-        self.assert_one_line(err, "not valid YAML")
+        for message, change in changes.items():
+            with self.subTest(message):
+                copy.write_text(QUICKSTART.read_text().replace("weights: weights/", "# weights/"))
+                process = self.start("reproduce", copy, "--scale", "smoke", f"run.output={self.run_folder}", "--jobs", 2,
+                                     *map(LONG.format, MODELS), "--until", "train")
+                self.wait_until(process, lambda: self.state("dataset/stage.json") is not None)
+                copy.write_text(change(copy.read_text()))
+                err = process.communicate(timeout=60)[1]
+                self.assertEqual(process.returncode, 2, err)
+                self.assert_one_line(err, message)
+                shutil.rmtree(self.run_folder)
 
     def test_threads_are_shared(self):
         self.sns(*self.command("run.threads=4"), SNS_PYTHON=sys.executable)
