@@ -61,7 +61,8 @@ struct Evaluation {
   std::optional<Judged> floor;
   metrics::FlowReference flow_reference;
   /// Forecasts that know nothing of the flow's dynamics, of the first frames, with scores of the short term:
-  /// the truth's mean field ("climatology") and the initial condition ("persistence").
+  /// the truth's mean field, of CRPS the distribution at each point ("climatology"), and the initial condition
+  /// ("persistence").
   std::vector<Judged> ceilings;
   std::optional<Judged> solver_ensemble;  ///< its ensemble and the scores of that alone
   std::vector<Judged> methods;

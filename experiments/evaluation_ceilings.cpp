@@ -3,6 +3,7 @@
 #include "experiments/evaluation.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace sns {
 namespace {
@@ -41,23 +42,45 @@ class ConstantForecast {
   std::vector<RecordSettings> settings_;
 };
 
-/// CRPS of the distribution of all truth's pixels as a forecast of each pixel of one member.
+/// Frames of truth that the climatology of one member's CRPS is made of.
+constexpr std::int64_t kClimatologyFrames = 256;
+
+/// Frames of all other members of truth, evenly spaced, of each field: [field][frame][point]; empty where there
+/// is no other.
+std::vector<std::vector<float>> frames_of_others(const metrics::FrameSource& truth, int member) {
+  std::vector<std::vector<float>> fields(truth.fields().size());
+  const std::int64_t others = truth.members() - 1;
+  if (others == 0) return fields;
+  const std::int64_t each = std::min(truth.frames(), (kClimatologyFrames + others - 1) / others);
+  std::vector<float> frame(truth.frame_size());
+  for (int other = 0; other < truth.members(); ++other) {
+    if (other == member) continue;
+    for (std::int64_t i = 0; i < each; ++i) {
+      truth.read(other, (2 * i + 1) * truth.frames() / (2 * each), 1, frame);
+      for (std::size_t f = 0; f < fields.size(); ++f) {
+        const auto begin = frame.begin() + static_cast<std::ptrdiff_t>(f * truth.pixels());
+        fields[f].insert(fields[f].end(), begin, begin + static_cast<std::ptrdiff_t>(truth.pixels()));
+      }
+    }
+  }
+  return fields;
+}
+
+/// CRPS of the distribution that other members have at each point, as a forecast of one member.
 template <class ReadFrame>
-void add_crps(Judged& ceiling, const Evaluation& evaluation, std::int64_t frames, const ReadFrame& read) {
+void add_crps(Judged& ceiling, const Evaluation& evaluation, std::vector<std::vector<float>> others,
+              std::int64_t frames, const ReadFrame& read) {
   const std::size_t fields = evaluation.fields.size();
-  std::vector<metrics::DistributionCrps> crps;
+  if (others.front().empty()) return;
   std::vector<metrics::EnsembleRecord> records(fields);
-  for (const FieldTruth& field : evaluation.fields) crps.emplace_back(field.reference->pixels);
+  const std::size_t pixels = read(0).size() / fields;
+  std::vector<metrics::ClimatologyCrps> crps;
+  for (std::vector<float>& field : others) crps.emplace_back(std::move(field), pixels);
   for (std::int64_t t = 0; t < frames; ++t) {
     const std::span<const float> truth = read(t);
-    const std::size_t pixels = truth.size() / fields;
-    for (std::size_t f = 0; f < fields; ++f) {
-      const metrics::Yardstick& yardstick = evaluation.fields[f].yardstick;
-      double sum = 0;
-      for (const float value : truth.subspan(f * pixels, pixels))
-        sum += crps[f]((static_cast<double>(value) - yardstick.mean) / yardstick.standard_deviation);
-      records[f].crps.push_back(sum / static_cast<double>(pixels));
-    }
+    for (std::size_t f = 0; f < fields; ++f)
+      records[f].crps.push_back(crps[f](truth.subspan(f * pixels, pixels)) /
+                                evaluation.fields[f].yardstick.standard_deviation);
   }
   for (std::size_t f = 0; f < fields; ++f) ceiling.fields[f].ensemble.push_back(std::move(records[f]));
 }
@@ -98,7 +121,7 @@ std::vector<Judged> measure_ceilings(const Evaluation& evaluation, const metrics
       for (std::size_t f = 0; f < records.size(); ++f)
         ceilings[c].fields[f].members.push_back(std::move(records[f]));
     }
-    if (ensembles) add_crps(ceilings[0], evaluation, frames, read);
+    if (ensembles) add_crps(ceilings[0], evaluation, frames_of_others(truth, member), frames, read);
   }
   const auto& config = evaluation.inputs.config;
   const metrics::Bootstrap bootstrap(evaluation.inputs.seed, static_cast<int>(paired.size()), config.bootstrap,

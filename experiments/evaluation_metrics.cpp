@@ -197,6 +197,7 @@ constexpr const char* kTableRows[] = {"stable_fraction/all",
                                       "decorrelation_ratio/all",
                                       "nrmse/early",
                                       "crps/early",
+                                      "ensemble_nrmse/early",
                                       "spread_skill/early",
                                       "correlation_time_0.8/all"};
 

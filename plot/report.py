@@ -81,9 +81,11 @@ def captions(metrics, facts):
             "a, b: C(&tau;) of the first and of the last steps. c, d: R(t) over the solver's mean, step by step. Lines: "
             "mean over the members that are finite. Bands: from the 10 % to the 90 % quantile over them."),
         "forecast": (
-            "Error against the solver's run from the same initial condition, in its standard deviations: median over "
-            "members, bands from the 10 % to the 90 % quantile. Where ensembles were run: their fair CRPS, and spread over "
-            "skill, which is 1 where the solver is like a further member. Dotted and dash-dotted: forecasts without dynamics."),
+            "a: error against the solver's run from the same initial condition, in its standard deviations: median over "
+            "initial conditions, bands from the 10 % to the 90 % quantile; where ensembles were run, up to twice their time. "
+            "b, c, where they were: their fair CRPS, median over initial conditions, and their spread over the error of their mean, "
+            "a ratio of sums over initial conditions, which is 1 where the solver is like a further member. Dashed: unrelated solver runs; dotted and "
+            "dash-dotted: forecasts without dynamics, in CRPS the distribution at each point; all of these are means."),
         "levels": (
             "Noise levels that the heads predict for the previous and for the new frame, over all members and the steps in which they are asked, "
             "before any floor, on a logarithmic scale."),

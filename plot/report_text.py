@@ -12,7 +12,7 @@ MAIN = ["stable_fraction/all", "first_unstable/all", "spectrum_error_ensemble/ea
         "enstrophy_ratio/late", "w1_energy/all", "rate_ratio/late", "injection_ratio/late", "reversed_share/all",
         "mean_field_distance/all", "budget_residual/late", "budget_scatter_ratio/late", "jet_count_ratio/late",
         "jet_strength_ratio/late", "w1/late", "w1_increment/late", "energy_distance/late", "mmd/all",
-        "frozen_fraction/all", "autocorrelation_error/all", "decorrelation_ratio/all", "nrmse/early", "crps/early",
+        "frozen_fraction/all", "autocorrelation_error/all", "decorrelation_ratio/all", "nrmse/early", "crps/early", "ensemble_nrmse/early",
         "spread_skill/early", "correlation_time_0.8/all"]
 
 
@@ -226,8 +226,8 @@ def ceiling_table(metrics):
         judged.append(("solver's ensemble", metrics["solver_ensemble"]["results"]))
     judged += [(name, ceiling["results"]) for name, ceiling in metrics["ceilings"].items()]
     shown = {name for ceiling in metrics["ceilings"].values() for name in ceiling["results"]}
-    shown |= {info["id"] for info in metrics["metrics"] if info["key"] == "spread_skill"}
-    return (f'<p class="small">Ceilings: <em>climatology</em> forecasts the solver\'s mean field, <em>persistence</em> the '
+    shown |= {info["id"] for info in metrics["metrics"] if info["key"] in ("ensemble_nrmse", "spread_skill")}
+    return (f'<p class="small">Ceilings: <em>climatology</em> forecasts the solver\'s mean field (in CRPS, its distribution at each point), <em>persistence</em> the '
             f"initial condition; <em>solver vs solver</em> are unrelated states. <em>Solver's ensemble</em>: the solver that made the "
             f"data, from the same perturbed frames as the methods.</p>"
             + table_of(metrics, [info for info in metrics["metrics"] if info["id"] in shown], judged))

@@ -106,9 +106,10 @@ def folded(title, text):
     return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>" if text else ""
 
 
-def quality_metrics(metrics):
-    """Ids of those that decide whether a solver is as good as an emulator, of all fields."""
-    return [info["id"] for info in metrics["metrics"] if f"{info['key']}/{info['period']}" in metrics["quality_metrics"]]
+def compared_metrics(metrics):
+    """Ids, of all fields, of those that decide whether a solver is as good as an emulator, and of the scores of ensembles."""
+    return [info["id"] for info in metrics["metrics"]
+            if f"{info['key']}/{info['period']}" in metrics["quality_metrics"] or info["key"] in ("crps", "ensemble_nrmse")]
 
 
 MADE = "How these results were made"
@@ -199,7 +200,7 @@ class Page:
         if not names <= above:
             yield "### Short term\n\n" + to_markdown(ceiling_table(metrics))
             yield "### Cost\n\n" + to_markdown(cost_summary(metrics) + cost_table(metrics))
-            yield folded("Differences between methods", to_markdown(paired_table(metrics, quality_metrics(metrics))))
+            yield folded("Differences between methods", to_markdown(paired_table(metrics, compared_metrics(metrics))))
         if levels := level_table(metrics):
             yield "### Noise levels\n\n" + to_markdown(levels)
         above |= names

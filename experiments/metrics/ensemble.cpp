@@ -5,12 +5,22 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace sns::metrics {
 
 namespace {
 
 constexpr double kInfinite = std::numeric_limits<double>::infinity();
+
+/// Sum over pairs |x_e - x_f| / (M (M - 1)) of M sorted values: sum over e (2 e + 1 - M) x_e, as NaN sorts
+/// anywhere, and stays.
+double pair_distance(std::span<const double> sorted) {
+  const auto m = static_cast<double>(sorted.size());
+  double sum = 0;
+  for (std::size_t e = 0; e < sorted.size(); ++e) sum += (2 * static_cast<double>(e) + 1 - m) * sorted[e];
+  return sum / (m * (m - 1));
+}
 
 }  // namespace
 
@@ -28,15 +38,10 @@ EnsembleScore score_ensemble(std::span<const std::span<const float>> members, st
       mean += x[e] / m;
       absolute += std::abs(x[e] - y) / m;
     }
-    // Of sorted values, sum over pairs |x_e - x_f| = sum over e (2 e + 1 - M) x_e; NaN sorts anywhere, and
-    // stays.
     std::sort(x.begin(), x.end());
-    double pairs = 0, squares = 0;
-    for (std::size_t e = 0; e < count; ++e) {
-      pairs += (2 * static_cast<double>(e) + 1 - m) * x[e];
-      squares += (x[e] - mean) * (x[e] - mean);
-    }
-    sum.crps += absolute - pairs / (m * (m - 1));
+    double squares = 0;
+    for (const double value : x) squares += (value - mean) * (value - mean);
+    sum.crps += absolute - pair_distance(x);
     sum.variance += squares / (m - 1);
     sum.squared_error += (mean - y) * (mean - y);
   }
@@ -45,29 +50,23 @@ EnsembleScore score_ensemble(std::span<const std::span<const float>> members, st
   return {sum.crps / points, sum.variance / points, sum.squared_error / points};
 }
 
-DistributionCrps::DistributionCrps(const Distribution& forecast) {
-  constexpr int kBins = Distribution::kBins;
-  const double width = 2 * Distribution::kReach / kBins;
-  const std::vector<double> density = forecast.density(kBins);
-  std::vector<double> cumulative(kBins + 1, 0.0);
-  for (int i = 0; i < kBins; ++i)
-    cumulative[static_cast<std::size_t>(i) + 1] =
-        cumulative[static_cast<std::size_t>(i)] + density[static_cast<std::size_t>(i)] * width;
-  below_.assign(kBins + 1, 0.0);
-  above_.assign(kBins + 1, 0.0);
-  const auto square = [](double v) { return v * v; };
-  for (std::size_t i = 0; i < kBins; ++i)
-    below_[i + 1] = below_[i] + width * (square(cumulative[i]) + square(cumulative[i + 1])) / 2;
-  for (std::size_t i = kBins; i-- > 0;)
-    above_[i] = above_[i + 1] + width * (square(1 - cumulative[i]) + square(1 - cumulative[i + 1])) / 2;
+ClimatologyCrps::ClimatologyCrps(std::vector<float> frames, std::size_t points) : frames_(std::move(frames)) {
+  const std::size_t count = frames_.size() / points;
+  require(count >= 2, "a climatology of {} frames has no distribution", count);
+  std::vector<double> x(count);
+  for (std::size_t p = 0; p < points; ++p) {
+    for (std::size_t e = 0; e < count; ++e) x[e] = frames_[e * points + p];
+    std::sort(x.begin(), x.end());
+    pairs_ += pair_distance(x) / static_cast<double>(points);
+  }
 }
 
-double DistributionCrps::operator()(double y) const {
-  constexpr double kLast = Distribution::kBins;
-  const double place = std::clamp((y + Distribution::kReach) / (2 * Distribution::kReach) * kLast, 0.0, kLast);
-  const auto at = std::min(static_cast<std::size_t>(place), below_.size() - 2);
-  const double part = place - static_cast<double>(at);
-  return (1 - part) * (below_[at] + above_[at]) + part * (below_[at + 1] + above_[at + 1]);
+double ClimatologyCrps::operator()(std::span<const float> truth) const {
+  double sum = 0;
+  for (std::size_t begin = 0; begin < frames_.size(); begin += truth.size())
+    for (std::size_t p = 0; p < truth.size(); ++p)
+      sum += std::abs(static_cast<double>(frames_[begin + p]) - static_cast<double>(truth[p]));
+  return sum / static_cast<double>(frames_.size()) - pairs_;
 }
 
 std::vector<Score> ensemble_scores(std::span<const EnsembleRecord> records, int members, std::int64_t steps,
@@ -81,16 +80,20 @@ std::vector<Score> ensemble_scores(std::span<const EnsembleRecord> records, int 
     for (std::size_t t = 1; t <= last; ++t) sum += series[t] / static_cast<double>(last);
     return sum;
   };
-  std::vector<double> crps, variance, error;
+  const auto or_lost = [](double value) { return std::isnan(value) ? kInfinite : value; };
+  std::vector<double> crps, variance, error, error_of_mean;
   for (const EnsembleRecord& record : records) {
-    crps.push_back(mean_over_time(record.crps));
-    if (std::isnan(crps.back())) crps.back() = kInfinite;
+    crps.push_back(or_lost(mean_over_time(record.crps)));
     if (record.variance.empty()) continue;
     variance.push_back(mean_over_time(record.variance));
     error.push_back(mean_over_time(record.squared_error));
+    std::vector<double> roots = record.squared_error;
+    for (double& value : roots) value = std::sqrt(value);
+    error_of_mean.push_back(or_lost(mean_over_time(roots)));
   }
   table.add({"crps", "early", "Fair CRPS of the ensemble", "std"}, std::move(crps));
   if (variance.empty()) return table.take();
+  table.add({"ensemble_nrmse", "early", "nRMSE of the ensemble's mean", ""}, std::move(error_of_mean));
   const auto lost =
       static_cast<int>(std::count_if(error.begin(), error.end(), [](double v) { return std::isnan(v); }));
   const double finite_size = (members + 1.0) / members;

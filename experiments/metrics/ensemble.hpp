@@ -1,8 +1,8 @@
 #pragma once
 // Forecasts of several members from one initial condition, against the truth: CRPS, spread and skill.
-#include "experiments/metrics/distribution.hpp"
 #include "experiments/metrics/score_table.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -22,16 +22,17 @@ struct EnsembleScore {
 /// NaN in all where a value is not finite.
 EnsembleScore score_ensemble(std::span<const std::span<const float>> members, std::span<const float> truth);
 
-/// CRPS of a distribution as a forecast of single values: integral of (F(z) - [z >= y])^2 dz. Within the bins
-/// of Distribution, values in units of its scale.
-class DistributionCrps {
+/// Fair CRPS, mean over the points of a field, of one ensemble that forecasts every frame alike: what other
+/// runs have at each point is what there can be.
+class ClimatologyCrps {
  public:
-  explicit DistributionCrps(const Distribution& forecast);
-  double operator()(double y) const;
+  /// frames: [member][point], at least 2 members.
+  ClimatologyCrps(std::vector<float> frames, std::size_t points);
+  double operator()(std::span<const float> truth) const;
 
  private:
-  std::vector<double> below_,
-      above_;  ///< at bin edges: integrals of F^2 from the left, (1 - F)^2 from the right
+  std::vector<float> frames_;
+  double pairs_ = 0;  ///< the part of the score that is the ensemble's own
 };
 
 /// One initial condition: scores of frames 0, 1, .., in units of truth's standard deviation.
@@ -40,8 +41,8 @@ struct EnsembleRecord {
 };
 
 /// Scores of one field over frames 1..steps (all that the records have, if fewer): `crps` and, where the
-/// records have variances, the spread-skill ratio sqrt((M + 1) / M sum variance / sum squared error), which is
-/// 1 where truth is like a further member.
+/// records have variances, the error of the ensemble's mean and the spread-skill ratio
+/// sqrt((M + 1) / M sum variance / sum squared error), which is 1 where truth is like a further member.
 std::vector<Score> ensemble_scores(std::span<const EnsembleRecord> records, int members, std::int64_t steps,
                                    const Bootstrap& bootstrap, const std::string& field = {});
 

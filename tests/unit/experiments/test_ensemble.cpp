@@ -3,6 +3,7 @@
 #include "core/random.hpp"
 #include "experiments/metrics/ensemble.hpp"
 #include "tests/support/relative.hpp"
+#include "tests/support/scratch.hpp"
 
 #include <doctest/doctest.h>
 
@@ -12,7 +13,7 @@
 
 using namespace sns;
 using namespace sns::metrics;
-using sns::test::relative;
+using sns::test::contains, sns::test::message_of, sns::test::relative;
 
 namespace {
 
@@ -66,15 +67,29 @@ TEST_CASE(
         relative(std::sqrt(1.5 * 0.25 / 1.125)).epsilon(0.01));
 }
 
-TEST_CASE("CRPS of a distribution as a forecast") {
-  Distribution standard(0, 1);
-  standard.add(normal(1000000, 3));
-  const DistributionCrps crps(standard);
-  // Of a standard normal forecast: y (2 Phi(y) - 1) + 2 phi(y) - 1 / sqrt(pi).
-  for (const double y : {-3.0, -0.4, 0.0, 1.7}) {
-    const double phi = std::exp(-y * y / 2) / std::sqrt(2 * std::numbers::pi),
-                 big = std::erfc(-y / std::numbers::sqrt2) / 2;
-    CHECK(crps(y) == relative(y * (2 * big - 1) + 2 * phi - 1 / std::sqrt(std::numbers::pi)).epsilon(0.01));
+TEST_CASE("CRPS of a climatology") {
+  SUBCASE("is that of an ensemble of its frames") {
+    constexpr std::size_t kPoints = 50;
+    const std::vector<float> a = normal(kPoints, 1), b = normal(kPoints, 2, 3), c = normal(kPoints, 3),
+                             truth = normal(kPoints, 4);
+    std::vector<float> frames = a;
+    frames.insert(frames.end(), b.begin(), b.end());
+    frames.insert(frames.end(), c.begin(), c.end());
+    CHECK(ClimatologyCrps(frames, kPoints)(truth) == relative(score({a, b, c}, truth).crps));
+    CHECK(contains(message_of([&] { ClimatologyCrps(a, kPoints); }), "a climatology of 1 frames"));
+  }
+  SUBCASE("knows what each point has") {
+    // Of a standard normal forecast: y (2 Phi(y) - 1) + 2 phi(y) - 1 / sqrt(pi), at each point about its mean.
+    constexpr std::size_t kMembers = 200000;
+    std::vector<float> frames = normal(2 * kMembers, 3);
+    for (std::size_t e = 0; e < kMembers; ++e) frames[2 * e + 1] += 5;
+    const ClimatologyCrps crps(frames, 2);
+    for (const float y : {-3.0F, -0.4F, 0.0F, 1.7F}) {
+      const double phi = std::exp(-y * y / 2) / std::sqrt(2 * std::numbers::pi),
+                   big = std::erfc(-y / std::numbers::sqrt2) / 2;
+      CHECK(crps(std::vector<float>{y, y + 5}) ==
+            relative(y * (2 * big - 1) + 2 * phi - 1 / std::sqrt(std::numbers::pi)).epsilon(0.01));
+    }
   }
 }
 
@@ -85,15 +100,18 @@ TEST_CASE("scores over the first frames, with lost members") {
   const Bootstrap bootstrap(1, 3, 100, 0.95);
   const std::vector<EnsembleRecord> whole{good, good, good}, lossy{good, bad, good};
   const auto scores = ensemble_scores(whole, 2, 10, bootstrap);
-  REQUIRE(scores.size() == 2);
+  REQUIRE(scores.size() == 3);
   CHECK(scores[0].info.id() == "crps/early");
   CHECK(scores[0].estimate.value == relative(0.2));
-  CHECK(scores[1].info.id() == "spread_skill/early");
-  CHECK(scores[1].estimate.value == relative(std::sqrt(1.5 * 4 / 6.0)));
+  CHECK(scores[1].info.id() == "ensemble_nrmse/early");
+  CHECK(scores[1].estimate.value == relative((std::sqrt(2) + 2) / 2));
+  CHECK(scores[2].info.id() == "spread_skill/early");
+  CHECK(scores[2].estimate.value == relative(std::sqrt(1.5 * 4 / 6.0)));
   CHECK(ensemble_scores(whole, 2, 1, bootstrap)[0].estimate.value == relative(0.1));
   const auto lost = ensemble_scores(lossy, 2, 10, bootstrap);
   CHECK(lost[0].members[1] == std::numeric_limits<double>::infinity());
   CHECK(lost[0].lost == 1);
-  CHECK(lost[1].lost == 1);
-  CHECK(std::isnan(lost[1].estimate.value));
+  CHECK(lost[1].members[1] == std::numeric_limits<double>::infinity());
+  CHECK(lost[2].lost == 1);
+  CHECK(std::isnan(lost[2].estimate.value));
 }

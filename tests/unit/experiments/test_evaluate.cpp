@@ -231,9 +231,10 @@ TEST_CASE("ensembles are scored against the truth of their initial conditions") 
   CHECK(lossy["crps/early"]["lost"] == 1);
   CHECK(lossy["crps/early"]["members"][Example::kMembers - 1] == "inf");
   CHECK(lossy["spread_skill/early"]["value"].is_null());
-  CHECK(
-      nlohmann::json::parse(read_text(inputs.output / "metrics.json"))["solver_ensemble"]["results"] ==
-      nlohmann::json{{"crps/early", lossy["crps/early"]}, {"spread_skill/early", lossy["spread_skill/early"]}});
+  CHECK(nlohmann::json::parse(read_text(inputs.output / "metrics.json"))["solver_ensemble"]["results"] ==
+        nlohmann::json{{"crps/early", lossy["crps/early"]},
+                       {"ensemble_nrmse/early", lossy["ensemble_nrmse/early"]},
+                       {"spread_skill/early", lossy["spread_skill/early"]}});
   // A method that has no ensemble of an initial condition.
   auto edit = h5::File::open_edit(*inputs.methods[2].ensemble);
   auto ids = edit.dataset("member").read<std::int64_t>();
