@@ -8,14 +8,11 @@ namespace sns {
 namespace {
 
 void run_evaluate(const ConfigArguments& arguments) {
-  const Config config = arguments.load();
-  const Experiment experiment(config, arguments.command("evaluate"));
-  StageGraph graph;
-  experiment.add_stages(graph);
-  const std::vector<std::string> targets = Experiment::targets(graph, "evaluate");
-  require_trained(experiment, graph, targets, arguments);
-  run_stages(experiment, config, graph, targets);
-  fmt::print("metrics in {}\n", experiment.folder().evaluation().string());
+  Runnable run(arguments, "evaluate");
+  run.targets = Experiment::targets(run.graph, "evaluate");
+  require_trained(run);
+  run_stages(run);
+  fmt::print("metrics in {}\n", run.experiment.folder().evaluation().string());
 }
 
 }  // namespace

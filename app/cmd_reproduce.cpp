@@ -47,36 +47,45 @@ void require_drawn(const std::string& skipped, const std::filesystem::path& resu
       skipped, results.string());
 }
 
-/// Where an experiment's results lie, and what of them could not be drawn.
-struct Reproduced {
-  RunFolder folder;
-  std::string skipped;
-};
-
-Reproduced reproduce_one(const ConfigArguments& arguments, const ReproduceArguments& how) {
-  const Config config = arguments.load();
-  const Experiment experiment(config, arguments.command("reproduce"));
-  experiment.require_figures();
-  StageGraph graph;
-  experiment.add_stages(graph);
-  const auto targets = Experiment::targets(graph, how.until);
-  print_plan(graph.plan(targets));
-  for (const ModelSpec& model : experiment.models())
-    if (!experiment.uses(model) && how.until == "report")
+/// Reads an experiment and prints what there is to do.
+std::unique_ptr<Runnable> read_and_plan(const ConfigArguments& arguments, const ReproduceArguments& how) {
+  auto run = std::make_unique<Runnable>(arguments, "reproduce");
+  run->experiment.require_figures();
+  run->targets = Experiment::targets(run->graph, how.until);
+  print_plan(run->graph.plan(run->targets));
+  for (const ModelSpec& model : run->experiment.models())
+    if (!run->experiment.uses(model) && how.until == "report")
       log::info("models.{0} is used by no method and is left alone ({1} --model {0} trains it)", model.name,
                 arguments.command("train"));
-  if (!how.dry_run) run_stages(experiment, config, graph, targets, SideBySide{how.jobs, arguments});
-  return {experiment.folder(), undrawn(graph)};
+  return run;
 }
 
 void reproduce_all(const Collection& collection, const ReproduceArguments& how) {
   CollectionInputs page{.output = collection.output, .title = collection.title, .results = {}};
   std::string skipped;
-  for (const ConfigArguments& experiment : collection.experiments) {
-    fmt::print("{}{}\n", page.results.empty() ? "" : "\n", experiment.file.string());
-    Reproduced made = reproduce_one(experiment, how);
-    if (!made.skipped.empty()) skipped = made.skipped;
-    page.results.push_back(made.folder.results);
+  const auto is_made = [&](const Runnable& run) {
+    if (const std::string missing = undrawn(run.graph); !missing.empty()) skipped = missing;
+    page.results.push_back(run.experiment.folder().results);
+  };
+  std::vector<std::unique_ptr<Runnable>> together;
+  for (std::size_t i = 0; i < collection.experiments.size(); ++i) {
+    fmt::print("{}{}\n", i == 0 ? "" : "\n", collection.experiments[i].file.string());
+    auto run = read_and_plan(collection.experiments[i], how);
+    if (how.dry_run) continue;
+    if (how.jobs > 1) {
+      together.push_back(std::move(run));
+      continue;
+    }
+    run_stages(*run);
+    is_made(*run);
+  }
+  if (!together.empty() && !run_together(together, how.jobs, is_made)) {
+    log::info("a stage of one experiment is another one's with other inputs: one experiment after the other");
+    for (const auto& run : together) {
+      fmt::print("\n{}\n", run->arguments.file.string());
+      run_stages(*run, how.jobs);
+      is_made(*run);
+    }
   }
   if (how.dry_run || how.until != "report") return;
   require_drawn(skipped, "the run folders");
@@ -99,10 +108,12 @@ void run_reproduce(const ReproduceArguments& arguments) {
     reproduce_all(*collection, arguments);
     return;
   }
-  const Reproduced made = reproduce_one(arguments.experiment, arguments);
+  const auto run = read_and_plan(arguments.experiment, arguments);
   if (arguments.dry_run) return;
-  require_drawn(made.skipped, made.folder.results);
-  if (arguments.until == "report") print_results(made.folder);
+  run_stages(*run, arguments.jobs);
+  const RunFolder folder = run->experiment.folder();
+  require_drawn(undrawn(run->graph), folder.results);
+  if (arguments.until == "report") print_results(folder);
 }
 
 }  // namespace

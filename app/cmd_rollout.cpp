@@ -14,24 +14,20 @@ struct RolloutArguments {
 };
 
 void run_rollout_verb(const RolloutArguments& arguments) {
-  const Config config = arguments.experiment.load();
-  const Experiment experiment(config, arguments.experiment.command("rollout"));
-  StageGraph graph;
-  experiment.add_stages(graph);
-  std::vector<std::string> targets;
+  Runnable run(arguments.experiment, "rollout");
   for (const std::string& method : arguments.methods) {
-    const auto stages = Experiment::targets(graph, "rollout/" + method);
-    targets.insert(targets.end(), stages.begin(), stages.end());
+    const auto stages = Experiment::targets(run.graph, "rollout/" + method);
+    run.targets.insert(run.targets.end(), stages.begin(), stages.end());
   }
-  if (arguments.methods.empty()) targets = Experiment::targets(graph, "rollout");
-  require_trained(experiment, graph, targets, arguments.experiment);
-  run_stages(experiment, config, graph, targets, SideBySide{arguments.jobs, arguments.experiment});
-  for (const std::string& target : targets) {
-    const StageStatus status = graph.status(target);
+  if (arguments.methods.empty()) run.targets = Experiment::targets(run.graph, "rollout");
+  require_trained(run);
+  run_stages(run, arguments.jobs);
+  for (const std::string& target : run.targets) {
+    const StageStatus status = run.graph.status(target);
     const std::string method = target.substr(target.find('/') + 1);
     fmt::print("{}: {} steps/s, {} of {} members failed, in {}\n", method, status.facts.at("steps_per_second"),
-               status.facts.at("failed_members"), experiment.rollout().members,
-               experiment.folder().rollout(method).string());
+               status.facts.at("failed_members"), run.experiment.rollout().members,
+               run.experiment.folder().rollout(method).string());
   }
 }
 

@@ -6,7 +6,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <map>
+#include <set>
+#include <utility>
 
 namespace sns {
 
@@ -25,34 +28,58 @@ void print_plan(const std::vector<StageStatus>& plan) {
   }
 }
 
-void run_stages(const Experiment& experiment, const Config& config, StageGraph& graph,
-                const std::vector<std::string>& targets, const std::optional<SideBySide>& beside) {
-  const fs::path root = experiment.folder().root;
+namespace {
+
+/// Announces stages as they begin, counted among all that are due.
+class Announcements {
+ public:
+  explicit Announcements(const std::vector<ExperimentStages>& experiments) {
+    std::set<fs::path> due;
+    for (const ExperimentStages& experiment : experiments)
+      for (const StageStatus& status : experiment.graph.plan(experiment.targets))
+        if (status.state != StageState::finished) due.insert(record_of(experiment, status));
+    due_ = due.size();
+  }
+  std::size_t due() const { return due_; }
+  void begins(const ExperimentStages& experiment, const StageStatus& status) {
+    log::info("[{}/{}] {} ({})", ++number_, due_, experiment.name(status.name), status.reason);
+  }
+
+ private:
+  std::size_t due_ = 0, number_ = 0;
+};
+
+std::unique_ptr<FolderLock> take_folder(const fs::path& root) {
   make_writable_folder(root);
-  const FolderLock lock(root);
-  make_writable_folder(experiment.folder().results);
-  write_text(experiment.folder().config(), config.resolved_yaml());
-  const auto plan = graph.plan(targets);
-  const auto due = std::count_if(plan.begin(), plan.end(),
-                                 [](const StageStatus& s) { return s.state != StageState::finished; });
-  std::fflush(stdout);
-  int number = 0;
-  const auto announce = [&](const StageStatus& stage) {
-    log::info("[{}/{}] {} ({})", ++number, due, stage.name, stage.reason);
-  };
-  const auto start = std::chrono::steady_clock::now();
-  std::map<std::string, double> made;
-  if (beside && beside->jobs > 1) made = make_side_by_side(*beside, experiment.run(), graph, targets, announce);
-  graph.run(targets, announce, made);
-  if (due == 0) {
-    fmt::print("all {} stages were finished\n", plan.size());
+  return std::make_unique<FolderLock>(root);
+}
+
+void write_configuration(const Runnable& run) {
+  make_writable_folder(run.experiment.folder().results);
+  write_text(run.experiment.folder().config(), run.config.resolved_yaml());
+}
+
+ExperimentStages stages_of(Runnable& run, std::string label = {}) {
+  return {run.arguments, run.experiment.run(), run.graph, run.targets, std::move(label)};
+}
+
+/// Makes what is left of the stages and prints the wall-clock time of each; made: seconds of those that were
+/// made before, side by side.
+void make_rest(const ExperimentStages& stages, Announcements& announcements,
+               const std::map<std::string, double>& made) {
+  stages.graph.run(
+      stages.targets, [&](const StageStatus& status) { announcements.begins(stages, status); }, made);
+  const std::vector<StageResult>& results = stages.graph.results();
+  if (std::none_of(results.begin(), results.end(),
+                   [](const StageResult& r) { return r.seconds.has_value() || r.skipped; })) {
+    fmt::print("all {} stages were finished\n", results.size());
     return;
   }
   double total = 0;
-  std::size_t width = 5;
-  for (const StageResult& result : graph.results()) width = std::max(width, result.name.size());
+  std::size_t width = 7;
+  for (const StageResult& result : results) width = std::max(width, result.name.size());
   fmt::print("wall-clock time\n");
-  for (const StageResult& result : graph.results()) {
+  for (const StageResult& result : results) {
     total += result.seconds.value_or(0);
     const std::string outcome = result.seconds   ? fmt::format("{:8.1f} s", *result.seconds)
                                 : result.skipped ? "could not be made"
@@ -60,14 +87,70 @@ void run_stages(const Experiment& experiment, const Config& config, StageGraph& 
     fmt::print("  {:<{}}  {}\n", result.name, width, outcome);
   }
   fmt::print("  {:<{}}  {:8.1f} s\n", "total", width, total);
-  if (beside && beside->jobs > 1)
-    fmt::print("  {:<{}}  {:8.1f} s with {} jobs\n", "elapsed", width,
-               std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), beside->jobs);
 }
 
-void require_trained(const Experiment& experiment, const StageGraph& graph,
-                     const std::vector<std::string>& targets, const ConfigArguments& arguments) {
-  for (const StageStatus& stage : graph.plan(targets)) {
+class Elapsed {
+ public:
+  void print(int jobs, const char* indent = "") const {
+    fmt::print("{}elapsed  {:.1f} s with {} jobs\n", indent,
+               std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(), jobs);
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+Runnable::Runnable(ConfigArguments typed, const std::string& verb)
+    : arguments(std::move(typed)), config(arguments.load()), experiment(config, arguments.command(verb)) {
+  experiment.add_stages(graph);
+}
+
+void run_stages(Runnable& run, int jobs) {
+  const auto lock = take_folder(run.experiment.folder().root);
+  write_configuration(run);
+  const std::vector<ExperimentStages> stages = {stages_of(run)};
+  Announcements announcements(stages);
+  std::fflush(stdout);
+  if (jobs == 1 || announcements.due() == 0) return make_rest(stages.front(), announcements, {});
+  const Elapsed elapsed;
+  make_side_by_side(
+      jobs, stages, [&](const auto& of, const auto& status) { announcements.begins(of, status); },
+      [&](std::size_t, const auto& made) { make_rest(stages.front(), announcements, made); });
+  elapsed.print(jobs, "  ");
+}
+
+bool run_together(const std::vector<std::unique_ptr<Runnable>>& runs, int jobs,
+                  const std::function<void(Runnable&)>& finished) {
+  std::vector<ExperimentStages> stages;
+  for (const auto& run : runs) stages.push_back(stages_of(*run, run->arguments.file.stem().string()));
+  if (!can_share(stages)) return false;
+  std::map<fs::path, std::unique_ptr<FolderLock>> locks;
+  for (const auto& run : runs) {
+    const fs::path root = fs::weakly_canonical(fs::absolute(run->experiment.folder().root));
+    if (!locks.contains(root)) locks.emplace(root, take_folder(root));
+    write_configuration(*run);
+  }
+  Announcements announcements(stages);
+  std::fflush(stdout);
+  const Elapsed elapsed;
+  make_side_by_side(
+      jobs, stages, [&](const auto& of, const auto& status) { announcements.begins(of, status); },
+      [&](std::size_t i, const auto& made) {
+        fmt::print("\n{}\n", runs[i]->arguments.file.string());
+        make_rest(stages[i], announcements, made);
+        finished(*runs[i]);
+        std::fflush(stdout);
+      });
+  fmt::print("\n");
+  elapsed.print(jobs);
+  return true;
+}
+
+void require_trained(const Runnable& run) {
+  const Experiment& experiment = run.experiment;
+  for (const StageStatus& stage : run.graph.plan(run.targets)) {
     if (stage.name.rfind("train/", 0) != 0 || stage.state == StageState::finished) continue;
     const std::string model = stage.name.substr(6);
     const ModelSpec& spec = find_model(experiment.models(), model);
@@ -76,7 +159,7 @@ void require_trained(const Experiment& experiment, const StageGraph& graph,
     if (shipped || (made && stage.state != StageState::changed)) continue;  // a moment's work, or a mere check
     fail<ConfigError>("model '{}' {} ({}): run '{}' or '{}' first", model,
                       made ? "was trained with another configuration" : "is not trained", stage.reason,
-                      arguments.command("train"), arguments.command("reproduce"));
+                      run.arguments.command("train"), run.arguments.command("reproduce"));
   }
 }
 

@@ -4,7 +4,8 @@
 #include "app/stage_processes.hpp"
 #include "experiments/experiment.hpp"
 
-#include <optional>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,16 +14,31 @@ namespace sns {
 /// One line per stage: name, state, what will happen and why. To stdout.
 void print_plan(const std::vector<StageStatus>& plan);
 
-/// Saves the resolved configuration in the run folder and runs what is not finished of `targets`, with the run
-/// folder locked and every stage announced on stderr; then prints the wall-clock time of each stage. `beside`:
-/// side by side where they can be (make_side_by_side).
-void run_stages(const Experiment& experiment, const Config& config, StageGraph& graph,
-                const std::vector<std::string>& targets,
-                const std::optional<SideBySide>& beside = std::nullopt);
+/// An experiment that is to be run.
+struct Runnable {
+  Runnable(ConfigArguments typed, const std::string& verb);
+  Runnable(const Runnable&) = delete;  ///< its parts refer to one another
+  Runnable& operator=(const Runnable&) = delete;
 
-/// ConfigError where running `targets` would train a model from nothing or anew: verbs that come after
+  const ConfigArguments arguments;
+  const Config config;
+  const Experiment experiment;
+  StageGraph graph;
+  std::vector<std::string> targets;
+};
+
+/// Saves the resolved configuration in the run folder and runs what is not finished of the targets, with the
+/// run folder locked and every stage announced on stderr, up to `jobs` side by side where they can be
+/// (make_side_by_side); then prints the wall-clock time of each stage.
+void run_stages(Runnable& experiment, int jobs = 1);
+
+/// The same for several experiments at once, each printed, and `finished` called, when its last stage is made.
+/// False where they cannot be made side by side (can_share): nothing is done then.
+bool run_together(const std::vector<std::unique_ptr<Runnable>>& experiments, int jobs,
+                  const std::function<void(Runnable&)>& finished);
+
+/// ConfigError where running the targets would train a model from nothing or anew: verbs that come after
 /// training say so instead.
-void require_trained(const Experiment& experiment, const StageGraph& graph,
-                     const std::vector<std::string>& targets, const ConfigArguments& arguments);
+void require_trained(const Runnable& run);
 
 }  // namespace sns

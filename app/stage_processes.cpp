@@ -20,6 +20,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <list>
 #include <new>
 #include <optional>
@@ -70,7 +71,9 @@ class Pipe {
 
 /// One stage that another process makes.
 struct Worker {
-  std::string stage;
+  std::size_t experiment = 0;
+  std::string stage, name;  ///< name: in messages
+  std::filesystem::path record;
   pid_t process = -1;
   Pipe failure, lines;  ///< `lines` is used on a terminal only; elsewhere stderr is shared
   detail::RelayedLines relayed;
@@ -105,13 +108,20 @@ std::vector<std::string> command_of(const ConfigArguments& arguments, const Work
 
 /// A process of its own from the beginning (exec), since a device that is open here, and threads that LibTorch
 /// has started here, would be of no use to a mere copy.
-Worker start(const ConfigArguments& arguments, const StageStatus& status, int threads) {
+Worker start(const std::vector<ExperimentStages>& experiments, std::size_t index, const StageStatus& status,
+             int jobs) {
+  const ExperimentStages& experiment = experiments[index];
   Worker worker;
+  worker.experiment = index;
   worker.stage = status.name;
+  worker.record = record_of(experiment, status);
+  worker.name = experiment.name(status.name);
   const bool live = detail::stderr_is_terminal();
-  std::vector<std::string> words = command_of(
-      arguments, {status.name, status.hash, arguments.command("reproduce"), worker.failure.writing(), live},
-      threads);
+  const ConfigArguments& arguments = experiment.arguments;
+  std::vector<std::string> words = command_of(arguments,
+                                              {status.name, status.hash, experiment.label,
+                                               arguments.command("reproduce"), worker.failure.writing(), live},
+                                              std::max(1, experiment.run.threads / jobs));
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
@@ -160,6 +170,9 @@ class Workers {
   }
   bool empty() const { return all_.empty(); }
   std::size_t count() const { return all_.size(); }
+  bool make(const std::filesystem::path& record) const {
+    return std::any_of(all_.begin(), all_.end(), [&](const Worker& w) { return w.record == record; });
+  }
   void add(Worker worker) {
     all_.push_back(std::move(worker));
     share_fate();
@@ -191,7 +204,7 @@ class Workers {
       worker->relayed.take(worker->lines.drain());
       worker->relayed.finish();
       if (ended < 0 && !failure)
-        failure = {false, fmt::format("{}: how its process ended is not known: {}", worker->stage,
+        failure = {false, fmt::format("{}: how its process ended is not known: {}", worker->name,
                                       std::strerror(errno))};
       if (ended > 0) judge(*worker, status);
       worker = all_.erase(worker);
@@ -205,7 +218,7 @@ class Workers {
     return some_ended;
   }
 
-  std::vector<std::string> made;
+  std::vector<std::pair<std::size_t, std::string>> made;  ///< experiment and stage
   std::optional<Failure> failure;
   bool stopped = false;  ///< one of them was
 
@@ -217,7 +230,10 @@ class Workers {
   }
 
   void judge(const Worker& worker, int status) {
-    if (WIFEXITED(status) && WEXITSTATUS(status) == kExitSuccess) return made.push_back(worker.stage);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == kExitSuccess) {
+      made.emplace_back(worker.experiment, worker.stage);
+      return;
+    }
     if ((WIFEXITED(status) && WEXITSTATUS(status) == kExitStopped) ||
         (told_ && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM)) {
       stopped = true;
@@ -225,17 +241,17 @@ class Workers {
     }
     if (failure) return;
     if (const std::string said = worker.failure.drain(); !said.empty())
-      failure = {said.front() == 'c', fmt::format("{}: {}", worker.stage, said.substr(1))};
+      failure = {said.front() == 'c', fmt::format("{}: {}", worker.name, said.substr(1))};
     else if (WIFSIGNALED(status))
       failure = {false,
                  fmt::format("{}: its process was ended by signal {} ({}){}; run the same command to continue",
-                             worker.stage, WTERMSIG(status), ::strsignal(WTERMSIG(status)),
+                             worker.name, WTERMSIG(status), ::strsignal(WTERMSIG(status)),
                              WTERMSIG(status) == SIGKILL
                                  ? ", perhaps for lack of memory, which fewer --jobs need less of"
                                  : "")};
     else
       failure = {false,
-                 fmt::format("{}: its process ended with exit code {}", worker.stage, WEXITSTATUS(status))};
+                 fmt::format("{}: its process ended with exit code {}", worker.name, WEXITSTATUS(status))};
   }
 
   std::list<Worker> all_;
@@ -254,38 +270,76 @@ void add_jobs(CLI::App& verb, int& jobs) {
       ->capture_default_str();
 }
 
-std::map<std::string, double> make_side_by_side(const SideBySide& how, const RunConfig& run, StageGraph& graph,
-                                                const std::vector<std::string>& targets,
-                                                const std::function<void(const StageStatus&)>& started) {
-  const int threads = std::max(1, run.threads / how.jobs);
-  graph.restore(targets);
+std::string ExperimentStages::name(const std::string& stage) const {
+  return label.empty() ? stage : label + ": " + stage;
+}
+
+std::filesystem::path record_of(const ExperimentStages& experiment, const StageStatus& status) {
+  return std::filesystem::weakly_canonical(std::filesystem::absolute(experiment.graph.record(status.name)));
+}
+
+bool can_share(const std::vector<ExperimentStages>& experiments) {
+  std::map<std::filesystem::path, std::string> hashes;
+  for (const ExperimentStages& experiment : experiments)
+    for (const StageStatus& status : experiment.graph.plan(experiment.targets))
+      if (const auto known = hashes.emplace(record_of(experiment, status), status.hash).first;
+          known->second != status.hash)
+        return false;
+  return true;
+}
+
+void make_side_by_side(int jobs, const std::vector<ExperimentStages>& experiments,
+                       const std::function<void(const ExperimentStages&, const StageStatus&)>& started,
+                       const std::function<void(std::size_t, const std::map<std::string, double>&)>& finished) {
+  for (const ExperimentStages& experiment : experiments) experiment.graph.restore(experiment.targets);
   Workers workers;
-  std::set<std::string> begun;
-  for (bool ended = true; ended || !workers.empty(); ended = workers.wait()) {
+  std::set<std::filesystem::path> begun;  // records
+  std::size_t first = 0;                  // experiment that is not finished
+  // Whether stages of it are to begin, or are made just now.
+  const auto waits = [&](const ExperimentStages& experiment) {
+    const auto ready = experiment.graph.ready(experiment.targets);
+    return std::any_of(ready.begin(), ready.end(), [&](const StageStatus& status) {
+      const auto record = record_of(experiment, status);
+      return !begun.contains(record) || workers.make(record);
+    });
+  };
+  for (bool look = true; look || !workers.empty();) {
     if (stop_requested() || workers.stopped || workers.failure) {
       workers.stop();
-    } else if (ended) {
-      for (const StageStatus& status : graph.ready(targets)) {
-        if (workers.count() >= static_cast<std::size_t>(how.jobs)) break;
-        if (!begun.insert(status.name).second) continue;
-        started(status);
-        workers.add(start(how.arguments, status, threads));
+      workers.wait();
+      look = false;
+      continue;
+    }
+    if (std::exchange(look, false)) {
+      for (std::size_t i = first; i < experiments.size(); ++i) {
+        for (const StageStatus& status : experiments[i].graph.ready(experiments[i].targets)) {
+          if (workers.count() >= static_cast<std::size_t>(jobs)) break;
+          if (!begun.insert(record_of(experiments[i], status)).second) continue;
+          started(experiments[i], status);
+          workers.add(start(experiments, i, status, jobs));
+        }
+      }
+      // What is left of an experiment, figures and report, is drawn while the others go on.
+      if (first < experiments.size() && !waits(experiments[first])) {
+        std::map<std::string, double> made;
+        for (const auto& [of, stage] : workers.made)
+          if (of == first) made[stage] = experiments[first].graph.status(stage).seconds;
+        finished(first++, made);
+        look = true;
       }
     }
+    look = workers.wait() || look;
   }
   if (workers.failure) {
     if (workers.failure->configuration) fail<ConfigError>("{}", workers.failure->message);
     fail("{}", workers.failure->message);
   }
   if (workers.stopped || stop_requested()) fail<Stopped>("on request; run the same command to continue");
-  std::map<std::string, double> made;
-  for (const std::string& stage : workers.made) made[stage] = graph.status(stage).seconds;
-  return made;
 }
 
 std::string WorkerOrder::text() const {
-  return nlohmann::json{
-      {"stage", stage}, {"hash", hash}, {"command", command}, {"failure", failure}, {"live", live}}
+  return nlohmann::json{{"stage", stage},     {"hash", hash},       {"label", label},
+                        {"command", command}, {"failure", failure}, {"live", live}}
       .dump();
 }
 
@@ -293,8 +347,8 @@ WorkerOrder WorkerOrder::parse(const std::string& text) {
   try {
     const auto json = nlohmann::json::parse(text);
     WorkerOrder order{json.at("stage").get<std::string>(), json.at("hash").get<std::string>(),
-                      json.at("command").get<std::string>(), json.at("failure").get<int>(),
-                      json.at("live").get<bool>()};
+                      json.at("label").get<std::string>(), json.at("command").get<std::string>(),
+                      json.at("failure").get<int>(),       json.at("live").get<bool>()};
     struct stat failure {};
     if (::fstat(order.failure, &failure) == 0 && S_ISFIFO(failure.st_mode)) return order;
   } catch (const nlohmann::json::exception&) {
@@ -315,6 +369,7 @@ void work(const WorkerOrder& order, const std::function<void(StageGraph&)>& read
   try {
     stop_as_worker();
     if (order.live) detail::relay_live_lines();
+    detail::label_lines(order.label);
     StageGraph graph;
     {
       const log::ErrorsOnly said_before;  // what there is to say of the configuration

@@ -5,6 +5,7 @@
 #include "experiments/experiment.hpp"
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <string>
@@ -15,26 +16,42 @@ namespace sns {
 /// Adds `--jobs N`.
 void add_jobs(CLI::App& verb, int& jobs);
 
-/// How many stages at a time, and the experiment as it was typed, for the processes that make them.
-struct SideBySide {
-  int jobs = 1;
-  const ConfigArguments& arguments;
+/// An experiment of which stages are made. What it refers to must outlive it.
+struct ExperimentStages {
+  const ConfigArguments& arguments;  ///< as they were typed, for the processes
+  const RunConfig& run;
+  StageGraph& graph;
+  std::vector<std::string> targets;
+  std::string label = {};  ///< what its lines and errors begin with, where there are several
+
+  /// "figure1: train/sns"
+  std::string name(const std::string& stage) const;
 };
 
+/// Where the record of a stage lies; the same for a stage of several experiments that share a folder.
+std::filesystem::path record_of(const ExperimentStages& experiment, const StageStatus& status);
+
+/// Whether experiments can be made side by side: none has a stage that another one has, in the same folder, of
+/// other inputs.
+bool can_share(const std::vector<ExperimentStages>& experiments);
+
 /// Makes the stages of `targets` that may have a process of their own (Stage::own_process), at most `jobs` at a
-/// time, each as soon as what it needs is there and with its share of run.threads. `started` is called before
-/// each. Returns the seconds of those that were made. The caller holds the lock of the run folder: the
-/// processes inherit it, so that it outlives this one where they do.
+/// time, each as soon as what it needs is there and with its share of run.threads; those of the first
+/// experiment come first, and one that several have is made once. `started` is called before each, `finished`
+/// as soon as there is nothing more to make for an experiment, in their order, with the seconds of what was
+/// made for it. The caller holds the locks of the run folders: the processes inherit them, so that they outlive
+/// this one where they do.
 ///
 /// A stop (signal or time budget) is passed on and ends in Stopped when all have saved their state. Where one
 /// fails the others are stopped, and the failure is thrown here: ConfigError as such, all else as Error.
-std::map<std::string, double> make_side_by_side(const SideBySide& how, const RunConfig& run, StageGraph& graph,
-                                                const std::vector<std::string>& targets,
-                                                const std::function<void(const StageStatus&)>& started);
+void make_side_by_side(int jobs, const std::vector<ExperimentStages>& experiments,
+                       const std::function<void(const ExperimentStages&, const StageStatus&)>& started,
+                       const std::function<void(std::size_t, const std::map<std::string, double>&)>& finished);
 
 /// What such a process is told beside the experiment's arguments, as the text of one hidden option.
 struct WorkerOrder {
   std::string stage, hash;  ///< the stage, and what it must be: the YAML file may have changed meanwhile
+  std::string label;        ///< of its experiment
   std::string command;      ///< what the user typed, for model cards
   int failure = -1;   ///< descriptor that takes what went wrong: 'c' (ConfigError) or 'e', then the message
   bool live = false;  ///< whether progress goes to the parent as live lines

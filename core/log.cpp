@@ -56,6 +56,7 @@ struct Output {
   std::shared_ptr<spdlog::sinks::ansicolor_stderr_sink_st> sink;
   std::unique_ptr<spdlog::logger> logger;
   std::string live;      // lines
+  std::string label;     // before each line, with its colon
   bool relayed = false;  // stderr is a pipe to a process that shows live lines
 
   Output() {
@@ -136,7 +137,7 @@ void write(Level level, std::string_view message) {
   const std::lock_guard lock(out.mutex);
   if (!out.logger->should_log(spdlog_level(level))) return;
   out.erase();
-  out.logger->log(spdlog_level(level), spdlog::string_view_t(message.data(), message.size()));
+  out.logger->log(spdlog_level(level), "{}{}", out.label, message);
   out.draw();
 }
 
@@ -153,7 +154,7 @@ bool stderr_is_terminal() {
 void show_live_line(std::string_view text) {
   Output& out = output();
   const std::lock_guard lock(out.mutex);
-  if (out.relayed) return out.show(std::string(text));
+  if (out.relayed) return out.show(out.label + std::string(text));
   std::string lines;
   for (bool first = true; !text.empty(); first = false) {
     const std::string_view line = text.substr(0, text.find('\n'));
@@ -168,6 +169,12 @@ void clear_live_line() {
   Output& out = output();
   const std::lock_guard lock(out.mutex);
   out.show("");
+}
+
+void label_lines(std::string label) {
+  Output& out = output();
+  const std::lock_guard lock(out.mutex);
+  out.label = label.empty() ? "" : std::move(label) + ": ";
 }
 
 void relay_live_lines() {

@@ -435,7 +435,7 @@ void evaluate_rollouts(const EvaluateInputs& inputs) {
   write_curves(evaluation, inputs.output / "curves.h5");
   write_metrics_csv(evaluation, inputs.output / "metrics.csv");
   write_metrics_json(evaluation, inputs.output / "metrics.json");
-  const std::string table = metrics_table(evaluation);
+  const std::string table = fmt::format("\n{}\n{}", inputs.output.string(), metrics_table(evaluation));
   std::fputs(table.c_str(), stdout);
   std::fflush(stdout);
 }

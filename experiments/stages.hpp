@@ -69,6 +69,8 @@ class StageGraph {
   /// SHA-256 over name, version, inputs and upstream hashes.
   std::string hash(const std::string& name) const;
   StageStatus status(const std::string& name) const;
+  /// Where its record lies: one stage of two graphs that share a folder has one record.
+  const std::filesystem::path& record(const std::string& name) const { return find(name).record; }
   /// `targets` and all that they need, in an order that can be run.
   std::vector<StageStatus> plan(const std::vector<std::string>& targets) const;
   /// Puts finished stages of the plan back that a stopped run with other inputs has set aside.

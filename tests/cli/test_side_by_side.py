@@ -312,6 +312,87 @@ class SideBySide(SnsCase):
         self.assertTrue(text.rstrip().splitlines()[-1].endswith("run the same command to continue"), text[-300:])
 
 
+class Together(SnsCase):
+    """Several experiments at once: a data set and a surrogate that both need, a rollout and results for each."""
+
+    def setUp(self):
+        super().setUp()
+        self.run_folder = self.folder / "run-smoke"
+        shutil.copytree(QUICKSTART.parents[1] / "scales", self.folder / "yaml" / "scales")
+        shutil.copy(QUICKSTART, self.folder / "yaml" / "base.yaml")
+        self.collection = self.folder / "yaml" / "both.yaml"
+        self.collection.write_text("title: both\nexperiments: [alone.yaml, refined.yaml]\n")
+        self.experiment("alone", "rollout: {methods: {sns: null, sns_floor2: null}}\nmodels: {sns: null}\n")
+        self.experiment("refined", "rollout: {methods: {sns_floor2: null}}\n")
+
+    def experiment(self, name, more):
+        (self.folder / "yaml" / f"{name}.yaml").write_text(
+            f"base: base.yaml\nrun: {{name: shared, output: {self.folder}/run}}\nfigure: {{folder: {name}, kinds: [stability]}}\n{more}")
+
+    def command(self, *more, jobs=2):
+        return ["reproduce", self.collection, "--scale", "smoke", "--jobs", jobs, *more]
+
+    def together(self, *more, code=0):
+        return self.sns(*self.command(*more), code=code, SNS_PYTHON=sys.executable)
+
+    def test_what_they_share_is_made_once_and_no_one_waits_for_the_other(self):
+        out, log = self.together("models.gaussian.training.steps=3000")
+        begun = re.findall(r"\[\d+/\d+\] (\w+: [\w/]+) \(", log)
+        self.assertEqual(len(begun), len(set(begun)))
+        self.assertEqual([name for name in begun if name.endswith(("dataset", "truth", "train/gaussian", "rollout/gaussian"))],
+                         ["alone: dataset", "alone: truth", "alone: train/gaussian", "alone: rollout/gaussian"])
+        self.assertEqual(sorted(map(int, re.findall(r"\[(\d+)/\d+\]", log))), list(range(1, len(begun) + 1)))
+        self.assertIn(f"[1/{len(begun)}]", log)
+        # The second one's training does not wait for the first one to end, and its lines say whose they are.
+        self.assertLess(log.index("refined: train/sns ("), log.index("alone: evaluate ("), log)
+        self.assertIn("sns: refined: train sns: ", log)
+        for name in ("alone", "refined"):
+            self.assertTrue((self.run_folder / name / "report.html").exists())
+            self.assertIn(f"\n{self.run_folder}/{name}/evaluation\n", out)  # above its table
+        self.assertRegex(out.split("refined.yaml")[-1], r"rollout/gaussian +finished before\n(.*\n)*.*rollout/sns +\d+\.\d s")
+        self.assertRegex(out, r"elapsed +\d+\.\d s with 2 jobs")
+        self.assertRegex(out, r"page +/.*report\.html")
+        again = self.together("models.gaussian.training.steps=3000")[0]
+        self.assertEqual(len(re.findall(r"all \d+ stages were finished", again)), 2, again)
+
+    def test_it_makes_what_one_after_the_other_makes(self):
+        self.together("--until", "rollout")
+        made = arrays(self.run_folder / "rollouts/sns.h5")["vorticity"]
+        shutil.rmtree(self.run_folder)
+        self.sns(*self.command("--until", "rollout", jobs=1))
+        self.assertEqual(arrays(self.run_folder / "rollouts/sns.h5")["vorticity"], made)
+
+    def test_a_stage_of_other_inputs_in_the_same_folder_is_made_in_turn(self):
+        self.experiment("refined", "models: {gaussian: {training: {seed: 7}}}\n")
+        _, log = self.together("--until", "train")
+        self.assertIn("one experiment after the other", log)
+        self.assertEqual(log.count("] train/gaussian ("), 2)
+        record = (self.run_folder / "models/gaussian/stage.json").read_text()
+        self.assertRegex(record, r"nseed 7\b")
+
+    def test_a_failure_says_whose_it_is(self):
+        blocked = self.run_folder / "models/sns"
+        blocked.parent.mkdir(parents=True)
+        blocked.write_text("in the way")
+        _, err = self.together(code=1)
+        self.assert_one_line(err, "refined: train/sns: ", "models/sns")
+
+    def test_a_stop_ends_all(self):
+        process = self.start(*self.command(LONG.format("gaussian")))
+        log = self.run_folder / "models/gaussian/metrics.jsonl"
+        deadline = time.monotonic() + 60
+        while not (log.exists() and log.stat().st_size > 0):
+            self.assertIsNone(process.poll(), "it ended too early")
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        children = made_by(process.pid)
+        process.send_signal(signal.SIGTERM)
+        err = process.communicate(timeout=60)[1]
+        self.assertEqual(process.returncode, 75, err)
+        self.assertFalse(any(map(alive, children)))
+        self.assertIn("sns: stopped: on request; run the same command to continue", err)
+
+
 class Arguments(SnsCase):
     def test_jobs_must_be_a_number(self):
         for wrong in ("0", "-1", "two", "1.5"):
