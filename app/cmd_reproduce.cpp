@@ -63,29 +63,16 @@ std::unique_ptr<Runnable> read_and_plan(const ConfigArguments& arguments, const 
 void reproduce_all(const Collection& collection, const ReproduceArguments& how) {
   CollectionInputs page{.output = collection.output, .title = collection.title, .results = {}};
   std::string skipped;
-  const auto is_made = [&](const Runnable& run) {
-    if (const std::string missing = undrawn(run.graph); !missing.empty()) skipped = missing;
-    page.results.push_back(run.experiment.folder().results);
-  };
-  std::vector<std::unique_ptr<Runnable>> together;
-  for (std::size_t i = 0; i < collection.experiments.size(); ++i) {
-    fmt::print("{}{}\n", i == 0 ? "" : "\n", collection.experiments[i].file.string());
-    auto run = read_and_plan(collection.experiments[i], how);
-    if (how.dry_run) continue;
-    if (how.jobs > 1) {
-      together.push_back(std::move(run));
-      continue;
-    }
-    run_stages(*run);
-    is_made(*run);
+  std::vector<std::unique_ptr<Runnable>> runs;
+  for (const ConfigArguments& file : collection.experiments) {
+    fmt::print("{}{}\n", runs.empty() ? "" : "\n", file.file.string());
+    runs.push_back(read_and_plan(file, how));
+    if (!how.dry_run && how.jobs == 1) run_stages(*runs.back());
   }
-  if (!together.empty() && !run_together(together, how.jobs, is_made)) {
-    log::info("a stage of one experiment is another one's with other inputs: one experiment after the other");
-    for (const auto& run : together) {
-      fmt::print("\n{}\n", run->arguments.file.string());
-      run_stages(*run, how.jobs);
-      is_made(*run);
-    }
+  if (!how.dry_run && how.jobs > 1) run_together(runs, how.jobs);
+  for (const auto& run : runs) {
+    if (const std::string missing = undrawn(run->graph); !missing.empty()) skipped = missing;
+    page.results.push_back(run->experiment.folder().results);
   }
   if (how.dry_run || how.until != "report") return;
   require_drawn(skipped, "the run folders");

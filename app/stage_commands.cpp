@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "core/live_line.hpp"
 #include "core/log.hpp"
 
 #include <algorithm>
@@ -37,12 +38,13 @@ class Announcements {
     std::set<fs::path> due;
     for (const ExperimentStages& experiment : experiments)
       for (const StageStatus& status : experiment.graph.plan(experiment.targets))
-        if (status.state != StageState::finished) due.insert(record_of(experiment, status));
+        if (status.state != StageState::finished) due.insert(experiment.record(status.name));
     due_ = due.size();
   }
   std::size_t due() const { return due_; }
   void begins(const ExperimentStages& experiment, const StageStatus& status) {
-    log::info("[{}/{}] {} ({})", ++number_, due_, experiment.name(status.name), status.reason);
+    const detail::LineLabel label(experiment.label);
+    log::info("[{}/{}] {} ({})", ++number_, due_, status.name, status.reason);
   }
 
  private:
@@ -63,6 +65,19 @@ ExperimentStages stages_of(Runnable& run, std::string label = {}) {
   return {run.arguments, run.experiment.run(), run.graph, run.targets, std::move(label)};
 }
 
+/// The names of the experiments' files, with their folders' where one is not enough.
+std::vector<std::string> labels_of(const std::vector<std::unique_ptr<Runnable>>& runs) {
+  std::map<std::string, int> stems;
+  for (const auto& run : runs) ++stems[run->arguments.file.stem().string()];
+  std::vector<std::string> labels;
+  for (const auto& run : runs) {
+    const fs::path& file = run->arguments.file;
+    labels.push_back(stems[file.stem().string()] == 1 ? file.stem().string()
+                                                      : (file.parent_path().filename() / file.stem()).string());
+  }
+  return labels;
+}
+
 /// Makes what is left of the stages and prints the wall-clock time of each; made: seconds of those that were
 /// made before, side by side.
 void make_rest(const ExperimentStages& stages, Announcements& announcements,
@@ -70,6 +85,8 @@ void make_rest(const ExperimentStages& stages, Announcements& announcements,
   stages.graph.run(
       stages.targets, [&](const StageStatus& status) { announcements.begins(stages, status); }, made);
   const std::vector<StageResult>& results = stages.graph.results();
+  detail::clear_live_line();  // of stages that go on: what follows goes to stdout
+  if (!stages.label.empty()) fmt::print("\n{}\n", stages.arguments.file.string());
   if (std::none_of(results.begin(), results.end(),
                    [](const StageResult& r) { return r.seconds.has_value() || r.skipped; })) {
     fmt::print("all {} stages were finished\n", results.size());
@@ -116,36 +133,48 @@ void run_stages(Runnable& run, int jobs) {
   if (jobs == 1 || announcements.due() == 0) return make_rest(stages.front(), announcements, {});
   const Elapsed elapsed;
   make_side_by_side(
-      jobs, stages, [&](const auto& of, const auto& status) { announcements.begins(of, status); },
-      [&](std::size_t, const auto& made) { make_rest(stages.front(), announcements, made); });
+      jobs, stages,
+      {[&](std::size_t, const StageStatus& status) { announcements.begins(stages.front(), status); },
+       [&](std::size_t, const auto& made) { make_rest(stages.front(), announcements, made); }});
   elapsed.print(jobs, "  ");
 }
 
-bool run_together(const std::vector<std::unique_ptr<Runnable>>& runs, int jobs,
-                  const std::function<void(Runnable&)>& finished) {
+void run_together(const std::vector<std::unique_ptr<Runnable>>& runs, int jobs) {
+  const std::vector<std::string> labels = labels_of(runs);
   std::vector<ExperimentStages> stages;
-  for (const auto& run : runs) stages.push_back(stages_of(*run, run->arguments.file.stem().string()));
-  if (!can_share(stages)) return false;
+  for (std::size_t i = 0; i < runs.size(); ++i) stages.push_back(stages_of(*runs[i], labels[i]));
+  const Elapsed elapsed;
+  if (const auto reason = conflict(stages)) {
+    log::info("{} would replace each other's files: one experiment after the other", *reason);
+    for (const auto& run : runs) {
+      fmt::print("\n{}\n", run->arguments.file.string());
+      run_stages(*run, jobs);
+    }
+    return;
+  }
   std::map<fs::path, std::unique_ptr<FolderLock>> locks;
   for (const auto& run : runs) {
     const fs::path root = fs::weakly_canonical(fs::absolute(run->experiment.folder().root));
     if (!locks.contains(root)) locks.emplace(root, take_folder(root));
-    write_configuration(*run);
   }
   Announcements announcements(stages);
   std::fflush(stdout);
-  const Elapsed elapsed;
-  make_side_by_side(
-      jobs, stages, [&](const auto& of, const auto& status) { announcements.begins(of, status); },
-      [&](std::size_t i, const auto& made) {
-        fmt::print("\n{}\n", runs[i]->arguments.file.string());
-        make_rest(stages[i], announcements, made);
-        finished(*runs[i]);
-        std::fflush(stdout);
-      });
+  std::set<std::size_t> begun;
+  const auto begin = [&](std::size_t i) {
+    if (begun.insert(i).second) write_configuration(*runs[i]);
+  };
+  make_side_by_side(jobs, stages,
+                    {[&](std::size_t i, const StageStatus& status) {
+                       begin(i);
+                       announcements.begins(stages[i], status);
+                     },
+                     [&](std::size_t i, const auto& made) {
+                       begin(i);
+                       make_rest(stages[i], announcements, made);
+                       std::fflush(stdout);
+                     }});
   fmt::print("\n");
   elapsed.print(jobs);
-  return true;
 }
 
 void require_trained(const Runnable& run) {

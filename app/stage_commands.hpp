@@ -32,10 +32,8 @@ struct Runnable {
 /// (make_side_by_side); then prints the wall-clock time of each stage.
 void run_stages(Runnable& experiment, int jobs = 1);
 
-/// The same for several experiments at once, each printed, and `finished` called, when its last stage is made.
-/// False where they cannot be made side by side (can_share): nothing is done then.
-bool run_together(const std::vector<std::unique_ptr<Runnable>>& experiments, int jobs,
-                  const std::function<void(Runnable&)>& finished);
+/// The same for several experiments at once (one after the other where they would replace each other's files).
+void run_together(const std::vector<std::unique_ptr<Runnable>>& experiments, int jobs);
 
 /// ConfigError where running the targets would train a model from nothing or anew: verbs that come after
 /// training say so instead.

@@ -5,6 +5,7 @@
 #include "core/live_line.hpp"
 #include "core/log.hpp"
 #include "core/stop.hpp"
+#include "experiments/report.hpp"
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -21,6 +22,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <list>
 #include <new>
 #include <optional>
@@ -69,11 +71,15 @@ class Pipe {
   int read_ = -1, write_ = -1;
 };
 
-/// One stage that another process makes.
-struct Worker {
+/// Whose stage it is.
+struct Origin {
   std::size_t experiment = 0;
   std::string stage, name;  ///< name: in messages
   std::filesystem::path record;
+};
+
+/// One stage that another process makes.
+struct Worker : Origin {
   pid_t process = -1;
   Pipe failure, lines;  ///< `lines` is used on a terminal only; elsewhere stderr is shared
   detail::RelayedLines relayed;
@@ -108,13 +114,9 @@ std::vector<std::string> command_of(const ConfigArguments& arguments, const Work
 
 /// A process of its own from the beginning (exec), since a device that is open here, and threads that LibTorch
 /// has started here, would be of no use to a mere copy.
-Worker start(const std::vector<ExperimentStages>& experiments, std::size_t index, const StageStatus& status,
-             int jobs) {
-  const ExperimentStages& experiment = experiments[index];
+Worker start(const ExperimentStages& experiment, const StageStatus& status, int jobs) {
   Worker worker;
-  worker.experiment = index;
   worker.stage = status.name;
-  worker.record = record_of(experiment, status);
   worker.name = experiment.name(status.name);
   const bool live = detail::stderr_is_terminal();
   const ConfigArguments& arguments = experiment.arguments;
@@ -164,32 +166,25 @@ class Workers {
     announce_stops(false);
   }
   ~Workers() {  // where starting one failed: none outlives this
-    stop();
+    stop("");
     while (!all_.empty()) wait();
     announce_stops(true);
   }
-  bool empty() const { return all_.empty(); }
-  std::size_t count() const { return all_.size(); }
-  bool make(const std::filesystem::path& record) const {
-    return std::any_of(all_.begin(), all_.end(), [&](const Worker& w) { return w.record == record; });
-  }
+  const std::list<Worker>& all() const { return all_; }
   void add(Worker worker) {
     all_.push_back(std::move(worker));
     share_fate();
   }
-  /// Once: all save their state and end.
-  void stop() {
-    if (std::exchange(told_, true) || all_.empty()) return;
-    if (failure)
-      log::info("a stage failed; the others stop at their next safe point");
-    else
-      log::info("stopping at the next safe point; signal again to end at once");
+  /// Once: all save their state and end. Says why.
+  void stop(const std::string& why) {
+    if (std::exchange(told_, true)) return;
+    if (!why.empty()) log::info("{}", why);
     for (const Worker& worker : all_) ::kill(worker.process, SIGTERM);
   }
   /// Waits a moment, shows what they write, and takes those out that have ended: stages that were made come
-  /// into `made`, a first failure into `failure`. Whether any has ended.
-  bool wait() {
-    if (all_.empty()) return false;
+  /// into `made`, failures into `failed`.
+  void wait() {
+    if (all_.empty()) return;
     std::this_thread::sleep_for(kPoll);
     bool changed = false, some_ended = false;
     for (Worker& worker : all_) changed = worker.relayed.take(worker.lines.drain()) || changed;
@@ -203,23 +198,22 @@ class Workers {
       changed = some_ended = true;
       worker->relayed.take(worker->lines.drain());
       worker->relayed.finish();
-      if (ended < 0 && !failure)
-        failure = {false, fmt::format("{}: how its process ended is not known: {}", worker->name,
-                                      std::strerror(errno))};
+      if (ended < 0)
+        failed.emplace_back(*worker, Failure{false, fmt::format("{}: how its process ended is not known: {}",
+                                                                worker->name, std::strerror(errno))});
       if (ended > 0) judge(*worker, status);
       worker = all_.erase(worker);
     }
     if (some_ended) share_fate();
-    if (!changed || !detail::stderr_is_terminal()) return some_ended;
+    if (!changed || !detail::stderr_is_terminal()) return;
     std::string live;
     for (const Worker& worker : all_)
       if (!worker.relayed.live().empty()) live += (live.empty() ? "" : "\n") + worker.relayed.live();
     detail::show_live_line(live);
-    return some_ended;
   }
 
-  std::vector<std::pair<std::size_t, std::string>> made;  ///< experiment and stage
-  std::optional<Failure> failure;
+  std::vector<Origin> made;
+  std::vector<std::pair<Origin, Failure>> failed;
   bool stopped = false;  ///< one of them was
 
  private:
@@ -230,16 +224,13 @@ class Workers {
   }
 
   void judge(const Worker& worker, int status) {
-    if (WIFEXITED(status) && WEXITSTATUS(status) == kExitSuccess) {
-      made.emplace_back(worker.experiment, worker.stage);
-      return;
-    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == kExitSuccess) return made.push_back(worker);
     if ((WIFEXITED(status) && WEXITSTATUS(status) == kExitStopped) ||
         (told_ && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM)) {
       stopped = true;
       return;
     }
-    if (failure) return;
+    Failure failure;
     if (const std::string said = worker.failure.drain(); !said.empty())
       failure = {said.front() == 'c', fmt::format("{}: {}", worker.name, said.substr(1))};
     else if (WIFSIGNALED(status))
@@ -252,11 +243,192 @@ class Workers {
     else
       failure = {false,
                  fmt::format("{}: its process ended with exit code {}", worker.name, WEXITSTATUS(status))};
+    failed.emplace_back(worker, std::move(failure));
   }
 
   std::list<Worker> all_;
   bool told_ = false;
 };
+
+/// Keeps `jobs` stages of some experiments going until all are made.
+class Scheduler {
+ public:
+  Scheduler(int jobs, const std::vector<ExperimentStages>& experiments, const SideBySideEvents& events)
+      : jobs_(static_cast<std::size_t>(jobs)), events_(events) {
+    for (const ExperimentStages& experiment : experiments) {
+      experiment.graph.restore(experiment.targets);
+      all_.push_back({experiment, {}});
+      // Now: a folder that is a link is a folder of its own after it was set aside.
+      for (const StageStatus& status : experiment.graph.plan(experiment.targets))
+        all_.back().records[status.name] = experiment.record(status.name);
+    }
+  }
+
+  void run() {
+    for (;;) {
+      go_on();
+      if (!ending()) {
+        const auto next = std::find_if(all_.begin(), all_.end(),
+                                       [&](const Entry& e) { return e.state == State::going && !waits(e); });
+        if (next != all_.end()) {
+          finish(*next);
+          continue;
+        }
+      }
+      if (workers_.all().empty() && (ending() || !look_)) break;
+    }
+    if (failure_ && failure_->configuration) fail<ConfigError>("{}", failure_->message);
+    if (failure_) fail("{}", failure_->message);
+    if (workers_.stopped || any_goes()) fail<Stopped>("on request; run the same command to continue");
+  }
+
+ private:
+  enum class State { going, at_its_rest, finished, given_up };
+  struct Entry {
+    const ExperimentStages& stages;
+    std::map<std::string, std::filesystem::path> records;  ///< of its plan, by stage
+    std::map<std::string, double> made = {};
+    State state = State::going;
+
+    bool has(const std::filesystem::path& record) const {
+      return std::any_of(records.begin(), records.end(), [&](const auto& r) { return r.second == record; });
+    }
+  };
+
+  bool any_goes() const {
+    return std::any_of(all_.begin(), all_.end(),
+                       [](const Entry& e) { return e.state == State::going || e.state == State::at_its_rest; });
+  }
+  bool ending() const { return stop_requested() || workers_.stopped || (failure_ && !any_goes()); }
+
+  /// Whether stages of it are to begin, or are made just now.
+  bool waits(const Entry& entry) const {
+    if (std::any_of(workers_.all().begin(), workers_.all().end(),
+                    [&](const Worker& worker) { return entry.has(worker.record); }))
+      return true;
+    const auto ready = entry.stages.graph.ready(entry.stages.targets);
+    return std::any_of(ready.begin(), ready.end(), [&](const StageStatus& status) {
+      return !begun_.contains(entry.records.at(status.name));
+    });
+  }
+
+  /// Starts what can start, waits a moment, and takes in what has ended. A stop is passed on.
+  void go_on() {
+    if (ending()) {
+      if (failure_ && !stop_requested())
+        workers_.stop(workers_.all().empty() ? "" : "a stage failed; the others stop at their next safe point");
+      else
+        workers_.stop(any_goes() ? "stopping at the next safe point; signal again to end at once" : "");
+    } else if (std::exchange(look_, false)) {
+      start_stages();
+    }
+    workers_.wait();
+    for (const Origin& origin : std::exchange(workers_.made, {})) {
+      Entry& entry = all_[origin.experiment];
+      entry.made[origin.stage] = entry.stages.graph.status(origin.stage).seconds;
+      look_ = true;
+    }
+    for (const auto& [origin, failure] : std::exchange(workers_.failed, {})) {
+      for (Entry& entry : all_)
+        if (entry.has(origin.record)) entry.state = State::given_up;
+      note(failure);
+    }
+  }
+
+  void start_stages() {
+    for (std::size_t i = 0; i < all_.size(); ++i) {
+      const Entry& entry = all_[i];
+      if (entry.state != State::going) continue;
+      for (const StageStatus& status : entry.stages.graph.ready(entry.stages.targets)) {
+        if (workers_.all().size() >= jobs_) return;
+        if (!begun_.insert(entry.records.at(status.name)).second) continue;
+        events_.started(i, status);
+        Worker worker = start(entry.stages, status, static_cast<int>(jobs_));
+        worker.experiment = i;
+        worker.record = entry.records.at(status.name);
+        workers_.add(std::move(worker));
+      }
+    }
+  }
+
+  void finish(Entry& entry) {
+    entry.state = State::at_its_rest;
+    try {
+      const detail::LineLabel label(entry.stages.label);
+      const WhileDrawing meanwhile([this] { go_on(); });
+      events_.finished(static_cast<std::size_t>(&entry - all_.data()), entry.made);
+      entry.state = State::finished;
+    } catch (const Stopped&) {
+      entry.state = State::going;  // and the loop ends
+    } catch (const ConfigError& error) {
+      entry.state = State::given_up;
+      note({true, entry.stages.name(error.what())});
+    } catch (const Error& error) {
+      entry.state = State::given_up;
+      note({false, entry.stages.name(error.what())});
+    }
+    look_ = true;
+  }
+
+  void note(const Failure& failure) {
+    if (any_goes()) log::warn("{}; experiments that do not need it go on", failure.message);
+    if (!failure_) failure_ = failure;
+    look_ = true;
+  }
+
+  const std::size_t jobs_;
+  const SideBySideEvents& events_;
+  std::vector<Entry> all_;
+  std::set<std::filesystem::path> begun_;  ///< records
+  std::optional<Failure> failure_;         ///< the first
+  Workers workers_;
+  bool look_ = true;  ///< whether something may have become ready
+};
+
+/// Whether one of two paths is the other one or lies in it.
+bool overlap(const std::filesystem::path& a, const std::filesystem::path& b) {
+  const auto inside = [](const std::filesystem::path& file, const std::filesystem::path& folder) {
+    const auto relative = file.lexically_relative(folder);
+    return !relative.empty() && *relative.begin() != "..";
+  };
+  return inside(a, b) || inside(b, a);
+}
+
+std::filesystem::path real(const std::filesystem::path& path) {
+  return std::filesystem::weakly_canonical(std::filesystem::absolute(path));
+}
+
+/// The files of a stage.
+struct Claim {
+  std::string name, hash;
+  std::filesystem::path record;
+  std::vector<std::filesystem::path> replaced, files;  ///< leftovers; those, outputs and the record
+
+  bool against(const Claim& other) const {
+    if (record == other.record) return hash != other.hash;
+    const auto replaces = [](const Claim& one, const Claim& another) {
+      return std::any_of(one.replaced.begin(), one.replaced.end(), [&](const auto& leftover) {
+        return std::any_of(another.files.begin(), another.files.end(),
+                           [&](const auto& file) { return overlap(leftover, file); });
+      });
+    };
+    return replaces(*this, other) || replaces(other, *this);
+  }
+};
+
+std::vector<Claim> claims_of(const ExperimentStages& experiment) {
+  std::vector<Claim> claims;
+  for (const StageStatus& status : experiment.graph.plan(experiment.targets)) {
+    const Stage& stage = experiment.graph.stage(status.name);
+    Claim claim{experiment.name(stage.name), status.hash, experiment.record(stage.name), {}, {}};
+    for (const auto& path : stage.leftovers) claim.replaced.push_back(real(path));
+    claim.files = claim.replaced;
+    for (const auto& path : stage.outputs) claim.files.push_back(real(path));
+    claim.files.push_back(claim.record);
+    claims.push_back(std::move(claim));
+  }
+  return claims;
+}
 
 }  // namespace
 
@@ -274,67 +446,26 @@ std::string ExperimentStages::name(const std::string& stage) const {
   return label.empty() ? stage : label + ": " + stage;
 }
 
-std::filesystem::path record_of(const ExperimentStages& experiment, const StageStatus& status) {
-  return std::filesystem::weakly_canonical(std::filesystem::absolute(experiment.graph.record(status.name)));
+std::filesystem::path ExperimentStages::record(const std::string& stage) const {
+  return real(graph.stage(stage).record);
 }
 
-bool can_share(const std::vector<ExperimentStages>& experiments) {
-  std::map<std::filesystem::path, std::string> hashes;
-  for (const ExperimentStages& experiment : experiments)
-    for (const StageStatus& status : experiment.graph.plan(experiment.targets))
-      if (const auto known = hashes.emplace(record_of(experiment, status), status.hash).first;
-          known->second != status.hash)
-        return false;
-  return true;
+std::optional<std::string> conflict(const std::vector<ExperimentStages>& experiments) {
+  std::vector<Claim> earlier;
+  for (const ExperimentStages& experiment : experiments) {
+    std::vector<Claim> claims = claims_of(experiment);
+    for (const Claim& claim : claims)
+      for (const Claim& other : earlier)
+        if (claim.against(other)) return fmt::format("{} and {}", other.name, claim.name);
+    earlier.insert(earlier.end(), std::make_move_iterator(claims.begin()),
+                   std::make_move_iterator(claims.end()));
+  }
+  return std::nullopt;
 }
 
 void make_side_by_side(int jobs, const std::vector<ExperimentStages>& experiments,
-                       const std::function<void(const ExperimentStages&, const StageStatus&)>& started,
-                       const std::function<void(std::size_t, const std::map<std::string, double>&)>& finished) {
-  for (const ExperimentStages& experiment : experiments) experiment.graph.restore(experiment.targets);
-  Workers workers;
-  std::set<std::filesystem::path> begun;  // records
-  std::size_t first = 0;                  // experiment that is not finished
-  // Whether stages of it are to begin, or are made just now.
-  const auto waits = [&](const ExperimentStages& experiment) {
-    const auto ready = experiment.graph.ready(experiment.targets);
-    return std::any_of(ready.begin(), ready.end(), [&](const StageStatus& status) {
-      const auto record = record_of(experiment, status);
-      return !begun.contains(record) || workers.make(record);
-    });
-  };
-  for (bool look = true; look || !workers.empty();) {
-    if (stop_requested() || workers.stopped || workers.failure) {
-      workers.stop();
-      workers.wait();
-      look = false;
-      continue;
-    }
-    if (std::exchange(look, false)) {
-      for (std::size_t i = first; i < experiments.size(); ++i) {
-        for (const StageStatus& status : experiments[i].graph.ready(experiments[i].targets)) {
-          if (workers.count() >= static_cast<std::size_t>(jobs)) break;
-          if (!begun.insert(record_of(experiments[i], status)).second) continue;
-          started(experiments[i], status);
-          workers.add(start(experiments, i, status, jobs));
-        }
-      }
-      // What is left of an experiment, figures and report, is drawn while the others go on.
-      if (first < experiments.size() && !waits(experiments[first])) {
-        std::map<std::string, double> made;
-        for (const auto& [of, stage] : workers.made)
-          if (of == first) made[stage] = experiments[first].graph.status(stage).seconds;
-        finished(first++, made);
-        look = true;
-      }
-    }
-    look = workers.wait() || look;
-  }
-  if (workers.failure) {
-    if (workers.failure->configuration) fail<ConfigError>("{}", workers.failure->message);
-    fail("{}", workers.failure->message);
-  }
-  if (workers.stopped || stop_requested()) fail<Stopped>("on request; run the same command to continue");
+                       const SideBySideEvents& events) {
+  Scheduler(jobs, experiments, events).run();
 }
 
 std::string WorkerOrder::text() const {
@@ -369,7 +500,7 @@ void work(const WorkerOrder& order, const std::function<void(StageGraph&)>& read
   try {
     stop_as_worker();
     if (order.live) detail::relay_live_lines();
-    detail::label_lines(order.label);
+    const detail::LineLabel label(order.label);
     StageGraph graph;
     {
       const log::ErrorsOnly said_before;  // what there is to say of the configuration

@@ -1,6 +1,6 @@
 #pragma once
-// Stages of an experiment that need nothing of one another, side by side: each in a process of its own, since
-// LibTorch keeps its threads and its random numbers for a whole process.
+// Stages of one or several experiments that need nothing of one another, side by side: each in a process of its
+// own, since LibTorch keeps its threads and its random numbers for a whole process.
 #include "app/config_arguments.hpp"
 #include "experiments/experiment.hpp"
 
@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,27 +27,33 @@ struct ExperimentStages {
 
   /// "figure1: train/sns"
   std::string name(const std::string& stage) const;
+  /// Where the record of a stage lies, the same for one that several experiments have in one folder.
+  std::filesystem::path record(const std::string& stage) const;
 };
 
-/// Where the record of a stage lies; the same for a stage of several experiments that share a folder.
-std::filesystem::path record_of(const ExperimentStages& experiment, const StageStatus& status);
+/// Why experiments cannot be made side by side: a stage of one and a stage of another that would set aside or
+/// replace each other's files. nullopt where there is none.
+std::optional<std::string> conflict(const std::vector<ExperimentStages>& experiments);
 
-/// Whether experiments can be made side by side: none has a stage that another one has, in the same folder, of
-/// other inputs.
-bool can_share(const std::vector<ExperimentStages>& experiments);
+/// What is done with experiments, by their number.
+struct SideBySideEvents {
+  std::function<void(std::size_t, const StageStatus&)> started;  ///< before each stage
+  /// As soon as all stages of an experiment are made that can be made side by side, with the seconds of those
+  /// that were made for it: the rest is to be made now.
+  std::function<void(std::size_t, const std::map<std::string, double>&)> finished;
+};
 
 /// Makes the stages of `targets` that may have a process of their own (Stage::own_process), at most `jobs` at a
 /// time, each as soon as what it needs is there and with its share of run.threads; those of the first
-/// experiment come first, and one that several have is made once. `started` is called before each, `finished`
-/// as soon as there is nothing more to make for an experiment, in their order, with the seconds of what was
-/// made for it. The caller holds the locks of the run folders: the processes inherit them, so that they outlive
-/// this one where they do.
+/// experiment come first, and one that several have is made once. The others go on while the rest of one is
+/// made (WhileDrawing). The caller holds the locks of the run folders: the processes inherit them, so that they
+/// outlive this one where they do.
 ///
-/// A stop (signal or time budget) is passed on and ends in Stopped when all have saved their state. Where one
-/// fails the others are stopped, and the failure is thrown here: ConfigError as such, all else as Error.
+/// A stop (signal or time budget) is passed on and ends in Stopped when all have saved their state. Where a
+/// stage fails, experiments that need it are given up and those that do not are made; the first failure is
+/// thrown in the end: ConfigError as such, all else as Error. A single experiment is given up at once.
 void make_side_by_side(int jobs, const std::vector<ExperimentStages>& experiments,
-                       const std::function<void(const ExperimentStages&, const StageStatus&)>& started,
-                       const std::function<void(std::size_t, const std::map<std::string, double>&)>& finished);
+                       const SideBySideEvents& events);
 
 /// What such a process is told beside the experiment's arguments, as the text of one hidden option.
 struct WorkerOrder {

@@ -13,8 +13,17 @@ void show_live_line(std::string_view text);
 /// Removes what is there.
 void clear_live_line();
 
-/// Puts "label: " before each log line and live line of this process, from now on; empty: nothing.
-void label_lines(std::string label);
+/// While one lives, "label: " stands before each log line and live line of this process; empty: nothing.
+class LineLabel {
+ public:
+  explicit LineLabel(std::string label);
+  ~LineLabel();
+  LineLabel(const LineLabel&) = delete;
+  LineLabel& operator=(const LineLabel&) = delete;
+
+ private:
+  std::string before_;
+};
 
 /// From now on stderr is a pipe to a process that relays what comes: each live line as one line that begins
 /// with a carriage return (empty: there is none any more).

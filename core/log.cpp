@@ -74,8 +74,10 @@ struct Output {
       if (name == "debug") logger->set_level(spdlog::level::debug);
       if (name == "warn") logger->set_level(spdlog::level::warn);
       if (name == "error") logger->set_level(spdlog::level::err);
-      if (name != "debug" && name != "info" && name != "warn" && name != "error")
+      if (name != "debug" && name != "info" && name != "warn" && name != "error") {
         logger->warn("SNS_LOG is '{}' but must be debug, info, warn or error", name);
+        ::unsetenv("SNS_LOG");  // processes that work for this one need not say so again
+      }
     }
   }
 
@@ -171,10 +173,16 @@ void clear_live_line() {
   out.show("");
 }
 
-void label_lines(std::string label) {
+LineLabel::LineLabel(std::string label) : before_(label.empty() ? "" : std::move(label) + ": ") {
   Output& out = output();
   const std::lock_guard lock(out.mutex);
-  out.label = label.empty() ? "" : std::move(label) + ": ";
+  std::swap(out.label, before_);
+}
+
+LineLabel::~LineLabel() {
+  Output& out = output();
+  const std::lock_guard lock(out.mutex);
+  out.label = std::move(before_);
 }
 
 void relay_live_lines() {

@@ -248,6 +248,17 @@ std::string read_networks(Section& section, MethodConfig& method, const std::vec
   return what;
 }
 
+std::string hardly_refines(const MethodConfig& method, std::int64_t steps) {
+  if (!method.refiner) return "";
+  if (method.first_step > steps)
+    return fmt::format("first_step {} lies beyond the rollout's {} steps: no frame is refined",
+                       method.first_step, steps);
+  if (method.every > 1 && method.every > steps - method.first_step)
+    return fmt::format("every {} in a rollout of {} steps: frame {} alone is refined", method.every, steps,
+                       method.first_step);
+  return "";
+}
+
 MethodConfig read_method(Section section, const std::string& name, const std::vector<ModelSpec>& models,
                          const Section& solver) {
   MethodConfig method;
@@ -321,6 +332,7 @@ RolloutConfig read_rollout(Section rollout, const std::vector<ModelSpec>& models
   for (const std::string& name : methods.names()) {
     check_name(methods, name);
     config.methods.push_back(read_method(methods.child(name), name, models, solver));
+    config.methods.back().hardly_refines = hardly_refines(config.methods.back(), config.steps);
   }
   return config;
 }

@@ -381,7 +381,8 @@ ExperimentCost describe_experiment(const Config& config, const RunConfig& run, c
       cost.stages.push_back(std::move(ensemble));
     }
     if (!method.without_effect.empty()) lines.emplace_back("  not used", method.without_effect);
-    if (!method.beyond_training.empty()) lines.emplace_back("  doubtful", method.beyond_training);
+    for (const std::string& doubt : {method.beyond_training, method.hardly_refines})
+      if (!doubt.empty()) lines.emplace_back("  doubtful", doubt);
   }
   if (rollout_block || oracle) cost_of_truth(rollout, frames, data, solver_speed, cost);
   double retraining = 0;

@@ -71,7 +71,7 @@ Experiment::Experiment(const Config& config, std::string command)
   config.finish({"simulate"});
   for (const auto& [name, keys] : model_keys_without_effect(config)) log::warn("models.{}: {}", name, keys);
   for (const MethodConfig& method : rollout_.methods)
-    for (const std::string& doubt : {method.without_effect, method.beyond_training})
+    for (const std::string& doubt : {method.without_effect, method.beyond_training, method.hardly_refines})
       if (!doubt.empty()) log::warn("rollout.methods.{}: {}", method.name, doubt);
 }
 
@@ -157,6 +157,7 @@ void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
     if (fs::exists(from / file_name(Weights::raw))) stage.outputs.push_back(at / file_name(Weights::raw));
     stage.inputs = {{"model", to_yaml(model.model)},
                     {"weights", check_shipped(model, solver_.info(), data_plan_, from)}};
+    stage.unmade = "takes shipped weights";
     stage.run = [this, &model] { return take_shipped_weights(model); };
   } else {
     stage.outputs.push_back(at / file_name(Weights::raw));

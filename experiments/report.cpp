@@ -12,9 +12,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <thread>
+#include <utility>
 #include <vector>
 
 namespace sns {
@@ -64,8 +67,13 @@ int run_program(const std::vector<std::string>& arguments) {
     _exit(127);
   }
   int status = 0;
-  while (waitpid(child, &status, 0) < 0)
-    require(errno == EINTR, "lost {}: {}", arguments[0], std::strerror(errno));
+  for (pid_t ended = 0; ended != child;) {
+    ended = waitpid(child, &status, WhileDrawing::action() ? WNOHANG : 0);
+    require(ended >= 0 || errno == EINTR, "lost {}: {}", arguments[0], std::strerror(errno));
+    if (ended != 0) continue;
+    WhileDrawing::action()();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
@@ -92,6 +100,19 @@ bool run_script(const std::string& script, std::vector<std::string> arguments, c
 }
 
 }  // namespace
+
+WhileDrawing::WhileDrawing(std::function<void()> action) {
+  WhileDrawing::action() = std::move(action);
+}
+
+WhileDrawing::~WhileDrawing() {
+  action() = nullptr;
+}
+
+std::function<void()>& WhileDrawing::action() {
+  static std::function<void()> current;
+  return current;
+}
 
 void read(Section& figure, FigureConfig& config) {
   figure.maybe("kinds", config.kinds);

@@ -3,6 +3,7 @@
 #include "core/config.hpp"
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -36,6 +37,18 @@ struct VideoConfig {
   std::optional<int> steps;                         ///< shown, from the first on; null: all
 };
 void read(Section& video, VideoConfig& config);
+
+/// While one lives `action` is called, many times a second, while a script draws: for who has more to do than
+/// to wait for it.
+class WhileDrawing {
+ public:
+  explicit WhileDrawing(std::function<void()> action);
+  ~WhileDrawing();
+  WhileDrawing(const WhileDrawing&) = delete;
+  WhileDrawing& operator=(const WhileDrawing&) = delete;
+  /// That of the one that lives; empty where there is none.
+  static std::function<void()>& action();
+};
 
 /// Draws the figures of `config.kinds`, all but the video, from <results>/evaluation and <results>/oracle into
 /// <results>/figures. Returns false, after one clear warning, where Python or matplotlib is missing: numbers do

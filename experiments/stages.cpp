@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <fstream>
 #include <set>
 
 namespace sns {
@@ -23,8 +24,9 @@ using nlohmann::json;
 
 /// The record, or nullopt where there is none that can be read.
 std::optional<json> read_record(const fs::path& file) {
-  if (!fs::exists(file)) return std::nullopt;
-  json record = json::parse(read_text(file), nullptr, false);
+  std::ifstream stream(file);  // which another process may set aside at any time
+  if (!stream) return std::nullopt;
+  json record = json::parse(stream, nullptr, false);
   if (record.is_discarded() || !record.is_object() || !record.contains("hash")) return std::nullopt;
   return record;
 }
@@ -157,14 +159,14 @@ std::vector<std::string> StageGraph::names() const {
   return out;
 }
 
-const Stage& StageGraph::find(const std::string& name) const {
+const Stage& StageGraph::stage(const std::string& name) const {
   for (const Stage& stage : stages_)
     if (stage.name == name) return stage;
   fail("there is no stage {}", name);
 }
 
 std::string StageGraph::hash(const std::string& name) const {
-  const Stage& stage = find(name);
+  const Stage& stage = this->stage(name);
   // JSON quotes its strings: no two different sets of inputs give one text.
   json text = {{"stage", stage.name}, {"version", stage.version}, {"inputs", stage.inputs}};
   for (const std::string& upstream : stage.built_from) text["built_from"][upstream] = hash(upstream);
@@ -172,8 +174,8 @@ std::string StageGraph::hash(const std::string& name) const {
 }
 
 StageStatus StageGraph::status(const std::string& name) const {
-  const Stage& stage = find(name);
-  StageStatus status{name, StageState::missing, "not made yet", hash(name), 0, {}, false};
+  const Stage& stage = this->stage(name);
+  StageStatus status{name, StageState::missing, stage.unmade, hash(name), 0, {}, false};
   const auto finish = [&](const json& record) {
     status.state = StageState::finished;
     status.reason.clear();
@@ -233,7 +235,7 @@ std::vector<StageStatus> StageGraph::plan(const std::vector<std::string>& target
   std::set<std::string> needed;
   const std::function<void(const std::string&)> need = [&](const std::string& name) {
     if (!needed.insert(name).second) return;
-    const Stage& stage = find(name);
+    const Stage& stage = this->stage(name);
     for (const auto* list : {&stage.built_from, &stage.after})
       for (const std::string& other : *list) need(other);
   };
@@ -246,7 +248,7 @@ std::vector<StageStatus> StageGraph::plan(const std::vector<std::string>& target
 
 void StageGraph::restore(const std::vector<std::string>& targets) {
   for (const StageStatus& status : plan(targets))
-    if (status.aside) SetAside(find(status.name)).restore();
+    if (status.aside) SetAside(stage(status.name)).restore();
 }
 
 std::vector<StageStatus> StageGraph::ready(const std::vector<std::string>& targets) const {
@@ -258,7 +260,7 @@ std::vector<StageStatus> StageGraph::ready(const std::vector<std::string>& targe
   };
   std::vector<StageStatus> out;
   for (const StageStatus& status : planned) {
-    const Stage& stage = find(status.name);
+    const Stage& stage = this->stage(status.name);
     if (stage.own_process && !finished(stage.name) &&
         std::all_of(stage.built_from.begin(), stage.built_from.end(), finished) &&
         std::all_of(stage.after.begin(), stage.after.end(), finished))
@@ -274,7 +276,7 @@ void StageGraph::run(const std::vector<std::string>& targets,
   for (const StageStatus& planned : plan(targets)) {
     if (stop_requested())
       fail<Stopped>("stopped before stage {}; run the same command to continue", planned.name);
-    const Stage& stage = find(planned.name);
+    const Stage& stage = this->stage(planned.name);
     if (planned.state == StageState::finished) {
       if (planned.aside) SetAside(stage).restore();
       const auto before = made.find(planned.name);

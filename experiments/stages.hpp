@@ -31,6 +31,7 @@ struct Stage {
   std::vector<std::string> after;                           ///< stages that only have to be finished before
   /// Where it could not be done, stages that wait for it are not left but done without it, and again next time.
   bool optional = false;
+  std::string unmade = "not made yet";  ///< why it runs where there is nothing of it
   bool own_process = false;  ///< may run in a process of its own, beside others: it leaves files, nothing else
   /// nullopt: it could not be done here (no Python for a figure). What was there before is put back, stages
   /// that wait for this one are left, and it is tried again next time.
@@ -69,8 +70,8 @@ class StageGraph {
   /// SHA-256 over name, version, inputs and upstream hashes.
   std::string hash(const std::string& name) const;
   StageStatus status(const std::string& name) const;
-  /// Where its record lies: one stage of two graphs that share a folder has one record.
-  const std::filesystem::path& record(const std::string& name) const { return find(name).record; }
+  /// As it was added.
+  const Stage& stage(const std::string& name) const;
   /// `targets` and all that they need, in an order that can be run.
   std::vector<StageStatus> plan(const std::vector<std::string>& targets) const;
   /// Puts finished stages of the plan back that a stopped run with other inputs has set aside.
@@ -86,7 +87,6 @@ class StageGraph {
   const std::vector<StageResult>& results() const { return results_; }
 
  private:
-  const Stage& find(const std::string& name) const;
   /// Stages that this one needs and that could not be done in this run.
   std::vector<StageResult> skipped_before(const Stage& stage) const;
   StageResult run_one(const Stage& stage, const StageStatus& status);

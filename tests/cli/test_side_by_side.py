@@ -337,14 +337,14 @@ class Together(SnsCase):
 
     def test_what_they_share_is_made_once_and_no_one_waits_for_the_other(self):
         out, log = self.together("models.gaussian.training.steps=3000")
-        begun = re.findall(r"\[\d+/\d+\] (\w+: [\w/]+) \(", log)
+        begun = [f"{label}: {stage}" for label, stage in re.findall(r"sns: (\w+): \[\d+/\d+\] ([\w/]+) \(", log)]
         self.assertEqual(len(begun), len(set(begun)))
         self.assertEqual([name for name in begun if name.endswith(("dataset", "truth", "train/gaussian", "rollout/gaussian"))],
                          ["alone: dataset", "alone: truth", "alone: train/gaussian", "alone: rollout/gaussian"])
         self.assertEqual(sorted(map(int, re.findall(r"\[(\d+)/\d+\]", log))), list(range(1, len(begun) + 1)))
         self.assertIn(f"[1/{len(begun)}]", log)
         # The second one's training does not wait for the first one to end, and its lines say whose they are.
-        self.assertLess(log.index("refined: train/sns ("), log.index("alone: evaluate ("), log)
+        self.assertLess(begun.index("refined: train/sns"), begun.index("alone: evaluate"), log)
         self.assertIn("sns: refined: train sns: ", log)
         for name in ("alone", "refined"):
             self.assertTrue((self.run_folder / name / "report.html").exists())
@@ -365,17 +365,97 @@ class Together(SnsCase):
     def test_a_stage_of_other_inputs_in_the_same_folder_is_made_in_turn(self):
         self.experiment("refined", "models: {gaussian: {training: {seed: 7}}}\n")
         _, log = self.together("--until", "train")
-        self.assertIn("one experiment after the other", log)
+        self.assertIn("alone: train/gaussian and refined: train/gaussian would replace each other's files: one experiment after the other", log)
         self.assertEqual(log.count("] train/gaussian ("), 2)
         record = (self.run_folder / "models/gaussian/stage.json").read_text()
         self.assertRegex(record, r"nseed 7\b")
 
-    def test_a_failure_says_whose_it_is(self):
+    def test_a_stage_that_would_replace_what_another_one_reads_is_made_in_turn(self):
+        self.together("--until", "train")
+        shipped = self.folder / "shipped"
+        shutil.copytree(self.run_folder / "models/gaussian", shipped)
+        self.experiment("alone", f"models: {{gaussian: {{weights: {shipped}}}}}\nrollout: {{methods: {{sns: null, sns_floor2: null}}}}\n")
+        self.experiment("refined", "models: {gaussian: {training: {seed: 7}}}\nrollout: {methods: {gaussian: null, sns_floor2: null}}\n")
+        _, log = self.together("--until", "rollout")
+        self.assertIn("alone: train/gaussian and refined: train/gaussian would replace each other's files", log)
+
+    def test_a_failure_says_whose_it_is_and_leaves_the_others_alone(self):
         blocked = self.run_folder / "models/sns"
         blocked.parent.mkdir(parents=True)
         blocked.write_text("in the way")
-        _, err = self.together(code=1)
-        self.assert_one_line(err, "refined: train/sns: ", "models/sns")
+        out, err = self.together(code=1)
+        self.assertRegex(err, r"warning: refined: train/sns: .*models/sns.*; experiments that do not need it go on\n")
+        self.assertEqual(err.splitlines()[-1][:len("sns: error: refined: train/sns: ")], "sns: error: refined: train/sns: ")
+        self.assertTrue((self.run_folder / "alone/report.html").exists())
+        self.assertFalse((self.run_folder / "refined/report.html").exists())
+        blocked.unlink()
+        self.assertTrue(self.together()[0].count("finished before"))
+        self.assertTrue((self.run_folder / "refined/report.html").exists())
+
+    def drawing(self, seconds):
+        """A Python that takes its time, and a run in which sns is trained while figures are drawn."""
+        python = self.folder / "python"
+        python.write_text(f"#!/bin/sh\ntouch {self.folder}/drawing\nsleep {seconds}\nexec {sys.executable} \"$@\"\n")
+        python.chmod(0o755)
+        self.experiment("refined", "models: {sns: {training: {steps: 200000}}}\nrollout: {methods: {sns_floor2: null}}\n")
+        process = self.start(*self.command(), SNS_PYTHON=str(python))
+        deadline = time.monotonic() + 60
+        while not (self.folder / "drawing").exists() or self.trained() == 0:
+            self.assertIsNone(process.poll(), "it ended too early")
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        return process
+
+    def trained(self):
+        log = self.run_folder / "models/sns/metrics.jsonl"
+        return len(log.read_text().splitlines()) if log.exists() else 0
+
+    def test_one_is_drawn_while_another_one_goes_on(self):
+        process = self.drawing(0)
+        deadline = time.monotonic() + 60
+        while not (self.run_folder / "alone/report.html").exists():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 75, err)
+        self.assertIn("alone: [", err)
+        self.assertNotIn("refined: train sns: 800000/800000", err)
+
+    def test_a_stop_is_passed_on_while_something_is_drawn(self):
+        process = self.drawing(20)
+        children = [child for child in made_by(process.pid) if "--worker" in Path(f"/proc/{child}/cmdline").read_text()]
+        self.assertEqual(len(children), 1)
+        process.send_signal(signal.SIGTERM)
+        start = time.monotonic()
+        while any(map(alive, children)):
+            time.sleep(0.01)
+        self.assertLess(time.monotonic() - start, 10)
+        process.send_signal(signal.SIGTERM)  # does not wait for the picture either
+        err = process.communicate(timeout=60)[1]
+        self.assertIn("stopping at the next safe point; signal again to end at once", err)
+
+    def test_a_run_that_ends_as_its_time_does_is_no_stopped_one(self):
+        self.together("--until", "evaluate")
+        python = self.folder / "python"
+        python.write_text(f"#!/bin/sh\ncase $1 in *report.py) sleep 6;; esac\nexec {sys.executable} \"$@\"\n")
+        python.chmod(0o755)
+        base = ["reproduce", self.folder / "yaml/refined.yaml", "--scale", "smoke", "--jobs", 2]
+        self.sns(*base, SNS_PYTHON=sys.executable)
+        (self.run_folder / "refined/report.html").unlink()
+        out, _ = self.sns(*base, "--time-budget", 4, SNS_PYTHON=str(python))
+        self.assertIn("report.html", out)
+
+    def test_files_of_one_name_are_told_apart(self):
+        (self.folder / "yaml/other").mkdir()
+        shutil.copytree(self.folder / "yaml/scales", self.folder / "yaml/other/scales")
+        text = (self.folder / "yaml/alone.yaml").read_text()
+        (self.folder / "yaml/other/alone.yaml").write_text(text.replace("base: base", "base: ../base").replace("/run}", "/two}"))
+        self.collection.write_text("title: both\nexperiments: [alone.yaml, other/alone.yaml]\n")
+        _, log = self.together("--until", "truth")
+        self.assertIn("sns: yaml/alone: [1/2] truth (", log)
+        self.assertIn("sns: other/alone: [2/2] truth (", log)
 
     def test_a_stop_ends_all(self):
         process = self.start(*self.command(LONG.format("gaussian")))
@@ -386,6 +466,7 @@ class Together(SnsCase):
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
         children = made_by(process.pid)
+        self.assertTrue(children)
         process.send_signal(signal.SIGTERM)
         err = process.communicate(timeout=60)[1]
         self.assertEqual(process.returncode, 75, err)

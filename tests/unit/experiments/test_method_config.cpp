@@ -123,6 +123,18 @@ TEST_CASE("methods: a thermalizer acts where it is as noisy as the paper's does,
   CHECK(levels("levels: 1000", ", stop_level: 1") == std::vector<int>{6, 1, 100});
 }
 
+TEST_CASE("methods: a refiner that hardly acts is said to") {
+  const auto doubt = [](const std::string& keys) {
+    return parse("m: {refiner: sns" + keys + "}").methods.at(0).hardly_refines;
+  };
+  CHECK(doubt("").empty());
+  CHECK(doubt(", every: 999").empty());  // frames 1 and 1000
+  CHECK(doubt(", first_step: 1000").empty());
+  CHECK(doubt(", every: 1000") == "every 1000 in a rollout of 1000 steps: frame 1 alone is refined");
+  CHECK(contains(doubt(", first_step: 500, every: 501"), "frame 500 alone"));
+  CHECK(contains(doubt(", first_step: 1001"), "no frame is refined"));
+}
+
 TEST_CASE("methods: fixed levels in place of the heads'") {
   const auto fixed = [](const std::string& value) {
     return parse("m: {refiner: sns, " + value + "}").methods.at(0);
