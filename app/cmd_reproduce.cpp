@@ -1,6 +1,7 @@
 #include "app/collection.hpp"
 #include "app/commands.hpp"
 #include "app/stage_commands.hpp"
+#include "app/stage_workers.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
 

@@ -8,8 +8,8 @@
 
 namespace sns {
 
-/// A YAML file that lists experiments (yaml/paper.yaml): they are made one after the other and shown on one
-/// page.
+/// A YAML file that lists experiments (yaml/paper.yaml): they are made one after the other, or together
+/// (--jobs), and shown on one page.
 struct Collection {
   std::string title;
   std::filesystem::path output;              ///< folder of the page

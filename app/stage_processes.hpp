@@ -55,21 +55,4 @@ struct SideBySideEvents {
 void make_side_by_side(int jobs, const std::vector<ExperimentStages>& experiments,
                        const SideBySideEvents& events);
 
-/// What such a process is told beside the experiment's arguments, as the text of one hidden option.
-struct WorkerOrder {
-  std::string stage, hash;  ///< the stage, and what it must be: the YAML file may have changed meanwhile
-  std::string label;        ///< of its experiment
-  std::string command;      ///< what the user typed, for model cards
-  int failure = -1;   ///< descriptor that takes what went wrong: 'c' (ConfigError) or 'e', then the message
-  bool live = false;  ///< whether progress goes to the parent as live lines
-
-  std::string text() const;
-  /// ConfigError for one that text() has not made.
-  static WorkerOrder parse(const std::string& text);
-};
-
-/// In such a process: has the experiment read and makes the stage. Ends the process, with an exit code of the
-/// program.
-[[noreturn]] void work(const WorkerOrder& order, const std::function<void(StageGraph&)>& read_stages);
-
 }  // namespace sns
