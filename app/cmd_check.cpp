@@ -151,7 +151,7 @@ void check_all(const Collection& collection) {
     const ExperimentCost cost = describe_experiment(config, run, source.info(), data, speed);
     std::vector<StageCost> added;
     for (const StageCost& stage : cost.stages)
-      if (known.emplace(run.output, stage.stage).second) added.push_back(stage);
+      if (!stage.shared || known.emplace(run.output, stage.stage).second) added.push_back(stage);
     for (const auto& [model, seconds] : cost.retrain_seconds)
       if (known.emplace(run.output, "retrain/" + model).second) retrain += seconds;
     fmt::print("{}\n  output           {}\n  adds             {}\n", arguments.file.string(),
@@ -161,9 +161,10 @@ void check_all(const Collection& collection) {
   fmt::print("\nin all             {}\n", total_text(all));
   if (retrain > 0) fmt::print("retrain=true adds  about {}\n", human_time(retrain));
   fmt::print(
-      "One stage after the other; sns reproduce --jobs 2 makes two at a time. Finished stages of earlier runs "
-      "are counted as if they were not there. A file's name in place of the "
-      "collection's has more.\n");
+      "One stage after the other; sns reproduce --jobs 2 makes two at a time. Figures are not in it. Finished "
+      "stages of earlier runs are counted as if they were not there. A file's name in place of the "
+      "collection's "
+      "has more.\n");
 }
 #endif
 

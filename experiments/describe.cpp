@@ -255,6 +255,15 @@ void cost_of_truth(const RolloutConfig& rollout, const FrameSize& frames, const 
   cost.stages.push_back(std::move(truth));
 }
 
+/// Of the frames of all methods, of truth and of its floor.
+double evaluation_seconds(const RolloutConfig& rollout, const FrameSize& frames, int threads) {
+  constexpr double kPerValue = 5e-8;  // measured on one core, 32 x 32 points: spectra, distributions, C(tau)
+  const double trajectories =
+      static_cast<double>(rollout.methods.size() + 1) * rollout.members + rollout.floor_members;
+  const double values = static_cast<double>(frames.channels) * frames.points * frames.points;
+  return trajectories * static_cast<double>(rollout.steps) * values * kPerValue / threads;
+}
+
 }  // namespace
 
 ExperimentBlocks read_experiment_blocks(const Config& config) {
@@ -286,8 +295,8 @@ std::string human_time(double seconds) {
 
 std::string total_text(const std::vector<StageCost>& stages) {
   static const std::vector<std::pair<std::string, std::string>> kinds = {
-      {"dataset", "data set"}, {"truth", "truth"},        {"train", "training"},
-      {"rollout", "rollouts"}, {"ensemble", "ensembles"}, {"oracle", "oracle"}};
+      {"dataset", "data set"},   {"truth", "truth"},   {"train", "training"},     {"rollout", "rollouts"},
+      {"ensemble", "ensembles"}, {"oracle", "oracle"}, {"evaluate", "evaluation"}};
   double seconds = 0, disk = 0;
   std::map<std::string, double> of_kind;
   for (const StageCost& stage : stages) {
@@ -385,6 +394,11 @@ ExperimentCost describe_experiment(const Config& config, const RunConfig& run, c
       if (!doubt.empty()) lines.emplace_back("  doubtful", doubt);
   }
   if (rollout_block || oracle) cost_of_truth(rollout, frames, data, solver_speed, cost);
+  if (!rollout.methods.empty()) {
+    cost.stages.push_back({"evaluate", evaluation_seconds(rollout, frames, run.threads), 0, false});
+    lines.emplace_back("evaluation",
+                       fmt::format("about {} on this CPU", human_time(cost.stages.back().seconds)));
+  }
   double retraining = 0;
   for (const auto& [model, seconds] : cost.retrain_seconds) retraining += seconds;
   lines.emplace_back("in all", total_text(cost.stages));

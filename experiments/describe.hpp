@@ -30,6 +30,7 @@ struct StageCost {
   std::string stage;  ///< its name there: "dataset", "truth", "train/sns", "rollout/sns"
   double seconds = 0;
   double disk_bytes = 0;
+  bool shared = true;  ///< by experiments of one run folder
 };
 
 struct ExperimentCost {
