@@ -9,8 +9,9 @@ namespace sns {
 /// Installs handlers for SIGINT and SIGTERM that only set a flag; a second signal, half a
 /// second or more after the first, ends the program at once.
 void install_stop_handlers();
-/// For a process that works for another one, which passes stops on, as SIGTERM, and speaks of them: says nothing,
-/// and a second signal is no other than the first. It may have been started with SIGTERM blocked, until here.
+/// For a process that works for another one, which passes stops on, as SIGTERM, and speaks of them: says
+/// nothing, and a second signal is no other than the first. It may have been started with SIGTERM blocked,
+/// until here.
 void stop_as_worker() noexcept;
 /// Whether a signal that asks for a stop is answered on stderr at once. Off: whoever polls says it.
 void announce_stops(bool wanted) noexcept;
