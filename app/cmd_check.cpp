@@ -161,10 +161,9 @@ void check_all(const Collection& collection) {
   fmt::print("\nin all             {}\n", total_text(all));
   if (retrain > 0) fmt::print("retrain=true adds  about {}\n", human_time(retrain));
   fmt::print(
-      "One stage after the other; sns reproduce --jobs 2 makes two at a time. Figures are not in it. Finished "
-      "stages of earlier runs are counted as if they were not there. A file's name in place of the "
-      "collection's "
-      "has more.\n");
+      "One stage after the other; sns reproduce --jobs 2 makes two at a time. Figures are not in it.\n"
+      "Finished stages of earlier runs are counted as if they were not there. A file's name in place of the\n"
+      "collection's has more.\n");
 }
 #endif
 

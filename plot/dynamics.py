@@ -99,6 +99,7 @@ def draw_error(axes, evaluation):
             axes.plot(middle[finite], errors[finite, 0], color=curves.color, lw=0.7, alpha=0.3)
             axes.plot(middle[finite], running_median(errors[finite, 0], len(middle) // FEW_WINDOWS), color=curves.color,
                       ls=curves.dash, lw=1.8, label=curves.label)
+    axes.locator_params(axis="x", nbins=5)  # numbers of steps are long
     axes.set(yscale="log", xlabel="step", ylabel=r"mean over $k$ of $|\ln E/E_{\rm solver}|$",
              title="spectrum error by window" + (f", {evaluation.part}" if evaluation.several else ""))
     # Room above the curves for what is said of them.
@@ -116,6 +117,7 @@ def draw_survival(axes, evaluation):
         axes.step(steps, alive + 0.006 * curves.members * i, where="post", color=curves.color, ls=curves.dash, lw=2,
                   label=curves.label)
     most = max(c.members for c in evaluation.methods)
+    axes.locator_params(axis="x", nbins=5)  # numbers of steps are long
     axes.set(xlabel="step", title="members within the solver's energy range",
              ylim=(-0.025 * most, most * (1.02 + 0.006 * len(evaluation.methods))), xlim=(0, max(c.steps for c in evaluation.methods)))
     axes.yaxis.get_major_locator().set_params(integer=True)

@@ -4,6 +4,7 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "experiments/evaluation_cost.hpp"
+#include "experiments/metrics/ensemble.hpp"
 #include "tests/support/example_rollouts.hpp"
 #include "tests/support/relative.hpp"
 #include "tests/support/scratch.hpp"
@@ -217,9 +218,31 @@ TEST_CASE("ensembles are scored against the truth of their initial conditions") 
       sum += std::abs(static_cast<double>(truth[i])) / static_cast<double>(kEnsembleSteps * kPixels);
     CHECK(number(results["crps/early"]["members"][m]) == test::relative(0.1 * sum / deviation).epsilon(1e-4));
   }
-  // Near the value of a Gaussian field.
-  CHECK(number(root["ceilings"]["climatology"]["results"]["crps/early"]["value"]) ==
-        test::relative(0.564).epsilon(0.1));
+  // Of each member by the frames of the others: of 256 in all 43 each, evenly spaced.
+  constexpr std::size_t kFrames = Example::kSteps + 1, kEach = 43,
+                        kOthers = Example::kMembers + Example::kFloor - 1;
+  static_assert((256 + kOthers - 1) / kOthers == kEach);
+  for (std::size_t m = 0; m < Example::kMembers; ++m) {
+    std::vector<float> others;
+    for (std::size_t other = 0; other <= kOthers; ++other) {
+      if (other == m) continue;
+      const auto frames = example_member(other);
+      for (std::size_t i = 0; i < kEach; ++i) {
+        const auto begin =
+            frames.begin() + static_cast<std::ptrdiff_t>((2 * i + 1) * kFrames / (2 * kEach) * kPixels);
+        others.insert(others.end(), begin, begin + kPixels);
+      }
+    }
+    const metrics::ClimatologyCrps climatology(others, kPixels);
+    const auto truth = example_member(m);
+    const std::size_t window = 30;
+    double sum = 0;
+    for (std::size_t t = 1; t <= window; ++t)
+      sum += climatology(std::span<const float>(truth).subspan(t * kPixels, kPixels)) /
+             static_cast<double>(window);
+    CHECK(number(root["ceilings"]["climatology"]["results"]["crps/early"]["members"][m]) ==
+          test::relative(sum / deviation).epsilon(1e-4));
+  }
   const auto file = h5::File::open_read(inputs.output / "curves.h5");
   CHECK(file.dataset("field/vorticity/method/other/ensemble_crps").shape() ==
         h5::Shape{Example::kMembers, kEnsembleSteps + 1});
