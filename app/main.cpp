@@ -12,8 +12,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer("'sns VERB --help' explains a verb and shows examples.");
   for (auto add : {sns::add_check, sns::add_simulate, sns::add_datagen, sns::add_verify, sns::add_stability,
-                   sns::add_train, sns::add_predict, sns::add_export, sns::add_rollout, sns::add_evaluate,
-                   sns::add_reproduce, sns::add_bench, sns::add_info}) {
+                   sns::add_train, sns::add_predict, sns::add_export, sns::add_calibrate, sns::add_rollout,
+                   sns::add_evaluate, sns::add_reproduce, sns::add_bench, sns::add_info}) {
     add(app);
   }
   return sns::run_program(app, argc, argv);

@@ -201,10 +201,10 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
 /// none. They may stay, so that one key swaps a method; keys that no method knows are errors.
 std::string keys_without_effect(Section& section, const std::string& what) {
   static const std::vector<std::string> all = {
-      "emulator",  "generator",    "refiner",     "noise",       "first_step",   "every",
-      "path",      "long",         "rule",        "level_floor", "fixed_levels", "gate",
-      "threshold", "write_back",   "start_level", "start",       "stop_level",   "noise_limit",
-      "weights",   "conditioning", "reverse_std", "clip",        "precision"};
+      "emulator",    "generator", "refiner",      "noise",       "sampled",     "first_step",
+      "every",       "path",      "long",         "rule",        "level_floor", "fixed_levels",
+      "gate",        "threshold", "write_back",   "start_level", "start",       "stop_level",
+      "noise_limit", "weights",   "conditioning", "reverse_std", "clip",        "precision"};
   std::vector<std::string> found;
   for (const std::string& key : section.keys())
     if (std::find(all.begin(), all.end(), key) != all.end() && section.set_aside(key)) found.push_back(key);
@@ -241,6 +241,13 @@ std::string read_networks(Section& section, MethodConfig& method, const std::vec
     method.emulator = read_emulator(section, models);
     section.maybe("refiner", method.refiner);
     section.maybe("noise", method.noise, non_negative);
+    // Where it is not said the resolved method does not say so either: it is what it was before there was the
+    // key.
+    if (section.has("sampled")) section.maybe("sampled", method.sampled);
+    if (method.sampled && method.noise > 0)
+      section.reject("sampled",
+                     "noise is for white noise of a given strength, sampled for noise like the surrogate's "
+                     "error: give one of them");
   }
   const std::string what = read_sampling(section, method, models);
   section.maybe("weights", method.weights, one_of({"ema", "raw"}));

@@ -205,6 +205,9 @@ Stage Experiment::rollout_stage(const MethodConfig& method, const StageGraph& gr
   if (rollout_.graphs) stage.inputs.emplace_back("graphs", "of padded batches");
   for (const auto* model : {&method.emulator, &method.diffusion_model()})
     if (*model) stage.built_from.push_back("train/" + **model);
+  if (method.sampled)  // trained weights have the file from their training
+    if (const ModelSpec& model = find_model(models_, *method.emulator); shipped(model))
+      stage.inputs.emplace_back("error of a step", step_error_identity(shipped_folder(model, config_.file())));
   stage.after = {"truth"};
   stage.run = [this, &method, &graph, name = stage.name] { return roll_out(method, graph.hash(name), false); };
   return stage;

@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "emulator/models/model.hpp"
+#include "emulator/training/step_error.hpp"
 #include "emulator/training_frames.hpp"
 
 #include <fmt/ranges.h>
@@ -115,6 +116,10 @@ std::string shipped_identity(const fs::path& folder) {
          fmt::format("ema: {}", hashes.at(averaged));
 }
 
+std::string step_error_identity(const fs::path& folder) {
+  return sha256_file(folder / kStepErrorFile);
+}
+
 std::string check_shipped(const ModelSpec& model, const SolverInfo& solver, const DatagenPlan& data,
                           const fs::path& folder) {
   std::string hashes = shipped_identity(folder);
@@ -165,9 +170,17 @@ void require_shipped_weights(const std::vector<ModelSpec>& models, const std::ve
   for (const ModelSpec& model : models) {
     if (!model.weights) continue;
     const fs::path folder = shipped_folder(model, experiment_file);
-    for (const MethodConfig& method : methods)
+    for (const MethodConfig& method : methods) {
+      const std::string user = "rollout.methods." + method.name;
       if (method.emulator == model.name || method.diffusion_model() == model.name)
-        require_raw_weights("rollout.methods." + method.name, method.weights, folder);
+        require_raw_weights(user, method.weights, folder);
+      if (method.emulator == model.name && method.sampled && !fs::exists(folder / kStepErrorFile))
+        fail<ConfigError>(
+            "{}.sampled: {} does not hold the error of its steps; measure it (sns calibrate --weights {} "
+            "--data "
+            "DATASET), or train with retrain=true",
+            user, folder.string(), folder.string());
+    }
     if (oracle && oracle->model == model.name) require_raw_weights("oracle", oracle->weights, folder);
   }
 }

@@ -22,6 +22,10 @@ std::filesystem::path shipped_folder(const ModelSpec& model, const std::filesyst
 /// averaged ones. Error if a file is not the one that SHA256SUMS lists, where there is a SHA256SUMS.
 std::string shipped_identity(const std::filesystem::path& folder);
 
+/// SHA-256 of the error of its steps that a folder of shipped weights of a surrogate holds. Error if it holds
+/// none.
+std::string step_error_identity(const std::filesystem::path& folder);
+
 /// ConfigError unless the weights in `folder` are of the network that the model's block describes, with the
 /// same scales, and of frames of this flow: fields, points and, where the weights tell it, time between frames.
 /// Returns shipped_identity().

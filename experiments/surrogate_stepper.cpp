@@ -44,7 +44,7 @@ void SurrogateStepper::restore(std::span<const float> saved, torch::Device devic
 torch::Tensor SurrogateStepper::emulate(const torch::Tensor& x, std::span<const std::int64_t> trajectories,
                                         std::int64_t step) {
   torch::Tensor y = emulator_->step(x);
-  if (options_.noise == 0) return y;
+  if (options_.noise == 0 && !options_.error) return y;
   torch::Tensor xi = torch::empty(x.sizes(), torch::kFloat32);
   const std::int64_t values = xi.numel() / xi.size(0);
   for (std::size_t b = 0; b < trajectories.size(); ++b) {
@@ -52,8 +52,12 @@ torch::Tensor SurrogateStepper::emulate(const torch::Tensor& x, std::span<const 
                         static_cast<std::uint64_t>(step));
     stream.fill_normal(std::span(xi.mutable_data_ptr<float>() + static_cast<std::int64_t>(b) * values,
                                  static_cast<std::size_t>(values)));
+    if (!options_.error) continue;
+    // one by one, and on the CPU: the same bits in every batch and on every device
+    torch::Tensor member = xi[static_cast<std::int64_t>(b)];
+    member.copy_((*options_.error)(member));
   }
-  return y + options_.noise * xi.to(x.device());
+  return y + (options_.error ? 1.0 : options_.noise) * xi.to(x.device());
 }
 
 StepOutcome SurrogateStepper::advance(const torch::Tensor& initial, const torch::Tensor& x,

@@ -1,10 +1,12 @@
 #pragma once
 // One step of a rollout by trained models: a surrogate, alone or refined, or a generator.
+#include "emulator/models/field_covariance.hpp"
 #include "emulator/models/gaussian.hpp"
 #include "experiments/diffusion_stage.hpp"
 #include "experiments/rollout.hpp"
 
 #include <memory>
+#include <optional>
 
 namespace sns {
 
@@ -12,8 +14,9 @@ struct SurrogateOptions {
   std::int64_t first_step = 1;  ///< the first that is refined; earlier ones are the surrogate's alone
   std::int64_t every = 1;       ///< from there on each `every`-th is, the others are the surrogate's alone
   double noise = 0;             ///< std of white noise added to each surrogate step, normalised units
-  std::uint64_t seed = 0;       ///< of that noise
-  Inference inference;          ///< how both models are evaluated
+  std::optional<ColouredNoise> error = std::nullopt;  ///< instead: noise like the error of a step
+  std::uint64_t seed = 0;                             ///< of that noise
+  Inference inference;                                ///< how both models are evaluated
 };
 
 /// y = x_{a-1} + Psi(x_{a-1}) (+ noise xi), then what the stage makes of it; without a surrogate, what the

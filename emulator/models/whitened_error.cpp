@@ -1,6 +1,7 @@
 #include "emulator/models/whitened_error.hpp"
 
 #include "core/error.hpp"
+#include "emulator/models/half_spectrum.hpp"
 
 #include <ATen/Functions.h>
 #include <c10/core/GradMode.h>
@@ -12,28 +13,6 @@ namespace {
 /// squares of float32 values carry 1e-14 of theirs, those of the difference of two frames about 1e-11, as it is
 /// so much smaller.
 constexpr double kRounding = 1e-10;
-
-/// The half spectrum of a real n x n image, modes in one dimension of n * (n/2 + 1).
-struct HalfSpectrum {
-  torch::Tensor shell;         ///< round(|k|), int64
-  torch::Tensor multiplicity;  ///< 2 where the mode stands for its conjugate too
-  std::int64_t shells = 0;
-};
-
-HalfSpectrum half_spectrum(std::int64_t n, const torch::TensorOptions& options) {
-  const torch::Tensor rows = at::fft_fftfreq(n, 1.0 / static_cast<double>(n), options),
-                      columns = at::fft_rfftfreq(n, 1.0 / static_cast<double>(n), options);
-  HalfSpectrum half;
-  half.shell = (rows.square().unsqueeze(1) + columns.square().unsqueeze(0)).sqrt().round().to(torch::kInt64);
-  half.multiplicity = at::full_like(columns, 2.0);
-  half.multiplicity.select(0, 0).fill_(1.0);
-  if (n % 2 == 0) half.multiplicity.select(0, -1).fill_(1.0);
-  half.multiplicity = half.multiplicity.unsqueeze(0).expand({n, -1}).flatten();
-  half.shell = half.shell.flatten();
-  // |k| is largest in the corner, n/2 along both axes.
-  half.shells = static_cast<std::int64_t>(static_cast<double>(n) / 2 * 1.4143) + 2;
-  return half;
-}
 
 /// Power of the modes [C, n * (n/2 + 1)], the mean over the batch.
 torch::Tensor power(const torch::Tensor& field, const torch::Tensor& multiplicity) {

@@ -18,6 +18,7 @@
 #include "emulator/training/learner.hpp"
 #include "emulator/training/model_card.hpp"
 #include "emulator/training/precision.hpp"
+#include "emulator/training/step_error.hpp"
 #include "emulator/training/task.hpp"
 
 #include <torch/nn/module.h>
@@ -324,7 +325,7 @@ class Trainer {
   /// What a run that starts from nothing finds in its folder says nothing of the weights to come.
   void remove_old_results() const {
     for (const char* file :
-         {"metrics.jsonl", file_name(Weights::raw), file_name(Weights::ema), "model_card.md"})
+         {"metrics.jsonl", file_name(Weights::raw), file_name(Weights::ema), kStepErrorFile, "model_card.md"})
       fs::remove(folder_ / file);
     for (const fs::path& file : options_.outdated) fs::remove(file);
     remove_best_but(-1);
@@ -374,6 +375,9 @@ class Trainer {
     }
     const bool installed =
         install_weights(best ? best_folder(state_.best_step) : checkpoints_.latest().value());
+    if (spec_.model.kind == "gaussian" && data_.validation &&
+        (installed || !fs::exists(folder_ / kStepErrorFile)))
+      calibrate(folder_, *data_.validation, kStepErrorPairs, model_->device());
     if (installed || state_.step > first || !fs::exists(folder_ / "model_card.md"))
       write_model_card(folder_, spec_, data_, result, seed_, options_);
     return result;

@@ -2,11 +2,12 @@
 """What the shipped weights show, smaller: test_shipped.py <sns> <source folder>.
 
 The quickstart, two of its initial conditions, 700 steps: the surrogate alone leaves the solver's range, the refined one
-does not. Every method of methods.yaml, of subgrid.yaml and of interval.yaml, 40 steps: all are near the solver, ACDM within limits.
+does not. Every method of methods.yaml, of subgrid.yaml, of interval.yaml and of interval_sampled.yaml, 40 steps: all are near the solver, ACDM within limits.
 """
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,19 @@ class Shipped(unittest.TestCase):
             minutes[solver] = float(number) * {"min": 1, "h": 60}[unit]
         self.assertGreater(minutes["solver_64"], 2 * minutes["solver_coarse"])  # 8 times the work
         self.assertGreater(minutes["solver_96"], minutes["solver_64"])          # 3 times
+
+    def test_samples_need_the_error_of_a_step(self):
+        with tempfile.TemporaryDirectory() as folder:
+            weights = Path(folder) / "gaussian"
+            shutil.copytree(SOURCE / "weights/kolmogorov-interval/gaussian", weights)
+            for file in ("step_error.safetensors", "SHA256SUMS"):
+                (weights / file).unlink()
+            done = subprocess.run(
+                [str(SNS), "check", str(SOURCE / "yaml/kolmogorov/interval_sampled.yaml"), "run.device=cpu",
+                 f"models.gaussian.weights={weights}"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("rollout.methods.gaussian_sampled.sampled", done.stderr)
+        self.assertIn(f"sns calibrate --weights {weights} --data", done.stderr)
 
     def test_heads_find_the_noise_of_a_sampled_surrogate(self):
         """yaml/kolmogorov/sampled.yaml: one network, three strengths of noise, nothing else changed; docs/decisions/0037."""
@@ -96,13 +110,17 @@ class Shipped(unittest.TestCase):
                             "solver_coarse", "solver_64", "solver_96"},
                 "interval": {"gaussian", "gaussian_bfloat16", "sns", "sns_above_0", "sns_fixed_1", "sns_fixed_1_bfloat16",
                              "sns_aligned_1", "gaussian_stopped", "sns_stopped", "sns_stopped_fixed_1",
-                             "solver_coarse", "solver_48", "solver_64", "solver_96"}}
+                             "solver_coarse", "solver_48", "solver_64", "solver_96"},
+                "interval_sampled": {"gaussian", "gaussian_sampled", "gaussian_sampled_bfloat16", "gaussian_white",
+                                     "gaussian_stopped", "gaussian_stopped_sampled", "sns_fixed_1", "sns_sampled",
+                                     "sns_sampled_sqrt_beta", "solver_coarse", "solver_48", "solver_64", "solver_96"}}
         for experiment, methods in rows.items():
             with tempfile.TemporaryDirectory() as folder:
                 done = subprocess.run(
                     [str(SNS), "reproduce", str(SOURCE / f"yaml/kolmogorov/{experiment}.yaml"), f"run.output={folder}", "run.device=cpu",
                      "rollout.steps=40", "rollout.members=2", "rollout.floor_members=2", "evaluate.window=20", "evaluate.lags=10",
-                     "figure.steps=[0, 20, 40]", "--until", "evaluate"], capture_output=True, text=True)
+                     "figure.steps=[0, 20, 40]", "--until", "evaluate",
+                     *(["rollout.ensemble=null"] if experiment == "interval_sampled" else [])], capture_output=True, text=True)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertNotIn("images/s", done.stderr)  # nothing is trained
                 metrics = json.loads((Path(folder) / "evaluation/metrics.json").read_text())
@@ -113,6 +131,10 @@ class Shipped(unittest.TestCase):
                     self.assertEqual(float(found["stable_fraction/all"]["value"]), 1)
                     limit = 2 if name == "acdm" else 1  # ACDM falls to its own, weaker flow at once
                     self.assertLess(float(found["spectrum_error/late"]["value"]), limit)
+            if experiment == "interval_sampled":  # twenty frames of two members: solver runs differ by about 0.1
+                error = {name: float(found["spectrum_error/late"]["value"]) for name, found in results.items()}
+                self.assertLess(error["gaussian_sampled"], 0.7 * error["gaussian"])
+                self.assertLess(error["gaussian_stopped_sampled"], 0.7 * error["gaussian_stopped"])
 
 
 if __name__ == "__main__":

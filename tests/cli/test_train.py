@@ -301,11 +301,30 @@ class Train(TrainCase):
             folder = self.trained / "models" / name
             for file in ("model.safetensors", "ema.safetensors", "config.yaml", "model_card.md", "metrics.jsonl"):
                 self.assertTrue((folder / file).exists(), f"{name}/{file}")
+            self.assertEqual((folder / "step_error.safetensors").exists(), name == "gaussian")
             card = (folder / "model_card.md").read_text()
             for word in ("data hash", "licence", "seed", "parameters", "sns train", "Validation"):
                 self.assertIn(word, card)
         entry = curve(self.trained / "models/sns")[0]
         self.assertEqual(set(entry), {"step", "loss", "mse", "ce_past", "ce_present", "lr", "grad_norm"})
+
+    def test_calibrate_measures_what_training_has_measured(self):
+        folder, data = self.root / "calibrated", self.root / "dataset"
+        shutil.copytree(self.trained / "models/gaussian", folder)
+        (folder / "step_error.safetensors").unlink()
+        done = self.sns("calibrate", "--weights", folder, "--data", data, "--threads", "1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(digest(folder / "step_error.safetensors"),
+                         digest(self.trained / "models/gaussian/step_error.safetensors"))
+        rows = re.findall(r"^ +(\d+) +[\d.e+-]+ +[\d.e+-]+ +([\d.e+-]+) ", done.stdout, re.M)
+        self.assertEqual([int(k) for k, _ in rows], list(range(POINTS // 2 + 1)))
+        whole = float(re.search(r"error of a step ([\d.]+) standard deviations", done.stdout).group(1))
+        self.assertLess(sum(float(e) ** 2 for _, e in rows), 1.02 * whole**2)  # the corners beyond are not in the rows
+        self.assertGreater(sum(float(e) ** 2 for _, e in rows), 0.5 * whole**2)
+        before = digest(folder / "step_error.safetensors")
+        self.fails(2, ["kind sns", "surrogate"], "calibrate", "--weights", self.trained / "models/sns", "--data", data)
+        self.fails(1, ["does not exist"], "calibrate", "--weights", folder, "--data", self.root / "nothing")
+        self.assertEqual(before, digest(folder / "step_error.safetensors"))
 
     def test_bad_configuration_and_data(self):
         config, data = self.config(self.root / "bad"), self.root / "dataset"

@@ -48,6 +48,20 @@ TEST_CASE("methods: defaults of each kind") {
   CHECK(config.precision == "float32");
 }
 
+TEST_CASE("methods: samples of a surrogate") {
+  const RolloutConfig config = parse("a: {emulator: gaussian}, b: {emulator: gaussian, sampled: true}");
+  CHECK_FALSE(config.methods[0].sampled);
+  CHECK_FALSE(contains(config.methods[0].text, "sampled"));  // methods without it are what they were
+  CHECK(config.methods[1].sampled);
+  CHECK(contains(config.methods[1].text, "sampled: true"));
+  CHECK(contains(
+      test::message_of<ConfigError>([] { parse("m: {emulator: gaussian, noise: 0.1, sampled: true}"); }),
+      "give one of them"));
+  CHECK(parse("m: {emulator: gaussian, noise: 0.1, sampled: false}").methods[0].noise == 0.1);
+  CHECK(parse("m: {generator: acdm, sampled: true}").methods[0].without_effect ==
+        "sampled (no effect on a generator of kind acdm)");
+}
+
 TEST_CASE("methods: networks of one method in another precision than the rollout's") {
   RolloutConfig config = parse("a: {refiner: sns}, b: {refiner: sns, precision: bfloat16}");
   config.precision = "tf32";

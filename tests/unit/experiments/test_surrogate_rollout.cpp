@@ -76,6 +76,36 @@ TEST_CASE("a member gets the same numbers alone and in a batch") {
                    of_all.begin() + 3 * static_cast<std::ptrdiff_t>(of_one.size())));
 }
 
+TEST_CASE("a sampled surrogate adds noise with the error's covariance, of the member and the step alone") {
+  // All noise in the waves with two periods along x and none along y.
+  torch::Tensor spectrum = torch::zeros({16, 9, 1, 1, 2});
+  spectrum[2][0][0][0][0] = spectrum[14][0][0][0][0] = 40.0;
+  const auto stepper = [&](bool sampled) {
+    sns::SurrogateOptions options;
+    options.seed = 11;
+    if (sampled) options.error.emplace(sns::FieldCovariance(spectrum));
+    return sns::SurrogateStepper(std::make_unique<sns::GaussianEmulator>(tiny("gaussian"), 1, torch::kCPU),
+                                 nullptr, options);
+  };
+  sns::SurrogateStepper mean = stepper(false), samples = stepper(true);
+  const std::vector<float> values = random_frames(3, 16);
+  const torch::Tensor x = torch::tensor(values).view({3, 1, 16, 16});
+  const auto noise = [&](const std::vector<std::int64_t>& ids, std::int64_t step) {
+    const torch::Tensor rows = x.narrow(0, 0, static_cast<std::int64_t>(ids.size()));
+    return samples.advance(rows, rows, ids, step).next - mean.advance(rows, rows, ids, step).next;
+  };
+  const torch::Tensor of_three = noise({5, 6, 7}, 4);
+  CHECK(of_three.std(2).abs().max().item<double>() > 0.1);
+  CHECK((of_three - of_three.select(3, 0).unsqueeze(3)).abs().max().item<double>() < 1e-5);  // constant along y
+  CHECK((of_three + of_three.roll(4, 2)).abs().max().item<double>() < 1e-5);  // half a wave on: the opposite
+  CHECK(torch::allclose(noise({6}, 4)[0], of_three[1], 0, 1e-6));
+  CHECK_FALSE(torch::allclose(noise({6}, 5)[0], of_three[1], 0, 1e-2));
+  double square = 0;
+  for (std::int64_t step = 1; step <= 300; ++step)
+    square += noise({5, 6, 7}, step).square().mean().item<double>() / 300;
+  CHECK(square == doctest::Approx(2 * 40.0 / 256).epsilon(0.1));
+}
+
 TEST_CASE("evaluations are counted per member and step") {
   const sns::test::ScratchFolder folder;
   sns::SurrogateStepper plain = tiny_stepper(false), refined = tiny_stepper(true);

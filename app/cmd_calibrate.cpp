@@ -1,0 +1,97 @@
+#include "app/commands.hpp"
+#include "core/error.hpp"
+#include "core/log.hpp"
+#include "core/parallel.hpp"
+#include "emulator/dataset.hpp"
+#include "emulator/device.hpp"
+#include "emulator/runtime.hpp"
+#include "emulator/training/step_error.hpp"
+
+#include <fmt/ranges.h>
+
+#include <memory>
+
+namespace sns {
+namespace {
+
+struct CalibrateArguments {
+  std::filesystem::path weights, data;
+  std::string split = "valid", device = "auto";
+  std::int64_t pairs = kStepErrorPairs;
+  int threads = 0;
+};
+
+/// Root mean squares by wavenumber, and what part of frames and changes the error is.
+void print_table(const std::string& field, std::size_t channel, const StepError& step) {
+  const std::vector<double> error = step.error.shells()[channel], change = step.change.shells()[channel],
+                            frame = step.frame.shells()[channel];
+  fmt::print("\n{:>10} {:>10} {:>10} {:>10} {:>14} {:>14}\n", "wavenumber", "frame", "change", "error",
+             "error/change", "error/frame");
+  constexpr double kRounding = 1e-6;  // of the whole: a shell with less holds no flow
+  for (std::size_t k = 0; k < error.size(); ++k) {
+    const auto part = [&](double of) {
+      return of > kRounding * step.frame.rms() ? fmt::format("{:.3f}", error[k] / of) : std::string("-");
+    };
+    fmt::print("{:>10} {:>10.3g} {:>10.3g} {:>10.3g} {:>14} {:>14}\n", k, frame[k], change[k], error[k],
+               part(change[k]), part(frame[k]));
+  }
+  fmt::print("({}, standard deviations of the field)\n", field);
+}
+
+void run_calibrate(CalibrateArguments arguments) {
+  if (arguments.threads < 1) arguments.threads = default_threads();
+  prepare_torch(arguments.threads);
+  const ModelConfig config = load_model_config(arguments.weights / "config.yaml");
+  if (config.kind != "gaussian")
+    fail<ConfigError>("{} holds weights of kind {}: only a surrogate (kind gaussian) has an error of its step",
+                      arguments.weights.string(), config.kind);
+  const DatasetInfo info = describe_dataset(arguments.data);
+  require(info.frame_interval == config.frame_interval || config.frame_interval == 0,
+          "{} has frames {:g} time units apart, and the weights are for {:g}", arguments.data.string(),
+          info.frame_interval, config.frame_interval);
+  if (!config.data_hash.empty() && config.data_hash != info.hash)
+    log::warn("{} is not the data set that the weights were trained on: their error may be larger there",
+              arguments.data.string());
+  const DataSplit frames(info, arguments.split, scales_per_field(config.field_std, info));
+  const auto found = calibrate(arguments.weights, frames, arguments.pairs, pick_device(arguments.device));
+  const StepError& shown = found.contains(Weights::ema) ? found.at(Weights::ema) : found.at(Weights::raw);
+  for (std::size_t channel = 0; channel < info.fields.size(); ++channel)
+    print_table(info.fields[channel], channel, shown);
+  fmt::print(
+      "{}: error of a step {:.4g} standard deviations, {:.3f} of the change, over {} pairs of frames ({})\n",
+      (arguments.weights / kStepErrorFile).string(), shown.error.rms(), shown.error.rms() / shown.change.rms(),
+      shown.pairs, frames.origin());
+}
+
+}  // namespace
+
+void add_calibrate(CLI::App& app) {
+  auto* verb =
+      app.add_subcommand("calibrate", "measure what a surrogate gets wrong in one step, for samples of it");
+  const auto arguments = std::make_shared<CalibrateArguments>();
+  verb->add_option("--weights", arguments->weights,
+                   "folder with config.yaml and ema.safetensors or model.safetensors, of a surrogate")
+      ->required()
+      ->type_name("DIR");
+  verb->add_option("--data", arguments->data, "data set folder")->required()->type_name("DIR");
+  verb->add_option("--split", arguments->split, "of the data set")
+      ->check(CLI::IsMember({"valid", "test", "train"}))
+      ->capture_default_str();
+  verb->add_option("--pairs", arguments->pairs, "of consecutive frames, at most")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  verb->add_option("--device", arguments->device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+  verb->add_option("--threads", arguments->threads, "threads (default: all available)");
+  verb->footer(
+      "Example:\n"
+      "  sns calibrate --weights runs/q/models/gaussian --data runs/q/dataset\n"
+      "Writes step_error.safetensors into the folder of the weights: the covariance of the error, for each "
+      "wavevector\n"
+      "and between fields, which a method with `sampled: true` draws its noise from. Training a surrogate does "
+      "the\n"
+      "same at its end; this is for weights that were made elsewhere or before. Prints the error by "
+      "wavenumber.");
+  verb->callback([arguments] { run_calibrate(*arguments); });
+}
+
+}  // namespace sns

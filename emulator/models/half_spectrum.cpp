@@ -1,0 +1,22 @@
+#include "emulator/models/half_spectrum.hpp"
+
+#include <ATen/Functions.h>
+
+namespace sns {
+
+HalfSpectrum half_spectrum(std::int64_t n, const torch::TensorOptions& options) {
+  const torch::Tensor rows = at::fft_fftfreq(n, 1.0 / static_cast<double>(n), options),
+                      columns = at::fft_rfftfreq(n, 1.0 / static_cast<double>(n), options);
+  HalfSpectrum half;
+  half.shell = (rows.square().unsqueeze(1) + columns.square().unsqueeze(0)).sqrt().round().to(torch::kInt64);
+  half.multiplicity = at::full_like(columns, 2.0);
+  half.multiplicity.select(0, 0).fill_(1.0);
+  if (n % 2 == 0) half.multiplicity.select(0, -1).fill_(1.0);
+  half.multiplicity = half.multiplicity.unsqueeze(0).expand({n, -1}).flatten();
+  half.shell = half.shell.flatten();
+  // |k| is largest in the corner, n/2 along both axes.
+  half.shells = static_cast<std::int64_t>(static_cast<double>(n) / 2 * 1.4143) + 2;
+  return half;
+}
+
+}  // namespace sns

@@ -1,0 +1,38 @@
+#pragma once
+// What a surrogate gets wrong in one step: e = x_t - (x_{t-1} + Psi(x_{t-1})), as a Gaussian field. With it the
+// surrogate is the distribution that it is named after: the network's mean, and the covariance of its error.
+#include "emulator/models/field_covariance.hpp"
+#include "emulator/models/gaussian.hpp"
+#include "emulator/training_frames.hpp"
+
+#include <filesystem>
+#include <map>
+
+namespace sns {
+
+/// File of a weights folder.
+inline constexpr const char* kStepErrorFile = "step_error.safetensors";
+/// Pairs of frames that it is measured on, where there are as many.
+inline constexpr std::int64_t kStepErrorPairs = 2048;
+
+/// Covariances in normalised units.
+struct StepError {
+  FieldCovariance error;
+  FieldCovariance change;  ///< of x_t - x_{t-1}, what there is to predict
+  FieldCovariance frame;   ///< of x_t
+  std::int64_t pairs;
+};
+
+/// Over `pairs` pairs of consecutive frames, or all if there are fewer, spread over all trajectories; the same
+/// ones for every model. Error if there is none, or a value is not finite.
+StepError measure_step_error(GaussianEmulator& model, const TrainingFrames& frames, std::int64_t pairs);
+
+/// Measures the averaged weights of a folder, and the raw ones where it has them, writes kStepErrorFile beside
+/// them (atomically), and returns what was found.
+std::map<Weights, StepError> calibrate(const std::filesystem::path& folder, const TrainingFrames& frames,
+                                       std::int64_t pairs, torch::Device device);
+
+/// The error's covariance of these weights. Error where the folder has none, or one of other weights.
+FieldCovariance load_step_error(const std::filesystem::path& folder, Weights weights);
+
+}  // namespace sns
