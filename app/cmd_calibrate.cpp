@@ -7,8 +7,7 @@
 #include "emulator/runtime.hpp"
 #include "emulator/training/step_error.hpp"
 
-#include <fmt/ranges.h>
-
+#include <cmath>
 #include <memory>
 
 namespace sns {
@@ -21,21 +20,24 @@ struct CalibrateArguments {
   int threads = 0;
 };
 
-/// Root mean squares by wavenumber, and what part of frames and changes the error is.
+/// Root mean squares by wavenumber; what part of the change the error is, and what part of the frame the
+/// prediction has, alone and with noise like the error.
 void print_table(const std::string& field, std::size_t channel, const StepError& step) {
-  const std::vector<double> error = step.error.shells()[channel], change = step.change.shells()[channel],
-                            frame = step.frame.shells()[channel];
-  fmt::print("\n{:>10} {:>10} {:>10} {:>10} {:>14} {:>14}\n", "wavenumber", "frame", "change", "error",
-             "error/change", "error/frame");
   constexpr double kRounding = 1e-6;  // of the whole: a shell with less holds no flow
+  const std::vector<double> error = step.error.shells()[channel], change = step.change.shells()[channel],
+                            frame = step.frame.shells()[channel],
+                            prediction = step.prediction.shells()[channel];
+  fmt::print("\n{} (standard deviations of the field)\n{:>10} {:>10} {:>10} {:>10} {:>13} {:>17} {:>13}\n",
+             field, "wavenumber", "frame", "change", "error", "error/change", "prediction/frame",
+             "sample/frame");
   for (std::size_t k = 0; k < error.size(); ++k) {
-    const auto part = [&](double of) {
-      return of > kRounding * step.frame.rms() ? fmt::format("{:.3f}", error[k] / of) : std::string("-");
+    const auto part = [&](double what, double of) {
+      return of > kRounding * step.frame.rms() ? fmt::format("{:.3f}", what / of) : std::string("-");
     };
-    fmt::print("{:>10} {:>10.3g} {:>10.3g} {:>10.3g} {:>14} {:>14}\n", k, frame[k], change[k], error[k],
-               part(change[k]), part(frame[k]));
+    fmt::print("{:>10} {:>10.3g} {:>10.3g} {:>10.3g} {:>13} {:>17} {:>13}\n", k, frame[k], change[k], error[k],
+               part(error[k], change[k]), part(prediction[k], frame[k]),
+               part(std::hypot(prediction[k], error[k]), frame[k]));
   }
-  fmt::print("({}, standard deviations of the field)\n", field);
 }
 
 void run_calibrate(CalibrateArguments arguments) {

@@ -48,7 +48,7 @@ StepError measure_step_error(GaussianEmulator& model, const TrainingFrames& fram
   require(count > 0, "split {} has no two consecutive frames to measure a step's error on", frames.name());
   const Permutation order(static_cast<std::uint64_t>(windows), /*seed=*/0, /*epoch=*/0);
   const std::int64_t size = 2 * frames.frame_size();
-  Mean error, change, frame;
+  Mean error, change, frame, prediction;
   for (std::int64_t first = 0; first < count; first += kBatch) {
     const std::int64_t batch = std::min(kBatch, count - first);
     torch::Tensor pair =
@@ -58,11 +58,13 @@ StepError measure_step_error(GaussianEmulator& model, const TrainingFrames& fram
                          {pair.data_ptr<float>() + b * size, static_cast<std::size_t>(size)});
     pair = pair.to(model.device());
     const torch::Tensor before = pair.select(1, 0), after = pair.select(1, 1);
-    error.add(after - model.step(before));
+    const torch::Tensor predicted = model.step(before);
+    error.add(after - predicted);
+    prediction.add(predicted);
     change.add(after - before);
     frame.add(after);
   }
-  return {error.value(), change.value(), frame.value(), count};
+  return {error.value(), change.value(), frame.value(), prediction.value(), count};
 }
 
 std::map<Weights, StepError> calibrate(const fs::path& folder, const TrainingFrames& frames, std::int64_t pairs,

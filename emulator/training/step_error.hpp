@@ -20,6 +20,9 @@ struct StepError {
   FieldCovariance error;
   FieldCovariance change;  ///< of x_t - x_{t-1}, what there is to predict
   FieldCovariance frame;   ///< of x_t
+  /// Of what the network predicts. Where that is the mean of what can follow, this and the error's are the
+  /// frame's.
+  FieldCovariance prediction;
   std::int64_t pairs;
 };
 

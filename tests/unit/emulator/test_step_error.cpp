@@ -65,6 +65,7 @@ TEST_CASE("error of a step: the covariance over all pairs, of networks, changes 
   CHECK(difference(found.error, FieldCovariance::of(after - model->step(before))) < 1e-5);
   CHECK(difference(found.change, FieldCovariance::of(after - before)) < 1e-9);
   CHECK(difference(found.frame, FieldCovariance::of(after)) < 1e-9);
+  CHECK(difference(found.prediction, FieldCovariance::of(model->step(before))) < 1e-5);
   const StepError fewer = measure_step_error(*model, frames, 5);
   CHECK(fewer.pairs == 5);
   CHECK(difference(fewer.error, found.error) > 1e-6);
