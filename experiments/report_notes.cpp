@@ -373,12 +373,26 @@ void note_generator(const std::string& name, Section method, bool acdm, std::vec
                     name, path));
 }
 
+/// What is added to a surrogate's steps. The paper's code: nothing for Kolmogorov flow, weak white noise for
+/// two layers.
+void note_step_noise(const std::string& name, Section method, bool layers, std::vector<std::string>& notes) {
+  if (value_or(method, "sampled", false))
+    notes.push_back(fmt::format(
+        "To each step of the surrogate {} adds noise with the covariance of its error (paper's code: {}).",
+        name, layers ? "white noise" : "none"));
+  else if (const auto noise = value_or(method, "noise", 0.0); noise > 0 && !layers)
+    notes.push_back(fmt::format(
+        "To each step of the surrogate {} adds white noise of {} standard deviations (paper's code: none).",
+        name, noise));
+}
+
 void note_method(const std::string& name, Section method, Section models, bool layers, SharedChoices& shared,
                  std::vector<std::string>& notes) {
   if (method.maybe_child("solver")) return;  // no network
   if (value_or<std::string>(method, "weights", "ema") == "ema") shared.averaged.push_back(name);
   const std::optional<std::string> none;
   const auto generator = value_or(method, "generator", none), refiner = value_or(method, "refiner", none);
+  if (!generator) note_step_noise(name, method, layers, notes);
   if (!generator && !refiner) return;
   Section model = models.child(generator ? *generator : *refiner);
   const std::string kind = kind_of(model);

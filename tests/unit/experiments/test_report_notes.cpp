@@ -87,6 +87,18 @@ TEST_CASE("notes: a loss that is not the mean square") {
   CHECK(says(notes_of_text(yaml), "The loss of gaussian", "to the -0.5 (paper: mean square)"));
 }
 
+TEST_CASE("notes: what is added to a surrogate's steps") {
+  const auto of = [](bool layers, const std::string& key) {
+    return notes_of_text(paper(layers, "d: {kind: sns}", "m: {emulator: gaussian, " + key + "}"));
+  };
+  CHECK(
+      says(of(false, "noise: 0.01"), "surrogate m adds white noise of 0.01 standard", "(paper's code: none)"));
+  CHECK(of(true, "noise: 1.0e-3") == Notes{});
+  CHECK(says(of(false, "sampled: true"), "m adds noise with the covariance of its error", "none"));
+  CHECK(says(of(true, "sampled: true"), "m adds noise with the covariance of its error", "white noise"));
+  CHECK(of(false, "sampled: false") == Notes{});
+}
+
 TEST_CASE("notes: every model and method is judged by its own kind") {
   const Notes notes = notes_of_file("qg2layer/methods.yaml");
   CHECK_FALSE(says(notes, "thermalizer", "above 5"));
