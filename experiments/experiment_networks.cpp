@@ -61,8 +61,8 @@ fs::path Experiment::weights_folder(const ModelSpec& model) const {
 
 StageFacts Experiment::take_shipped_weights(const ModelSpec& model) const {
   const fs::path from = shipped_folder(model, config_.file()), to = weights_folder(model);
-  for (const char* name : {"model.safetensors", "ema.safetensors", kStepErrorFile, "config.yaml",
-                           "model_card.md", "metrics.jsonl"})
+  for (const char* name :
+       {"model.safetensors", "ema.safetensors", "config.yaml", "model_card.md", "metrics.jsonl"})
     if (fs::exists(from / name))
       write_atomically(to / name, [&](const fs::path& target) {
         fs::copy_file(from / name, target, fs::copy_options::overwrite_existing);
@@ -147,7 +147,12 @@ std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& me
   if (method.emulator) {
     emulator = load_model_as<GaussianEmulator>(folder_of(*method.emulator), weights, job.device);
     job.attributes.emplace_back("weights_emulator_sha256", hash(*method.emulator));
-    if (method.sampled) options.error.emplace(load_step_error(folder_of(*method.emulator), weights));
+    if (method.sampled) {
+      // Of shipped weights from where they are shipped: the copy in the run may be older than this file.
+      const ModelSpec& model = find_model(models_, *method.emulator);
+      options.error.emplace(load_step_error(
+          shipped(model) ? shipped_folder(model, config_.file()) : weights_folder(model), weights));
+    }
   }
   std::unique_ptr<DiffusionStage> stage;
   if (const auto& name = method.diffusion_model()) {

@@ -65,6 +65,40 @@ class Shipped(unittest.TestCase):
         self.assertIn("rollout.methods.gaussian_sampled.sampled", done.stderr)
         self.assertIn(f"sns calibrate --weights {weights} --data", done.stderr)
 
+    def test_samples_follow_the_error_that_is_shipped(self):
+        """Measured anew in the folder of the weights, it makes the rollouts of samples anew, and no others."""
+        with tempfile.TemporaryDirectory() as folder:
+            root, weights = Path(folder), Path(folder) / "gaussian"
+            shutil.copytree(SOURCE / "weights/kolmogorov-interval/gaussian", weights)
+            (weights / "SHA256SUMS").unlink()
+            size = [f"run.output={root / 'run'}", "run.device=cpu", "rollout.steps=3", "rollout.members=1", "rollout.floor_members=1",
+                    "rollout.ensemble=null", "evaluate.window=1", "evaluate.lags=1", "figure.steps=[0, 3]", f"models.gaussian.weights={weights}"]
+            experiment = SOURCE / "yaml/kolmogorov/interval_sampled.yaml"
+
+            def roll_out():
+                done = subprocess.run([str(SNS), "rollout", str(experiment), "--method", "gaussian", "--method", "gaussian_sampled", *size],
+                                      capture_output=True, text=True)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                frames = {}
+                for method in ("gaussian", "gaussian_sampled"):
+                    with h5py.File(root / f"run/rollouts/{method}.h5") as file:
+                        frames[method] = file["vorticity"][...]
+                return frames, done.stderr
+
+            first, _ = roll_out()
+            made = subprocess.run([str(SNS), "datagen", str(experiment), "run.device=cpu", "datagen.trajectories=10", "datagen.frames=3",
+                                   "-o", str(root / "data")], capture_output=True, text=True)
+            self.assertEqual(made.returncode, 0, made.stderr)
+            measured = subprocess.run([str(SNS), "calibrate", "--weights", str(weights), "--data", str(root / "data")],
+                                      capture_output=True, text=True)
+            self.assertEqual(measured.returncode, 0, measured.stderr)
+            self.assertIn("is not the data set that the weights were trained on", measured.stderr)
+            second, said = roll_out()
+            self.assertIn("rollout/gaussian_sampled", said)
+            self.assertNotIn("rollout/gaussian ", said)
+            self.assertTrue((first["gaussian"] == second["gaussian"]).all())
+            self.assertFalse((first["gaussian_sampled"] == second["gaussian_sampled"]).all())
+
     def test_heads_find_the_noise_of_a_sampled_surrogate(self):
         """yaml/kolmogorov/sampled.yaml: one network, three strengths of noise, nothing else changed; docs/decisions/0037."""
         mean_level = {}
