@@ -157,7 +157,7 @@ class Shipped(unittest.TestCase):
                      *(["rollout.ensemble=null"] if experiment == "interval_sampled" else [])], capture_output=True, text=True)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertNotIn("images/s", done.stderr)  # nothing is trained
-                metrics = json.loads((Path(folder) / "evaluation/metrics.json").read_text())
+                metrics = json.loads(next(Path(folder).rglob("evaluation/metrics.json")).read_text())  # some in figure.folder
             results = {method["name"]: method["results"] for method in metrics["methods"]}
             self.assertEqual(set(results), methods)
             for name, found in results.items():
