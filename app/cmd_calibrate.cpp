@@ -8,6 +8,7 @@
 #include "emulator/training/step_error.hpp"
 
 #include <cmath>
+#include <filesystem>
 #include <memory>
 
 namespace sns {
@@ -18,6 +19,7 @@ struct CalibrateArguments {
   std::string split = "valid", device = "auto";
   std::int64_t pairs = kStepErrorPairs;
   int threads = 0;
+  bool dry_run = false;
 };
 
 /// Root mean squares by wavenumber; what part of the change the error is, and what part of the frame the
@@ -48,21 +50,30 @@ void run_calibrate(CalibrateArguments arguments) {
     fail<ConfigError>("{} holds weights of kind {}: only a surrogate (kind gaussian) has an error of its step",
                       arguments.weights.string(), config.kind);
   const DatasetInfo info = describe_dataset(arguments.data);
-  require(info.frame_interval == config.frame_interval || config.frame_interval == 0,
+  require(std::abs(info.frame_interval - config.frame_interval) <= 1e-9 * info.frame_interval ||
+              config.frame_interval == 0,
           "{} has frames {:g} time units apart, and the weights are for {:g}", arguments.data.string(),
           info.frame_interval, config.frame_interval);
   if (!config.data_hash.empty() && config.data_hash != info.hash)
     log::warn("{} is not the data set that the weights were trained on: their error may be larger there",
               arguments.data.string());
   const DataSplit frames(info, arguments.split, scales_per_field(config.field_std, info));
-  const auto found = calibrate(arguments.weights, frames, arguments.pairs, pick_device(arguments.device));
-  const StepError& shown = found.contains(Weights::ema) ? found.at(Weights::ema) : found.at(Weights::raw);
+  const auto found =
+      measure_step_errors(arguments.weights, frames, arguments.pairs, pick_device(arguments.device));
+  const Weights shown = found.contains(Weights::ema) ? Weights::ema : Weights::raw;
+  const StepError& step = found.at(shown);
   for (std::size_t channel = 0; channel < info.fields.size(); ++channel)
-    print_table(info.fields[channel], channel, shown);
+    print_table(info.fields[channel], channel, step);
   fmt::print(
-      "{}: error of a step {:.4g} standard deviations, {:.3f} of the change, over {} pairs of frames ({})\n",
-      (arguments.weights / kStepErrorFile).string(), shown.error.rms(), shown.error.rms() / shown.change.rms(),
-      shown.pairs, frames.origin());
+      "{} of {}: error of a step {:.4g} standard deviations, {:.3f} of the change, over {} pairs of {} ({})\n",
+      file_name(shown), arguments.weights.string(), step.error.rms(), step.error.rms() / step.change.rms(),
+      step.pairs, arguments.data.string(), arguments.split);
+  if (arguments.dry_run) return;
+  save_step_errors(arguments.weights, found);
+  fmt::print("{} written\n", (arguments.weights / kStepErrorFile).string());
+  if (std::filesystem::exists(arguments.weights / "stage.json"))
+    log::warn("{} belongs to a run: rollouts of samples that it has finished are not made anew for this",
+              arguments.weights.string());
 }
 
 }  // namespace
@@ -82,11 +93,13 @@ void add_calibrate(CLI::App& app) {
   verb->add_option("--pairs", arguments->pairs, "of consecutive frames, at most")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  verb->add_flag("--dry-run", arguments->dry_run, "print the table and write nothing");
   verb->add_option("--device", arguments->device, "auto, cpu, cuda or cuda:N")->capture_default_str();
   verb->add_option("--threads", arguments->threads, "threads (default: all available)");
   verb->footer(
-      "Example:\n"
+      "Examples:\n"
       "  sns calibrate --weights runs/q/models/gaussian --data runs/q/dataset\n"
+      "  sns calibrate --weights runs/q/models/gaussian --data runs/q/dataset --dry-run      the table alone\n"
       "Writes step_error.safetensors into the folder of the weights: the covariance of the error, for each "
       "wavevector\n"
       "and between fields, which a method with `sampled: true` draws its noise from. Training a surrogate does "

@@ -6,6 +6,7 @@
 #include "datagen/generate.hpp"
 #include "datagen/manifest.hpp"
 #include "datagen/reader.hpp"
+#include "emulator/training/step_error.hpp"
 #include "emulator/training/trainer.hpp"
 #include "emulator/training/unused_keys.hpp"
 #include "experiments/shipped_weights.hpp"
@@ -103,6 +104,12 @@ bool Experiment::uses(const ModelSpec& model) const {
          });
 }
 
+bool Experiment::is_sampled(const ModelSpec& model) const {
+  return std::any_of(rollout_.methods.begin(), rollout_.methods.end(), [&](const MethodConfig& method) {
+    return method.sampled && method.emulator == model.name;
+  });
+}
+
 bool Experiment::needs_dataset() const {
   return std::any_of(models_.begin(), models_.end(), [&](const ModelSpec& model) {
     return !shipped(model) && model.training.data == "dataset";
@@ -161,6 +168,15 @@ void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
     stage.run = [this, &model] { return take_shipped_weights(model); };
   } else {
     stage.outputs.push_back(at / file_name(Weights::raw));
+    if (is_sampled(model)) {
+      if (model.training.data == "stream" && model.training.stream.validation_members == 0)
+        fail<ConfigError>(
+            "models.{}.training.stream.validation_members is 0, but a method draws samples of it (sampled: "
+            "true), "
+            "whose noise is measured on validation frames",
+            model.name);
+      stage.outputs.push_back(at / kStepErrorFile);
+    }
     std::string training = as_lines(training_identity(model.training, run_.seed));
     training += fmt::format("\ntotal steps {}\nselect {}", model.training.steps, model.training.select);
     if (model.training.select == "best")

@@ -9,6 +9,7 @@
 #include <ATen/Functions.h>
 
 #include <algorithm>
+#include <sstream>
 #include <string>
 
 namespace sns {
@@ -67,23 +68,66 @@ StepError measure_step_error(GaussianEmulator& model, const TrainingFrames& fram
   return {error.value(), change.value(), frame.value(), prediction.value(), count};
 }
 
-std::map<Weights, StepError> calibrate(const fs::path& folder, const TrainingFrames& frames, std::int64_t pairs,
-                                       torch::Device device) {
+std::map<Weights, StepError> measure_step_errors(const fs::path& folder, const TrainingFrames& frames,
+                                                 std::int64_t pairs, torch::Device device) {
+  const ModelConfig config = load_model_config(folder / "config.yaml");
+  require(
+      frames.channels() == config.field_channels && frames.nx() == config.image && frames.ny() == config.image,
+      "the frames are of {} fields on {} x {} points, and the weights of {} for {} on {} x {}",
+      frames.channels(), frames.nx(), frames.ny(), folder.string(), config.field_channels, config.image,
+      config.image);
   std::map<Weights, StepError> found;
+  for (const Weights weights : {Weights::ema, Weights::raw}) {
+    if (!fs::exists(folder / file_name(weights))) continue;
+    const auto model = load_model_as<GaussianEmulator>(folder, weights, device);
+    found.emplace(weights, measure_step_error(*model, frames, pairs));
+  }
+  require(!found.empty(), "{} holds no weights", folder.string());
+  return found;
+}
+
+void save_step_errors(const fs::path& folder, const std::map<Weights, StepError>& measured) {
   NamedTensors tensors;
   std::map<std::string, std::string> metadata;
   for (const Weights weights : {Weights::ema, Weights::raw}) {
-    const fs::path file = folder / file_name(weights);
-    if (!fs::exists(file)) continue;
-    const auto model = load_model_as<GaussianEmulator>(folder, weights, device);
-    StepError measured = measure_step_error(*model, frames, pairs);
-    tensors.emplace_back(tensor_name(weights), measured.error.spectrum().to(torch::kFloat32));
-    metadata.emplace(hash_key(weights), sha256_file(file));
-    found.emplace(weights, std::move(measured));
+    const auto found = measured.find(weights);
+    if (found == measured.end()) continue;
+    tensors.emplace_back(tensor_name(weights), found->second.error.spectrum().to(torch::kFloat32));
+    metadata.emplace(hash_key(weights), sha256_file(folder / file_name(weights)));
   }
-  require(!found.empty(), "{} holds no weights", folder.string());
   save_safetensors(folder / kStepErrorFile, tensors, metadata);
-  return found;
+  const fs::path sums = folder / "SHA256SUMS";
+  if (!fs::exists(sums)) return;
+  std::istringstream lines(read_text(sums));
+  std::map<std::string, std::string> listed;
+  for (std::string hash, name; lines >> hash >> name;) listed[name] = hash;
+  listed[kStepErrorFile] = sha256_file(folder / kStepErrorFile);
+  std::string text;
+  for (const auto& [name, hash] : listed) text += hash + "  " + name + "\n";
+  write_text(sums, text);
+}
+
+namespace {
+
+/// Whether the file holds the error of these weights of its folder.
+bool holds(const SafeTensors& stored, Weights weights) {
+  const auto hash = stored.metadata().find(hash_key(weights));
+  return stored.contains(tensor_name(weights)) && hash != stored.metadata().end() &&
+         hash->second == sha256_file(stored.path().parent_path() / file_name(weights));
+}
+
+}  // namespace
+
+bool has_step_errors(const fs::path& folder) {
+  if (!fs::exists(folder / kStepErrorFile)) return false;
+  try {
+    const SafeTensors stored(folder / kStepErrorFile);
+    for (const Weights weights : {Weights::ema, Weights::raw})
+      if (fs::exists(folder / file_name(weights)) && !holds(stored, weights)) return false;
+    return true;
+  } catch (const Error&) {  // a damaged file
+    return false;
+  }
 }
 
 FieldCovariance load_step_error(const fs::path& folder, Weights weights) {
@@ -93,10 +137,8 @@ FieldCovariance load_step_error(const fs::path& folder, Weights weights) {
   require(fs::exists(file), "{} does not hold the error of its steps, which samples of a surrogate need; {}",
           folder.string(), advice);
   const SafeTensors stored(file);
-  const auto hash = stored.metadata().find(hash_key(weights));
-  require(stored.contains(tensor_name(weights)) && hash != stored.metadata().end() &&
-              hash->second == sha256_file(folder / file_name(weights)),
-          "{} is not of the folder's {}; {}", file.string(), file_name(weights), advice);
+  require(holds(stored, weights), "{} is not of the folder's {}; {}", file.string(), file_name(weights),
+          advice);
   FieldCovariance covariance(stored.tensor(tensor_name(weights)));
   const ModelConfig config = load_model_config(folder / "config.yaml");
   require(covariance.points() == config.image && covariance.channels() == config.field_channels,

@@ -30,10 +30,18 @@ struct StepError {
 /// ones for every model. Error if there is none, or a value is not finite.
 StepError measure_step_error(GaussianEmulator& model, const TrainingFrames& frames, std::int64_t pairs);
 
-/// Measures the averaged weights of a folder, and the raw ones where it has them, writes kStepErrorFile beside
-/// them (atomically), and returns what was found.
-std::map<Weights, StepError> calibrate(const std::filesystem::path& folder, const TrainingFrames& frames,
-                                       std::int64_t pairs, torch::Device device);
+/// Of the averaged weights of a folder, and of the raw ones where it has them. Error where the frames are not
+/// such as the network is for.
+std::map<Weights, StepError> measure_step_errors(const std::filesystem::path& folder,
+                                                 const TrainingFrames& frames, std::int64_t pairs,
+                                                 torch::Device device);
+
+/// Writes kStepErrorFile beside the weights that were measured (atomically), and its line of the folder's
+/// SHA256SUMS where there is one.
+void save_step_errors(const std::filesystem::path& folder, const std::map<Weights, StepError>& measured);
+
+/// Whether the folder holds the error of all weights that it has, in a file that can be read.
+bool has_step_errors(const std::filesystem::path& folder);
 
 /// The error's covariance of these weights. Error where the folder has none, or one of other weights.
 FieldCovariance load_step_error(const std::filesystem::path& folder, Weights weights);

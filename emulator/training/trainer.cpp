@@ -375,12 +375,25 @@ class Trainer {
     }
     const bool installed =
         install_weights(best ? best_folder(state_.best_step) : checkpoints_.latest().value());
-    if (spec_.model.kind == "gaussian" && data_.validation &&
-        (installed || !fs::exists(folder_ / kStepErrorFile)))
-      calibrate(folder_, *data_.validation, kStepErrorPairs, model_->device());
+    if (spec_.model.kind == "gaussian" && data_.validation) keep_step_error();
     if (installed || state_.step > first || !fs::exists(folder_ / "model_card.md"))
       write_model_card(folder_, spec_, data_, result, seed_, options_);
     return result;
+  }
+
+  /// Measures the error of a step, unless that of these weights is there. No training is lost for want of it.
+  void keep_step_error() {
+    try {
+      if (has_step_errors(folder_)) return;
+      data_.validation->prepare();
+      save_step_errors(folder_,
+                       measure_step_errors(folder_, *data_.validation, kStepErrorPairs, model_->device()));
+    } catch (const Stopped&) {
+      throw;
+    } catch (const Error& error) {
+      log::warn("{}: there is no error of a step beside the weights, which samples (sampled: true) need: {}",
+                spec_.name, error.what());
+    }
   }
 
   /// Makes the weights of `source` the folder's; false if they were that already.

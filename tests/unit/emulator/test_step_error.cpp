@@ -46,6 +46,13 @@ torch::Tensor all_pairs(const TrainingFrames& frames) {
   return out;
 }
 
+std::map<Weights, StepError> calibrate(const fs::path& folder, const TrainingFrames& frames,
+                                       std::int64_t pairs = kStepErrorPairs) {
+  auto measured = measure_step_errors(folder, frames, pairs, torch::kCPU);
+  save_step_errors(folder, measured);
+  return measured;
+}
+
 double difference(const FieldCovariance& a, const FieldCovariance& b) {
   return ((a.spectrum() - b.spectrum()).norm() / b.spectrum().norm()).item<double>();
 }
@@ -83,20 +90,32 @@ TEST_CASE("error of a step: calibrate writes what load_step_error reads, for eac
   };
   CHECK(contains(message(Weights::ema), "sns calibrate --weights " + folder.string()));
 
-  const auto found = calibrate(folder, frames, kStepErrorPairs, torch::kCPU);
+  const auto found = calibrate(folder, frames);
   REQUIRE(found.size() == 2);
   for (const Weights weights : {Weights::ema, Weights::raw})
     CHECK(difference(load_step_error(folder, weights), found.at(weights).error) < 1e-6);
   CHECK(difference(found.at(Weights::ema).error, found.at(Weights::raw).error) > 1e-2);
   const std::string first = read_text(folder / kStepErrorFile);
-  calibrate(folder, frames, kStepErrorPairs, torch::kCPU);
+  calibrate(folder, frames);
   CHECK(read_text(folder / kStepErrorFile) == first);
 
   SUBCASE("of averaged weights alone") {
     fs::remove(folder / file_name(Weights::raw));
-    CHECK(calibrate(folder, frames, 8, torch::kCPU).size() == 1);
+    CHECK(calibrate(folder, frames, 8).size() == 1);
     CHECK_NOTHROW(load_step_error(folder, Weights::ema));
     CHECK(contains(message(Weights::raw), "is not of the folder's model.safetensors"));
+  }
+  SUBCASE("a folder with a list of its files") {
+    write_text(folder / "SHA256SUMS", "0123  config.yaml\n4567  step_error.safetensors\n");
+    calibrate(folder, frames, 8);
+    CHECK(read_text(folder / "SHA256SUMS") ==
+          "0123  config.yaml\n" + sha256_file(folder / kStepErrorFile) + "  step_error.safetensors\n");
+  }
+  SUBCASE("frames of another size") {
+    test::write_synthetic_dataset(scratch / "larger", {.points = 12});
+    CHECK(contains(test::message_of<Error>([&] { calibrate(folder, open(scratch / "larger", config)); }),
+                   "1 fields on 12 x 12 points"));
+    CHECK(read_text(folder / kStepErrorFile) == first);
   }
   SUBCASE("weights that were replaced") {
     fs::copy_file(folder / file_name(Weights::raw), folder / file_name(Weights::ema),
@@ -125,7 +144,7 @@ TEST_CASE("error of a step: training a surrogate measures it at its end, and onl
   const std::string written = read_text(folder / kStepErrorFile);
   CHECK_NOTHROW(load_step_error(folder, Weights::raw));
   const DataSplit frames = open(scratch / "data", config);
-  calibrate(folder, frames, kStepErrorPairs, torch::kCPU);
+  calibrate(folder, frames);
   CHECK(read_text(folder / kStepErrorFile) == written);
 
   // A training that is finished puts back what is missing, and leaves what is there.
@@ -138,6 +157,20 @@ TEST_CASE("error of a step: training a surrogate measures it at its end, and onl
   train_model(longer, scratch / "data", folder, test::cpu_run(), {true, "", "", {}});
   CHECK(read_text(folder / kStepErrorFile) != written);
   CHECK_NOTHROW(load_step_error(folder, Weights::ema));
+
+  // What a run that was stopped before it measured has left: a file of other weights.
+  write_text(folder / kStepErrorFile, written);
+  CHECK_FALSE(has_step_errors(folder));
+  train_model(longer, scratch / "data", folder, test::cpu_run(), {true, "", "", {}});
+  CHECK(has_step_errors(folder));
+  CHECK_NOTHROW(load_step_error(folder, Weights::ema));
+  write_text(folder / kStepErrorFile, "nonsense");
+  train_model(longer, scratch / "data", folder, test::cpu_run(), {true, "", "", {}});
+  CHECK(has_step_errors(folder));
+  // Where it cannot be kept the training is finished all the same.
+  fs::remove(folder / kStepErrorFile);
+  fs::create_directory(folder / kStepErrorFile);
+  CHECK_NOTHROW(train_model(longer, scratch / "data", folder, test::cpu_run(), {true, "", "", {}}));
 
   train_model(test::small_spec("sns"), scratch / "data", scratch / "sns", test::cpu_run(), {true, "", "", {}});
   CHECK_FALSE(fs::exists(scratch / "sns" / kStepErrorFile));
