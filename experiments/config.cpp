@@ -248,6 +248,14 @@ std::string read_networks(Section& section, MethodConfig& method, const std::vec
       section.reject("sampled",
                      "noise is for white noise of a given strength, sampled for noise like the surrogate's "
                      "error: give one of them");
+    if (method.sampled) {
+      const ModelSpec& surrogate = find_model(models, *method.emulator);
+      if (!surrogate.weights && surrogate.training.data == "stream" &&
+          surrogate.training.stream.validation_members == 0)
+        section.reject("sampled", fmt::format("its noise is measured on validation frames, of which "
+                                              "models.{}.training.stream.validation_members: 0 leaves none",
+                                              surrogate.name));
+    }
   }
   const std::string what = read_sampling(section, method, models);
   section.maybe("weights", method.weights, one_of({"ema", "raw"}));

@@ -168,15 +168,7 @@ void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
     stage.run = [this, &model] { return take_shipped_weights(model); };
   } else {
     stage.outputs.push_back(at / file_name(Weights::raw));
-    if (is_sampled(model)) {
-      if (model.training.data == "stream" && model.training.stream.validation_members == 0)
-        fail<ConfigError>(
-            "models.{}.training.stream.validation_members is 0, but a method draws samples of it (sampled: "
-            "true), "
-            "whose noise is measured on validation frames",
-            model.name);
-      stage.outputs.push_back(at / kStepErrorFile);
-    }
+    if (is_sampled(model)) stage.outputs.push_back(at / kStepErrorFile);
     std::string training = as_lines(training_identity(model.training, run_.seed));
     training += fmt::format("\ntotal steps {}\nselect {}", model.training.steps, model.training.select);
     if (model.training.select == "best")

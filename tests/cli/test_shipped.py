@@ -70,7 +70,6 @@ class Shipped(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             root, weights = Path(folder), Path(folder) / "gaussian"
             shutil.copytree(SOURCE / "weights/kolmogorov-interval/gaussian", weights)
-            (weights / "SHA256SUMS").unlink()
             size = [f"run.output={root / 'run'}", "run.device=cpu", "rollout.steps=3", "rollout.members=1", "rollout.floor_members=1",
                     "rollout.ensemble=null", "evaluate.window=1", "evaluate.lags=1", "figure.steps=[0, 3]", f"models.gaussian.weights={weights}"]
             experiment = SOURCE / "yaml/kolmogorov/interval_sampled.yaml"

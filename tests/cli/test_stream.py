@@ -73,6 +73,20 @@ class Stream(unittest.TestCase):
         self.assertIn("train/gaussian", due("datagen.spinup_steps=41"))
         self.assertEqual(due("datagen.frames=25"), [])  # of the data set, which is not needed
 
+    def test_samples_of_a_streamed_surrogate(self):
+        """Their noise is measured on the validation frames, also when the training was finished before."""
+        folder = self.root / "samples"
+        keys = [*overrides("gaussian"), "rollout.methods.gaussian.sampled=true"]
+        measured = folder / "models/gaussian/step_error.safetensors"
+        self.check(sns("reproduce", folder, *keys, "--until", "rollout/gaussian"))
+        first = measured.read_bytes()
+        measured.unlink()
+        again = self.check(sns("reproduce", folder, *keys, "--until", "rollout/gaussian"))
+        self.assertNotIn("images/s", again.stderr)  # measured, not trained
+        self.assertEqual(measured.read_bytes(), first)
+        refused = self.check(sns("check", folder, *keys, "models.gaussian.training.stream.validation_members=0"), code=2)
+        self.assertIn("validation_members: 0 leaves none", refused.stderr)
+
     def test_two_runs_are_identical(self):
         keys = overrides("gaussian", steps=20, stream__queue=1)
         for name in ("one", "two"):
