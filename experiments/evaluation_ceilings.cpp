@@ -27,7 +27,7 @@ class ConstantForecast {
     const std::size_t pixels = forecast.size() / settings_.size();
     std::vector<FieldRecorder> recorders;
     for (const RecordSettings& field : settings_) recorders.emplace_back(field, 0);
-    const FrameDiagnostics::Values unused{0, 0};
+    const FrameDiagnostics::Values unused{};
     for (std::int64_t t = 0; t < settings_.front().frames; ++t) {
       const std::span<const float> truth = read(t);
       for (std::size_t f = 0; f < recorders.size(); ++f)

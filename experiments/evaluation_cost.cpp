@@ -158,7 +158,8 @@ double simulated_per_second(double interval, double milliseconds_per_step) {
 const std::vector<std::string>& quality_metrics() {
   static const std::vector<std::string> ids = {"stable_fraction/all",  "nrmse/early",
                                                "spectrum_error/late",  "w1/late",
-                                               "energy_distance/late", "autocorrelation_error/all"};
+                                               "energy_distance/late", "autocorrelation_error/all",
+                                               "flatness_error/late"};
   return ids;
 }
 

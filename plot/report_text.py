@@ -9,7 +9,7 @@ from pathlib import Path
 MAIN = ["stable_fraction/all", "first_unstable/all", "spectrum_error_ensemble/early", "spectrum_error_ensemble/mid",
         "spectrum_error_ensemble/late", "spectrum_error/late", "spectrum_drift/all", "spectrum_distance/all",
         "spectrum_bias_large/late", "spectrum_bias_medium/late", "spectrum_bias_small/late", "energy_ratio/late",
-        "enstrophy_ratio/late", "w1_energy/all", "rate_ratio/late", "injection_ratio/late", "reversed_share/all",
+        "enstrophy_ratio/late", "w1_energy/all", "rate_ratio/late", "flatness_ratio/late", "mean_wander/late", "injection_ratio/late", "reversed_share/all",
         "mean_field_distance/all", "budget_residual/late", "budget_scatter_ratio/late", "jet_count_ratio/late",
         "jet_strength_ratio/late", "w1/late", "w1_increment/late", "energy_distance/late", "mmd/all",
         "frozen_fraction/all", "autocorrelation_error/all", "decorrelation_ratio/all", "nrmse/early", "crps/early", "ensemble_nrmse/early",

@@ -16,9 +16,14 @@ and the heads are asked which levels the two frames of a pair have. Rows:
 
 Columns: mean level of the past and of the present frame, share of present frames above level 0.
 
-With --levels, a second table: what is left of white noise. Noise is put on the present frame, as in the last rows; then, as one estimate of
-a refinement at levels (0, s) does, noise of the levels is added to the pair and the network estimates the clean frames, being told the
-levels. Rows: noise; columns: root mean square of the estimate's error, one for each level s. All in standard deviations of the field.
+With --levels, a second table: what is left of an error that is put on the present frame. As one estimate of a refinement at levels (0, s) does,
+noise of the levels is added to the pair and the network estimates the clean frames, being told the levels. Rows: kind and size of the error, what the
+heads say of it; columns: root mean square of the estimate's error, one for each level s. All in standard deviations of the field. Kinds (--errors):
+
+    white    white noise
+    other    errors that the surrogate made in other frames
+    change   what another flow of the solver changes from one frame to the next
+    flow     another flow of the solver
 
 Runs `sns predict`, whose program is
 build/release/bin/sns unless --program names another. The averaged weights are asked. Lagged networks are not for this
@@ -36,7 +41,6 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WHITE = (0.5, 1.0, 2.0, 4.0)
-NOISE = (0.0, 0.0055, 0.011, 0.022, 0.044)
 
 
 class Predictor:
@@ -119,15 +123,33 @@ def rows(predictor, arguments):
         yield asked(f"white, {factor:g}", past, present + factor * size * rng.normal(size=error.shape))
 
 
+def errors(kind, past, present, surrogate_errors, rng):
+    """Errors of that kind, one for each frame, of root mean square 1 over all."""
+    shift = len(present) // 3
+    if kind == "white":
+        made = rng.normal(size=present.shape)
+    elif kind == "other":
+        made = np.roll(surrogate_errors(), len(present) // 2, axis=0)
+    elif kind == "change":
+        made = np.roll(present - past, shift, axis=0)
+    else:
+        made = np.roll(present, shift, axis=0)
+    return made / np.sqrt(np.mean(made**2, axis=(0, 2, 3), keepdims=True))
+
+
 def residuals(predictor, arguments):
-    """(noise, [error of the estimate at each level]), one row after the other, in standard deviations of the field."""
+    """(kind, size, present levels that the heads see, [error of the estimate at each level]), one row after the other, in standard
+    deviations of the field."""
     rng = np.random.default_rng(arguments.seed)
     past, present = read_pairs(arguments.data, arguments.spacing)
     scale = present.std(axis=(0, 2, 3), keepdims=True)
-    for noise in NOISE:
-        noised = present + noise * scale * rng.normal(size=present.shape)
-        yield noise, [np.sqrt(np.mean(((predictor.estimate(arguments.sns, past, noised, level) - present) / scale) ** 2))
-                      for level in arguments.levels]
+    for kind in arguments.errors:
+        error = errors(kind, past, present, lambda: predictor.step(arguments.surrogate, past) - present, rng)
+        for size in arguments.noise:
+            wrong = present + size * scale * error
+            yield kind, size, predictor.levels(arguments.sns, past, wrong)[:, 1], [
+                np.sqrt(np.mean(((predictor.estimate(arguments.sns, past, wrong, level) - present) / scale) ** 2))
+                for level in arguments.levels]
 
 
 def main():
@@ -137,7 +159,11 @@ def main():
     parser.add_argument("--data", required=True, help="folder of solver frames: a data set, a split of one, or a run's truth")
     parser.add_argument("--spacing", type=int, default=50, help="frames from one pair to the next (default 50)")
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 2, 5, 10, 30], help="steps of the surrogate (default 1 2 5 10 30)")
-    parser.add_argument("--levels", type=int, nargs="+", default=[], help="ask what is left of white noise at these (default: do not)")
+    parser.add_argument("--levels", type=int, nargs="+", default=[], help="ask what is left of errors at these (default: do not)")
+    parser.add_argument("--errors", nargs="+", choices=("white", "other", "change", "flow"), default=["white"],
+                        help="kinds of errors (default white)")
+    parser.add_argument("--noise", type=float, nargs="+", default=[0, 0.0055, 0.011, 0.022, 0.044],
+                        help="their sizes, in standard deviations of the field (default 0 0.0055 0.011 0.022 0.044)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
     parser.add_argument("--program", default=ROOT / "build/release/bin/sns", help="sns (default build/release/bin/sns)")
     arguments = parser.parse_args()
@@ -149,9 +175,10 @@ def main():
         for name, past, present in rows(predictor, arguments):
             print(f"{name:18}{past.mean():6.2f}{present.mean():9.2f}{np.mean(present > 0):9.0%}", flush=True)
         if arguments.levels:
-            print("\nwhite noise, left of it at level" + "".join(f"{level:9}" for level in arguments.levels))
-            for noise, left in residuals(predictor, arguments):
-                print(f"{noise:<32}" + "".join(f"{error:9.4f}" for error in left), flush=True)
+            print("\nleft of errors" + " " * 22 + "present  above 0   at level" + "".join(f"{level:8}" for level in arguments.levels))
+            for kind, size, seen, left in residuals(predictor, arguments):
+                print(f"{kind:8}{size:<28}{seen.mean():7.2f}{np.mean(seen > 0):9.0%}" + " " * 11
+                      + "".join(f"{error:8.4f}" for error in left), flush=True)
 
 
 if __name__ == "__main__":

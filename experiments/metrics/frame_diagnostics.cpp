@@ -100,6 +100,20 @@ std::vector<double> FrameDiagnostics::spectrum(std::size_t field, std::span<cons
   return {chosen.begin() + skipped, chosen.end()};
 }
 
+std::vector<double> FrameDiagnostics::small_scales(std::span<const double> pixels) const {
+  const auto hat = workspace_->transform.forward(pixels);
+  std::vector<std::complex<double>> kept(hat.begin(), hat.end());
+  const int n = grid_.n, columns = grid_.columns();
+  for (int i = 0; i < n; ++i)
+    for (int j = 0; j < columns; ++j) {
+      const int l = spectral::row_wavenumber(i, n), square = l * l + j * j;
+      if (16 * square < n * n || 4 * square > n * n) kept[static_cast<std::size_t>(i * columns + j)] = 0;
+    }
+  std::vector<double> out(pixels.size());
+  workspace_->transform.inverse(kept, out);
+  return out;
+}
+
 std::vector<FrameDiagnostics::Values> FrameDiagnostics::measure(std::span<const float> frame,
                                                                 std::span<double> spectra) {
   std::vector<double>& state = workspace_->values;
@@ -108,8 +122,15 @@ std::vector<FrameDiagnostics::Values> FrameDiagnostics::measure(std::span<const 
   std::vector<Values> result;
   for (std::size_t f = 0; f < fields(); ++f) {
     const auto pixels = std::span<const double>(state).subspan(f * grid_.points(), grid_.points());
-    Values values{0, 0};
-    for (const double w : pixels) values.enstrophy += w * w / (2 * points);
+    Values values{};
+    for (const double w : pixels) {
+      values.enstrophy += w * w / (2 * points);
+      values.mean += w / points;
+    }
+    for (const double w : small_scales(pixels)) {
+      values.small_square += w * w / points;
+      values.small_fourth += w * w * w * w / points;
+    }
     std::vector<double> power;
     if (flow_.layers) {
       power = workspace_->layers->kinetic_density(state, static_cast<int>(f));

@@ -1,5 +1,5 @@
 #pragma once
-// Energy, enstrophy and spectrum of every field of a frame.
+// Energy, enstrophy, spectrum and moments of every field of a frame.
 #include "experiments/metrics/flow.hpp"
 #include "solvers/spectral/grid.hpp"
 
@@ -30,8 +30,10 @@ class FrameDiagnostics {
   ~FrameDiagnostics();
 
   struct Values {
-    double energy;     ///< <|u|^2> / 2 of the field's own layer, length^2 / time^2
-    double enstrophy;  ///< <w^2> / 2 or <q^2> / 2, 1 / time^2
+    double energy;                      ///< <|u|^2> / 2 of the field's own layer, length^2 / time^2
+    double enstrophy;                   ///< <w^2> / 2 or <q^2> / 2, 1 / time^2
+    double mean;                        ///< <w> or <q>, which these flows conserve
+    double small_square, small_fourth;  ///< <f^2>, <f^4>, f the field's modes from n/4 to n/2 periods per side
   };
   /// frame: finite, [field][axis0][axis1]; spectra: [field][wavenumbers()], overwritten.
   std::vector<Values> measure(std::span<const float> frame, std::span<double> spectra);
@@ -46,6 +48,8 @@ class FrameDiagnostics {
   /// Spectrum of field `field`, whose pixels and |u_hat|^2 (unnormalised) are given.
   std::vector<double> spectrum(std::size_t field, std::span<const double> pixels, std::span<const double> power,
                                bool wavenumbers = false) const;
+  /// The part of a field at its small scales.
+  std::vector<double> small_scales(std::span<const double> pixels) const;
 
   Flow flow_;
   spectral::Grid grid_;

@@ -152,6 +152,10 @@ void FieldRecorder::add(std::span<const float> frame, std::span<const float> tru
       ++window->finite;
       window->energy += energy;
       window->enstrophy += enstrophy;
+      const double offset = values->mean - settings_.yardstick.mean;
+      window->mean_square += offset * offset;
+      window->small_square += values->small_square;
+      window->small_fourth += values->small_fourth;
       for (std::size_t i = 0; i < spectrum.size(); ++i) window->spectrum[i] += spectrum[i];
       if (previous_finite_) {
         for (std::size_t i = 0; i < frame.size(); ++i) increment_[i] = frame[i] - previous_[i];
@@ -193,6 +197,9 @@ MemberRecord FieldRecorder::finish() {
     const double weight = window.finite > 0 ? 1 / static_cast<double>(window.finite) : kNone;
     window.energy *= weight;
     window.enstrophy *= weight;
+    window.mean_square *= weight;
+    window.small_square *= weight;
+    window.small_fourth *= weight;
     for (double& value : window.spectrum) value *= weight;
     window.rate = window.rates > 0 ? window.rate / static_cast<double>(window.rates) : kNone;
     window.nrmse = window.paired > 0 ? window.nrmse / static_cast<double>(window.paired) : kNone;

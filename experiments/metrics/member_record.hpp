@@ -63,12 +63,17 @@ inline constexpr std::int64_t kPairedFrames = 1000;
 /// Means over the finite frames of one window.
 struct WindowRecord {
   std::int64_t frames = 0, finite = 0, rates = 0;
-  double energy = 0, enstrophy = 0;  ///< per unit area
-  double rate = 0;                   ///< R(t), per unit time; over `rates` frames
-  double nrmse = 0;                  ///< against the paired truth; over `paired` frames
+  double energy = 0, enstrophy = 0;           ///< per unit area
+  double rate = 0;                            ///< R(t), per unit time; over `rates` frames
+  double mean_square = 0;                     ///< of the domain mean's distance from truth's mean
+  double small_square = 0, small_fourth = 0;  ///< see FrameDiagnostics::Values
+  double nrmse = 0;                           ///< against the paired truth; over `paired` frames
   std::int64_t paired = 0;
   std::vector<double> spectrum;
   bool whole() const { return finite == frames; }
+  /// Of the small scales, over points and frames: 3 for Gaussian noise, more where filaments and cores stand
+  /// out.
+  double flatness() const { return small_fourth / (small_square * small_square); }
 };
 
 /// Frames of a period that are kept for comparisons of whole frames, evenly spaced, so that they do not grow

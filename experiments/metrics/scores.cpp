@@ -12,6 +12,7 @@ namespace {
 constexpr double kInfinite = std::numeric_limits<double>::infinity();
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 constexpr double kDecorrelated = 0.5;  // of C(tau)
+constexpr double kRounding = 1e-12;    // of the variance: less is rounding of float32 frames
 constexpr int kBands = 3;
 constexpr const char* kBandNames[kBands] = {"large", "medium", "small"};
 
@@ -185,6 +186,17 @@ void add_window_scores(Table& table, std::span<const MemberRecord> members, cons
             [&](const MemberRecord& m) { return ratio(of(m), of(m).enstrophy, reference.enstrophy); });
   table.add({"rate_ratio", period, "Rate of change R / truth", "", Better::near_one},
             [&](const MemberRecord& m) { return ratio(of(m), of(m).rate, reference.rate); });
+  if (std::isfinite(reference.flatness)) {
+    const auto flatness = [&](const MemberRecord& m) {
+      return ratio(of(m), of(m).flatness(), reference.flatness);
+    };
+    table.add({"flatness_ratio", period, "Flatness of small scales / truth", "", Better::near_one}, flatness);
+    table.add({"flatness_error", period, "Error of the small scales' log flatness", ""},
+              [&](const MemberRecord& m) { return std::abs(std::log(flatness(m))); });
+  }
+  table.add({"mean_wander", period, "Wandering of the domain mean", "std"}, [&](const MemberRecord& m) {
+    return of(m).whole() ? std::sqrt(of(m).mean_square) / reference.standard_deviation : kInfinite;
+  });
   add_distributions(table, period, record, reference, [of](const MemberRecord& m) { return of(m).whole(); });
 }
 
@@ -284,6 +296,7 @@ TruthReference make_reference(std::span<const MemberRecord> truth, std::vector<d
                            .energy = 0,
                            .enstrophy = 0,
                            .rate = 0,
+                           .flatness = 0,
                            .pixels = {settings.yardstick.mean, settings.yardstick.standard_deviation},
                            .increments = {0, settings.yardstick.increment},
                            .frame_energies = {},
@@ -308,7 +321,7 @@ TruthReference make_reference(std::span<const MemberRecord> truth, std::vector<d
   reference.autocorrelation_end =
       mean_over_members([](const auto& m) -> Curve { return m.end.autocorrelation; });
   reference.mean_field = mean_over_members([](const auto& m) -> Curve { return m.mean_field; });
-  double frames = 0;
+  double frames = 0, small_square = 0, small_fourth = 0;
   for (const MemberRecord& member : truth) {
     for (const WindowRecord& window : member.windows) {
       const auto weight = static_cast<double>(window.frames);
@@ -316,6 +329,8 @@ TruthReference make_reference(std::span<const MemberRecord> truth, std::vector<d
       reference.energy += weight * window.energy;
       reference.enstrophy += weight * window.enstrophy;
       reference.rate += weight * window.rate;
+      small_square += weight * window.small_square;
+      small_fourth += weight * window.small_fourth;
       for (std::size_t i = 0; i < reference.spectrum.size(); ++i)
         reference.spectrum[i] += weight * window.spectrum[i];
     }
@@ -328,6 +343,10 @@ TruthReference make_reference(std::span<const MemberRecord> truth, std::vector<d
   reference.energy /= frames;
   reference.enstrophy /= frames;
   reference.rate /= frames;
+  const double variance = reference.standard_deviation * reference.standard_deviation;
+  reference.flatness = small_square / frames > kRounding * variance
+                           ? small_fourth * frames / (small_square * small_square)
+                           : kUndefined;
   for (double& value : reference.spectrum) value /= frames;
   reference.mask = make_mask(reference.wavenumbers, reference.spectrum, resolved, first_shell, last_shell);
   reference.features = SpectralFeatures(truth, reference.mask);

@@ -21,8 +21,9 @@ struct TruthReference {
   std::vector<double> autocorrelation_begin, autocorrelation_end;  ///< the same of the first and last frames
   std::vector<double> mean_field;                                  ///< mean over members and frames, per pixel
   double energy, enstrophy, rate;                                  ///< means over members and frames
-  Distribution pixels, increments;                                 ///< pooled
-  std::vector<double> frame_energies, frame_enstrophies;           ///< of sampled frames of all members
+  double flatness;                  ///< of the small scales, over all of them; NaN where they are rounding
+  Distribution pixels, increments;  ///< pooled
+  std::vector<double> frame_energies, frame_enstrophies;  ///< of sampled frames of all members
   ShellMask mask;
   SpectralFeatures features;
   double standard_deviation;  ///< of pixels

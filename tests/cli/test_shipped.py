@@ -125,7 +125,8 @@ class Shipped(unittest.TestCase):
             weights = SOURCE / "weights/kolmogorov-cpu"
             asked = subprocess.run(
                 [sys.executable, str(SOURCE / "scripts/noise_heads.py"), "--surrogate", str(weights / "gaussian_forcing"), "--sns",
-                 str(weights / "sns_fine"), "--data", f"{folder}/dataset", "--steps", "1", "20", "--program", str(SNS)],
+                 str(weights / "sns_fine"), "--data", f"{folder}/dataset", "--steps", "1", "20", "--levels", "0", "6", "--errors", "white", "change",
+                 "--noise", "0.044", "--program", str(SNS)],
                 capture_output=True, text=True)
             self.assertEqual(asked.returncode, 0, asked.stderr)
         self.assertRegex(asked.stderr, r"^30 pairs; error of one step: 0\.0(09|1)\d* standard deviations")
@@ -136,6 +137,14 @@ class Shipped(unittest.TestCase):
         for row in ("other errors", "phases at random", "error reversed", "white, 1"):
             self.assertGreater(present[row], 0.4, row)
         self.assertGreater(present["white, 4"], 5)
+        left = {kind: tuple(map(float, row)) for kind, *row in
+                re.findall(r"^(white|change) +0\.044 +([\d.]+) +\d+% +([\d.]+) +([\d.]+)$", asked.stdout, re.M)}
+        # What the heads see, and what is left at levels 0 and 6: of noise more at the higher level, which adds noise of its own;
+        # a change that belongs to another flow looks less like an error, and noise must cover it to take it away.
+        self.assertGreater(left["white"][0], left["change"][0] + 2)
+        self.assertLess(left["white"][1], 0.8 * left["white"][2])
+        self.assertLess(left["white"][2], left["change"][2])
+        self.assertLess(abs(left["change"][1] / left["change"][2] - 1), 0.1)
 
     def test_every_method_follows_the_solver_at_first(self):
         rows = {"methods": {"gaussian", "sns", "sns_floor2", "thermalizer", "sns_clean", "acdm", "solver_coarse", "solver_between"},
