@@ -22,6 +22,7 @@ enum class Purpose : std::uint64_t {
   validation = 9,
   bootstrap = 10,
   split = 11,
+  refine_levels = 12,
 };
 
 class RandomStream {

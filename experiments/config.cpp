@@ -103,6 +103,12 @@ void read_sns_refiner(Section& section, SamplingConfig& sampling, const ModelSpe
         });
     if (sampling.level_floor > 0)
       section.reject("fixed_levels", "level_floor is for levels that are predicted: give one of them");
+    if (section.has("fixed_share"))
+      section.need<double>("fixed_share", sampling.fixed_share, [](double share) {
+        return share > 0 && share <= 1 ? "" : "must be above 0 and at most 1";
+      });
+  } else if (section.has("fixed_share")) {
+    section.reject("fixed_share", "it is the share of frames that have fixed_levels, which are not given");
   }
   section.maybe<int>("threshold", sampling.threshold, level(-1, levels));
   section.maybe("gate", sampling.gate, one_of(gate_names()));
@@ -201,10 +207,10 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
 /// none. They may stay, so that one key swaps a method; keys that no method knows are errors.
 std::string keys_without_effect(Section& section, const std::string& what) {
   static const std::vector<std::string> all = {
-      "emulator",    "generator", "refiner",      "noise",       "sampled",     "first_step",
-      "every",       "path",      "long",         "rule",        "level_floor", "fixed_levels",
-      "gate",        "threshold", "write_back",   "start_level", "start",       "stop_level",
-      "noise_limit", "weights",   "conditioning", "reverse_std", "clip",        "precision"};
+      "emulator",     "generator",   "refiner",     "noise",       "sampled",      "first_step",  "every",
+      "path",         "long",        "rule",        "level_floor", "fixed_levels", "fixed_share", "gate",
+      "threshold",    "write_back",  "start_level", "start",       "stop_level",   "noise_limit", "weights",
+      "conditioning", "reverse_std", "clip",        "precision"};
   std::vector<std::string> found;
   for (const std::string& key : section.keys())
     if (std::find(all.begin(), all.end(), key) != all.end() && section.set_aside(key)) found.push_back(key);

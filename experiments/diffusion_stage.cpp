@@ -1,6 +1,7 @@
 #include "experiments/diffusion_stage.hpp"
 
 #include "core/error.hpp"
+#include "core/random.hpp"
 
 namespace sns {
 namespace {
@@ -61,7 +62,9 @@ class SnsRefiner : public SnsStage {
     out.evaluations.select(1, kClassifier) += 1;
     record_levels(predicted, out);
     PhiloxNoise noise = noise_of(conduct_.seed, input);
-    const Refined refined = model_->refine(triple, predicted, options_, noise, lags);
+    const Refined refined = conduct_.fixed_share < 1
+                                ? model_->refine(triple, draw_levels(input), predicted_levels(), noise, lags)
+                                : model_->refine(triple, predicted, options_, noise, lags);
     count(out, kDenoiser, refined.evaluations);
     out.next = refined.x.narrow(1, 2 * channels, channels);
     if (conduct_.write_back || (options_.path.steps_together() && options_.path.cleans_past())) {
@@ -72,6 +75,22 @@ class SnsRefiner : public SnsStage {
   }
 
  private:
+  /// The fixed levels by chance, level 0 otherwise.
+  std::vector<Levels> draw_levels(const StepInput& input) const {
+    std::vector<Levels> levels;
+    for (const std::int64_t trajectory : input.trajectories) {
+      RandomStream random(conduct_.seed, Purpose::refine_levels, static_cast<std::uint64_t>(trajectory),
+                          static_cast<std::uint64_t>(input.step));
+      levels.push_back(random.uniform() < conduct_.fixed_share ? options_.fixed_levels.value() : Levels{0, 0});
+    }
+    return levels;
+  }
+  /// The options without fixed levels.
+  RefineOptions predicted_levels() const {
+    RefineOptions options = options_;
+    options.fixed_levels.reset();
+    return options;
+  }
   /// Classifies again, with the refined frame in its place.
   void move_long_frames(const StepInput& input, const torch::Tensor& triple, const std::vector<int>& lags,
                         StepOutcome& out) {

@@ -41,6 +41,9 @@ struct SnsConduct {
   torch::Tensor long_frame = {};
   bool write_back =
       false;  ///< whether every path, rather than C alone, rewrites x_{a-1} in the stored trajectory
+  /// Share of frames, drawn for each member and step, that have the fixed levels of the options; the others are
+  /// refined from level 0.
+  double fixed_share = 1;
 };
 
 /// Algorithm 1 of the SNS paper (arXiv 2603.17750): levels p of X = (long, x_{a-1}, y), then refine(X, p). The

@@ -103,7 +103,8 @@ std::unique_ptr<DiffusionStage> load_stage(const MethodConfig& method, const std
                                     seed);
   }
   auto model = load_model_as<Sns>(folder, weights, device);
-  SnsConduct conduct{.seed = seed, .write_back = sampling.write_back == "always"};
+  SnsConduct conduct{
+      .seed = seed, .write_back = sampling.write_back == "always", .fixed_share = sampling.fixed_share};
   if (sampling.long_frame == "first_initial") conduct.long_frame = first_frame(truth, *model);
   if (method.generator) return make_sns_generator(std::move(model), sns_generation(sampling), conduct);
   return make_sns_refiner(std::move(model), sns_refinement(sampling), conduct);

@@ -161,6 +161,13 @@ TEST_CASE("methods: fixed levels in place of the heads'") {
                    "must be two levels, of the past and of the present frame, in 0..19"));
   CHECK(contains(test::message_of<ConfigError>([&] { fixed("fixed_levels: [0, 2], level_floor: 1"); }),
                  "give one of them"));
+  CHECK(fixed("fixed_levels: [0, 2]").sampling.fixed_share == 1);
+  CHECK(fixed("fixed_levels: [0, 2], fixed_share: 0.2").sampling.fixed_share == 0.2);
+  for (const char* wrong : {"0", "1.5", "-1"})
+    CHECK(contains(test::message_of<ConfigError>(
+                       [&] { fixed(std::string("fixed_levels: [0, 2], fixed_share: ") + wrong); }),
+                   "must be above 0 and at most 1"));
+  CHECK(contains(test::message_of<ConfigError>([&] { fixed("fixed_share: 0.2"); }), "which are not given"));
   CHECK(parse("m: {refiner: therm, fixed_levels: [0, 2]}").methods.at(0).without_effect ==
         "fixed_levels (no effect on a refiner of kind thermalizer)");
 }

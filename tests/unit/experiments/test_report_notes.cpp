@@ -169,6 +169,8 @@ TEST_CASE("notes: choices of sampling and training that are not the paper's") {
              "m goes a way of its own", "top,top 4,top clean,clean"));
   CHECK(says(notes("d: {kind: sns}", refined + ", fixed_levels: [0, 2]}"),
              "m refines every frame from levels 0, 2", "(fixed_levels"));
+  CHECK(says(notes("d: {kind: sns}", refined + ", fixed_levels: [0, 2], fixed_share: 0.2}"),
+             "m refines 0.2 of the frames, by chance, from levels 0, 2 and the others from level 0", "(fixed"));
   CHECK(says(notes("d: {kind: sns}", refined + ", level_floor: 2}"), "m refines every frame",
              "level 2 at least"));
 }

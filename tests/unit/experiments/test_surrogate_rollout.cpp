@@ -128,6 +128,34 @@ TEST_CASE("evaluations are counted per member and step") {
     }
 }
 
+TEST_CASE("fixed levels in a share of the frames, drawn for each member and step alone") {
+  sns::RefineOptions refine;
+  refine.fixed_levels = sns::Levels{1, 4};
+  const auto stepper = [&](double share) {
+    return sns::SurrogateStepper(std::make_unique<sns::GaussianEmulator>(tiny("gaussian"), 1, torch::kCPU),
+                                 sns::make_sns_refiner(std::make_unique<sns::Sns>(tiny("sns"), 2, torch::kCPU),
+                                                       refine, {.seed = 11, .fixed_share = share}),
+                                 {});
+  };
+  sns::SurrogateStepper some = stepper(0.25), all = stepper(1);
+  const std::vector<std::int64_t> ids = {3, 4, 5, 6}, one = {4};
+  const torch::Tensor x = torch::from_blob(random_frames(4, 16).data(), {4, 1, 16, 16}).clone();
+  int fixed = 0;
+  for (std::int64_t step = 1; step <= 100; ++step) {
+    const torch::Tensor evaluations = some.advance(x, x, ids, step).evaluations.select(1, 2);
+    for (std::int64_t b = 0; b < 4; ++b) {
+      const auto taken = evaluations[b].item<std::int64_t>();  // path A, inclusive: one more than each level
+      CHECK((taken == 2 || taken == 7));
+      fixed += taken == 7 ? 1 : 0;
+    }
+    const auto alone = some.advance(x.narrow(0, 1, 1), x.narrow(0, 1, 1), one, step);
+    CHECK(alone.evaluations[0][2].item<std::int64_t>() == evaluations[1].item<std::int64_t>());
+  }
+  CHECK(fixed > 70);  // of 400; 100 +- 9 are expected
+  CHECK(fixed < 130);
+  CHECK((all.advance(x, x, ids, 1).evaluations.select(1, 2) == 7).all().item<bool>());
+}
+
 TEST_CASE("paths that bring both frames down together to the end rewrite the past one") {
   const torch::Tensor x = torch::from_blob(random_frames(2, 16).data(), {2, 1, 16, 16}).clone();
   const std::vector<std::int64_t> ids = {0, 1};
