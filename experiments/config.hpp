@@ -17,6 +17,7 @@ struct SamplingConfig : SamplingWords {
   std::string long_frame =
       "initial";                    ///< sns: key `long`, what stands beside the pair: initial | first_initial
   std::string write_back = "path";  ///< sns refiner: when x_{a-1} is rewritten in the file: path | always
+  double fixed_share = 1;  ///< sns refiner: of refined frames, by chance, with fixed_levels; others at level 0
 };
 
 struct RolloutConfig;

@@ -216,7 +216,8 @@ std::pair<std::string, double> cost_of(const MethodConfig& method, const Rollout
   const bool always = method.sampling.threshold < 0 && method.sampling.gate == "either";
   const int step = method.sampling.rule == "inclusive" ? 0 : 1;
   Levels first = {method.sampling.level_floor, method.sampling.level_floor};
-  if (const auto& fixed = method.sampling.fixed_levels; !fixed.empty() && method.sampling.fixed_share == 1)
+  if (const auto& fixed = method.sampling.fixed_levels;
+      !fixed.empty() && method.sampling.fixed_share == 1)  // else level 0
     first = {fixed[0], fixed[1]};
   const int levels = find_model(models, *method.refiner).model.diffusion.levels;
   const auto denoiser =

@@ -3,6 +3,9 @@
 #include "core/error.hpp"
 #include "core/random.hpp"
 
+#include <optional>
+#include <utility>
+
 namespace sns {
 namespace {
 
@@ -52,7 +55,11 @@ class SnsStage : public DiffusionStage {
 class SnsRefiner : public SnsStage {
  public:
   SnsRefiner(std::unique_ptr<Sns> model, const RefineOptions& options, const SnsConduct& conduct)
-      : SnsStage(std::move(model), conduct), options_(options) {}
+      : SnsStage(std::move(model), conduct), options_(options) {
+    if (conduct_.fixed_share == 1) return;
+    require(options_.fixed_levels.has_value(), "a share of frames with fixed levels, and no levels");
+    drawn_ = std::exchange(options_.fixed_levels, std::nullopt);
+  }
 
   void apply(const StepInput& input, StepOutcome& out) override {
     const std::int64_t channels = input.x.size(1);
@@ -62,9 +69,8 @@ class SnsRefiner : public SnsStage {
     out.evaluations.select(1, kClassifier) += 1;
     record_levels(predicted, out);
     PhiloxNoise noise = noise_of(conduct_.seed, input);
-    const Refined refined = conduct_.fixed_share < 1
-                                ? model_->refine(triple, draw_levels(input), predicted_levels(), noise, lags)
-                                : model_->refine(triple, predicted, options_, noise, lags);
+    const Refined refined =
+        model_->refine(triple, drawn_ ? draw_levels(input) : predicted, options_, noise, lags);
     count(out, kDenoiser, refined.evaluations);
     out.next = refined.x.narrow(1, 2 * channels, channels);
     if (conduct_.write_back || (options_.path.steps_together() && options_.path.cleans_past())) {
@@ -75,21 +81,15 @@ class SnsRefiner : public SnsStage {
   }
 
  private:
-  /// The fixed levels by chance, level 0 otherwise.
+  /// The fixed levels in a share of the frames, level 0 in the others.
   std::vector<Levels> draw_levels(const StepInput& input) const {
     std::vector<Levels> levels;
     for (const std::int64_t trajectory : input.trajectories) {
       RandomStream random(conduct_.seed, Purpose::refine_levels, static_cast<std::uint64_t>(trajectory),
                           static_cast<std::uint64_t>(input.step));
-      levels.push_back(random.uniform() < conduct_.fixed_share ? options_.fixed_levels.value() : Levels{0, 0});
+      levels.push_back(random.uniform() < conduct_.fixed_share ? *drawn_ : Levels{0, 0});
     }
     return levels;
-  }
-  /// The options without fixed levels.
-  RefineOptions predicted_levels() const {
-    RefineOptions options = options_;
-    options.fixed_levels.reset();
-    return options;
   }
   /// Classifies again, with the refined frame in its place.
   void move_long_frames(const StepInput& input, const torch::Tensor& triple, const std::vector<int>& lags,
@@ -102,6 +102,7 @@ class SnsRefiner : public SnsStage {
   }
 
   RefineOptions options_;
+  std::optional<Levels> drawn_;  ///< fixed levels of a share of the frames
 };
 
 class SnsGenerator : public SnsStage {

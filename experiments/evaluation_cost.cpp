@@ -31,17 +31,17 @@ std::optional<metrics::Estimate> difference(const Evaluation& evaluation, const 
   return std::nullopt;
 }
 
-/// Whether a solver's score is one that independent runs of the truth get as well: nothing can be better in
-/// earnest. Not for comparisons with the paired truth, which independent runs know nothing of.
-bool as_good_as_truth(const Evaluation& evaluation, const Score& solver) {
-  if (!evaluation.floor || solver.info.key == "nrmse") return false;
-  const Score* floor = find_score(evaluation.floor->scores, solver.info.id());
+/// Whether a score is one that independent runs of the truth get as well: nothing can be better in earnest. Not
+/// for comparisons with the paired truth, which independent runs know nothing of.
+bool as_good_as_truth(const Evaluation& evaluation, const Score& score) {
+  if (!evaluation.floor || score.info.key == "nrmse") return false;
+  const Score* floor = find_score(evaluation.floor->scores, score.info.id());
   if (floor == nullptr) return false;
-  return solver.info.better == Better::higher ? solver.estimate.value >= floor->estimate.low
-                                              : solver.estimate.value <= floor->estimate.high;
+  return score.info.better == Better::higher ? score.estimate.value >= floor->estimate.low
+                                             : score.estimate.value <= floor->estimate.high;
 }
 
-/// Whether the emulator's score is a forecast's error at all: beyond climatology's, frames have nothing to do
+/// Whether a score is a forecast's error at all: beyond climatology's, frames have nothing to do
 /// with the truth any more, and the error is the smaller the less there is in them.
 bool forecasts(const Evaluation& evaluation, const Score& score) {
   if (score.info.key != "nrmse") return true;
@@ -52,27 +52,26 @@ bool forecasts(const Evaluation& evaluation, const Score& score) {
   return true;
 }
 
-/// Whether an emulator's metric is better than a solver's beyond doubt: the interval of their paired difference
-/// leaves 0 out or, without one, their own intervals do not meet. Never where the solver is as good as the
-/// truth, or where the emulator forecasts nothing.
-bool surely_better(const Evaluation& evaluation, const Judged& emulator, const Judged& solver,
-                   const Score& score) {
-  const Score* other = find_score(solver.scores, score.info.id());
+/// Whether the score of one method is better than another's beyond doubt: the interval of their paired
+/// difference leaves 0 out or, without one, their own intervals do not meet. Never where the other is as good
+/// as the truth, or where the one forecasts nothing.
+bool surely_better(const Evaluation& evaluation, const Judged& one, const Judged& than, const Score& score) {
+  const Score* other = find_score(than.scores, score.info.id());
   if (other == nullptr || as_good_as_truth(evaluation, *other) || !forecasts(evaluation, score)) return false;
   const bool high = score.info.better == Better::higher;
-  if (const auto paired = difference(evaluation, emulator.name, solver.name, score.info.id()))
+  if (const auto paired = difference(evaluation, one.name, than.name, score.info.id()))
     return high ? paired->low > 0 : paired->high < 0;
   return high ? score.estimate.low > other->estimate.high : score.estimate.high < other->estimate.low;
 }
 
-/// Ids of the deciding metrics, of all fields, in which the emulator is surely better.
-std::vector<std::string> better_in(const Evaluation& evaluation, const Judged& emulator, const Judged& solver) {
+/// Ids of the deciding metrics, of all fields, in which one method is surely better than another.
+std::vector<std::string> better_in(const Evaluation& evaluation, const Judged& one, const Judged& than) {
   std::vector<std::string> ids;
-  for (const Score& score : emulator.scores) {
+  for (const Score& score : one.scores) {
     const auto& deciding = quality_metrics();
     const std::string kind = score.info.key + "/" + score.info.period;
     if (std::find(deciding.begin(), deciding.end(), kind) != deciding.end() &&
-        surely_better(evaluation, emulator, solver, score))
+        surely_better(evaluation, one, than, score))
       ids.push_back(score.info.id());
   }
   return ids;
@@ -118,6 +117,7 @@ void find_equal_solver(const Evaluation& evaluation, const Judged& emulator, Spe
     }
     comparison.equal_solver = solver->name;
     comparison.equal_points = solver->log->solver->points;
+    comparison.worse_in = better_in(evaluation, *solver, emulator);
     if (same_machine(*emulator.log, *solver->log))
       comparison.times_equal = emulator.log->milliseconds_per_step / solver->log->milliseconds_per_step;
     return;
@@ -225,6 +225,7 @@ Json speed_json(const std::vector<SpeedComparison>& comparisons) {
                     {"equal_solver", one.equal_solver.empty() ? Json(nullptr) : Json(one.equal_solver)},
                     {"equal_points", one.equal_points},
                     {"times_equal", json_number(one.times_equal)},
+                    {"worse_in", one.worse_in},
                     {"better_than", std::move(better)}});
   }
   return list;

@@ -1,6 +1,6 @@
 #pragma once
 // What methods cost, beside the solver that made the data and beside coarser solvers whose metrics are as good:
-// only there is faster a speed-up.
+// only there is faster a speed-up, and only where none of theirs is better.
 #include "experiments/evaluation.hpp"
 #include "experiments/evaluation_json.hpp"
 
@@ -27,11 +27,13 @@ struct SpeedComparison {
   /// threads, or else the coarsest of the others; empty: none is.
   std::string equal_solver;
   int equal_points = 0;
-  double times_equal = 0;  ///< time per step over that solver's; NaN: none, or not comparable
+  double times_equal = 0;             ///< time per step over that solver's; NaN: none, or not comparable
+  std::vector<std::string> worse_in;  ///< ids of the metrics in which that solver is better: where there are
+                                      ///< any, faster is no speed-up
   /// Cheaper solvers that are not as good, and the ids of the metrics in which the emulator is better.
   std::vector<std::pair<std::string, std::vector<std::string>>> better_than;
 };
-/// The metrics that decide: one of each kind that docs/metrics.md names under "Cost".
+/// The metrics that decide: docs/metrics.md, "Coarse solvers and claims of speed".
 const std::vector<std::string>& quality_metrics();
 /// One for each method that is not a solver.
 std::vector<SpeedComparison> compare_speed(const Evaluation& evaluation);

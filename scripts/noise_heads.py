@@ -142,6 +142,8 @@ def residuals(predictor, arguments):
     deviations of the field."""
     rng = np.random.default_rng(arguments.seed)
     past, present = read_pairs(arguments.data, arguments.spacing)
+    if len(present) < 3:
+        sys.exit(f"{arguments.data}: {len(present)} pairs; errors of other frames and flows need three at least")
     scale = present.std(axis=(0, 2, 3), keepdims=True)
     for kind in arguments.errors:
         error = errors(kind, past, present, lambda: predictor.step(arguments.surrogate, past) - present, rng)

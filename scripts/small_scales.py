@@ -6,7 +6,8 @@
 
 Of each field, filtered to wavenumbers (periods per side) within the band, the fourth moment over the square of the second, both over points, frames and
 members: 3 for Gaussian noise, more where filaments and cores stand out from what is calm. Rows: the solver's runs that the methods start from, its other runs, each method's
-file in rollouts/. Frames that are not finite are left out.
+file in rollouts/. Frames that are not finite are left out. The metric flatness_ratio (docs/metrics.md) is of this kind, of single members and windows,
+in the band that this has as its default for frames of 32 x 32 points; here band and frames are to be chosen, and all members are taken together.
 """
 
 import argparse

@@ -73,7 +73,6 @@ struct SamplingWords {
   std::string rule = "inclusive";     ///< refiners: where a sweep starts
   int level_floor = 0;                ///< sns refiner: predicted levels below are raised to it
   std::vector<int> fixed_levels;      ///< sns refiner: past and present, in place of those predicted; or none
-  double fixed_share = 1;             ///< sns refiner: of frames at fixed_levels, by chance; others at level 0
   int threshold = -1;                 ///< sns refiner: what the gate compares levels with
   std::string gate = "either";        ///< sns refiner: which trajectories are refined
   std::optional<int> start_level;     ///< thermalizer: see ThermalizerLevels

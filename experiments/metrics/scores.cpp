@@ -187,7 +187,9 @@ void add_window_scores(Table& table, std::span<const MemberRecord> members, cons
   table.add({"rate_ratio", period, "Rate of change R / truth", "", Better::near_one},
             [&](const MemberRecord& m) { return ratio(of(m), of(m).rate, reference.rate); });
   if (std::isfinite(reference.flatness)) {
-    const auto flatness = [&](const MemberRecord& m) {
+    const double least = kRounding * reference.standard_deviation * reference.standard_deviation;
+    const auto flatness = [&, least](const MemberRecord& m) {
+      if (of(m).whole() && of(m).small_square <= least) return 0.0;  // its small scales are empty
       return ratio(of(m), of(m).flatness(), reference.flatness);
     };
     table.add({"flatness_ratio", period, "Flatness of small scales / truth", "", Better::near_one}, flatness);

@@ -317,6 +317,8 @@ TEST_CASE("an emulator is set beside the cheapest solver whose metrics are as go
     CHECK(number(one["times_equal"]) == test::relative(3.0 / 0.5));
     CHECK(number(one["times_reference"]) == test::relative(3e3 / (4 * 90) / 2));
     CHECK(one["better_than"].size() == 1);  // the diverging one
+    const auto& worse = one["worse_in"];    // the copy of the truth is better in most
+    CHECK(std::find(worse.begin(), worse.end(), "nrmse/early") != worse.end());
     const auto& cost = root["methods"][1]["cost"];
     CHECK(cost["solver"]["points"] == 16);
     CHECK(cost["solver"]["steps_per_frame"] == 2);

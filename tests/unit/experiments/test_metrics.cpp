@@ -278,6 +278,18 @@ TEST_CASE("flatness tells noise from filaments of the same spectrum, and the dom
   CHECK(value("flatness_ratio/late") == relative(noise.windows[1].flatness() / reference.flatness));
   CHECK(value("flatness_error/late") == relative(-std::log(value("flatness_ratio/late"))));
   CHECK(value("mean_wander/late") == relative(0.5).epsilon(0.05));
+  // a member without small scales has no shape there; of a truth without them none is asked for
+  const auto [smooth, also_unused] = measured(std::vector(41, wave(n, 1, 0, 1)));
+  const auto of_smooth = score(std::span(&smooth, 1), reference, {}, Bootstrap(1, 1, 10, 0.95));
+  for (const Score& one : of_smooth) {
+    if (one.info.key == "flatness_ratio") CHECK(one.members[0] == 0);
+    if (one.info.key == "flatness_error") CHECK(std::isinf(one.members[0]));
+  }
+  const auto smooth_reference = make_reference(std::span(&smooth, 1), diagnostics.wavenumbers(),
+                                               diagnostics.resolved_wavenumber(), 1, 0, settings);
+  const auto without = score(std::span(&noise, 1), smooth_reference, {}, Bootstrap(1, 1, 10, 0.95));
+  CHECK(std::none_of(without.begin(), without.end(),
+                     [](const Score& one) { return one.info.key.starts_with("flatness"); }));
 }
 
 TEST_CASE("windows cover all frames after the first") {
