@@ -112,6 +112,7 @@ Json field_json(const Evaluation& evaluation, std::size_t f) {
           {"energy", reference.energy},
           {"enstrophy", reference.enstrophy},
           {"rate", reference.rate},
+          {"flatness", json_number(reference.flatness)},
           {"energy_range", {yardstick.energy.min, yardstick.energy.max}},
           {"enstrophy_range", {yardstick.enstrophy.min, yardstick.enstrophy.max}},
           {"compared_wavenumbers",

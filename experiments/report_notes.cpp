@@ -335,11 +335,11 @@ void note_sns_refiner(const std::string& name, Section method, bool layers, bool
     method.maybe("fixed_levels", levels);
     const auto share = value_or(method, "fixed_share", 1.0);
     const std::string frames = share < 1 ? fmt::format("{:g} of the frames, by chance,", share) : "every frame";
-    notes.push_back(
-        fmt::format("{} refines {} from levels {}{}, whatever the heads predict (fixed_levels: past, present; "
-                    "fixed_share). "
-                    "In the paper they are what the heads predict.",
-                    name, frames, fmt::join(levels, ", "), share < 1 ? " and the others from level 0" : ""));
+    notes.push_back(fmt::format(
+        "{} refines {} from levels {}{}, whatever the heads predict (fixed_levels: past, present{}). "
+        "In the paper they are what the heads predict.",
+        name, frames, fmt::join(levels, ", "), share < 1 ? " and the others from level 0" : "",
+        share < 1 ? "; fixed_share" : ""));
   }
   if (const auto path = value_or<std::string>(method, "path", "A");
       path.find(',') != std::string::npos)  // corners

@@ -88,7 +88,7 @@ SYMBOLS = {"vorticity": (r"\omega", "vorticity"), "q_upper": ("q_1", "PV, upper 
 def read_metrics(folder):
     """metrics.json of an evaluation folder. Coarse solvers, with which the other methods are compared, stand last."""
     metrics = json.loads((Path(folder) / "metrics.json").read_text())
-    if any("lost" not in comparison for comparison in metrics.get("speed", [])):
+    if any("worse_in" not in comparison for comparison in metrics.get("speed", [])):
         sys.exit(f"{folder} was evaluated by an earlier version: run sns reproduce again")
     metrics["methods"].sort(key=lambda method: method["cost"]["solver"] is not None)
     return metrics

@@ -114,7 +114,8 @@ def draw_survival(axes, evaluation):
         failures = np.array([step for step in entry["first_unstable_step"] if step is not None], dtype=float)
         steps = np.arange(curves.steps + 1)
         alive = curves.members - (np.sort(failures)[:, None] <= steps[None]).sum(axis=0)
-        axes.step(steps, alive + 0.006 * curves.members * i, where="post", color=curves.color, ls=curves.dash, lw=2,
+        lift = min(0.006 * curves.members, 0.5 / len(evaluation.methods)) * i  # none hides another, and all of it is less than a member
+        axes.step(steps, alive + lift, where="post", color=curves.color, ls=curves.dash, lw=2,
                   label=curves.label)
     most = max(c.members for c in evaluation.methods)
     axes.locator_params(axis="x", nbins=5)  # numbers of steps are long

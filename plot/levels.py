@@ -22,9 +22,10 @@ def draw_panel(axes, methods, name, highest):
         if counts.sum() == 0:
             continue  # a thermalizer has no head for the previous frame
         edges, share = bars(counts / counts.sum(), highest)
-        edges = edges + 0.1 * (edges[1] - edges[0]) * (i - (len(methods) - 1) / 2)  # none hides another
+        shift = min(0.1, 0.4 / len(methods)) * (i - (len(methods) - 1) / 2)  # none hides another
+        edges = edges + shift * (edges[1] - edges[0])
         mean = (np.arange(len(counts)) * counts).sum() / counts.sum()
-        axes.stairs(share, edges, color=curves.color, lw=1.8, label=f"{curves.label}: mean {mean:.3g}")
+        axes.stairs(share, edges, color=curves.color, ls=curves.dash, lw=1.8, label=f"{curves.label}: mean {mean:.3g}")
         axes.stairs(share, edges, color=curves.color, alpha=0.15, fill=True)
         rarest = min(rarest, share[share > 0].min())
     axes.set(yscale="log", xlabel="predicted level", title=PANELS[name], ylim=(min(rarest / 2, 0.005), 3))

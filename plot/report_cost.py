@@ -43,7 +43,7 @@ def equal_clause(metrics, comparison):
     ratio = number(comparison["times_equal"])
     if math.isnan(ratio):
         return f"{name} has metrics as good as its own, but ran on another device or other threads"
-    worse = comparison.get("worse_in", [])
+    worse = comparison["worse_in"]
     verdict = "a speed-up at equal metrics" if ratio < 1 and not worse else "no speed-up at equal metrics"
     if ratio < 1 and worse:
         verdict += f", as that solver is better in: {html.escape(labels(metrics, worse))}"

@@ -123,13 +123,11 @@ def rows(predictor, arguments):
         yield asked(f"white, {factor:g}", past, present + factor * size * rng.normal(size=error.shape))
 
 
-def errors(kind, past, present, surrogate_errors, rng):
-    """Errors of that kind, one for each frame, of root mean square 1 over all."""
+def errors(kind, past, present, predictor, surrogate):
+    """Errors of a kind that is not noise, one for each frame, of root mean square 1 over all."""
     shift = len(present) // 3
-    if kind == "white":
-        made = rng.normal(size=present.shape)
-    elif kind == "other":
-        made = np.roll(surrogate_errors(), len(present) // 2, axis=0)
+    if kind == "other":
+        made = np.roll(predictor.step(surrogate, past) - present, len(present) // 2, axis=0)
     elif kind == "change":
         made = np.roll(present - past, shift, axis=0)
     else:
@@ -146,9 +144,9 @@ def residuals(predictor, arguments):
         sys.exit(f"{arguments.data}: {len(present)} pairs; errors of other frames and flows need three at least")
     scale = present.std(axis=(0, 2, 3), keepdims=True)
     for kind in arguments.errors:
-        error = errors(kind, past, present, lambda: predictor.step(arguments.surrogate, past) - present, rng)
+        made = None if kind == "white" else errors(kind, past, present, predictor, arguments.surrogate)
         for size in arguments.noise:
-            wrong = present + size * scale * error
+            wrong = present + size * scale * (rng.normal(size=present.shape) if made is None else made)
             yield kind, size, predictor.levels(arguments.sns, past, wrong)[:, 1], [
                 np.sqrt(np.mean(((predictor.estimate(arguments.sns, past, wrong, level) - present) / scale) ** 2))
                 for level in arguments.levels]

@@ -59,7 +59,7 @@ class Legend(unittest.TestCase):
     def test_panels_side_by_side_keep_theirs_apart(self):
         """Of the levels: long names took the neighbour's room."""
         class Curves(dict):
-            label, color = "sns_trained_every_4", "#0072B2"
+            label, color, dash = "sns_trained_every_4", "#0072B2", "-"
 
         method = Curves({name: common.np.array([9, 1]) for name in levels.PANELS})
         figure, panels = common.plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
@@ -274,14 +274,14 @@ class Cost(unittest.TestCase):
     COARSE = {"name": "coarse", "cost": {"evaluations_per_step": {}, "milliseconds_per_step": 0.5,
                                          "solver": {"points": 32, "steps_per_frame": 3}}}
 
-    def text(self, *methods, equal=None, reference=3.0, ratio=None, better=None, lost=0):
+    def text(self, *methods, equal=None, reference=3.0, ratio=None, better=None, worse=(), lost=0):
         """The paragraphs for an emulator "sns", beside other methods."""
         sns = {"name": "sns", "cost": {"evaluations_per_step": {"surrogate": 1, "denoiser": 2},
                                        "milliseconds_per_step": 12.0, "solver": None}}
         metrics = {"methods": [sns, *methods], "metrics": [{"id": "w1/late", "label": "W1"}],
                    "solver_cost": {"milliseconds_per_step": 4.0, "points": 64, "threads": 1},
                    "speed": [{"method": "sns", "times_reference": reference, "lost": lost, "equal_solver": equal,
-                              "equal_points": 32, "times_equal": ratio, "better_than": better or {}}]}
+                              "equal_points": 32, "times_equal": ratio, "worse_in": list(worse), "better_than": better or {}}]}
         return re.sub(r"<[^>]+>", "", report_cost.cost_summary(metrics))
 
     def test_work_and_time(self):
@@ -299,6 +299,11 @@ class Cost(unittest.TestCase):
         text = self.text(self.COARSE, equal="coarse", ratio=0.25, reference=0.1)
         self.assertIn("10 times faster than the solver that made the data; it is 4 times faster than coarse", text)
         self.assertIn(": a speed-up at equal metrics.", text)
+
+    def test_faster_than_a_solver_that_is_better_in_something_is_no_claim(self):
+        text = self.text(self.COARSE, equal="coarse", ratio=0.25, worse=["w1/late"])
+        self.assertIn("it is 4 times faster than coarse", text)
+        self.assertIn(": no speed-up at equal metrics, as that solver is better in: W1.", text)
 
     def test_faster_than_the_data_s_solver_alone_is_no_claim(self):
         text = self.text(reference=0.5)

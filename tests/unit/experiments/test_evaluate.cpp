@@ -317,7 +317,7 @@ TEST_CASE("an emulator is set beside the cheapest solver whose metrics are as go
     CHECK(number(one["times_equal"]) == test::relative(3.0 / 0.5));
     CHECK(number(one["times_reference"]) == test::relative(3e3 / (4 * 90) / 2));
     CHECK(one["better_than"].size() == 1);  // the diverging one
-    const auto& worse = one["worse_in"];    // the copy of the truth is better in most
+    const auto& worse = one["worse_in"];    // the copy of the truth forecasts it
     CHECK(std::find(worse.begin(), worse.end(), "nrmse/early") != worse.end());
     const auto& cost = root["methods"][1]["cost"];
     CHECK(cost["solver"]["points"] == 16);
@@ -404,17 +404,22 @@ TEST_CASE("nothing is better than a solver that scores as independent runs do, b
     return one;
   };
   const Estimate same{1, 0.9, 1.1};
-  const auto better_than = [&](Estimate solver_spectrum, Estimate solver_nrmse, bool floor,
-                               double climatology = 1.5) {
+  const auto compared = [&](Estimate net_spectrum, Estimate solver_spectrum, Estimate solver_nrmse, bool floor,
+                            double climatology = 1.5) {
     Evaluation evaluation;
-    evaluation.methods = {judged("net", {0.1, 0.09, 0.11}, same, false),
+    evaluation.methods = {judged("net", net_spectrum, same, false),
                           judged("coarse", solver_spectrum, solver_nrmse, true)};
     if (floor) evaluation.floor = judged("floor", {0.15, 0.12, 0.18}, {3, 2.9, 3.1}, false);
     evaluation.ceilings = {judged("persistence", same, {0.2, 0.1, 0.3}, false),
                            judged("climatology", same, {climatology, climatology, climatology}, false)};
     const std::vector<SpeedComparison> found = compare_speed(evaluation);
     REQUIRE(found.size() == 1);
-    return found[0].better_than.empty() ? std::vector<std::string>{} : found[0].better_than[0].second;
+    return found[0];
+  };
+  const auto better_than = [&](Estimate solver_spectrum, Estimate solver_nrmse, bool floor,
+                               double climatology = 1.5) {
+    const auto found = compared({0.1, 0.09, 0.11}, solver_spectrum, solver_nrmse, floor, climatology);
+    return found.better_than.empty() ? std::vector<std::string>{} : found.better_than[0].second;
   };
   const Estimate at_floor{0.17, 0.16, 0.19}, beyond{0.19, 0.18, 0.2};
   CHECK(better_than(at_floor, same, true).empty());
@@ -423,6 +428,13 @@ TEST_CASE("nothing is better than a solver that scores as independent runs do, b
   CHECK(better_than(at_floor, {2, 1.9, 2.1}, true) == std::vector<std::string>{"nrmse/early"});
   // Frames that follow nothing: what is smoother errs by less, and that is no merit.
   CHECK(better_than(at_floor, {2, 1.9, 2.1}, true, 0.9).empty());
+  // The same of a solver that is better: it counts where the emulator is beyond the floor, or forecasts worse.
+  const Estimate less{0.1, 0.09, 0.11};
+  CHECK(compared(at_floor, less, same, true).worse_in.empty());
+  CHECK(compared(beyond, less, same, true).worse_in == std::vector<std::string>{"spectrum_error/late"});
+  CHECK(compared(beyond, less, same, true).equal_solver == "coarse");
+  CHECK(compared(less, less, {0.5, 0.4, 0.6}, true).worse_in == std::vector<std::string>{"nrmse/early"});
+  CHECK(compared(less, less, {0.5, 0.4, 0.6}, true, 0.3).worse_in.empty());
 }
 
 TEST_CASE("the solver is timed from states that it can start from, or not at all") {
