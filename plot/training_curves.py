@@ -41,8 +41,19 @@ def draw(axes, name, records):
         axes.plot(steps, smoothed(losses, max(1, len(losses) // 50)), color="#444444", lw=1.4, label="training")
     if validation:
         axes.plot(*zip(*validation), "o", color="#D55E00", ms=4, label="validation")
+    draw_heads(axes, [r for r in records if "validation" in r])
     axes.set(yscale="log", xlabel="optimiser step", ylabel="loss", title=name)
     axes.legend()
+
+
+def draw_heads(axes, records):
+    """Cross entropies of the noise heads, and that of a head which does not look at the frame."""
+    for name, label, style in (("ce", "head", {"color": "#0072B2"}), ("ce_past", "past head", {"color": "#0072B2"}),
+                               ("ce_present", "present head", {"color": "#009E73", "ls": "--"}),
+                               ("ce_blind", "blind head", {"color": "black", "ls": ":"})):
+        points = [(r["step"], number(r["validation"][name])) for r in records if name in r["validation"]]
+        if points:
+            axes.plot(*zip(*points), lw=1.2, label=label, **style)
 
 
 def training_figure(models, run, target):

@@ -158,6 +158,18 @@ std::int64_t sample_level(const LevelConfig& config, int levels, RandomStream& s
   return static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(count)));
 }
 
+double level_entropy(const LevelConfig& config, int levels) {
+  const int count = highest_level(config, levels) + 1;
+  const double log_fraction = config.sampling == "low" ? config.log_fraction : 0.0;
+  double entropy = 0;
+  for (int s = 0; s < count; ++s) {
+    const double p =
+        (1 - log_fraction) / count + log_fraction * std::log((s + 2.0) / (s + 1.0)) / std::log(count + 1.0);
+    entropy -= p * std::log(p);
+  }
+  return entropy;
+}
+
 std::string training_identity(const TrainingConfig& c, std::uint64_t run_seed) {
   const auto optional = [](const std::optional<double>& v) {
     return v ? fmt::format("{:.17g}", *v) : std::string("-");

@@ -111,6 +111,10 @@ int rollout_length(const RolloutTrainingConfig& config, std::int64_t step);
 /// One level; `levels` is the number S of diffusion levels.
 std::int64_t sample_level(const LevelConfig& config, int levels, RandomStream& stream);
 
+/// Entropy in nats of the levels that sample_level draws: the cross entropy of a noise head that gives every
+/// frame this same distribution, the least that it can have without looking at the frame.
+double level_entropy(const LevelConfig& config, int levels);
+
 /// Canonical text of everything that decides the weights that a run arrives at after a given number of steps;
 /// its hash guards a resume. How often the run reports or saves is not part of it.
 std::string training_identity(const TrainingConfig& config, std::uint64_t run_seed);

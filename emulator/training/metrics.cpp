@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -24,6 +25,10 @@ double metric(const Metrics& metrics, std::string_view name) {
     if (key == name) return value;
   }
   fail("there is no metric '{}'", name);
+}
+
+bool has_metric(const Metrics& metrics, std::string_view name) {
+  return std::any_of(metrics.begin(), metrics.end(), [&](const auto& entry) { return entry.first == name; });
 }
 
 void truncate_log(const std::filesystem::path& file, std::int64_t last_step) {

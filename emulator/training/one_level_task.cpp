@@ -82,6 +82,8 @@ Metrics OneLevelTask::validate() {
   Metrics metrics = mean_loss(*this, samples, config_.batch, model_.device(), [this](auto first, auto count) {
     return validation_batch(first, count, ValidationLevels::trained);
   });
+  if (has_metric(metrics, "ce"))
+    metrics.emplace_back(kBlindHead, level_entropy(config_.levels, model_.schedule().levels()));
   BandErrors errors(highest_level(config_.levels, model_.schedule().levels()));
   for (std::int64_t first = 0; first < samples; first += config_.batch) {
     const auto batch = validation_batch(first, std::min<std::int64_t>(config_.batch, samples - first),

@@ -311,6 +311,23 @@ class Trainer {
         spec_.name, state_.step, ratio);
   }
 
+  /// A noise head learns late and within a few thousand steps. A rate that has decayed before leaves it
+  /// guessing, and the loss does not show it, as it falls with the other head's. Heads that have learned are at
+  /// 0.4 of what one has that does not look, or below (weights/).
+  void warn_of_blind_heads(const Metrics& validation) const {
+    const double blind = has_metric(validation, kBlindHead) ? metric(validation, kBlindHead) : 0.0;
+    if (blind == 0) return;  // no heads, or a single level to name
+    constexpr double kHalfLearned = 0.5;
+    for (const char* name : kHeadCrossEntropies) {
+      if (!has_metric(validation, name) || !(metric(validation, name) > kHalfLearned * blind)) continue;
+      log::warn(
+          "{}: a noise head has hardly learned: {} is {:.2f}, and {:.2f} for a head that does not look at the "
+          "frame; "
+          "train for more steps, or with a larger training.cross_entropy_weight",
+          spec_.name, name, metric(validation, name), blind);
+    }
+  }
+
   /// Named by step: after a return to a checkpoint, the best weights of that time are still there.
   fs::path best_folder(std::int64_t step) const { return folder_ / fmt::format("best-{}", step); }
 
@@ -365,6 +382,7 @@ class Trainer {
     result.parameters = learner_->parameters.count();
     result.selected_step = best ? state_.best_step : state_.step;
     result.validation = best ? state_.best_validation : state_.validation;
+    warn_of_blind_heads(result.validation);
     result.best_step = state_.best_step;
     result.best_loss = state_.best_loss;
     result.rollbacks = state_.rollbacks;

@@ -283,6 +283,18 @@ class Train(TrainCase):
         self.assertEqual(len(re.findall(r"warning.*at step 20 .* that of a frame that does not change", learned.stderr)), 1,
                          learned.stderr)
 
+    def test_noise_heads_that_have_not_learned_are_warned_of(self):
+        def warned(output, *arguments):
+            done = self.sns("train", self.config(self.root / output), "--dataset", self.root / "dataset", "--model", "sns",
+                            "models.sns.training.steps=20", *arguments)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return re.findall(r"warning.*has hardly learned: (ce_\w+) is ([\d.]+), and ([\d.]+) for", done.stderr)
+        heads = warned("blind")
+        self.assertEqual([head for head, _, _ in heads], ["ce_past", "ce_present"])
+        for _, _, blind in heads:  # twenty levels, all alike
+            self.assertAlmostEqual(float(blind), np.log(20), delta=0.01)
+        self.assertEqual(warned("one_level", "models.sns.training.levels.sampling=low", "models.sns.training.levels.max_level=0"), [])
+
     def test_time_budget_stops_with_75(self):
         done = self.sns("train", self.config(self.root / "budget"), "--dataset", self.root / "dataset", "--time-budget",
                         "0.001")

@@ -44,6 +44,17 @@ TEST_CASE("levels follow their distributions") {
     CHECK(near(low[s], 0.5 * 0.1 + 0.5 * log_part));
   }
   CHECK(std::count(low.begin() + 10, low.end(), 0) == 10);
+  // The counts' own entropy is smaller by (levels - 1) / (2 draws), and scatters by about as much.
+  const auto entropy = [](const std::vector<int>& counts) {
+    double sum = 0;
+    for (const int count : counts)
+      if (count > 0) sum -= count / double{kDraws} * std::log(count / double{kDraws});
+    return sum;
+  };
+  CHECK(level_entropy({}, 20) == doctest::Approx(std::log(20.0)));
+  CHECK(level_entropy({.sampling = "but_last"}, 20) == doctest::Approx(std::log(19.0)));
+  CHECK(std::abs(level_entropy({.sampling = "low", .max_level = 9, .log_fraction = 0.5}, 20) - entropy(low)) <
+        0.01);
 }
 
 TEST_CASE("batches are pure functions of the pass, and the pairs are the data's") {

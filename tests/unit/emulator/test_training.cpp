@@ -254,6 +254,7 @@ TEST_CASE("the validation loss is taken at levels as training draws them; bands 
     silence(thermalizer.network(), "regressor_block");
     const Metrics one = ThermalizerTask(thermalizer, spec.training, training, &validation, 7).validate();
     CHECK(std::abs(1 - metric(one, "ce") / kSure - chance) < spread);
+    CHECK(metric(one, "ce_blind") == level_entropy(levels, 20));
     CHECK(metric(one, "loss") ==
           test::relative(metric(one, "mse") + spec.training.cross_entropy_weight * metric(one, "ce")));
     CHECK(metric(one, "head_error_0") == 0);
@@ -267,6 +268,7 @@ TEST_CASE("the validation loss is taken at levels as training draws them; bands 
     const Metrics two = SnsTask(sns, both.training, training, &validation, 7).validate();
     for (const char* name : {"ce_past", "ce_present"})
       CHECK(std::abs(1 - metric(two, name) / kSure - chance) < spread);
+    CHECK(metric(two, "ce_blind") == level_entropy(levels, 20));
     CHECK(metric(two, "head_error_past_1-2") == test::relative(1.5).epsilon(0.1));
     CHECK(metric(two, "head_error_present_0") == 0);
   }
