@@ -321,9 +321,9 @@ class Trainer {
     for (const char* name : kHeadCrossEntropies) {
       if (!has_metric(validation, name) || !(metric(validation, name) > kHalfLearned * blind)) continue;
       log::warn(
-          "{}: a noise head has hardly learned: {} is {:.2f}, and {:.2f} for a head that does not look at the "
-          "frame; "
-          "train for more steps, or with a larger training.cross_entropy_weight",
+          "{}: a noise head has hardly learned: {} is {:.2f}, and {:.2f} for a head that does not look at "
+          "frames; train on strong noise, too, which is learned first (training.levels, "
+          "diffusion.noise_range), or longer",
           spec_.name, name, metric(validation, name), blind);
     }
   }

@@ -2,7 +2,7 @@
 """What the shipped weights show, smaller: test_shipped.py <sns> <source folder>.
 
 The quickstart, two of its initial conditions, 700 steps: the surrogate alone leaves the solver's range, the refined one
-does not. Every method of methods.yaml, of subgrid.yaml, of subgrid_levels.yaml, of interval.yaml and of interval_sampled.yaml, 40 steps: all are near the solver, ACDM within limits.
+does not. Every method of methods.yaml, of subgrid.yaml, subgrid_levels.yaml and subgrid_heads.yaml, of interval.yaml and of interval_sampled.yaml, 40 steps: all are near the solver, ACDM within limits.
 """
 
 import json
@@ -153,6 +153,9 @@ class Shipped(unittest.TestCase):
                 "subgrid_levels": {"gaussian_stopped", "sns_stopped", "solver_64", "sns_stopped_lowest", "gaussian_stopped_sampled",
                                    "sns_sampled", "sns_sampled_lowest", "sns_sampled_above_0", "sns_sampled_clock",
                                    "sns_sampled_chance", "sns_sampled_6"},
+                "subgrid_heads": {"gaussian", "gaussian_stopped", "solver_64", "gaussian_stopped_sampled", "sns_geometric",
+                                  "sns_geometric_stopped", "sns_geometric_sampled", "sns_geometric_lowest", "sns_geometric_3",
+                                  "noisy_heads", "noisy_lowest", "noisier_heads", "noisier_lowest"},
                 "interval": {"gaussian", "gaussian_bfloat16", "sns", "sns_above_0", "sns_fixed_1", "sns_fixed_1_bfloat16",
                              "sns_aligned_1", "gaussian_stopped", "sns_stopped", "sns_stopped_fixed_1",
                              "solver_coarse", "solver_48", "solver_64", "solver_96"},
@@ -172,10 +175,21 @@ class Shipped(unittest.TestCase):
             results = {method["name"]: method["results"] for method in metrics["methods"]}
             self.assertEqual(set(results), methods)
             for name, found in results.items():
+                if name == "noisier_lowest":  # what the heads' levels are for
+                    continue
                 with self.subTest(name, experiment=experiment):
                     self.assertEqual(float(found["stable_fraction/all"]["value"]), 1)
                     limit = 2 if name == "acdm" else 1  # ACDM falls to its own, weaker flow at once
                     self.assertLess(float(found["spectrum_error/late"]["value"]), limit)
+            if experiment == "subgrid_heads":  # level 3 is noise as strong as the samples'; a mean has none
+                level = {method["name"]: sum(s * count for s, count in enumerate(counts)) / sum(counts) for method in metrics["methods"]
+                         if (counts := method["levels"]["present"] if method.get("levels") else [])}
+                self.assertLess(abs(level["sns_geometric_sampled"] - 3), 0.7)
+                self.assertLess(level["sns_geometric_stopped"], 0.3)
+                # Noise twice and four times as strong is that of levels 5 and 7; the lowest level does not hold the flow there.
+                self.assertLess(abs(level["noisy_heads"] - 5), 0.7)
+                self.assertLess(abs(level["noisier_heads"] - 7), 0.7)
+                self.assertLess(float(results["noisier_lowest"]["stable_fraction/all"]["value"]), 1)
             if experiment == "interval_sampled":  # twenty frames of two members: solver runs differ by about 0.1
                 error = {name: float(found["spectrum_error/late"]["value"]) for name, found in results.items()}
                 self.assertLess(error["gaussian_sampled"], 0.7 * error["gaussian"])
