@@ -204,7 +204,8 @@ def training_section(results, run):
     drawn = training_figure(results.facts["models"], run, target)
     return section("Models and training", scroll(model_table(results.facts, run)),
                    image(target, "Training: loss of every logged step (line, smoothed) and validation loss of the "
-                         "averaged weights (circles); cross entropies of noise heads, beside that of one that does not look.") if drawn else "")
+                         "averaged weights (circles); of noise heads, where there are any, the cross entropy, and in newer logs "
+                         "that of a head which does not look at frames.") if drawn else "")
 
 
 def body(results, run):

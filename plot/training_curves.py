@@ -47,7 +47,7 @@ def draw(axes, name, records):
 
 
 def draw_heads(axes, records):
-    """Cross entropies of the noise heads, and that of a head which does not look at the frame."""
+    """Cross entropies of the noise heads, and, in logs that have it, that of a head which does not look at frames."""
     for name, label, style in (("ce", "head", {"color": "#0072B2"}), ("ce_past", "past head", {"color": "#0072B2"}),
                                ("ce_present", "present head", {"color": "#009E73", "ls": "--"}),
                                ("ce_blind", "blind head", {"color": "black", "ls": ":"})):

@@ -31,6 +31,18 @@ bool has_metric(const Metrics& metrics, std::string_view name) {
   return std::any_of(metrics.begin(), metrics.end(), [&](const auto& entry) { return entry.first == name; });
 }
 
+std::vector<std::string> heads_that_have_not_learned(const Metrics& validation) {
+  constexpr double kLearned = 0.6;
+  std::vector<std::string> names;
+  const double blind =
+      has_metric(validation, kBlindCrossEntropy) ? metric(validation, kBlindCrossEntropy) : 0.0;
+  if (blind == 0) return names;
+  for (const char* name : kHeadCrossEntropies)
+    if (has_metric(validation, name) && !(metric(validation, name) <= kLearned * blind))
+      names.emplace_back(name);
+  return names;
+}
+
 void truncate_log(const std::filesystem::path& file, std::int64_t last_step) {
   if (!std::filesystem::exists(file)) return;
   std::istringstream lines(read_text(file));

@@ -83,7 +83,7 @@ Metrics OneLevelTask::validate() {
     return validation_batch(first, count, ValidationLevels::trained);
   });
   if (has_metric(metrics, "ce"))
-    metrics.emplace_back(kBlindHead, level_entropy(config_.levels, model_.schedule().levels()));
+    metrics.emplace_back(kBlindCrossEntropy, level_entropy(config_.levels, model_.schedule().levels()));
   BandErrors errors(highest_level(config_.levels, model_.schedule().levels()));
   for (std::int64_t first = 0; first < samples; first += config_.batch) {
     const auto batch = validation_batch(first, std::min<std::int64_t>(config_.batch, samples - first),

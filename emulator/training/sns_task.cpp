@@ -138,7 +138,7 @@ Metrics SnsTask::validate() {
   Metrics metrics = mean_loss(*this, samples, config_.batch, model_.device(), [this](auto first, auto count) {
     return validation_batch(first, count, ValidationLevels::trained);
   });
-  metrics.emplace_back(kBlindHead, level_entropy(config_.levels, model_.schedule().levels()));
+  metrics.emplace_back(kBlindCrossEntropy, level_entropy(config_.levels, model_.schedule().levels()));
   const int highest = highest_level(config_.levels, model_.schedule().levels());
   BandErrors past(highest, "past_"), present(highest, "present_");
   for (std::int64_t first = 0; first < samples; first += config_.batch)

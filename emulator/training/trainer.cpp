@@ -311,20 +311,16 @@ class Trainer {
         spec_.name, state_.step, ratio);
   }
 
-  /// A noise head learns late and within a few thousand steps. A rate that has decayed before leaves it
-  /// guessing, and the loss does not show it, as it falls with the other head's. Heads that have learned are at
-  /// 0.4 of what one has that does not look, or below (weights/).
+  /// A noise head may say the same of every frame for thousands of steps. A rate that has decayed before it
+  /// begins to learn leaves it so, and the loss does not show it, as it falls with the other head's.
   void warn_of_blind_heads(const Metrics& validation) const {
-    const double blind = has_metric(validation, kBlindHead) ? metric(validation, kBlindHead) : 0.0;
-    if (blind == 0) return;  // no heads, or a single level to name
-    constexpr double kHalfLearned = 0.5;
-    for (const char* name : kHeadCrossEntropies) {
-      if (!has_metric(validation, name) || !(metric(validation, name) > kHalfLearned * blind)) continue;
+    if (config_.cross_entropy_weight == 0) return;
+    for (const std::string& name : heads_that_have_not_learned(validation)) {
       log::warn(
           "{}: a noise head has hardly learned: {} is {:.2f}, and {:.2f} for a head that does not look at "
-          "frames; train on strong noise, too, which is learned first (training.levels, "
-          "diffusion.noise_range), or longer",
-          spec_.name, name, metric(validation, name), blind);
+          "frames; consider strong noise among the levels that are trained (training.levels, "
+          "diffusion.noise_range), which is learned first",
+          spec_.name, name, metric(validation, name), metric(validation, kBlindCrossEntropy));
     }
   }
 

@@ -2,7 +2,8 @@
 """What the shipped weights show, smaller: test_shipped.py <sns> <source folder>.
 
 The quickstart, two of its initial conditions, 700 steps: the surrogate alone leaves the solver's range, the refined one
-does not. Every method of methods.yaml, of subgrid.yaml, subgrid_levels.yaml and subgrid_heads.yaml, of interval.yaml and of interval_sampled.yaml, 40 steps: all are near the solver, ACDM within limits.
+does not. Every method of methods.yaml, of subgrid.yaml, subgrid_levels.yaml and subgrid_heads.yaml, of interval.yaml and of interval_sampled.yaml, 40 steps: all are near
+the solver, ACDM within limits, but for one that is refined at a level far below its noise.
 """
 
 import json
@@ -189,7 +190,8 @@ class Shipped(unittest.TestCase):
                 # Noise twice and four times as strong is that of levels 5 and 7; the lowest level does not hold the flow there.
                 self.assertLess(abs(level["noisy_heads"] - 5), 0.7)
                 self.assertLess(abs(level["noisier_heads"] - 7), 0.7)
-                self.assertLess(float(results["noisier_lowest"]["stable_fraction/all"]["value"]), 1)
+                error = {name: float(results[name]["spectrum_error/late"]["value"]) for name in ("noisier_heads", "noisier_lowest")}
+                self.assertLess(2 * error["noisier_heads"], error["noisier_lowest"])
             if experiment == "interval_sampled":  # twenty frames of two members: solver runs differ by about 0.1
                 error = {name: float(found["spectrum_error/late"]["value"]) for name, found in results.items()}
                 self.assertLess(error["gaussian_sampled"], 0.7 * error["gaussian"])

@@ -167,6 +167,16 @@ TEST_CASE("SNS with a clean past learns the noise of the present frame only") {
   CHECK(load_model_config(scratch / "model" / "config.yaml").trained_past == "clean");
 }
 
+TEST_CASE("a noise head has not learned above 0.6 of what one has that does not look") {
+  using Names = std::vector<std::string>;
+  CHECK(heads_that_have_not_learned({{"ce_past", 1.19}, {"ce_present", 1.21}, {"ce_blind", 2.0}}) ==
+        Names{"ce_present"});
+  CHECK(heads_that_have_not_learned({{"ce", 1.19}, {"ce_blind", 2.0}}).empty());
+  CHECK(heads_that_have_not_learned({{"ce", std::nan("")}, {"ce_blind", 2.0}}) == Names{"ce"});
+  CHECK(heads_that_have_not_learned({{"ce_present", 0.1}, {"ce_blind", 0.0}}).empty());  // a single level
+  CHECK(heads_that_have_not_learned({{"ce_past", 5.0}, {"mse", 1.0}}).empty());
+}
+
 TEST_CASE("bands of the validation end at the highest level that is trained") {
   const LevelConfig uniform, but_last{.sampling = "but_last"}, low{.sampling = "low", .max_level = 7};
   CHECK(highest_level(uniform, 20) == 19);
