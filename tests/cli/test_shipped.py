@@ -154,7 +154,7 @@ class Shipped(unittest.TestCase):
                 "subgrid_levels": {"gaussian_stopped", "sns_stopped", "solver_64", "sns_stopped_lowest", "gaussian_stopped_sampled",
                                    "sns_sampled", "sns_sampled_lowest", "sns_sampled_above_0", "sns_sampled_clock",
                                    "sns_sampled_chance", "sns_sampled_6"},
-                "subgrid_heads": {"gaussian", "gaussian_stopped", "solver_64", "gaussian_stopped_sampled", "sns_geometric",
+                "subgrid_heads": {"gaussian", "gaussian_stopped", "solver_64", "solver_96", "gaussian_stopped_sampled", "sns_geometric",
                                   "sns_geometric_stopped", "sns_geometric_sampled", "sns_geometric_lowest", "sns_geometric_3",
                                   "noisy_heads", "noisy_lowest", "noisier_heads", "noisier_lowest"},
                 "interval": {"gaussian", "gaussian_bfloat16", "sns", "sns_above_0", "sns_fixed_1", "sns_fixed_1_bfloat16",
