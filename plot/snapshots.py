@@ -103,6 +103,17 @@ def beside(axes, evaluation, name):
     axes.text(1.06, 0.5, text, transform=axes.transAxes, ha="left", va="center", fontsize=8, linespacing=1.35)
 
 
+def wrapped(name):
+    """A method's name on lines of LONG_NAME letters, broken at its underscores; a longer word has a line of its own."""
+    lines = []
+    for word in name.split("_"):
+        if lines and len(lines[-1]) + 1 + len(word) <= LONG_NAME:
+            lines[-1] += "_" + word
+        else:
+            lines.append(word)
+    return "\n".join(lines)
+
+
 def draw(fields, options, name, with_distances=False):
     main_field = fields[0]
     # Row by row: each method's fields below one another.
@@ -128,7 +139,7 @@ def draw(fields, options, name, with_distances=False):
             if r == 0:
                 axes.set_title(f"step {frames[c]}" if frames[c] else "initial state", pad=4)
             if c == 0:
-                shown = curves.label if len(curves.label) <= LONG_NAME else curves.label.replace("_", "\n", 1)
+                shown = wrapped(curves.label)
                 label = f"{shown}\n{field.part}" if field.several else shown
                 axes.set_ylabel(label, rotation=90, fontsize=10, color=curves.color, fontweight="bold", labelpad=6)
         if with_distances and curves is not field.truth:

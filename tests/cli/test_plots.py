@@ -20,6 +20,7 @@ import report_cost
 import report_levels
 import report_text
 import results
+import snapshots
 
 
 def run(*command, **options):
@@ -71,6 +72,14 @@ class Legend(unittest.TestCase):
         self.assertFalse(boxes[0].overlaps(boxes[1]))
         self.assertGreater(boxes[0].x0, 0)
         self.assertLess(boxes[1].x1, figure.bbox.width)
+
+
+class RowLabels(unittest.TestCase):
+    def test_long_names_are_broken_at_underscores(self):
+        for name, lines in (("sns", ["sns"]), ("sns_geometric_stopped", ["sns_geometric", "stopped"]),
+                            ("gaussian_stopped_sampled", ["gaussian", "stopped", "sampled"])):
+            self.assertEqual(snapshots.wrapped(name).split("\n"), lines)
+            self.assertLessEqual(max(map(len, lines)), snapshots.LONG_NAME)
 
 
 class Drawn(unittest.TestCase):
