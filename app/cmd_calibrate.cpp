@@ -5,11 +5,13 @@
 #include "emulator/dataset.hpp"
 #include "emulator/device.hpp"
 #include "emulator/runtime.hpp"
+#include "emulator/training/estimate_error.hpp"
 #include "emulator/training/step_error.hpp"
 
 #include <cmath>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 namespace sns {
 namespace {
@@ -19,6 +21,7 @@ struct CalibrateArguments {
   std::string split = "valid", device = "auto";
   std::int64_t pairs = kStepErrorPairs;
   int threads = 0;
+  std::optional<int> highest;
   bool dry_run = false;
 };
 
@@ -42,22 +45,9 @@ void print_table(const std::string& field, std::size_t channel, const StepError&
   }
 }
 
-void run_calibrate(CalibrateArguments arguments) {
-  if (arguments.threads < 1) arguments.threads = default_threads();
-  prepare_torch(arguments.threads);
-  const ModelConfig config = load_model_config(arguments.weights / "config.yaml");
-  if (config.kind != "gaussian")
-    fail<ConfigError>("{} holds weights of kind {}: only a surrogate (kind gaussian) has an error of its step",
-                      arguments.weights.string(), config.kind);
-  const DatasetInfo info = describe_dataset(arguments.data);
-  require(std::abs(info.frame_interval - config.frame_interval) <= 1e-9 * info.frame_interval ||
-              config.frame_interval == 0,
-          "{} has frames {:g} time units apart, and the weights are for {:g}", arguments.data.string(),
-          info.frame_interval, config.frame_interval);
-  if (!config.data_hash.empty() && config.data_hash != info.hash)
-    log::warn("{} is not the data set that the weights were trained on: their error may be larger there",
-              arguments.data.string());
-  const DataSplit frames(info, arguments.split, scales_per_field(config.field_std, info));
+/// Measures a surrogate, and writes unless it is a dry run.
+void calibrate_surrogate(const CalibrateArguments& arguments, const DataSplit& frames,
+                         const DatasetInfo& info) {
   const auto found =
       measure_step_errors(arguments.weights, frames, arguments.pairs, pick_device(arguments.device));
   const Weights shown = found.contains(Weights::ema) ? Weights::ema : Weights::raw;
@@ -71,8 +61,72 @@ void run_calibrate(CalibrateArguments arguments) {
   if (arguments.dry_run) return;
   save_step_errors(arguments.weights, found);
   fmt::print("{} written\n", (arguments.weights / kStepErrorFile).string());
-  if (std::filesystem::exists(arguments.weights / "stage.json"))
-    log::warn("{} belongs to a run: rollouts of samples that it has finished are not made anew for this",
+}
+
+/// What a refiner errs by in its estimates, in parts of the noise, by the level that both frames stand at and
+/// of the present one beside a clean past; 1: it knows nothing of the noise.
+void print_table(const EstimateErrors& errors, const Schedule& schedule, bool two_frames) {
+  fmt::print("\n{:>10} {:>10} {:>12}", "level", "noise", "present");
+  if (two_frames) fmt::print(" {:>12} {:>12}", "past", "both noisy");
+  fmt::print("\n");
+  for (const int level : errors.levels()) {
+    if (level == Levels::kClean) continue;
+    fmt::print("{:>10} {:>10.4f} {:>12.3f}", level, schedule.noise_std(level),
+               errors.rms({Levels::kClean, level}, Frame::present));
+    if (two_frames)
+      fmt::print(" {:>12.3f} {:>12.3f}", errors.rms({level, Levels::kClean}, Frame::past),
+                 errors.rms({level, level}, Frame::present));
+    fmt::print("\n");
+  }
+}
+
+/// The same for a refiner.
+void calibrate_refiner(const CalibrateArguments& arguments, const DataSplit& frames,
+                       const ModelConfig& config) {
+  const int last = config.diffusion.levels - 1, highest = arguments.highest.value_or(last);
+  if (highest > last)
+    fail<ConfigError>("--highest-level {}: the levels of {} are 0 to {}", highest, arguments.weights.string(),
+                      last);
+  const auto found = measure_estimate_errors(arguments.weights, frames, measured_levels(highest),
+                                             kEstimateErrorSamples, pick_device(arguments.device));
+  const Weights shown = found.contains(Weights::ema) ? Weights::ema : Weights::raw;
+  const bool two_frames = config.kind == "sns" && config.trained_past != "clean";
+  print_table(found.at(shown), make_schedule(config.diffusion), two_frames);
+  fmt::print(
+      "{} of {}: error of its estimates of the noise, root mean square, present frame beside a clean past{}, "
+      "from {} ({})\n",
+      file_name(shown), arguments.weights.string(),
+      two_frames ? "; past beside a clean present; present, both at the level" : "", arguments.data.string(),
+      arguments.split);
+  if (arguments.dry_run) return;
+  save_estimate_errors(arguments.weights, found);
+  fmt::print("{} written\n", (arguments.weights / kEstimateErrorFile).string());
+}
+
+void run_calibrate(CalibrateArguments arguments) {
+  if (arguments.threads < 1) arguments.threads = default_threads();
+  prepare_torch(arguments.threads);
+  const ModelConfig config = load_model_config(arguments.weights / "config.yaml");
+  if (config.kind != "gaussian" && !has_estimate_errors(config.kind))
+    fail<ConfigError>(
+        "{} holds weights of kind {}: what is measured are surrogates (kind gaussian) and refiners (sns, "
+        "thermalizer)",
+        arguments.weights.string(), config.kind);
+  const DatasetInfo info = describe_dataset(arguments.data);
+  require(std::abs(info.frame_interval - config.frame_interval) <= 1e-9 * info.frame_interval ||
+              config.frame_interval == 0,
+          "{} has frames {:g} time units apart, and the weights are for {:g}", arguments.data.string(),
+          info.frame_interval, config.frame_interval);
+  if (!config.data_hash.empty() && config.data_hash != info.hash)
+    log::warn("{} is not the data set that the weights were trained on: their error may be larger there",
+              arguments.data.string());
+  const DataSplit frames(info, arguments.split, scales_per_field(config.field_std, info));
+  if (config.kind == "gaussian")
+    calibrate_surrogate(arguments, frames, info);
+  else
+    calibrate_refiner(arguments, frames, config);
+  if (!arguments.dry_run && std::filesystem::exists(arguments.weights / "stage.json"))
+    log::warn("{} belongs to a run: rollouts that it has finished are not made anew for this",
               arguments.weights.string());
 }
 
@@ -80,19 +134,23 @@ void run_calibrate(CalibrateArguments arguments) {
 
 void add_calibrate(CLI::App& app) {
   auto* verb =
-      app.add_subcommand("calibrate", "measure what a surrogate gets wrong in one step, for samples of it");
+      app.add_subcommand("calibrate", "measure what a surrogate or a refiner gets wrong, for samples of it");
   const auto arguments = std::make_shared<CalibrateArguments>();
-  verb->add_option("--weights", arguments->weights,
-                   "folder with config.yaml and ema.safetensors or model.safetensors, of a surrogate")
+  verb->add_option(
+          "--weights", arguments->weights,
+          "folder with config.yaml and ema.safetensors or model.safetensors, of a surrogate or a refiner")
       ->required()
       ->type_name("DIR");
   verb->add_option("--data", arguments->data, "data set folder")->required()->type_name("DIR");
   verb->add_option("--split", arguments->split, "of the data set")
       ->check(CLI::IsMember({"valid", "test", "train"}))
       ->capture_default_str();
-  verb->add_option("--pairs", arguments->pairs, "of consecutive frames, at most")
+  verb->add_option("--pairs", arguments->pairs, "of a surrogate: consecutive frames, at most")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  verb->add_option("--highest-level", arguments->highest,
+                   "of a refiner: the last level that it was trained on (default: its last)")
+      ->check(CLI::NonNegativeNumber);
   verb->add_flag("--dry-run", arguments->dry_run, "print the table and write nothing");
   verb->add_option("--device", arguments->device, "auto, cpu, cuda or cuda:N")->capture_default_str();
   verb->add_option("--threads", arguments->threads, "threads (default: all available)");
@@ -100,12 +158,16 @@ void add_calibrate(CLI::App& app) {
       "Examples:\n"
       "  sns calibrate --weights runs/q/models/gaussian --data runs/q/dataset\n"
       "  sns calibrate --weights runs/q/models/gaussian --data runs/q/dataset --dry-run      the table alone\n"
-      "Writes step_error.safetensors into the folder of the weights: the covariance of the error, for each "
-      "wavevector\n"
-      "and between fields, which a method with `sampled: true` draws its noise from. Training a surrogate does "
-      "the\n"
-      "same at its end; this is for weights that were made elsewhere or before. Prints the error by "
-      "wavenumber.");
+      "  sns calibrate --weights runs/q/models/sns --data runs/q/dataset --highest-level 16\n"
+      "Of a surrogate it writes step_error.safetensors into the folder of the weights: the covariance of the "
+      "error of a\n"
+      "step, for each wavevector and between fields, which a method with `sampled: true` draws its noise from. "
+      "Of an SNS\n"
+      "or a thermalizer, estimate_error.safetensors: that of its estimates of the noise, by wavenumber and "
+      "levels, which\n"
+      "a method with `reverse_std: measured` draws from. Training does the same at its end; this is for "
+      "weights that were\n"
+      "made elsewhere or before. Prints the error by wavenumber, or by level.");
   verb->callback([arguments] { run_calibrate(*arguments); });
 }
 

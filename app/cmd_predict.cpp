@@ -79,7 +79,8 @@ void add_sampling(CLI::App& verb, PredictArguments& arguments) {
           "--generate: standard deviations beyond which no estimate of a clean frame may lie; 0: no limit")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  verb.add_option("--reverse-std", sampling.reverse_std, "all but emulators: posterior or sqrt_beta")
+  verb.add_option("--reverse-std", sampling.reverse_std,
+                  "all but emulators: posterior or sqrt_beta; refiners: measured")
       ->check(CLI::IsMember(reverse_std_names()))
       ->capture_default_str();
 }

@@ -13,6 +13,7 @@
 #include "emulator/models/thermalizer.hpp"
 #include "emulator/predict_arrays.hpp"
 #include "emulator/runtime.hpp"
+#include "emulator/training/estimate_error.hpp"
 
 #include <c10/core/InferenceMode.h>
 
@@ -20,6 +21,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <numeric>
 
 namespace sns {
@@ -305,6 +307,15 @@ void describe(h5::File& out, const PredictOptions& options, const Model& model) 
   out.set_attribute("git_commit", build_info().git_commit);
 }
 
+/// The errors of a refiner's estimates, where its noise is drawn from them.
+void give_errors(Model& model, const PredictOptions& options) {
+  auto* const refiner = dynamic_cast<DiffusionModel*>(&model);
+  const bool refines = has_estimate_errors(model.config().kind) && !options.generate && options.oracle.empty();
+  if (refiner != nullptr && refines && parse_reverse_std(options.sampling.reverse_std) == ReverseStd::measured)
+    refiner->use_errors(
+        std::make_shared<EstimateErrors>(load_estimate_errors(options.weights, parse_weights(options.which))));
+}
+
 /// Applies the model to all items of the input.
 PredictSummary apply(Model& model, const PredictOptions& options, h5::File& out) {
   const std::string& kind = model.config().kind;
@@ -335,6 +346,7 @@ PredictSummary predict(const PredictOptions& options) {
                       options.generate ? "--generate is" : "the oracle is");
   refuse_foreign_options(model->config().kind, options);
   refuse_own_input(options, model->config().field_channels);
+  give_errors(*model, options);
   const c10::InferenceMode guard;
   PredictSummary summary;
   write_atomically(options.output, [&](const std::filesystem::path& temporary) {

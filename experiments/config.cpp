@@ -178,6 +178,15 @@ std::string beyond_training(const MethodConfig& method, const ModelSpec& spec) {
   return "";
 }
 
+/// ConfigError where the noise that `key` asks for could not be measured: on validation frames, at the end of a
+/// training.
+void require_validation(Section& section, const std::string& key, const ModelSpec& model) {
+  if (!model.weights && model.training.data == "stream" && model.training.stream.validation_members == 0)
+    section.reject(key, fmt::format("its noise is measured on validation frames, of which "
+                                    "models.{}.training.stream.validation_members: 0 leaves none",
+                                    model.name));
+}
+
 /// The keys of the refiner or generator, if there is one; returns the kind of method in words.
 std::string read_sampling(Section& section, MethodConfig& method, const std::vector<ModelSpec>& models) {
   SamplingConfig& sampling = method.sampling;
@@ -201,6 +210,12 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
     if (section.has("every")) section.maybe("every", method.every, positive);
   }
   section.maybe("reverse_std", sampling.reverse_std, one_of(reverse_std_names()));
+  if (method.draws_from_errors()) {
+    if (method.generator)
+      section.reject("reverse_std",
+                     "measured is for refiners: nobody measures the errors of a generator's estimates");
+    require_validation(section, "reverse_std", spec);
+  }
   method.beyond_training = beyond_training(method, spec);
   return fmt::format("a {} of kind {}", role, model.kind);
 }
@@ -256,14 +271,7 @@ std::string read_networks(Section& section, MethodConfig& method, const std::vec
       section.reject("sampled",
                      "noise is for white noise of a given strength, sampled for noise like the surrogate's "
                      "error: give one of them");
-    if (method.sampled) {
-      const ModelSpec& surrogate = find_model(models, *method.emulator);
-      if (!surrogate.weights && surrogate.training.data == "stream" &&
-          surrogate.training.stream.validation_members == 0)
-        section.reject("sampled", fmt::format("its noise is measured on validation frames, of which "
-                                              "models.{}.training.stream.validation_members: 0 leaves none",
-                                              surrogate.name));
-    }
+    if (method.sampled) require_validation(section, "sampled", find_model(models, *method.emulator));
   }
   const std::string what = read_sampling(section, method, models);
   section.maybe("weights", method.weights, one_of({"ema", "raw"}));

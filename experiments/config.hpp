@@ -45,6 +45,8 @@ struct MethodConfig {
 
   /// float32 | tf32 | bfloat16; rollouts: the experiment's.
   const std::string& precision_in(const RolloutConfig& rollout) const;
+  /// Whether its reverse steps draw from the errors of the refiner's estimates (ReverseStd::measured).
+  bool draws_from_errors() const { return parse_reverse_std(sampling.reverse_std) == ReverseStd::measured; }
   /// The refiner or generator, if there is one.
   const std::optional<std::string>& diffusion_model() const { return generator ? generator : refiner; }
 };

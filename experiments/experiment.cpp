@@ -6,7 +6,6 @@
 #include "datagen/generate.hpp"
 #include "datagen/manifest.hpp"
 #include "datagen/reader.hpp"
-#include "emulator/training/step_error.hpp"
 #include "emulator/training/trainer.hpp"
 #include "emulator/training/unused_keys.hpp"
 #include "experiments/shipped_weights.hpp"
@@ -104,12 +103,6 @@ bool Experiment::uses(const ModelSpec& model) const {
          });
 }
 
-bool Experiment::is_sampled(const ModelSpec& model) const {
-  return std::any_of(rollout_.methods.begin(), rollout_.methods.end(), [&](const MethodConfig& method) {
-    return method.sampled && method.emulator == model.name;
-  });
-}
-
 bool Experiment::needs_dataset() const {
   return std::any_of(models_.begin(), models_.end(), [&](const ModelSpec& model) {
     return !shipped(model) && model.training.data == "dataset";
@@ -168,7 +161,11 @@ void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
     stage.run = [this, &model] { return take_shipped_weights(model); };
   } else {
     stage.outputs.push_back(at / file_name(Weights::raw));
-    if (is_sampled(model)) stage.outputs.push_back(at / kStepErrorFile);
+    for (const MethodConfig& method : rollout_.methods)
+      if (const auto needed = needed_measurement(method, model)) {
+        stage.outputs.push_back(at / needed->file);
+        break;
+      }
     std::string training = as_lines(training_identity(model.training, run_.seed));
     training += fmt::format("\ntotal steps {}\nselect {}", model.training.steps, model.training.select);
     if (model.training.select == "best")
@@ -213,9 +210,14 @@ Stage Experiment::rollout_stage(const MethodConfig& method, const StageGraph& gr
   if (rollout_.graphs) stage.inputs.emplace_back("graphs", "of padded batches");
   for (const auto* model : {&method.emulator, &method.diffusion_model()})
     if (*model) stage.built_from.push_back("train/" + **model);
-  if (method.sampled)  // trained weights have the file from their training
-    if (const ModelSpec& model = find_model(models_, *method.emulator); shipped(model))
-      stage.inputs.emplace_back("error of a step", step_error_identity(shipped_folder(model, config_.file())));
+  for (const auto* name : {&method.emulator, &method.refiner}) {
+    if (!*name) continue;
+    const ModelSpec& model = find_model(models_, **name);
+    const auto needed = needed_measurement(method, model);
+    if (needed && shipped(model))  // trained weights have the file from their training
+      stage.inputs.emplace_back(needed->what,
+                                sha256_file(shipped_folder(model, config_.file()) / needed->file));
+  }
   stage.after = {"truth"};
   stage.run = [this, &method, &graph, name = stage.name] { return roll_out(method, graph.hash(name), false); };
   return stage;

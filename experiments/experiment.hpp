@@ -57,8 +57,6 @@ class Experiment {
   bool retrain() const { return retrain_; }
   /// Whether a method or the oracle asks for it. Plain sns reproduce leaves others alone.
   bool uses(const ModelSpec& model) const;
-  /// Whether a method draws samples of it, which need the error of its step.
-  bool is_sampled(const ModelSpec& model) const;
   RunFolder folder() const {
     return {run_.output, figure_.folder ? run_.output / *figure_.folder : run_.output};
   }

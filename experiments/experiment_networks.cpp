@@ -10,6 +10,7 @@
 #include "emulator/models/model.hpp"
 #include "emulator/nets/unet.hpp"
 #include "emulator/runtime.hpp"
+#include "emulator/training/estimate_error.hpp"
 #include "emulator/training/precision.hpp"
 #include "emulator/training/step_error.hpp"
 #include "emulator/training/trainer.hpp"
@@ -88,10 +89,19 @@ torch::Tensor first_frame(const DatasetReader& reader, const Model& model) {
          model.scale();
 }
 
-/// What the method's refiner or generator, with weights in `folder`, does in each step.
+/// Gives a refiner the errors of its estimates, where its noise is drawn from them.
+void give_errors(DiffusionModel& model, const SamplingConfig& sampling, const fs::path& folder,
+                 Weights weights) {
+  if (parse_reverse_std(sampling.reverse_std) == ReverseStd::measured)
+    model.use_errors(std::make_shared<EstimateErrors>(load_estimate_errors(folder, weights)));
+}
+
+/// What the method's refiner or generator, with weights in `folder`, does in each step. measured: the folder
+/// that holds what was measured of them.
 std::unique_ptr<DiffusionStage> load_stage(const MethodConfig& method, const std::string& kind,
-                                           const fs::path& folder, const DatasetReader& truth,
-                                           torch::Device device, std::uint64_t seed) {
+                                           const fs::path& folder, const fs::path& measured,
+                                           const DatasetReader& truth, torch::Device device,
+                                           std::uint64_t seed) {
   const Weights weights = parse_weights(method.weights);
   const SamplingConfig& sampling = method.sampling;
   if (kind == "acdm")
@@ -99,10 +109,12 @@ std::unique_ptr<DiffusionStage> load_stage(const MethodConfig& method, const std
   if (kind == "thermalizer") {
     auto model = load_model_as<Thermalizer>(folder, weights, device);
     const ThermalizerLevels levels = thermalizer_levels(sampling, model->schedule());
+    give_errors(*model, sampling, measured, weights);
     return make_thermalizer_refiner(std::move(model), thermalizer_refinement(sampling, levels), levels.limit,
                                     seed);
   }
   auto model = load_model_as<Sns>(folder, weights, device);
+  give_errors(*model, sampling, measured, weights);
   SnsConduct conduct{
       .seed = seed, .write_back = sampling.write_back == "always", .fixed_share = sampling.fixed_share};
   if (sampling.long_frame == "first_initial") conduct.long_frame = first_frame(truth, *model);
@@ -138,6 +150,11 @@ std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& me
       .precision = method.precision_in(rollout_) == "bfloat16" ? torch::kBFloat16 : torch::kFloat32,
       .graphs = rollout_.graphs};
   const auto folder_of = [&](const std::string& name) { return weights_folder(find_model(models_, name)); };
+  // What was measured of shipped weights from where they are shipped: the copy in the run may be older than it.
+  const auto measured_of = [&](const std::string& name) {
+    const ModelSpec& model = find_model(models_, name);
+    return shipped(model) ? shipped_folder(model, config_.file()) : weights_folder(model);
+  };
   const auto hash = [&](const std::string& name) { return sha256_file(folder_of(name) / file_name(weights)); };
 
   job.device = pick_device(run_.device);
@@ -149,15 +166,12 @@ std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& me
     emulator = load_model_as<GaussianEmulator>(folder_of(*method.emulator), weights, job.device);
     job.attributes.emplace_back("weights_emulator_sha256", hash(*method.emulator));
     if (method.sampled) {
-      // Of shipped weights from where they are shipped: the copy in the run may be older than this file.
-      const ModelSpec& model = find_model(models_, *method.emulator);
-      options.error.emplace(load_step_error(
-          shipped(model) ? shipped_folder(model, config_.file()) : weights_folder(model), weights));
+      options.error.emplace(load_step_error(measured_of(*method.emulator), weights));
     }
   }
   std::unique_ptr<DiffusionStage> stage;
   if (const auto& name = method.diffusion_model()) {
-    stage = load_stage(method, find_model(models_, *name).model.kind, folder_of(*name),
+    stage = load_stage(method, find_model(models_, *name).model.kind, folder_of(*name), measured_of(*name),
                        DatasetReader(folder().truth(), "test"), job.device, run_.seed);
     job.attributes.emplace_back(method.generator ? "weights_generator_sha256" : "weights_refiner_sha256",
                                 hash(*name));

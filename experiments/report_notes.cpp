@@ -406,11 +406,17 @@ void note_method(const std::string& name, Section method, Section models, bool l
     note_sns_refiner(name, method, layers, is_lagged(model), shared, notes);
   if (const auto every = value_or<std::int64_t>(method, "every", 1); refiner && every > 1)
     notes.push_back(fmt::format("{} refines one of {} frames (paper: each).", name, every));
-  if (value_or<std::string>(method, "reverse_std", "posterior") != "posterior")
+  const auto reverse_std = value_or<std::string>(method, "reverse_std", "posterior");
+  if (reverse_std == "sqrt_beta")
     notes.push_back(
         fmt::format("The reverse steps of {} add noise of standard deviation sqrt(beta), as the paper prints "
                     "(paper's code: the posterior's).",
                     name));
+  else if (reverse_std == "measured")
+    notes.push_back(fmt::format(
+        "The reverse steps of {} add noise for what its estimates of clean frames get wrong, too, the last "
+        "one as well (paper's code: as if they were known).",
+        name));
 }
 
 /// Names of the models that methods or the oracle ask for.

@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "emulator/models/model.hpp"
+#include "emulator/training/estimate_error.hpp"
 #include "emulator/training/step_error.hpp"
 #include "emulator/training_frames.hpp"
 
@@ -116,8 +117,12 @@ std::string shipped_identity(const fs::path& folder) {
          fmt::format("ema: {}", hashes.at(averaged));
 }
 
-std::string step_error_identity(const fs::path& folder) {
-  return sha256_file(folder / kStepErrorFile);
+std::optional<NeededMeasurement> needed_measurement(const MethodConfig& method, const ModelSpec& model) {
+  if (method.sampled && method.emulator == model.name)
+    return NeededMeasurement{kStepErrorFile, "sampled", "error of a step"};
+  if (method.draws_from_errors() && method.refiner == model.name)
+    return NeededMeasurement{kEstimateErrorFile, "reverse_std", "errors of estimates"};
+  return std::nullopt;
 }
 
 std::string check_shipped(const ModelSpec& model, const SolverInfo& solver, const DatagenPlan& data,
@@ -174,12 +179,12 @@ void require_shipped_weights(const std::vector<ModelSpec>& models, const std::ve
       const std::string user = "rollout.methods." + method.name;
       if (method.emulator == model.name || method.diffusion_model() == model.name)
         require_raw_weights(user, method.weights, folder);
-      if (method.emulator == model.name && method.sampled && !fs::exists(folder / kStepErrorFile))
+      if (const auto needed = needed_measurement(method, model); needed && !fs::exists(folder / needed->file))
         fail<ConfigError>(
-            "{}.sampled: {} does not hold the error of its steps; measure it (sns calibrate --weights {} "
-            "--data "
-            "DATASET), or train with retrain=true",
-            user, folder.string(), folder.string());
+            "{}.{}: {} does not hold the {} of its network; measure it (sns calibrate --weights {} --data "
+            "DATASET), or "
+            "train with retrain=true",
+            user, needed->key, folder.string(), needed->what, folder.string());
     }
     if (oracle && oracle->model == model.name) require_raw_weights("oracle", oracle->weights, folder);
   }

@@ -22,9 +22,14 @@ std::filesystem::path shipped_folder(const ModelSpec& model, const std::filesyst
 /// averaged ones. Error if a file is not the one that SHA256SUMS lists, where there is a SHA256SUMS.
 std::string shipped_identity(const std::filesystem::path& folder);
 
-/// SHA-256 of the error of its steps that a folder of shipped weights of a surrogate holds. Error if it holds
-/// none.
-std::string step_error_identity(const std::filesystem::path& folder);
+/// A file of a weights folder with what was measured of the weights, which a method draws noise from.
+struct NeededMeasurement {
+  const char* file;
+  const char* key;   ///< of the method, that asks for it
+  const char* what;  ///< in words
+};
+/// What the method needs of this model; none for most.
+std::optional<NeededMeasurement> needed_measurement(const MethodConfig& method, const ModelSpec& model);
 
 /// ConfigError unless the weights in `folder` are of the network that the model's block describes, with the
 /// same scales, and of frames of this flow: fields, points and, where the weights tell it, time between frames.

@@ -63,7 +63,8 @@ std::vector<Levels> heeded(std::vector<Levels> predicted, const Path& path) {
 }
 
 Refined refine(const Schedule& schedule, const Layout& layout, const Denoiser& denoiser, const torch::Tensor& x,
-               std::vector<Levels> predicted, RefineOptions options, NoiseSource& noise) {
+               std::vector<Levels> predicted, RefineOptions options, NoiseSource& noise,
+               const ReverseNoise* reverse_noise) {
   require(static_cast<std::int64_t>(predicted.size()) == x.size(0), "{} pairs of levels for a batch of {}",
           predicted.size(), x.size(0));
   check(options, schedule.levels());
@@ -89,7 +90,7 @@ Refined refine(const Schedule& schedule, const Layout& layout, const Denoiser& d
   std::vector<Walk> walks(predicted.size());
   for (std::size_t b = 0, k = 0; b < walks.size(); ++b)
     if (chosen[b]) walks[b] = std::move(planned[k++]);
-  Sampled sampled = follow(schedule, layout, denoiser, x, walks, options.reverse_std, noise);
+  Sampled sampled = follow(schedule, layout, denoiser, x, walks, options.reverse_std, noise, reverse_noise);
   result.x = std::move(sampled.x);
   result.evaluations = std::move(sampled.evaluations);
   return result;

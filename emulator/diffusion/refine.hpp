@@ -21,6 +21,7 @@ std::vector<Levels> heeded(std::vector<Levels> predicted, const Path& path);
 /// clean_past the predicted level of the past frame means nothing, to the gate either. ConfigError for options
 /// that do not fit the schedule, Error for levels outside it.
 Refined refine(const Schedule& schedule, const Layout& layout, const Denoiser& denoiser, const torch::Tensor& x,
-               std::vector<Levels> predicted, RefineOptions options, NoiseSource& noise);
+               std::vector<Levels> predicted, RefineOptions options, NoiseSource& noise,
+               const ReverseNoise* reverse_noise = nullptr);
 
 }  // namespace sns

@@ -27,6 +27,7 @@ struct Draw {
   std::size_t row;  ///< of the leg
   std::int64_t frame;
   int level;  ///< of the reverse step
+  Levels at;  ///< that both frames stand at before it
 };
 
 /// One step of all samples that take it, with its part of the tables on the device:
@@ -71,7 +72,7 @@ class Planner {
         set(f, 1, 0, 0);
         continue;
       }
-      draw(f, s);
+      draw(f, s, start);
       if (s == schedule_.levels())  // pure noise
         set(f, 0, 0, 1);
       else
@@ -80,7 +81,11 @@ class Planner {
     finish(row);
   }
 
-  void add_move(std::int64_t row, const Move& move) {
+  /// standing: the levels that frames which rest stand at.
+  void add_move(std::int64_t row, const Move& move, const Levels& standing) {
+    Levels at{move.past == Move::kRest ? standing.past : move.past,
+              move.present == Move::kRest ? standing.present : move.present};
+    if (move.condition) at.past = move.condition->level;
     Leg& leg = legs_.back();
     for (std::int64_t f = 0; f < layout_.frames; ++f) {
       const int s = level_of(move, f, layout_);
@@ -91,10 +96,9 @@ class Planner {
       }
       const auto i = static_cast<std::size_t>(s);
       const double root = std::sqrt(schedule_.alpha[i]);
-      const double std =
-          reverse_std_ == ReverseStd::posterior ? schedule_.posterior_std[i] : std::sqrt(schedule_.beta[i]);
+      const double std = spread(i);
       set(f, 1.0 / root, schedule_.beta[i] / (schedule_.noise_std(s) * root), std);
-      if (std != 0) draw(f, s);
+      if (std != 0) draw(f, s, at);
     }
     leg.step.moves.push_back(move);
     leg.conditioned = move.condition.has_value();
@@ -143,9 +147,21 @@ class Planner {
     row_[frames + at] = static_cast<float>(remove);
     row_[2 * frames + at] = static_cast<float>(spread);
   }
-  void draw(std::int64_t f, int level) {
+  /// Standard deviation of a step's noise; 1 where it has its strength from elsewhere.
+  double spread(std::size_t s) const {
+    switch (reverse_std_) {
+      case ReverseStd::posterior:
+        return schedule_.posterior_std[s];
+      case ReverseStd::sqrt_beta:
+        return std::sqrt(schedule_.beta[s]);
+      case ReverseStd::measured:
+        return 1;
+    }
+    return 0;
+  }
+  void draw(std::int64_t f, int level, const Levels& at) {
     Leg& leg = legs_.back();
-    leg.draws.push_back({leg.step.rows.size(), f, level});
+    leg.draws.push_back({leg.step.rows.size(), f, level, at});
   }
   void finish(std::int64_t row, double signal = 0, double noise_std = 0) {
     row_[row_.size() - 2] = static_cast<float>(signal);
@@ -196,9 +212,11 @@ class NoiseBuffer {
 /// The frames of a batch on their walks.
 class Sampler {
  public:
-  Sampler(const Layout& layout, const torch::Tensor& x, std::int64_t most_rows, NoiseSource& noise)
+  Sampler(const Layout& layout, const torch::Tensor& x, std::int64_t most_rows, NoiseSource& noise,
+          const ReverseNoise* reverse_noise)
       : layout_(layout),
         noise_(noise),
+        reverse_noise_(reverse_noise),
         origin_(x),
         x_(x.clone(at::MemoryFormat::Contiguous)),
         frame_size_(static_cast<std::size_t>(layout.channels * x.size(2) * x.size(3))),
@@ -269,6 +287,7 @@ class Sampler {
           noise_.forward(leg.step.rows[draw.row], frame, out);
         else
           noise_.reverse(leg.step.rows[draw.row], frame, draw.level, out);
+        if (!starts && reverse_noise_ != nullptr) reverse_noise_->shape(draw.at, frame, out);
       }
     });
   }
@@ -289,6 +308,7 @@ class Sampler {
 
   const Layout layout_;
   NoiseSource& noise_;
+  const ReverseNoise* reverse_noise_;
   torch::Tensor origin_, x_;
   std::size_t frame_size_;
   NoiseBuffer z_, condition_z_;
@@ -349,8 +369,10 @@ std::vector<Leg> plan(const Schedule& schedule, const Layout& layout, const std:
   Planner planner(schedule, layout, reverse_std);
   planner.new_leg();
   std::vector<std::size_t> active;
+  std::vector<Levels> standing;
   for (std::size_t b = 0; b < walks.size(); ++b) {
     check(schedule, walks[b]);
+    standing.push_back(walks[b].start);
     if (walks[b].stays()) continue;
     active.push_back(b);
     planner.add_start(static_cast<std::int64_t>(b),
@@ -364,7 +386,10 @@ std::vector<Leg> plan(const Schedule& schedule, const Layout& layout, const std:
     for (const std::size_t b : active) {
       require(walks[b].moves[k].condition.has_value() == walks[active.front()].moves[k].condition.has_value(),
               "some walks of a batch have a condition, others have none");
-      planner.add_move(static_cast<std::int64_t>(b), walks[b].moves[k]);
+      const Move& move = walks[b].moves[k];
+      planner.add_move(static_cast<std::int64_t>(b), move, standing[b]);
+      if (move.past != Move::kRest) standing[b].past = move.past - 1;
+      if (move.present != Move::kRest) standing[b].present = move.present - 1;
     }
   }
 }
@@ -372,13 +397,16 @@ std::vector<Leg> plan(const Schedule& schedule, const Layout& layout, const std:
 }  // namespace
 
 Sampled follow(const Schedule& schedule, const Layout& layout, const Denoiser& denoiser, const torch::Tensor& x,
-               const std::vector<Walk>& walks, ReverseStd reverse_std, NoiseSource& noise) {
+               const std::vector<Walk>& walks, ReverseStd reverse_std, NoiseSource& noise,
+               const ReverseNoise* reverse_noise) {
   const c10::AutoGradMode no_grad(false);
   require(x.dim() == 4 && x.size(1) >= layout.frames * layout.channels,
           "the sampler takes a batch [B, K, n, n] with {} frames of {} channels last", layout.frames,
           layout.channels);
   require(static_cast<std::int64_t>(walks.size()) == x.size(0), "{} walks for a batch of {}", walks.size(),
           x.size(0));
+  require((reverse_noise != nullptr) == (reverse_std == ReverseStd::measured),
+          "measured noise of reverse steps needs what was measured, and no other does");
   const std::vector<Leg> legs = plan(schedule, layout, walks, reverse_std, x.device());
   Sampled result;
   for (const Walk& walk : walks) result.evaluations.push_back(static_cast<std::int64_t>(walk.moves.size()));
@@ -386,7 +414,7 @@ Sampled follow(const Schedule& schedule, const Layout& layout, const Denoiser& d
     result.x = x.clone();
     return result;
   }
-  Sampler sampler(layout, x, static_cast<std::int64_t>(legs.front().step.rows.size()), noise);
+  Sampler sampler(layout, x, static_cast<std::int64_t>(legs.front().step.rows.size()), noise, reverse_noise);
   sampler.begin(legs.front());
   for (std::size_t k = 1; k < legs.size(); ++k) sampler.move(legs[k], denoiser);
   result.x = sampler.finish();

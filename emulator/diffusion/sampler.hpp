@@ -2,6 +2,7 @@
 // One sampler for every walk through the plane of noise levels: refinement by SNS and by the thermalizer,
 // generation by SNS and by ACDM.
 #include "emulator/diffusion/noise_source.hpp"
+#include "emulator/diffusion/reverse_noise.hpp"
 #include "emulator/diffusion/sampling_options.hpp"
 #include "emulator/diffusion/schedule.hpp"
 
@@ -39,8 +40,10 @@ using Denoiser = std::function<torch::Tensor(const torch::Tensor& x, const Step&
 /// Samples whose walk is empty and begins clean are left alone. Step k of all walks is one network evaluation
 /// of those that have one. No gradients. Error for a walk that is not as Walk says, or of which only some moves
 /// have a condition.
+/// reverse_noise: what makes std_s z where `reverse_std` is `measured`, and nothing otherwise.
 Sampled follow(const Schedule& schedule, const Layout& layout, const Denoiser& denoiser, const torch::Tensor& x,
-               const std::vector<Walk>& walks, ReverseStd reverse_std, NoiseSource& noise);
+               const std::vector<Walk>& walks, ReverseStd reverse_std, NoiseSource& noise,
+               const ReverseNoise* reverse_noise = nullptr);
 
 /// As `denoiser`, but where the clean frame of its estimate (see tweedie) lies beyond +-limit, the noise that
 /// puts it there. `schedule` has to outlive the result.

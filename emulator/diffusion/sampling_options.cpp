@@ -1,12 +1,14 @@
 #include "emulator/diffusion/sampling_options.hpp"
 
+#include "core/error.hpp"
+
 #include <algorithm>
 #include <cmath>
 
 namespace sns {
 
 const std::vector<std::string>& reverse_std_names() {
-  static const std::vector<std::string> names = {"posterior", "sqrt_beta"};
+  static const std::vector<std::string> names = {"posterior", "sqrt_beta", "measured"};
   return names;
 }
 
@@ -88,17 +90,29 @@ RefineOptions thermalizer_refinement(const SamplingWords& words, const Thermaliz
           .reverse_std = parse_reverse_std(words.reverse_std)};
 }
 
+namespace {
+
+/// A generator draws no frame from the errors of its estimates, which are measured of refiners.
+ReverseStd generator_std(const SamplingWords& words) {
+  const ReverseStd which = parse_reverse_std(words.reverse_std);
+  if (which == ReverseStd::measured)
+    fail<ConfigError>("reverse_std: measured is for refiners; a generator's is posterior or sqrt_beta");
+  return which;
+}
+
+}  // namespace
+
 AcdmOptions acdm_generation(const SamplingWords& words) {
   return {.start = parse_start(words.start),
           .conditioning = parse_conditioning(words.conditioning),
-          .reverse_std = parse_reverse_std(words.reverse_std)};
+          .reverse_std = generator_std(words)};
 }
 
 GenerationOptions sns_generation(const SamplingWords& words) {
   return {.path = parse_path(words.path),
           .start = parse_start(words.start),
           .clip = words.clip,
-          .reverse_std = parse_reverse_std(words.reverse_std)};
+          .reverse_std = generator_std(words)};
 }
 
 }  // namespace sns

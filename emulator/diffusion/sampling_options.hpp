@@ -14,8 +14,9 @@ enum class ReverseStd {
   posterior,  ///< sqrt(beta_s (1 - alpha_bar_{s-1}) / (1 - alpha_bar_s)), none at level 0, as the reference
               ///< code
   sqrt_beta,  ///< sqrt(beta_s) at every level, as the SNS paper prints
+  measured,   ///< as posterior, and what the estimate of the clean frame gets wrong (EstimateErrors)
 };
-/// ConfigError that lists the names otherwise: "posterior", "sqrt_beta".
+/// ConfigError that lists the names otherwise: "posterior", "sqrt_beta", "measured".
 ReverseStd parse_reverse_std(const std::string& name);
 const std::vector<std::string>& reverse_std_names();
 

@@ -1,5 +1,7 @@
 #include "emulator/models/diffusion_model.hpp"
 
+#include "core/error.hpp"
+
 #include <ATen/Functions.h>
 
 #include <algorithm>
@@ -21,6 +23,13 @@ torch::Tensor DiffusionModel::per_channel(const torch::Tensor& table, const torc
       .repeat_interleave(config_.field_channels, 1)
       .unsqueeze(-1)
       .unsqueeze(-1);
+}
+
+const ReverseNoise* DiffusionModel::reverse_noise(ReverseStd which) const {
+  if (which != ReverseStd::measured) return nullptr;
+  require(errors_ != nullptr,
+          "the model does not hold the errors of its estimates, which reverse_std measured draws from");
+  return errors_.get();
 }
 
 std::vector<int> most_probable(const torch::Tensor& logits) {

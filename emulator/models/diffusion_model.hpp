@@ -1,6 +1,10 @@
 #pragma once
 #include "emulator/diffusion/refine.hpp"
+#include "emulator/models/estimate_errors.hpp"
 #include "emulator/models/model.hpp"
+
+#include <memory>
+#include <utility>
 
 namespace sns {
 
@@ -8,6 +12,8 @@ namespace sns {
 class DiffusionModel : public Model {
  public:
   const Schedule& schedule() const { return schedule_; }
+  /// What ReverseStd::measured needs.
+  void use_errors(std::shared_ptr<const EstimateErrors> errors) { errors_ = std::move(errors); }
 
  protected:
   DiffusionModel(const ModelConfig& config, torch::Device device);
@@ -18,12 +24,15 @@ class DiffusionModel : public Model {
   torch::Tensor as_eps(const torch::Tensor& output, const torch::Tensor& levels) const {
     return scaled_ ? output / noise_std(levels) : output;
   }
+  /// For follow() and refine(). Error where errors of estimates are asked for, and the model has none.
+  const ReverseNoise* reverse_noise(ReverseStd which) const;
   Layout layout(std::int64_t frames) const { return {frames, config_.field_channels}; }
 
  private:
   torch::Tensor per_channel(const torch::Tensor& table, const torch::Tensor& levels) const;
 
   Schedule schedule_;
+  std::shared_ptr<const EstimateErrors> errors_;
   torch::Tensor signal_, noise_std_;  // float32 [S] on the device
   bool scaled_;
 };

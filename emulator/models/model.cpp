@@ -162,6 +162,8 @@ template std::unique_ptr<GaussianEmulator> load_model_as<GaussianEmulator>(const
 template std::unique_ptr<Sns> load_model_as<Sns>(const std::filesystem::path&, Weights, torch::Device);
 template std::unique_ptr<Thermalizer> load_model_as<Thermalizer>(const std::filesystem::path&, Weights,
                                                                  torch::Device);
+template std::unique_ptr<DiffusionModel> load_model_as<DiffusionModel>(const std::filesystem::path&, Weights,
+                                                                       torch::Device);
 template std::unique_ptr<Acdm> load_model_as<Acdm>(const std::filesystem::path&, Weights, torch::Device);
 
 bool all_finite(const torch::Tensor& tensor) {

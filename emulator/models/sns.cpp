@@ -126,7 +126,8 @@ Denoiser Sns::denoiser(const torch::Tensor& x, const std::vector<int>& lags) con
 Refined Sns::refine(const torch::Tensor& x, const std::vector<Levels>& predicted, const RefineOptions& options,
                     NoiseSource& noise, const std::vector<int>& lags) {
   require_trained_for(options.path);
-  return sns::refine(schedule(), layout(2), denoiser(x, lags), x, predicted, options, noise);
+  return sns::refine(schedule(), layout(2), denoiser(x, lags), x, predicted, options, noise,
+                     reverse_noise(options.reverse_std));
 }
 
 Generated Sns::generate(const torch::Tensor& long_frame, const torch::Tensor& past,
@@ -147,7 +148,8 @@ Generated Sns::generate(const torch::Tensor& long_frame, const torch::Tensor& pa
   const std::vector<Walk> walks = plan_walks(options.path, SweepRule::inclusive, begin, in_all);
   const Denoiser free = denoiser(x, lags);
   const Denoiser limited = options.clip > 0 ? clipped(schedule(), layout(2), free, options.clip) : free;
-  Sampled sampled = follow(schedule(), layout(2), limited, x, walks, options.reverse_std, noise);
+  Sampled sampled = follow(schedule(), layout(2), limited, x, walks, options.reverse_std, noise,
+                           reverse_noise(options.reverse_std));
   result.x = std::move(sampled.x);
   result.evaluations = std::move(sampled.evaluations);
   return result;

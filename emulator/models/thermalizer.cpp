@@ -76,7 +76,8 @@ Refined Thermalizer::refine(const torch::Tensor& x, const std::vector<Levels>& p
   const Denoiser denoiser = [this](const torch::Tensor& active, const Step& step) {
     return as_eps(denoised(active), step.levels);
   };
-  return sns::refine(schedule(), layout(1), denoiser, x, predicted, options, noise);
+  return sns::refine(schedule(), layout(1), denoiser, x, predicted, options, noise,
+                     reverse_noise(options.reverse_std));
 }
 
 Thermalized Thermalizer::thermalize(const torch::Tensor& x, const RefineOptions& options, int noise_limit,

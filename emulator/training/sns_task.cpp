@@ -1,7 +1,5 @@
 #include "emulator/training/sns_task.hpp"
 
-#include "core/error.hpp"
-
 #include <algorithm>
 
 namespace sns {
@@ -18,52 +16,10 @@ SnsTask::SnsTask(Sns& model, const TrainingConfig& config, const TrainingFrames&
     : model_(model),
       config_(config),
       training_(training),
-      validation_(validation),
+      triples_(training, model.longest_lag()),
       seed_(seed),
-      sampler_(window_count(training), seed) {
-  if (validation_ != nullptr) window_count(*validation_);
-}
-
-std::int64_t SnsTask::window_length() const {
-  return model_.longest_lag() > 0 ? model_.longest_lag() + 1 : 2;
-}
-
-std::uint64_t SnsTask::window_count(const TrainingFrames& split) const {
-  const auto count = split.windows(window_length());
-  require(count > 0,
-          "split {} has no window of {} frames: its trajectories are too short for network.lag.window",
-          split.name(), window_length());
-  return static_cast<std::uint64_t>(count);
-}
-
-Batch SnsTask::empty_batch(const TrainingFrames& split, std::int64_t size) const {
-  const auto c = split.channels(), nx = split.nx(), ny = split.ny();
-  return {torch::empty({size, 3 * c, nx, ny}, frame_options(split)), torch::empty({size, 2 * c, nx, ny}),
-          torch::empty({size, 2}, torch::kInt64),
-          model_.longest_lag() > 0 ? torch::empty({size}, torch::kInt64) : torch::Tensor()};
-}
-
-void SnsTask::read_triple(const TrainingFrames& split, std::int64_t window, std::uint64_t pass,
-                          RandomStream& choice, Batch& batch, std::int64_t b) const {
-  const auto size = static_cast<std::size_t>(split.frame_size());
-  float* const out = batch.frames.data_ptr<float>() + b * 3 * split.frame_size();
-  const auto [trajectory, first] = split.locate(window, window_length());
-  if (model_.longest_lag() > 0) {
-    const auto lag =
-        1 + static_cast<std::int64_t>(choice.below(static_cast<std::uint64_t>(model_.longest_lag())));
-    batch.lags.data_ptr<std::int64_t>()[b] = lag;
-    split.read(trajectory, first, 1, {out, size}, pass);
-    split.read(trajectory, first + lag - 1, 2, {out + size, 2 * size}, pass);
-    return;
-  }
-  std::int64_t other = trajectory;
-  if (split.trajectories() > 1) {
-    other = static_cast<std::int64_t>(choice.below(static_cast<std::uint64_t>(split.trajectories() - 1)));
-    if (other >= trajectory) ++other;
-  }
-  const auto frame = static_cast<std::int64_t>(choice.below(static_cast<std::uint64_t>(split.frames(other))));
-  split.read(other, frame, 1, {out, size}, pass);
-  split.read(trajectory, first, 2, {out + size, 2 * size}, pass);
+      sampler_(triples_.windows(), seed) {
+  if (validation != nullptr) validation_triples_.emplace(*validation, model.longest_lag());
 }
 
 Batch SnsTask::make_batch(std::int64_t, std::int64_t pass, int attempt) {
@@ -74,13 +30,12 @@ Batch SnsTask::make_batch(std::int64_t, std::int64_t pass, int attempt) {
   const auto seed = attempt_seed(seed_, attempt);
   const auto frame = training_.frame_size();
   const auto key = static_cast<std::uint64_t>(pass);
-  auto batch = empty_batch(training_, config_.batch);
+  auto batch = triples_.empty_batch(config_.batch);
   for (int b = 0; b < config_.batch; ++b) {
     const auto position = static_cast<std::uint64_t>(pass * config_.batch + b),
                row = static_cast<std::uint64_t>(b);
     RandomStream choice(seed, Purpose::batch_order, position, kLongFrameChoice);
-    read_triple(training_, static_cast<std::int64_t>(sampler_(position)), sampler_.epoch(position), choice,
-                batch, b);
+    triples_.read(static_cast<std::int64_t>(sampler_(position)), sampler_.epoch(position), choice, batch, b);
     RandomStream level(seed, Purpose::diffusion_level, row, key);
     for (int f = 0; f < 2; ++f) {
       batch.levels.data_ptr<std::int64_t>()[2 * b + f] =
@@ -106,14 +61,14 @@ BatchLoss SnsTask::loss(const Batch& batch) {
 Batch SnsTask::validation_batch(std::int64_t first, std::int64_t count, ValidationLevels which) const {
   const int levels = model_.schedule().levels();
   const auto bands = level_bands(highest_level(config_.levels, levels));
-  const auto windows = window_count(*validation_), all = static_cast<std::uint64_t>(bands.size());
+  const auto windows = validation_triples_->windows(), all = static_cast<std::uint64_t>(bands.size());
   const Permutation order(windows, /*seed=*/0, /*epoch=*/0);  // the same samples for every run on this data set
-  const auto frame = validation_->frame_size();
-  auto batch = empty_batch(*validation_, count);
+  const auto frame = training_.frame_size();
+  auto batch = validation_triples_->empty_batch(count);
   for (std::int64_t b = 0; b < count; ++b) {
     const auto sample = static_cast<std::uint64_t>(first + b);
     RandomStream stream(/*seed=*/0, Purpose::validation, sample, static_cast<std::uint64_t>(which));
-    read_triple(*validation_, static_cast<std::int64_t>(order(sample % windows)), 0, stream, batch, b);
+    validation_triples_->read(static_cast<std::int64_t>(order(sample % windows)), 0, stream, batch, b);
     // Every pair of bands in turn: past fastest, present next.
     const std::uint64_t band[2] = {sample % all, sample / all % all};
     for (int f = 0; f < 2; ++f) {
@@ -132,7 +87,7 @@ Batch SnsTask::validation_batch(std::int64_t first, std::int64_t count, Validati
 }
 
 Metrics SnsTask::validate() {
-  if (validation_ == nullptr) return {};
+  if (!validation_triples_) return {};
   const torch::NoGradGuard no_grad;
   const std::int64_t samples = config_.validation_samples;
   Metrics metrics = mean_loss(*this, samples, config_.batch, model_.device(), [this](auto first, auto count) {

@@ -1,14 +1,14 @@
 #pragma once
 #include "emulator/models/sns.hpp"
 #include "emulator/training/band_errors.hpp"
+#include "emulator/training/sns_triples.hpp"
 #include "emulator/training/task.hpp"
+
+#include <optional>
 
 namespace sns {
 
-/// SNS on triples (long, past, present): past and present are consecutive frames, `long` is a random frame of
-/// another trajectory of the same split (of the same one where there is no other). For a lagged model, a sample
-/// is a window of lag.window frames: `long` is its first, `present` the one L steps later, L uniform
-/// in 1..window-1 and drawn anew each time.
+/// SNS on SnsTriples; validation samples are of the other split.
 class SnsTask : public TrainingTask {
  public:
   SnsTask(Sns& model, const TrainingConfig& config, const TrainingFrames& training,
@@ -25,21 +25,14 @@ class SnsTask : public TrainingTask {
   Batch validation_batch(std::int64_t first, std::int64_t count, ValidationLevels which) const;
   /// Errors of the estimates for the frames of a batch that are noised.
   void add_band_errors(const Batch& batch, BandErrors& past, BandErrors& present);
-  Batch empty_batch(const TrainingFrames& split, std::int64_t size) const;
-  /// Frames that a sample is chosen from: two, or a lagged model's window.
-  std::int64_t window_length() const;
-  std::uint64_t window_count(const TrainingFrames& split) const;
-  /// Fills row `b` of the batch's frames and lags from one pass over `split`.
-  void read_triple(const TrainingFrames& split, std::int64_t window, std::uint64_t pass, RandomStream& choice,
-                   Batch& batch, std::int64_t b) const;
-
   /// Number of the first frame, of (past, present), that stands at a level: 1 for levels.past = clean.
   int first_noised() const { return config_.levels.past == "clean" ? 1 : 0; }
 
   Sns& model_;
   const TrainingConfig& config_;
   const TrainingFrames& training_;
-  const TrainingFrames* validation_;
+  SnsTriples triples_;
+  std::optional<SnsTriples> validation_triples_;
   std::uint64_t seed_;
   EpochSampler sampler_;
   int attempt_ = 0;

@@ -1,29 +1,21 @@
 #include "emulator/training/step_error.hpp"
 
 #include "core/error.hpp"
-#include "core/files.hpp"
 #include "emulator/dataset.hpp"
-#include "emulator/safetensors.hpp"
+#include "emulator/training/measured_file.hpp"
 #include "emulator/training/task.hpp"
 
 #include <ATen/Functions.h>
 
 #include <algorithm>
-#include <sstream>
-#include <string>
 
 namespace sns {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// Metadata key of the file: SHA-256 of the weights.
-std::string hash_key(Weights weights) {
-  return std::string(weights == Weights::ema ? "ema" : "raw") + "_sha256";
-}
-std::string tensor_name(Weights weights) {
-  return weights == Weights::ema ? "ema" : "raw";
-}
+constexpr MeasuredFile kMeasuredSteps{kStepErrorFile,
+                                      "the error of its steps, which samples of a surrogate need"};
 
 /// Mean of covariances, each with the number of fields that it is of.
 class Mean {
@@ -70,12 +62,7 @@ StepError measure_step_error(GaussianEmulator& model, const TrainingFrames& fram
 
 std::map<Weights, StepError> measure_step_errors(const fs::path& folder, const TrainingFrames& frames,
                                                  std::int64_t pairs, torch::Device device) {
-  const ModelConfig config = load_model_config(folder / "config.yaml");
-  require(
-      frames.channels() == config.field_channels && frames.nx() == config.image && frames.ny() == config.image,
-      "the frames are of {} fields on {} x {} points, and the weights of {} for {} on {} x {}",
-      frames.channels(), frames.nx(), frames.ny(), folder.string(), config.field_channels, config.image,
-      config.image);
+  require_frames_of(load_model_config(folder / "config.yaml"), frames, folder);
   std::map<Weights, StepError> found;
   for (const Weights weights : {Weights::ema, Weights::raw}) {
     if (!fs::exists(folder / file_name(weights))) continue;
@@ -87,64 +74,22 @@ std::map<Weights, StepError> measure_step_errors(const fs::path& folder, const T
 }
 
 void save_step_errors(const fs::path& folder, const std::map<Weights, StepError>& measured) {
-  NamedTensors tensors;
-  std::map<std::string, std::string> metadata;
-  for (const Weights weights : {Weights::ema, Weights::raw}) {
-    const auto found = measured.find(weights);
-    if (found == measured.end()) continue;
-    tensors.emplace_back(tensor_name(weights), found->second.error.spectrum().to(torch::kFloat32));
-    metadata.emplace(hash_key(weights), sha256_file(folder / file_name(weights)));
-  }
-  save_safetensors(folder / kStepErrorFile, tensors, metadata);
-  const fs::path sums = folder / "SHA256SUMS";
-  if (!fs::exists(sums)) return;
-  std::istringstream lines(read_text(sums));
-  std::map<std::string, std::string> listed;
-  for (std::string hash, name; lines >> hash >> name;) listed[name] = hash;
-  listed[kStepErrorFile] = sha256_file(folder / kStepErrorFile);
-  std::string text;
-  for (const auto& [name, hash] : listed) text += hash + "  " + name + "\n";
-  write_text(sums, text);
+  std::map<Weights, torch::Tensor> spectra;
+  for (const auto& [weights, step] : measured) spectra.emplace(weights, step.error.spectrum());
+  kMeasuredSteps.save(folder, spectra);
 }
-
-namespace {
-
-/// Whether the file holds the error of these weights of its folder.
-bool holds(const SafeTensors& stored, Weights weights) {
-  const auto hash = stored.metadata().find(hash_key(weights));
-  return stored.contains(tensor_name(weights)) && hash != stored.metadata().end() &&
-         hash->second == sha256_file(stored.path().parent_path() / file_name(weights));
-}
-
-}  // namespace
 
 bool has_step_errors(const fs::path& folder) {
-  if (!fs::exists(folder / kStepErrorFile)) return false;
-  try {
-    const SafeTensors stored(folder / kStepErrorFile);
-    for (const Weights weights : {Weights::ema, Weights::raw})
-      if (fs::exists(folder / file_name(weights)) && !holds(stored, weights)) return false;
-    return true;
-  } catch (const Error&) {  // a damaged file
-    return false;
-  }
+  return kMeasuredSteps.complete(folder);
 }
 
 FieldCovariance load_step_error(const fs::path& folder, Weights weights) {
-  const fs::path file = folder / kStepErrorFile;
-  const std::string advice =
-      fmt::format("measure it: sns calibrate --weights {} --data DATASET", folder.string());
-  require(fs::exists(file), "{} does not hold the error of its steps, which samples of a surrogate need; {}",
-          folder.string(), advice);
-  const SafeTensors stored(file);
-  require(holds(stored, weights), "{} is not of the folder's {}; {}", file.string(), file_name(weights),
-          advice);
-  FieldCovariance covariance(stored.tensor(tensor_name(weights)));
+  FieldCovariance covariance(kMeasuredSteps.load(folder, weights).tensor);
   const ModelConfig config = load_model_config(folder / "config.yaml");
   require(covariance.points() == config.image && covariance.channels() == config.field_channels,
           "{} is of {} channels of {} x {} points, but the network's frames are of {} and {} x {}",
-          file.string(), covariance.channels(), covariance.points(), covariance.points(), config.field_channels,
-          config.image, config.image);
+          (folder / kStepErrorFile).string(), covariance.channels(), covariance.points(), covariance.points(),
+          config.field_channels, config.image, config.image);
   return covariance;
 }
 

@@ -12,6 +12,14 @@
 
 namespace sns {
 
+void require_frames_of(const ModelConfig& config, const TrainingFrames& split,
+                       const std::filesystem::path& folder) {
+  require(split.channels() == config.field_channels && split.nx() == config.image && split.ny() == config.image,
+          "the frames are of {} fields on {} x {} points, and the weights of {} for {} on {} x {}",
+          split.channels(), split.nx(), split.ny(), folder.string(), config.field_channels, config.image,
+          config.image);
+}
+
 torch::TensorOptions frame_options(const TrainingFrames& split) {
   const auto options = torch::TensorOptions().dtype(torch::kFloat32);
   if (split.device() < 0) return options;

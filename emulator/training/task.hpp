@@ -8,6 +8,7 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,6 +19,10 @@ namespace sns {
 
 /// Where batches keep frames of a split until to(): where it can write them.
 torch::TensorOptions frame_options(const TrainingFrames& split);
+
+/// Error unless the split's frames are such as the weights of `folder` are for: their fields, on their points.
+void require_frames_of(const ModelConfig& config, const TrainingFrames& split,
+                       const std::filesystem::path& folder);
 
 /// Inputs of one forward pass, on the CPU until to(), apart from frames that are on a device from the start.
 struct Batch {

@@ -15,6 +15,8 @@
 #include "emulator/runtime.hpp"
 #include "emulator/safetensors.hpp"
 #include "emulator/training/checkpoint.hpp"
+#include "emulator/training/estimate_error.hpp"
+#include "emulator/training/estimate_error.hpp"
 #include "emulator/training/learner.hpp"
 #include "emulator/training/model_card.hpp"
 #include "emulator/training/precision.hpp"
@@ -389,24 +391,34 @@ class Trainer {
     }
     const bool installed =
         install_weights(best ? best_folder(state_.best_step) : checkpoints_.latest().value());
-    if (spec_.model.kind == "gaussian" && data_.validation) keep_step_error();
+    if (data_.validation) keep_errors();
     if (installed || state_.step > first || !fs::exists(folder_ / "model_card.md"))
       write_model_card(folder_, spec_, data_, result, seed_, options_);
     return result;
   }
 
-  /// Measures the error of a step, unless that of these weights is there. No training is lost for want of it.
-  void keep_step_error() {
+  /// Measures what the weights get wrong, for samples of surrogates and refiners, unless that of these weights
+  /// is there. No training is lost for want of it.
+  void keep_errors() {
     try {
-      if (has_step_errors(folder_)) return;
-      data_.validation->prepare();
-      save_step_errors(folder_,
-                       measure_step_errors(folder_, *data_.validation, kStepErrorPairs, model_->device()));
+      if (spec_.model.kind == "gaussian" && !has_step_errors(folder_)) {
+        data_.validation->prepare();
+        save_step_errors(folder_,
+                         measure_step_errors(folder_, *data_.validation, kStepErrorPairs, model_->device()));
+      } else if (has_estimate_errors(spec_.model.kind) && !holds_estimate_errors(folder_)) {
+        data_.validation->prepare();
+        const int highest = highest_level(spec_.training.levels, spec_.model.diffusion.levels);
+        save_estimate_errors(folder_,
+                             measure_estimate_errors(folder_, *data_.validation, measured_levels(highest),
+                                                     kEstimateErrorSamples, model_->device()));
+      }
     } catch (const Stopped&) {
       throw;
     } catch (const Error& error) {
-      log::warn("{}: there is no error of a step beside the weights, which samples (sampled: true) need: {}",
-                spec_.name, error.what());
+      log::warn(
+          "{}: beside the weights there is not what they get wrong, which samples (sampled: true, reverse_std: "
+          "measured) need: {}",
+          spec_.name, error.what());
     }
   }
 

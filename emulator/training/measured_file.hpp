@@ -1,0 +1,34 @@
+#pragma once
+// Files of a weights folder that hold what was measured of the weights: one tensor for each of `ema` and `raw`
+// that the folder has, with the SHA-256 of what it is of.
+#include "emulator/models/model_config.hpp"
+
+#include <torch/types.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+namespace sns {
+
+struct MeasuredFile {
+  const char* name;  ///< of the file
+  const char* what;  ///< in messages: "the error of its steps, which samples of a surrogate need"
+
+  /// Writes the file (atomically), with `facts` beside the hashes, and its line of the folder's SHA256SUMS
+  /// where there is one.
+  void save(const std::filesystem::path& folder, const std::map<Weights, torch::Tensor>& measured,
+            const std::map<std::string, std::string>& facts = {}) const;
+  /// Whether the folder has the file, it can be read, and it is of all weights of the folder.
+  bool complete(const std::filesystem::path& folder) const;
+
+  struct Content {
+    torch::Tensor tensor;
+    std::map<std::string, std::string> facts;
+  };
+  /// What the file has of these weights. Error, with advice, where the folder has none, or one of other
+  /// weights.
+  Content load(const std::filesystem::path& folder, Weights weights) const;
+};
+
+}  // namespace sns
