@@ -391,6 +391,20 @@ class Predict(SnsCase):
                                 "--noise-limit", limit, "--rule", "reference")
         self.assertTrue(np.isnan(together["refined"]).all())  # both are of one batch
 
+    def test_noise_of_reverse_steps(self):
+        """Of the paper, and for what the estimates get wrong, which training has measured."""
+        for model, shape, options in (("sns", "pairs", ()), ("thermalizer", "states", ("--start-level", "-1", "--stop-level", "-1",
+                                                                                        "--noise-limit", LEVELS))):
+            with self.subTest(model):
+                mean = self.predict(model, shape, *options)
+                drawn = self.predict(model, shape, *options, "--reverse-std", "measured")
+                self.assertEqual(self.attributes["reverse_std"], "measured")
+                self.assertTrue(np.isfinite(drawn["refined"]).all())
+                self.assertFalse(np.allclose(drawn["refined"], mean["refined"]))
+                np.testing.assert_array_equal(drawn["levels"], mean["levels"])
+        self.assert_one_line(self.predict("acdm", "states", "--reverse-std", "measured", code=2), "measured is for refiners")
+        self.assert_one_line(self.predict("sns", "states", "--generate", "--reverse-std", "measured", code=2), "measured is for refiners")
+
     def test_levels_that_do_not_fit_are_refused(self):
         for model, shape, options, message in (
             ("sns", "pairs", ("--level-floor", "20"), "level floor is 20; it must be in 0..19"),

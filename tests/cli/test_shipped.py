@@ -2,7 +2,7 @@
 """What the shipped weights show, smaller: test_shipped.py <sns> <source folder>.
 
 The quickstart, two of its initial conditions, 700 steps: the surrogate alone leaves the solver's range, the refined one
-does not. Every method of methods.yaml, of subgrid.yaml, subgrid_levels.yaml and subgrid_heads.yaml, of interval.yaml and of interval_sampled.yaml, 40 steps: all are near
+does not. Every method of methods.yaml, of subgrid.yaml and subgrid_heads.yaml, of interval.yaml and of interval_sampled.yaml, 40 steps: all are near
 the solver, ACDM within limits, but for one that is refined at a level far below its noise.
 """
 
@@ -53,51 +53,56 @@ class Shipped(unittest.TestCase):
         self.assertGreater(minutes["solver_64"], 2 * minutes["solver_coarse"])  # 8 times the work
         self.assertGreater(minutes["solver_96"], minutes["solver_64"])          # 3 times
 
-    def test_samples_need_the_error_of_a_step(self):
-        with tempfile.TemporaryDirectory() as folder:
-            weights = Path(folder) / "gaussian"
-            shutil.copytree(SOURCE / "weights/kolmogorov-interval/gaussian", weights)
-            for file in ("step_error.safetensors", "SHA256SUMS"):
-                (weights / file).unlink()
-            done = subprocess.run(
-                [str(SNS), "check", str(SOURCE / "yaml/kolmogorov/interval_sampled.yaml"), "run.device=cpu",
-                 f"models.gaussian.weights={weights}"], capture_output=True, text=True)
-        self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertIn("rollout.methods.gaussian_sampled.sampled", done.stderr)
-        self.assertIn(f"sns calibrate --weights {weights} --data", done.stderr)
+    def test_samples_need_what_was_measured(self):
+        for model, file, key in (("gaussian", "step_error.safetensors", "gaussian_sampled.sampled"),
+                                 ("sns", "estimate_error.safetensors", "sns_sampled_measured.reverse_std")):
+            with self.subTest(model), tempfile.TemporaryDirectory() as folder:
+                weights = Path(folder) / model
+                shutil.copytree(SOURCE / "weights/kolmogorov-interval" / model, weights)
+                for name in (file, "SHA256SUMS"):
+                    (weights / name).unlink()
+                done = subprocess.run(
+                    [str(SNS), "check", str(SOURCE / "yaml/kolmogorov/interval_sampled.yaml"), "run.device=cpu",
+                     f"models.{model}.weights={weights}"], capture_output=True, text=True)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(f"rollout.methods.{key}", done.stderr)
+                self.assertIn(f"sns calibrate --weights {weights} --data", done.stderr)
 
-    def test_samples_follow_the_error_that_is_shipped(self):
-        """Measured anew in the folder of the weights, it makes the rollouts of samples anew, and no others."""
-        with tempfile.TemporaryDirectory() as folder:
-            root, weights = Path(folder), Path(folder) / "gaussian"
-            shutil.copytree(SOURCE / "weights/kolmogorov-interval/gaussian", weights)
-            size = [f"run.output={root / 'run'}", "run.device=cpu", "rollout.steps=3", "rollout.members=1", "rollout.floor_members=1",
-                    "rollout.ensemble=null", "evaluate.window=1", "evaluate.lags=1", "figure.steps=[0, 3]", f"models.gaussian.weights={weights}"]
-            experiment = SOURCE / "yaml/kolmogorov/interval_sampled.yaml"
+    def test_samples_follow_what_is_shipped(self):
+        """Measured anew in the folder of the weights, it makes the rollouts that draw from it anew, and no others."""
+        experiment = SOURCE / "yaml/kolmogorov/interval_sampled.yaml"
+        # The model, a method that draws from its errors, one that does not.
+        for model, draws, does_not in (("gaussian", "gaussian_sampled", "gaussian"), ("sns", "sns_sampled_measured", "sns_sampled")):
+            with self.subTest(model), tempfile.TemporaryDirectory() as folder:
+                root, weights = Path(folder), Path(folder) / model
+                shutil.copytree(SOURCE / "weights/kolmogorov-interval" / model, weights)
+                size = [f"run.output={root / 'run'}", "run.device=cpu", "rollout.steps=3", "rollout.members=1",
+                        "rollout.floor_members=1", "rollout.ensemble=null", "evaluate.window=1", "evaluate.lags=1",
+                        "figure.steps=[0, 3]", f"models.{model}.weights={weights}"]
 
-            def roll_out():
-                done = subprocess.run([str(SNS), "rollout", str(experiment), "--method", "gaussian", "--method", "gaussian_sampled", *size],
-                                      capture_output=True, text=True)
-                self.assertEqual(done.returncode, 0, done.stderr)
-                frames = {}
-                for method in ("gaussian", "gaussian_sampled"):
-                    with h5py.File(root / f"run/rollouts/{method}.h5") as file:
-                        frames[method] = file["vorticity"][...]
-                return frames, done.stderr
+                def roll_out():
+                    done = subprocess.run([str(SNS), "rollout", str(experiment), "--method", draws, "--method", does_not, *size],
+                                          capture_output=True, text=True)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    frames = {}
+                    for method in (draws, does_not):
+                        with h5py.File(root / f"run/rollouts/{method}.h5") as file:
+                            frames[method] = file["vorticity"][...]
+                    return frames, done.stderr
 
-            first, _ = roll_out()
-            made = subprocess.run([str(SNS), "datagen", str(experiment), "run.device=cpu", "datagen.trajectories=10", "datagen.frames=3",
-                                   "-o", str(root / "data")], capture_output=True, text=True)
-            self.assertEqual(made.returncode, 0, made.stderr)
-            measured = subprocess.run([str(SNS), "calibrate", "--weights", str(weights), "--data", str(root / "data")],
-                                      capture_output=True, text=True)
-            self.assertEqual(measured.returncode, 0, measured.stderr)
-            self.assertIn("is not the data set that the weights were trained on", measured.stderr)
-            second, said = roll_out()
-            self.assertIn("rollout/gaussian_sampled", said)
-            self.assertNotIn("rollout/gaussian ", said)
-            self.assertTrue((first["gaussian"] == second["gaussian"]).all())
-            self.assertFalse((first["gaussian_sampled"] == second["gaussian_sampled"]).all())
+                first, _ = roll_out()
+                made = subprocess.run([str(SNS), "datagen", str(experiment), "run.device=cpu", "datagen.trajectories=10",
+                                       "datagen.frames=3", "-o", str(root / "data")], capture_output=True, text=True)
+                self.assertEqual(made.returncode, 0, made.stderr)
+                measured = subprocess.run([str(SNS), "calibrate", "--weights", str(weights), "--data", str(root / "data")],
+                                          capture_output=True, text=True)
+                self.assertEqual(measured.returncode, 0, measured.stderr)
+                self.assertIn("is not the data set that the weights were trained on", measured.stderr)
+                second, said = roll_out()
+                self.assertIn(f"rollout/{draws}", said)
+                self.assertNotIn(f"rollout/{does_not} ", said)
+                self.assertTrue((first[does_not] == second[does_not]).all())
+                self.assertFalse((first[draws] == second[draws]).all())
 
     def test_heads_find_the_noise_of_a_sampled_surrogate(self):
         """yaml/kolmogorov/sampled.yaml: one network, three strengths of noise, nothing else changed; docs/decisions/0037."""
@@ -149,20 +154,17 @@ class Shipped(unittest.TestCase):
 
     def test_every_method_follows_the_solver_at_first(self):
         rows = {"methods": {"gaussian", "sns", "sns_floor2", "thermalizer", "sns_clean", "acdm", "solver_coarse", "solver_between"},
-                "subgrid": {"gaussian", "sns", "sns_every_4", "sns_above_0", "gaussian_stopped", "sns_stopped",
-                            "solver_coarse", "solver_64", "solver_96"},
-                "subgrid_levels": {"gaussian_stopped", "sns_stopped", "solver_64", "sns_stopped_lowest", "gaussian_stopped_sampled",
-                                   "sns_sampled", "sns_sampled_lowest", "sns_sampled_above_0", "sns_sampled_clock",
-                                   "sns_sampled_chance", "sns_sampled_6"},
+                "subgrid": {"gaussian", "sns", "sns_measured", "sns_every_4", "sns_above_0", "gaussian_stopped", "sns_stopped",
+                            "sns_stopped_measured", "solver_coarse", "solver_64", "solver_96"},
                 "subgrid_heads": {"gaussian", "gaussian_stopped", "solver_64", "solver_96", "gaussian_stopped_sampled", "sns_geometric",
                                   "sns_geometric_stopped", "sns_geometric_sampled", "sns_geometric_lowest", "sns_geometric_3",
-                                  "noisy_heads", "noisy_lowest", "noisier_heads", "noisier_lowest"},
+                                  "noisy_heads", "noisy_lowest", "noisier_heads", "noisier_lowest", "sampled_measured", "noisy_measured"},
                 "interval": {"gaussian", "gaussian_bfloat16", "sns", "sns_above_0", "sns_fixed_1", "sns_fixed_1_bfloat16",
                              "sns_aligned_1", "gaussian_stopped", "sns_stopped", "sns_stopped_fixed_1",
                              "solver_coarse", "solver_48", "solver_64", "solver_96"},
                 "interval_sampled": {"gaussian", "gaussian_sampled", "gaussian_sampled_bfloat16", "gaussian_white",
                                      "gaussian_stopped", "gaussian_stopped_sampled", "sns_fixed_1", "sns_sampled",
-                                     "sns_sampled_sqrt_beta", "solver_coarse", "solver_48", "solver_64", "solver_96"}}
+                                     "sns_sampled_sqrt_beta", "sns_sampled_measured", "sns_fixed_1_measured", "solver_coarse", "solver_48", "solver_64", "solver_96"}}
         for experiment, methods in rows.items():
             with tempfile.TemporaryDirectory() as folder:
                 done = subprocess.run(

@@ -314,6 +314,7 @@ class Train(TrainCase):
             for file in ("model.safetensors", "ema.safetensors", "config.yaml", "model_card.md", "metrics.jsonl"):
                 self.assertTrue((folder / file).exists(), f"{name}/{file}")
             self.assertEqual((folder / "step_error.safetensors").exists(), name == "gaussian")
+            self.assertEqual((folder / "estimate_error.safetensors").exists(), name in ("sns", "thermalizer"))
             card = (folder / "model_card.md").read_text()
             for word in ("data hash", "licence", "seed", "parameters", "sns train", "Validation"):
                 self.assertIn(word, card)
@@ -334,9 +335,27 @@ class Train(TrainCase):
         self.assertLess(sum(float(e) ** 2 for _, e in rows), 1.02 * whole**2)  # the corners beyond are not in the rows
         self.assertGreater(sum(float(e) ** 2 for _, e in rows), 0.5 * whole**2)
         before = digest(folder / "step_error.safetensors")
-        self.fails(2, ["kind sns", "surrogate"], "calibrate", "--weights", self.trained / "models/sns", "--data", data)
+        self.fails(2, ["kind acdm", "surrogates", "refiners"], "calibrate", "--weights", self.trained / "models/acdm", "--data", data)
         self.fails(1, ["does not exist"], "calibrate", "--weights", folder, "--data", self.root / "nothing")
         self.assertEqual(before, digest(folder / "step_error.safetensors"))
+
+    def test_calibrate_measures_refiners(self):
+        data = self.root / "dataset"
+        for name in ("sns", "thermalizer"):
+            with self.subTest(name):
+                folder, file = self.root / f"calibrated-{name}", "estimate_error.safetensors"
+                shutil.copytree(self.trained / "models" / name, folder)
+                (folder / file).unlink()
+                dry = self.sns("calibrate", "--weights", folder, "--data", data, "--threads", "1", "--dry-run")
+                self.assertEqual(dry.returncode, 0, dry.stderr)
+                self.assertFalse((folder / file).exists())
+                levels = [int(level) for level in re.findall(r"^ +(\d+) +0\.\d{4} +[\d.]+", dry.stdout, re.M)]
+                self.assertEqual(levels[:2], [0, 1])
+                for options in (("--highest-level", "5"), ()):  # trained on all levels, as is the default
+                    done = self.sns("calibrate", "--weights", folder, "--data", data, "--threads", "1", *options)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    self.assertEqual(digest(folder / file) == digest(self.trained / "models" / name / file), not options)
+                self.fails(2, ["--highest-level 99", "0 to"], "calibrate", "--weights", folder, "--data", data, "--highest-level", "99")
 
     def test_bad_configuration_and_data(self):
         config, data = self.config(self.root / "bad"), self.root / "dataset"

@@ -48,6 +48,26 @@ TEST_CASE("methods: defaults of each kind") {
   CHECK(config.precision == "float32");
 }
 
+TEST_CASE("methods: reverse steps that draw from what was measured") {
+  const RolloutConfig config = parse(
+      "a: {emulator: gaussian, refiner: sns, reverse_std: measured}, b: {emulator: gaussian, refiner: sns}, "
+      "c: {emulator: gaussian, refiner: therm, noise_limit: 15, reverse_std: measured}");
+  CHECK(config.methods[0].draws_from_errors());
+  CHECK_FALSE(config.methods[1].draws_from_errors());
+  CHECK(config.methods[2].draws_from_errors());
+  for (const char* generator : {"acdm", "sns"})
+    CHECK(contains(test::message_of<ConfigError>(
+                       [&] { parse(fmt::format("m: {{generator: {}, reverse_std: measured}}", generator)); }),
+                   "measured is for refiners"));
+  CHECK(contains(test::message_of<ConfigError>([] {
+                   parse_with(
+                       "gaussian: {kind: gaussian}, sns: {kind: sns, training: {data: stream, stream: "
+                       "{validation_members: 0}}}",
+                       "m: {emulator: gaussian, refiner: sns, reverse_std: measured}");
+                 }),
+                 "models.sns.training.stream.validation_members"));
+}
+
 TEST_CASE("methods: samples of a surrogate") {
   const RolloutConfig config = parse("a: {emulator: gaussian}, b: {emulator: gaussian, sampled: true}");
   CHECK_FALSE(config.methods[0].sampled);

@@ -164,6 +164,7 @@ TEST_CASE("notes: choices of sampling and training that are not the paper's") {
              "above level 200 of 1000 (paper's code: 100 of 1000)"));
   CHECK(
       says(notes("d: {kind: sns}", refined + ", reverse_std: sqrt_beta}"), "reverse steps of m", "posterior"));
+  CHECK(says(notes("d: {kind: sns}", refined + ", reverse_std: measured}"), "reverse steps of m", "get wrong"));
   CHECK(says(notes("d: {kind: sns}", refined + ", every: 4}"), "m refines one of 4 frames", "paper: each"));
   CHECK(says(notes("d: {kind: sns}", refined + ", path: 'top,top 4,top clean,clean'}"),
              "m goes a way of its own", "top,top 4,top clean,clean"));
