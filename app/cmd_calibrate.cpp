@@ -19,7 +19,7 @@ namespace {
 struct CalibrateArguments {
   std::filesystem::path weights, data;
   std::string split = "valid", device = "auto";
-  std::int64_t pairs = kStepErrorPairs;
+  std::optional<std::int64_t> pairs;
   int threads = 0;
   std::optional<int> highest;
   bool dry_run = false;
@@ -48,8 +48,8 @@ void print_table(const std::string& field, std::size_t channel, const StepError&
 /// Measures a surrogate, and writes unless it is a dry run.
 void calibrate_surrogate(const CalibrateArguments& arguments, const DataSplit& frames,
                          const DatasetInfo& info) {
-  const auto found =
-      measure_step_errors(arguments.weights, frames, arguments.pairs, pick_device(arguments.device));
+  const auto found = measure_step_errors(arguments.weights, frames, arguments.pairs.value_or(kStepErrorPairs),
+                                         pick_device(arguments.device));
   const Weights shown = found.contains(Weights::ema) ? Weights::ema : Weights::raw;
   const StepError& step = found.at(shown);
   for (std::size_t channel = 0; channel < info.fields.size(); ++channel)
@@ -107,11 +107,17 @@ void run_calibrate(CalibrateArguments arguments) {
   if (arguments.threads < 1) arguments.threads = default_threads();
   prepare_torch(arguments.threads);
   const ModelConfig config = load_model_config(arguments.weights / "config.yaml");
-  if (config.kind != "gaussian" && !has_estimate_errors(config.kind))
+  if (config.kind != "gaussian" && !measures_estimates(config.kind))
     fail<ConfigError>(
         "{} holds weights of kind {}: what is measured are surrogates (kind gaussian) and refiners (sns, "
         "thermalizer)",
         arguments.weights.string(), config.kind);
+  if (config.kind == "gaussian" && arguments.highest)
+    fail<ConfigError>("--highest-level is for refiners; {} holds a surrogate, which has no levels",
+                      arguments.weights.string());
+  if (config.kind != "gaussian" && arguments.pairs)
+    fail<ConfigError>("--pairs is for surrogates; {} holds a refiner, which is measured on {} samples",
+                      arguments.weights.string(), kEstimateErrorSamples);
   const DatasetInfo info = describe_dataset(arguments.data);
   require(std::abs(info.frame_interval - config.frame_interval) <= 1e-9 * info.frame_interval ||
               config.frame_interval == 0,
@@ -145,9 +151,9 @@ void add_calibrate(CLI::App& app) {
   verb->add_option("--split", arguments->split, "of the data set")
       ->check(CLI::IsMember({"valid", "test", "train"}))
       ->capture_default_str();
-  verb->add_option("--pairs", arguments->pairs, "of a surrogate: consecutive frames, at most")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  verb->add_option("--pairs", arguments->pairs,
+                   fmt::format("of a surrogate: consecutive frames, at most (default: {})", kStepErrorPairs))
+      ->check(CLI::PositiveNumber);
   verb->add_option("--highest-level", arguments->highest,
                    "of a refiner: the last level that it was trained on (default: its last)")
       ->check(CLI::NonNegativeNumber);

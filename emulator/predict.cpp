@@ -307,13 +307,15 @@ void describe(h5::File& out, const PredictOptions& options, const Model& model) 
   out.set_attribute("git_commit", build_info().git_commit);
 }
 
-/// The errors of a refiner's estimates, where its noise is drawn from them.
-void give_errors(Model& model, const PredictOptions& options) {
+/// Gives a refiner the errors of its estimates, where its noise is drawn from them.
+void give_errors(Model& model, const PredictOptions& options, h5::File& out) {
   auto* const refiner = dynamic_cast<DiffusionModel*>(&model);
-  const bool refines = has_estimate_errors(model.config().kind) && !options.generate && options.oracle.empty();
-  if (refiner != nullptr && refines && parse_reverse_std(options.sampling.reverse_std) == ReverseStd::measured)
-    refiner->use_errors(
-        std::make_shared<EstimateErrors>(load_estimate_errors(options.weights, parse_weights(options.which))));
+  const bool refines = measures_estimates(model.config().kind) && !options.generate && options.oracle.empty();
+  if (refiner == nullptr || !refines || parse_reverse_std(options.sampling.reverse_std) != ReverseStd::measured)
+    return;
+  refiner->use_errors(
+      std::make_shared<EstimateErrors>(load_estimate_errors(options.weights, parse_weights(options.which))));
+  out.set_attribute("estimate_error_sha256", sha256_file(options.weights / kEstimateErrorFile));
 }
 
 /// Applies the model to all items of the input.
@@ -346,12 +348,12 @@ PredictSummary predict(const PredictOptions& options) {
                       options.generate ? "--generate is" : "the oracle is");
   refuse_foreign_options(model->config().kind, options);
   refuse_own_input(options, model->config().field_channels);
-  give_errors(*model, options);
   const c10::InferenceMode guard;
   PredictSummary summary;
   write_atomically(options.output, [&](const std::filesystem::path& temporary) {
     auto out = h5::File::create(temporary);
     describe(out, options, *model);
+    give_errors(*model, options, out);
     summary = apply(*model, options, out);
     out.close();
   });

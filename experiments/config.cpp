@@ -211,9 +211,8 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
   }
   section.maybe("reverse_std", sampling.reverse_std, one_of(reverse_std_names()));
   if (method.draws_from_errors()) {
-    if (method.generator)
-      section.reject("reverse_std",
-                     "measured is for refiners: nobody measures the errors of a generator's estimates");
+    if (const std::string why = why_not_measured(sampling, method.generator.has_value()); !why.empty())
+      section.reject("reverse_std", why);
     require_validation(section, "reverse_std", spec);
   }
   method.beyond_training = beyond_training(method, spec);

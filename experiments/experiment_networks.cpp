@@ -62,8 +62,8 @@ fs::path Experiment::weights_folder(const ModelSpec& model) const {
 
 StageFacts Experiment::take_shipped_weights(const ModelSpec& model) const {
   const fs::path from = shipped_folder(model, config_.file()), to = weights_folder(model);
-  for (const char* name :
-       {"model.safetensors", "ema.safetensors", "config.yaml", "model_card.md", "metrics.jsonl"})
+  for (const char* name : {"model.safetensors", "ema.safetensors", "config.yaml", "model_card.md",
+                           "metrics.jsonl", kStepErrorFile, kEstimateErrorFile})
     if (fs::exists(from / name))
       write_atomically(to / name, [&](const fs::path& target) {
         fs::copy_file(from / name, target, fs::copy_options::overwrite_existing);
@@ -89,17 +89,10 @@ torch::Tensor first_frame(const DatasetReader& reader, const Model& model) {
          model.scale();
 }
 
-/// Gives a refiner the errors of its estimates, where its noise is drawn from them.
-void give_errors(DiffusionModel& model, const SamplingConfig& sampling, const fs::path& folder,
-                 Weights weights) {
-  if (parse_reverse_std(sampling.reverse_std) == ReverseStd::measured)
-    model.use_errors(std::make_shared<EstimateErrors>(load_estimate_errors(folder, weights)));
-}
-
-/// What the method's refiner or generator, with weights in `folder`, does in each step. measured: the folder
-/// that holds what was measured of them.
+/// What the method's refiner or generator, with weights in `folder`, does in each step. errors: those
+/// that a refiner draws its noise from, null where none does.
 std::unique_ptr<DiffusionStage> load_stage(const MethodConfig& method, const std::string& kind,
-                                           const fs::path& folder, const fs::path& measured,
+                                           const fs::path& folder, std::shared_ptr<const EstimateErrors> errors,
                                            const DatasetReader& truth, torch::Device device,
                                            std::uint64_t seed) {
   const Weights weights = parse_weights(method.weights);
@@ -109,12 +102,12 @@ std::unique_ptr<DiffusionStage> load_stage(const MethodConfig& method, const std
   if (kind == "thermalizer") {
     auto model = load_model_as<Thermalizer>(folder, weights, device);
     const ThermalizerLevels levels = thermalizer_levels(sampling, model->schedule());
-    give_errors(*model, sampling, measured, weights);
+    model->use_errors(std::move(errors));
     return make_thermalizer_refiner(std::move(model), thermalizer_refinement(sampling, levels), levels.limit,
                                     seed);
   }
   auto model = load_model_as<Sns>(folder, weights, device);
-  give_errors(*model, sampling, measured, weights);
+  model->use_errors(std::move(errors));
   SnsConduct conduct{
       .seed = seed, .write_back = sampling.write_back == "always", .fixed_share = sampling.fixed_share};
   if (sampling.long_frame == "first_initial") conduct.long_frame = first_frame(truth, *model);
@@ -151,9 +144,11 @@ std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& me
       .graphs = rollout_.graphs};
   const auto folder_of = [&](const std::string& name) { return weights_folder(find_model(models_, name)); };
   // What was measured of shipped weights from where they are shipped: the copy in the run may be older than it.
-  const auto measured_of = [&](const std::string& name) {
+  const auto measured_of = [&](const std::string& name, const char* file) {
     const ModelSpec& model = find_model(models_, name);
-    return shipped(model) ? shipped_folder(model, config_.file()) : weights_folder(model);
+    const fs::path folder = shipped(model) ? shipped_folder(model, config_.file()) : weights_folder(model);
+    job.attributes.emplace_back(fs::path(file).stem().string() + "_sha256", sha256_file(folder / file));
+    return folder;
   };
   const auto hash = [&](const std::string& name) { return sha256_file(folder_of(name) / file_name(weights)); };
 
@@ -165,13 +160,16 @@ std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& me
   if (method.emulator) {
     emulator = load_model_as<GaussianEmulator>(folder_of(*method.emulator), weights, job.device);
     job.attributes.emplace_back("weights_emulator_sha256", hash(*method.emulator));
-    if (method.sampled) {
-      options.error.emplace(load_step_error(measured_of(*method.emulator), weights));
-    }
+    if (method.sampled)
+      options.error.emplace(load_step_error(measured_of(*method.emulator, kStepErrorFile), weights));
   }
   std::unique_ptr<DiffusionStage> stage;
   if (const auto& name = method.diffusion_model()) {
-    stage = load_stage(method, find_model(models_, *name).model.kind, folder_of(*name), measured_of(*name),
+    std::shared_ptr<const EstimateErrors> errors;
+    if (method.draws_from_errors())
+      errors = std::make_shared<EstimateErrors>(
+          load_estimate_errors(measured_of(*name, kEstimateErrorFile), weights));
+    stage = load_stage(method, find_model(models_, *name).model.kind, folder_of(*name), std::move(errors),
                        DatasetReader(folder().truth(), "test"), job.device, run_.seed);
     job.attributes.emplace_back(method.generator ? "weights_generator_sha256" : "weights_refiner_sha256",
                                 hash(*name));

@@ -119,9 +119,12 @@ std::string shipped_identity(const fs::path& folder) {
 
 std::optional<NeededMeasurement> needed_measurement(const MethodConfig& method, const ModelSpec& model) {
   if (method.sampled && method.emulator == model.name)
-    return NeededMeasurement{kStepErrorFile, "sampled", "error of a step"};
+    return NeededMeasurement{kStepErrorFile, "sampled", "error of a step",
+                             [](const fs::path& folder, Weights weights) { load_step_error(folder, weights); }};
   if (method.draws_from_errors() && method.refiner == model.name)
-    return NeededMeasurement{kEstimateErrorFile, "reverse_std", "errors of estimates"};
+    return NeededMeasurement{
+        kEstimateErrorFile, "reverse_std", "errors of estimates",
+        [](const fs::path& folder, Weights weights) { load_estimate_errors(folder, weights); }};
   return std::nullopt;
 }
 
@@ -179,12 +182,13 @@ void require_shipped_weights(const std::vector<ModelSpec>& models, const std::ve
       const std::string user = "rollout.methods." + method.name;
       if (method.emulator == model.name || method.diffusion_model() == model.name)
         require_raw_weights(user, method.weights, folder);
-      if (const auto needed = needed_measurement(method, model); needed && !fs::exists(folder / needed->file))
-        fail<ConfigError>(
-            "{}.{}: {} does not hold the {} of its network; measure it (sns calibrate --weights {} --data "
-            "DATASET), or "
-            "train with retrain=true",
-            user, needed->key, folder.string(), needed->what, folder.string());
+      const auto needed = needed_measurement(method, model);
+      if (!needed) continue;
+      try {
+        needed->check(folder, parse_weights(method.weights));
+      } catch (const Error& error) {
+        fail<ConfigError>("{}.{}: {}, or train with retrain=true", user, needed->key, error.what());
+      }
     }
     if (oracle && oracle->model == model.name) require_raw_weights("oracle", oracle->weights, folder);
   }

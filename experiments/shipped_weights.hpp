@@ -27,6 +27,8 @@ struct NeededMeasurement {
   const char* file;
   const char* key;   ///< of the method, that asks for it
   const char* what;  ///< in words
+  /// Error unless the folder holds it, of these weights.
+  void (*check)(const std::filesystem::path& folder, Weights weights);
 };
 /// What the method needs of this model; none for most.
 std::optional<NeededMeasurement> needed_measurement(const MethodConfig& method, const ModelSpec& model);

@@ -10,8 +10,8 @@ namespace sns {
 class ReverseNoise {
  public:
   virtual ~ReverseNoise() = default;
-  /// Turns white noise of variance 1, the C*n*n values of one frame, into what a step adds to `frame` where the
-  /// network is told that the frames stand at the levels `at`. One thread at a time.
+  /// Turns white noise of variance 1, the C*n*n values of one frame, into what a step adds to `frame`. at: the
+  /// level that each frame is stepped at, or was left at where it rests. One thread at a time.
   virtual void shape(const Levels& at, Frame frame, std::span<float> z) const = 0;
 };
 

@@ -26,8 +26,7 @@ Frame frame_of(std::int64_t f, const Layout& layout) {
 struct Draw {
   std::size_t row;  ///< of the leg
   std::int64_t frame;
-  int level;  ///< of the reverse step
-  Levels at;  ///< that both frames stand at before it
+  Levels at;  ///< of the reverse step, see ReverseNoise
 };
 
 /// One step of all samples that take it, with its part of the tables on the device:
@@ -72,7 +71,7 @@ class Planner {
         set(f, 1, 0, 0);
         continue;
       }
-      draw(f, s, start);
+      draw(f, start);
       if (s == schedule_.levels())  // pure noise
         set(f, 0, 0, 1);
       else
@@ -83,9 +82,8 @@ class Planner {
 
   /// standing: the levels that frames which rest stand at.
   void add_move(std::int64_t row, const Move& move, const Levels& standing) {
-    Levels at{move.past == Move::kRest ? standing.past : move.past,
-              move.present == Move::kRest ? standing.present : move.present};
-    if (move.condition) at.past = move.condition->level;
+    const Levels at{move.past == Move::kRest ? standing.past : move.past,
+                    move.present == Move::kRest ? standing.present : move.present};
     Leg& leg = legs_.back();
     for (std::int64_t f = 0; f < layout_.frames; ++f) {
       const int s = level_of(move, f, layout_);
@@ -98,7 +96,7 @@ class Planner {
       const double root = std::sqrt(schedule_.alpha[i]);
       const double std = spread(i);
       set(f, 1.0 / root, schedule_.beta[i] / (schedule_.noise_std(s) * root), std);
-      if (std != 0) draw(f, s, at);
+      if (std != 0) draw(f, at);
     }
     leg.step.moves.push_back(move);
     leg.conditioned = move.condition.has_value();
@@ -159,9 +157,9 @@ class Planner {
     }
     return 0;
   }
-  void draw(std::int64_t f, int level, const Levels& at) {
+  void draw(std::int64_t f, const Levels& at) {
     Leg& leg = legs_.back();
-    leg.draws.push_back({leg.step.rows.size(), f, level, at});
+    leg.draws.push_back({leg.step.rows.size(), f, at});
   }
   void finish(std::int64_t row, double signal = 0, double noise_std = 0) {
     row_[row_.size() - 2] = static_cast<float>(signal);
@@ -286,7 +284,7 @@ class Sampler {
         if (starts)
           noise_.forward(leg.step.rows[draw.row], frame, out);
         else
-          noise_.reverse(leg.step.rows[draw.row], frame, draw.level, out);
+          noise_.reverse(leg.step.rows[draw.row], frame, level_of(draw.at, draw.frame, layout_), out);
         if (!starts && reverse_noise_ != nullptr) reverse_noise_->shape(draw.at, frame, out);
       }
     });

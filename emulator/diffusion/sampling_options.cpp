@@ -39,6 +39,27 @@ void set_generation_defaults(SamplingWords& words) {
   words.start = "pure_noise";
 }
 
+std::string why_not_measured(const SamplingWords& words, bool generates) {
+  if (parse_reverse_std(words.reverse_std) != ReverseStd::measured) return "";
+  if (generates) return "measured is for refiners: nobody measures the errors of a generator's estimates";
+  if (parse_path(words.path).steps_together())
+    return fmt::format(
+        "measured is for paths that step one frame at a time: along path {} both step, and what their errors "
+        "share is not measured",
+        words.path);
+  return "";
+}
+
+namespace {
+
+ReverseStd drawable_std(const SamplingWords& words, bool generates) {
+  if (const std::string why = why_not_measured(words, generates); !why.empty())
+    fail<ConfigError>("reverse_std: {}", why);
+  return parse_reverse_std(words.reverse_std);
+}
+
+}  // namespace
+
 RefineOptions sns_refinement(const SamplingWords& words) {
   std::optional<Levels> fixed;
   if (words.fixed_levels.size() == 2) fixed = Levels{words.fixed_levels[0], words.fixed_levels[1]};
@@ -49,7 +70,7 @@ RefineOptions sns_refinement(const SamplingWords& words) {
           .threshold = words.threshold,
           .gate = parse_gate(words.gate),
           .stop_level = -1,
-          .reverse_std = parse_reverse_std(words.reverse_std)};
+          .reverse_std = drawable_std(words, /*generates=*/false)};
 }
 
 namespace {
@@ -90,29 +111,17 @@ RefineOptions thermalizer_refinement(const SamplingWords& words, const Thermaliz
           .reverse_std = parse_reverse_std(words.reverse_std)};
 }
 
-namespace {
-
-/// A generator draws no frame from the errors of its estimates, which are measured of refiners.
-ReverseStd generator_std(const SamplingWords& words) {
-  const ReverseStd which = parse_reverse_std(words.reverse_std);
-  if (which == ReverseStd::measured)
-    fail<ConfigError>("reverse_std: measured is for refiners; a generator's is posterior or sqrt_beta");
-  return which;
-}
-
-}  // namespace
-
 AcdmOptions acdm_generation(const SamplingWords& words) {
   return {.start = parse_start(words.start),
           .conditioning = parse_conditioning(words.conditioning),
-          .reverse_std = generator_std(words)};
+          .reverse_std = drawable_std(words, /*generates=*/true)};
 }
 
 GenerationOptions sns_generation(const SamplingWords& words) {
   return {.path = parse_path(words.path),
           .start = parse_start(words.start),
           .clip = words.clip,
-          .reverse_std = generator_std(words)};
+          .reverse_std = drawable_std(words, /*generates=*/true)};
 }
 
 }  // namespace sns

@@ -98,7 +98,11 @@ struct ThermalizerLevels {
 /// reference rule below it); limit likewise 100, but at least 100/6 as far up as start.
 ThermalizerLevels thermalizer_levels(const SamplingWords& words, const Schedule& schedule);
 
-/// What the words say to each kind of model; ConfigError for one that is not a name.
+/// Why a method of these words cannot draw from the errors of estimates (ReverseStd::measured); empty where it
+/// can, or does not: a generator's are not measured, nor what the errors of frames that step together share.
+std::string why_not_measured(const SamplingWords& words, bool generates);
+
+/// What the words say to each kind of model; ConfigError for one that is not a name, or for why_not_measured().
 RefineOptions sns_refinement(const SamplingWords& words);
 RefineOptions thermalizer_refinement(const SamplingWords& words, const ThermalizerLevels& levels);
 AcdmOptions acdm_generation(const SamplingWords& words);

@@ -78,7 +78,9 @@ FieldCovariance EstimateErrors::covariance(const Levels& at, Frame frame) const 
 void EstimateErrors::shape(const Levels& at, Frame frame, std::span<float> z) const {
   const c10::AutoGradMode no_grad(false);
   const std::tuple key{at.past, at.present, frame};
+  constexpr std::size_t kMost = 2048;  // of levels by the thousand, pairs by the million
   auto found = noise_.find(key);
+  if (found == noise_.end() && noise_.size() >= kMost) noise_.clear();
   if (found == noise_.end()) found = noise_.emplace(key, ColouredNoise(covariance(at, frame))).first;
   torch::Tensor values = at::from_blob(z.data(), {table_.size(4), points_, points_}, torch::kFloat32);
   values.copy_(found->second(values));

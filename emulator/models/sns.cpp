@@ -148,8 +148,7 @@ Generated Sns::generate(const torch::Tensor& long_frame, const torch::Tensor& pa
   const std::vector<Walk> walks = plan_walks(options.path, SweepRule::inclusive, begin, in_all);
   const Denoiser free = denoiser(x, lags);
   const Denoiser limited = options.clip > 0 ? clipped(schedule(), layout(2), free, options.clip) : free;
-  Sampled sampled = follow(schedule(), layout(2), limited, x, walks, options.reverse_std, noise,
-                           reverse_noise(options.reverse_std));
+  Sampled sampled = follow(schedule(), layout(2), limited, x, walks, options.reverse_std, noise);
   result.x = std::move(sampled.x);
   result.evaluations = std::move(sampled.evaluations);
   return result;

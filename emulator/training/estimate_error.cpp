@@ -1,6 +1,7 @@
 #include "emulator/training/estimate_error.hpp"
 
 #include "core/error.hpp"
+#include "core/stop.hpp"
 #include "emulator/dataset.hpp"
 #include "emulator/models/half_spectrum.hpp"
 #include "emulator/models/sns.hpp"
@@ -50,15 +51,17 @@ torch::Tensor powers(const torch::Tensor& covariance) {
   return at::diagonal(covariance, 0, -2, -1);
 }
 
-/// What can be known of the noise is at least what a linear filter knows that is told the frames' power P
-/// [shells, C, C]: its error is R / (1 + R), R = abar P / (1 - abar). Scales down what a network errs by beyond
-/// that, above all where frames have nothing, as in the mean of a vorticity, which is always zero.
+/// What can be known of the noise in a field is at least what a linear filter knows that is told the power P of
+/// the field: its error is R / (1 + R), R = abar P / (1 - abar). Scales down what a network errs by beyond
+/// that, field by field, above all where frames have nothing, as in the mean of a vorticity, which is always
+/// zero. error, power [shells, C, C].
 torch::Tensor limited(const torch::Tensor& error, const torch::Tensor& power, const Schedule& schedule,
                       int level) {
   const double ratio = schedule.signal(level) / schedule.noise_std(level);
-  const torch::Tensor signal = powers(power) * ratio * ratio, most = (signal / (1 + signal)).sum(-1),
-                      found = powers(error).sum(-1);
-  return error * at::where(found > most, most / found.clamp_min(1e-30), 1).view({-1, 1, 1});
+  const torch::Tensor signal = powers(power) * ratio * ratio, most = signal / (1 + signal),
+                      found = powers(error);
+  const torch::Tensor scale = at::where(found > most, most / found.clamp_min(1e-30), 1).sqrt();
+  return error * scale.unsqueeze(-1) * scale.unsqueeze(-2);
 }
 
 /// Clean samples [B, K, n, n] whose last F frames can be noised, and the lags of a lagged model.
@@ -167,7 +170,7 @@ torch::Tensor errors_at(Subject& subject, const Schedule& schedule, const Sample
 
 }  // namespace
 
-bool has_estimate_errors(const std::string& kind) {
+bool measures_estimates(const std::string& kind) {
   return kind == "sns" || kind == "thermalizer";
 }
 
@@ -208,6 +211,7 @@ EstimateErrors measure_estimate_errors(DiffusionModel& model, const TrainingFram
     const double share = static_cast<double>(clean.x.size(0)) / static_cast<double>(samples);
     power += share * shell_covariance(clean.x.narrow(1, clean.x.size(1) - channels, channels));
     for_each_pair([&](std::int64_t i, std::int64_t j, const Levels& pair) {
+      throw_if_stopped("while measuring what estimates get wrong");
       const auto draw = static_cast<std::uint64_t>(1 + i * count + j);  // 0 chooses long frames
       const torch::Tensor errors = errors_at(*subject, schedule, clean, channels, pair, first, draw);
       if (pair.past != Levels::kClean) table[i][j][0] += share * shell_covariance(errors.select(1, 0));
@@ -244,7 +248,7 @@ void save_estimate_errors(const fs::path& folder, const std::map<Weights, Estima
                           {{kLevelsKey, fmt::format("{}", fmt::join(measured.begin()->second.levels(), " "))}});
 }
 
-bool holds_estimate_errors(const fs::path& folder) {
+bool has_estimate_errors(const fs::path& folder) {
   return kMeasuredEstimates.complete(folder);
 }
 

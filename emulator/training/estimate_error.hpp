@@ -15,16 +15,17 @@ inline constexpr const char* kEstimateErrorFile = "estimate_error.safetensors";
 /// Samples that the error at each pair of levels is measured on, where there are as many.
 inline constexpr std::int64_t kEstimateErrorSamples = 128;
 
-/// Kinds of models whose errors are measured: those that refine.
-bool has_estimate_errors(const std::string& kind);
+/// Whether the estimates of this kind of models are measured: of those that refine.
+bool measures_estimates(const std::string& kind);
 
 /// Levels at which errors are measured where a model acts at 0..highest: the clean frame's, and all of them or,
-/// if there are many, sixteen, the closer the lower.
+/// if there are more, eight, the closer the lower.
 std::vector<int> measured_levels(int highest);
 
 /// At all pairs of these levels, on `samples` samples of the split, or all if there are fewer; the same ones
 /// for every model. A model that was trained beside clean past frames is measured beside them alone. Error if
-/// there is no sample, or a value is not finite; ConfigError for a kind of model without errors.
+/// there is no sample, or a value is not finite; ConfigError for a kind of model without errors; Stopped if a
+/// stop is asked for.
 EstimateErrors measure_estimate_errors(DiffusionModel& model, const TrainingFrames& frames,
                                        const std::vector<int>& levels, std::int64_t samples);
 
@@ -41,9 +42,10 @@ void save_estimate_errors(const std::filesystem::path& folder,
                           const std::map<Weights, EstimateErrors>& measured);
 
 /// Whether the folder holds the errors of all weights that it has, in a file that can be read.
-bool holds_estimate_errors(const std::filesystem::path& folder);
+bool has_estimate_errors(const std::filesystem::path& folder);
 
-/// The errors of these weights. Error where the folder has none, or those of other weights.
+/// The errors of these weights, for DiffusionModel::use_errors. Error where the folder has none, or those of
+/// other weights.
 EstimateErrors load_estimate_errors(const std::filesystem::path& folder, Weights weights);
 
 }  // namespace sns

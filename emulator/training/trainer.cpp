@@ -16,7 +16,6 @@
 #include "emulator/safetensors.hpp"
 #include "emulator/training/checkpoint.hpp"
 #include "emulator/training/estimate_error.hpp"
-#include "emulator/training/estimate_error.hpp"
 #include "emulator/training/learner.hpp"
 #include "emulator/training/model_card.hpp"
 #include "emulator/training/precision.hpp"
@@ -339,8 +338,8 @@ class Trainer {
 
   /// What a run that starts from nothing finds in its folder says nothing of the weights to come.
   void remove_old_results() const {
-    for (const char* file :
-         {"metrics.jsonl", file_name(Weights::raw), file_name(Weights::ema), kStepErrorFile, "model_card.md"})
+    for (const char* file : {"metrics.jsonl", file_name(Weights::raw), file_name(Weights::ema), kStepErrorFile,
+                             kEstimateErrorFile, "model_card.md"})
       fs::remove(folder_ / file);
     for (const fs::path& file : options_.outdated) fs::remove(file);
     remove_best_but(-1);
@@ -405,8 +404,9 @@ class Trainer {
         data_.validation->prepare();
         save_step_errors(folder_,
                          measure_step_errors(folder_, *data_.validation, kStepErrorPairs, model_->device()));
-      } else if (has_estimate_errors(spec_.model.kind) && !holds_estimate_errors(folder_)) {
+      } else if (measures_estimates(spec_.model.kind) && !has_estimate_errors(folder_)) {
         data_.validation->prepare();
+        log::info("{}: measuring what its estimates get wrong", spec_.name);
         const int highest = highest_level(spec_.training.levels, spec_.model.diffusion.levels);
         save_estimate_errors(folder_,
                              measure_estimate_errors(folder_, *data_.validation, measured_levels(highest),

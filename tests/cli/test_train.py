@@ -356,6 +356,9 @@ class Train(TrainCase):
                     self.assertEqual(done.returncode, 0, done.stderr)
                     self.assertEqual(digest(folder / file) == digest(self.trained / "models" / name / file), not options)
                 self.fails(2, ["--highest-level 99", "0 to"], "calibrate", "--weights", folder, "--data", data, "--highest-level", "99")
+                self.fails(2, ["--pairs", "surrogates"], "calibrate", "--weights", folder, "--data", data, "--pairs", "9")
+        self.fails(2, ["--highest-level", "refiners"], "calibrate", "--weights", self.trained / "models/gaussian", "--data", data,
+                   "--highest-level", "9")
 
     def test_bad_configuration_and_data(self):
         config, data = self.config(self.root / "bad"), self.root / "dataset"

@@ -158,9 +158,9 @@ TEST_CASE(
     return found;
   };
   CHECK(contains(message(Weights::ema), "sns calibrate --weights " + folder.string()));
-  CHECK_FALSE(holds_estimate_errors(folder));
+  CHECK_FALSE(has_estimate_errors(folder));
   const auto found = measure();
-  CHECK(holds_estimate_errors(folder));
+  CHECK(has_estimate_errors(folder));
   for (const Weights weights : {Weights::ema, Weights::raw}) {
     const EstimateErrors read = load_estimate_errors(folder, weights);
     CHECK(read.levels() == std::vector{-1, 0, 4, 9});
@@ -172,7 +172,7 @@ TEST_CASE(
     fs::copy_file(folder / file_name(Weights::raw), folder / file_name(Weights::ema),
                   fs::copy_options::overwrite_existing);
     CHECK(contains(message(Weights::ema), "is not of the folder's ema.safetensors"));
-    CHECK_FALSE(holds_estimate_errors(folder));
+    CHECK_FALSE(has_estimate_errors(folder));
   }
   SUBCASE("a table of other fields, or of none") {
     const SafeTensors stored(folder / kEstimateErrorFile);
@@ -228,7 +228,48 @@ TEST_CASE("error of estimates: training a refiner measures it at its end") {
     fs::remove(folder / kEstimateErrorFile);
     train_model(spec, scratch / "data", folder, test::cpu_run(), {true, "", "", {}});
     CHECK(read_text(folder / kEstimateErrorFile) == written);
+    // One that goes on measures anew.
+    spec.training.steps = 40;
+    train_model(spec, scratch / "data", folder, test::cpu_run(), {true, "", "", {}});
+    CHECK(read_text(folder / kEstimateErrorFile) != written);
+    CHECK(has_estimate_errors(folder));
+    // What a run that was stopped before it measured has left, a file of other weights, is replaced.
+    write_text(folder / kEstimateErrorFile, written);
+    CHECK_FALSE(has_estimate_errors(folder));
+    train_model(spec, scratch / "data", folder, test::cpu_run(), {true, "", "", {}});
+    CHECK(has_estimate_errors(folder));
+    // Where it cannot be kept the training is finished all the same.
+    fs::remove(folder / kEstimateErrorFile);
+    fs::create_directory(folder / kEstimateErrorFile);
+    CHECK_NOTHROW(train_model(spec, scratch / "data", folder, test::cpu_run(), {true, "", "", {}}));
   }
+}
+
+TEST_CASE("error of estimates: a field's own power limits what is drawn in it, not that of others") {
+  const test::ScratchFolder scratch;
+  test::write_synthetic_dataset(scratch / "data", {.fields = {"upper", "lower"}});
+  // One field a millionth as strong as the other, in the network's units.
+  ModelConfig config = small_model("thermalizer", 2);
+  config.field_std = {1.5, 1.5e6};
+  Thermalizer model(config, 1, torch::kCPU);
+  silence(model);
+  const torch::Tensor table =
+      measure_estimate_errors(model, open(scratch / "data", config), {-1, 0}, 1000).table()[0][1][1];
+  CHECK(table[1][0][0].item<double>() > 0.3);
+  CHECK(table[1][1][1].item<double>() < 1e-6);
+  CHECK(std::abs(table[1][0][1].item<double>()) < 1e-3);
+}
+
+TEST_CASE("error of estimates: a lagged model is measured beside long frames at lags of its own") {
+  const test::ScratchFolder scratch;
+  test::write_synthetic_dataset(scratch / "data");
+  ModelConfig config = small_model("sns");
+  config.network.lag = LagConfig{.window = 5, .embedding = 8};
+  Sns model(config, 1, torch::kCPU);
+  const torch::Tensor table =
+      measure_estimate_errors(model, open(scratch / "data", config), {-1, 0, 3}, 20).table();
+  CHECK(table.isfinite().all().item<bool>());
+  CHECK(table[2][2].abs().max().item<double>() > 0);
 }
 
 TEST_CASE("error of estimates: a model draws from what it was given, and says where it was given nothing") {

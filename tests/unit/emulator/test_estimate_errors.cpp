@@ -14,6 +14,7 @@
 
 #include <cmath>
 #include <numeric>
+#include <string>
 
 using namespace sns;
 using test::contains;
@@ -134,7 +135,47 @@ std::vector<std::vector<double>> refined_over_law(const Levels& start, ReverseSt
   return ratios;
 }
 
+/// Notes which noise is asked for.
+class Listener : public ReverseNoise {
+ public:
+  void shape(const Levels& at, Frame frame, std::span<float>) const override {
+    asked.push_back(fmt::format("{} {} {}", at.past, at.present, frame == Frame::past ? 'p' : 'P'));
+  }
+  mutable std::vector<std::string> asked;  ///< levels of past and present, p(ast) or P(resent)
+};
+
+/// What is asked for in the walks of a batch, in order.
+std::vector<std::string> asked(const Path& path, SweepRule rule, const std::vector<Levels>& levels,
+                               int lowest = 0, std::int64_t frames = 2) {
+  const auto batch = static_cast<std::int64_t>(levels.size());
+  std::vector<std::uint64_t> ids(levels.size());
+  std::iota(ids.begin(), ids.end(), 0U);
+  PhiloxNoise noise(1, ids, 1);
+  const Listener listener;
+  const Denoiser silent = [](const torch::Tensor& x, const Step&) { return torch::zeros_like(x); };
+  follow(kSchedule, {frames, 1}, silent, torch::zeros({batch, frames, kPoints, kPoints}),
+         plan_walks(path, rule, levels, kSchedule.levels(), lowest), ReverseStd::measured, noise, &listener);
+  return listener.asked;
+}
+
 }  // namespace
+
+TEST_CASE("errors of estimates: each step asks for those of the levels that it is at, along every way") {
+  using Asks = std::vector<std::string>;
+  constexpr auto inclusive = SweepRule::inclusive;
+  CHECK(asked(Path::A, inclusive, {{1, 2}}) == Asks{"1 2 p", "0 2 p", "-1 2 P", "-1 1 P", "-1 0 P"});
+  CHECK(asked(Path::B, inclusive, {{1, 2}}) == Asks{"1 2 P", "1 1 P", "1 0 P", "1 -1 p", "0 -1 p"});
+  CHECK(asked(Path::C, inclusive, {{1, 2}}) == Asks{"1 2 P", "1 1 p", "1 1 P", "0 0 p", "0 0 P"});
+  CHECK(asked(Path::fixed_past, inclusive, {{1, 2}}) == Asks{"1 2 P", "1 1 P", "1 0 P"});
+  CHECK(asked(Path::clean_past, inclusive, {{1, 1}}) == Asks{"-1 1 P", "-1 0 P"});
+  CHECK(asked(Path::clean_past, inclusive, {{0, 2}}, 1) == Asks{"-1 2 P", "-1 1 P"});
+  CHECK(asked(Path::clean_past, inclusive, {{-1, 1}}, 0, 1) == Asks{"-1 1 P", "-1 0 P"});  // one frame
+  // A frame that skips its first step rests at the level that it was noised to.
+  CHECK(asked(Path::A, SweepRule::exclusive, {{1, 2}}) == Asks{"0 2 p", "-1 1 P", "-1 0 P"});
+  // Two samples, of which the one at the batch's maximum skips a step; the other's walk is shorter.
+  CHECK(asked(Path::A, SweepRule::reference, {{0, 1}, {2, 3}}) ==
+        Asks{"0 1 p", "1 3 p", "-1 1 P", "0 3 p", "-1 0 P", "-1 2 P", "-1 1 P", "-1 0 P"});
+}
 
 TEST_CASE("errors of estimates: refinement that draws from them leaves the law of the frames as it is") {
   const EstimateErrors errors = errors_of_filter(all_levels());

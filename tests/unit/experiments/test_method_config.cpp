@@ -59,6 +59,12 @@ TEST_CASE("methods: reverse steps that draw from what was measured") {
     CHECK(contains(test::message_of<ConfigError>(
                        [&] { parse(fmt::format("m: {{generator: {}, reverse_std: measured}}", generator)); }),
                    "measured is for refiners"));
+  CHECK(contains(test::message_of<ConfigError>(
+                     [] { parse("m: {emulator: gaussian, refiner: sns, path: C, reverse_std: measured}"); }),
+                 "m.reverse_std: measured is for paths that step one frame at a time"));
+  CHECK(parse("m: {emulator: gaussian, refiner: therm, path: C, noise_limit: 15, reverse_std: measured}")
+            .methods[0]
+            .draws_from_errors());  // the path means nothing to it
   CHECK(contains(test::message_of<ConfigError>([] {
                    parse_with(
                        "gaussian: {kind: gaussian}, sns: {kind: sns, training: {data: stream, stream: "
