@@ -23,7 +23,7 @@ SOLVER = "#000000"
 PLAIN = ["#8c8c8c", "#E69F00", "#D55E00", "#F0E442"]
 COARSE = ["#7B3F00", "#B08968", "#D6C3AC"]
 REFINED = ["#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#5D3A9B"]
-DASHES = ["-", "--", ":"]  # the next one from every fourth method on
+DASHES = ["-", "--", ":", "-."]  # the next one from every fourth method on
 
 plt.rcParams.update({
     "font.size": 9,
