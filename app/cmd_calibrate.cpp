@@ -166,14 +166,14 @@ void add_calibrate(CLI::App& app) {
       "  sns calibrate --weights runs/q/models/gaussian --data runs/q/dataset --dry-run      the table alone\n"
       "  sns calibrate --weights runs/q/models/sns --data runs/q/dataset --highest-level 16\n"
       "Of a surrogate it writes step_error.safetensors into the folder of the weights: the covariance of the "
-      "error of a\n"
-      "step, for each wavevector and between fields, which a method with `sampled: true` draws its noise from. "
-      "Of an SNS\n"
-      "or a thermalizer, estimate_error.safetensors: that of its estimates of the noise, by wavenumber and "
-      "levels, which\n"
-      "a method with `reverse_std: measured` draws from. Training does the same at its end; this is for "
-      "weights that were\n"
-      "made elsewhere or before. Prints the error by wavenumber, or by level.");
+      "error\n"
+      "of a step, for each wavevector and between fields, which a method with `sampled: true` draws its noise "
+      "from.\n"
+      "Of an SNS or a thermalizer, estimate_error.safetensors: that of its estimates of the noise, by "
+      "wavenumber and\n"
+      "levels, which a method with `reverse_std: measured` draws from. Training a surrogate does the same at "
+      "its end,\n"
+      "and sns reproduce for a refiner that a method draws from. Prints the error by wavenumber, or by level.");
   verb->callback([arguments] { run_calibrate(*arguments); });
 }
 

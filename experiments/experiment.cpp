@@ -264,7 +264,10 @@ StageFacts Experiment::make_data(const DatagenPlan& plan, const fs::path& folder
 }
 
 StageFacts Experiment::train(const ModelSpec& model) const {
-  const TrainOptions options{true, command_, config_.resolved_yaml(), {}};
+  const bool drawn_from =
+      std::any_of(rollout_.methods.begin(), rollout_.methods.end(),
+                  [&](const MethodConfig& method) { return needed_measurement(method, model).has_value(); });
+  const TrainOptions options{true, command_, config_.resolved_yaml(), {}, drawn_from};
   const fs::path target = folder().model(model.name);
   const TrainResult result =
       model.training.data == "stream"

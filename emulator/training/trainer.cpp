@@ -404,7 +404,8 @@ class Trainer {
         data_.validation->prepare();
         save_step_errors(folder_,
                          measure_step_errors(folder_, *data_.validation, kStepErrorPairs, model_->device()));
-      } else if (measures_estimates(spec_.model.kind) && !has_estimate_errors(folder_)) {
+      } else if (options_.measure_estimates && measures_estimates(spec_.model.kind) &&
+                 !has_estimate_errors(folder_)) {
         data_.validation->prepare();
         log::info("{}: measuring what its estimates get wrong", spec_.name);
         const int highest = highest_level(spec_.training.levels, spec_.model.diffusion.levels);

@@ -34,6 +34,10 @@ struct TrainOptions {
   /// Files that say what the folder's weights are; removed with the old weights where training starts from
   /// nothing.
   std::vector<std::filesystem::path> outdated;
+  /// Of a refiner: measure at the end what its estimates get wrong (EstimateErrors). Twenty thousand
+  /// evaluations, hours for the paper's networks without a GPU; a surrogate's error of a step is measured in
+  /// any case.
+  bool measure_estimates = false;
 };
 
 struct TrainResult {

@@ -1,5 +1,6 @@
 """Every surrogate and refiner of the comparison, trained and rolled out at smoke scale, for both systems."""
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -392,16 +393,25 @@ class Predict(SnsCase):
         self.assertTrue(np.isnan(together["refined"]).all())  # both are of one batch
 
     def test_noise_of_reverse_steps(self):
-        """Of the paper, and for what the estimates get wrong, which training has measured."""
+        """Of the paper, and for what the estimates get wrong, which sns calibrate measures."""
         for model, shape, options in (("sns", "pairs", ()), ("thermalizer", "states", ("--start-level", "-1", "--stop-level", "-1",
                                                                                         "--noise-limit", LEVELS))):
             with self.subTest(model):
+                weights, out = self.folder / model, self.folder / "drawn.h5"
+                shutil.copytree(RUN / "models" / model, weights)
+                draw = ("predict", "--weights", weights, "--input", self.pairs(shape), "-o", out, "--reverse-std", "measured", *options)
+                self.assert_one_line(self.sns(*draw, code=1)[1], f"sns calibrate --weights {weights} --data")
+                self.sns("calibrate", "--weights", weights, "--data", RUN / "dataset")
+                self.sns(*draw)
                 mean = self.predict(model, shape, *options)
-                drawn = self.predict(model, shape, *options, "--reverse-std", "measured")
-                self.assertEqual(self.attributes["reverse_std"], "measured")
+                with h5py.File(out) as file:
+                    drawn, attributes = {name: file[name][:] for name in file}, dict(file.attrs)
                 self.assertTrue(np.isfinite(drawn["refined"]).all())
                 self.assertFalse(np.allclose(drawn["refined"], mean["refined"]))
                 np.testing.assert_array_equal(drawn["levels"], mean["levels"])
+                self.assertEqual(attributes["reverse_std"], "measured")
+                self.assertEqual(attributes["estimate_error_sha256"],
+                                 hashlib.sha256((weights / "estimate_error.safetensors").read_bytes()).hexdigest())
         self.assert_one_line(self.predict("acdm", "states", "--reverse-std", "measured", code=2), "measured is for refiners")
         self.assert_one_line(self.predict("sns", "states", "--generate", "--reverse-std", "measured", code=2), "measured is for refiners")
 

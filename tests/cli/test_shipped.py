@@ -157,7 +157,7 @@ class Shipped(unittest.TestCase):
                 "subgrid": {"gaussian", "sns", "sns_measured", "sns_every_4", "sns_above_0", "gaussian_stopped", "sns_stopped",
                             "sns_stopped_measured", "solver_coarse", "solver_64", "solver_96"},
                 "subgrid_heads": {"gaussian", "gaussian_stopped", "solver_64", "solver_96", "gaussian_stopped_sampled", "sns",
-                                  "sns_stopped", "sns_geometric_sampled", "sns_geometric_lowest", "sns_geometric_3",
+                                  "sns_stopped", "sns_geometric_sampled", "sns_geometric_lowest", "sns_geometric_3", "stopped_3",
                                   "noisy_heads", "noisy_lowest", "noisier_heads", "noisier_lowest", "sampled_measured", "noisy_measured"},
                 "interval": {"gaussian", "gaussian_bfloat16", "sns", "sns_above_0", "sns_fixed_1", "sns_fixed_1_bfloat16",
                              "sns_aligned_1", "gaussian_stopped", "sns_stopped", "sns_stopped_fixed_1",

@@ -204,7 +204,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("error of estimates: training a refiner measures it at its end") {
+TEST_CASE("error of estimates: training a refiner measures it at its end where that is asked for") {
   const test::ScratchFolder scratch;
   test::write_synthetic_dataset(scratch / "data");
   for (const std::string kind : {"sns", "thermalizer", "acdm"}) {
@@ -215,8 +215,10 @@ TEST_CASE("error of estimates: training a refiner measures it at its end") {
       spec.training.levels.sampling = "low";
       spec.training.levels.max_level = 6;
     }
-    train_model(spec, scratch / "data", folder, test::cpu_run(), {true, "", "", {}});
+    train_model(spec, scratch / "data", folder, test::cpu_run(), {true, "", "", {}, true});
     CHECK(fs::exists(folder / kEstimateErrorFile) == (kind != "acdm"));
+    train_model(spec, scratch / "data", scratch / (kind + "-unasked"), test::cpu_run(), {});
+    CHECK_FALSE(fs::exists(scratch / (kind + "-unasked") / kEstimateErrorFile));
     if (kind == "acdm") continue;
     const ModelConfig config = load_model_config(folder / "config.yaml");
     const std::vector<int> levels = measured_levels(kind == "sns" ? 6 : 19);
@@ -226,22 +228,22 @@ TEST_CASE("error of estimates: training a refiner measures it at its end") {
     CHECK(read_text(folder / kEstimateErrorFile) == written);
     // A training that is finished puts back what is missing.
     fs::remove(folder / kEstimateErrorFile);
-    train_model(spec, scratch / "data", folder, test::cpu_run(), {true, "", "", {}});
+    train_model(spec, scratch / "data", folder, test::cpu_run(), {true, "", "", {}, true});
     CHECK(read_text(folder / kEstimateErrorFile) == written);
     // One that goes on measures anew.
     spec.training.steps = 40;
-    train_model(spec, scratch / "data", folder, test::cpu_run(), {true, "", "", {}});
+    train_model(spec, scratch / "data", folder, test::cpu_run(), {true, "", "", {}, true});
     CHECK(read_text(folder / kEstimateErrorFile) != written);
     CHECK(has_estimate_errors(folder));
     // What a run that was stopped before it measured has left, a file of other weights, is replaced.
     write_text(folder / kEstimateErrorFile, written);
     CHECK_FALSE(has_estimate_errors(folder));
-    train_model(spec, scratch / "data", folder, test::cpu_run(), {true, "", "", {}});
+    train_model(spec, scratch / "data", folder, test::cpu_run(), {true, "", "", {}, true});
     CHECK(has_estimate_errors(folder));
     // Where it cannot be kept the training is finished all the same.
     fs::remove(folder / kEstimateErrorFile);
     fs::create_directory(folder / kEstimateErrorFile);
-    CHECK_NOTHROW(train_model(spec, scratch / "data", folder, test::cpu_run(), {true, "", "", {}}));
+    CHECK_NOTHROW(train_model(spec, scratch / "data", folder, test::cpu_run(), {true, "", "", {}, true}));
   }
 }
 
