@@ -397,7 +397,7 @@ class Predict(SnsCase):
         for model, shape, options in (("sns", "pairs", ()), ("thermalizer", "states", ("--start-level", "-1", "--stop-level", "-1",
                                                                                         "--noise-limit", LEVELS))):
             with self.subTest(model):
-                weights, out = self.folder / model, self.folder / "drawn.h5"
+                weights, out = self.folder / model, self.folder / f"{model}-drawn.h5"
                 shutil.copytree(RUN / "models" / model, weights)
                 draw = ("predict", "--weights", weights, "--input", self.pairs(shape), "-o", out, "--reverse-std", "measured", *options)
                 self.assert_one_line(self.sns(*draw, code=1)[1], f"sns calibrate --weights {weights} --data")
