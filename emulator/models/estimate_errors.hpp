@@ -19,7 +19,8 @@ namespace sns {
 ///
 /// the reverse step's for a clean frame that is known, and that of not knowing it (law of total covariance;
 /// analytic for white noise in Bao et al. 2022, arXiv 2201.06503). At level 0, where the first part is none, a
-/// mean would lack the second.
+/// mean would lack the second. What the errors of past and present share is not kept: it is for steps of one
+/// frame at a time.
 class EstimateErrors : public ReverseNoise {
  public:
   /// levels: those that were measured, from Levels::kClean up. table: <e_i^(k) e_j^(k)*> of the modes of shell
