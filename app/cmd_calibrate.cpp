@@ -5,6 +5,7 @@
 #include "emulator/dataset.hpp"
 #include "emulator/device.hpp"
 #include "emulator/runtime.hpp"
+#include "emulator/training/combination.hpp"
 #include "emulator/training/estimate_error.hpp"
 #include "emulator/training/step_error.hpp"
 
@@ -17,7 +18,7 @@ namespace sns {
 namespace {
 
 struct CalibrateArguments {
-  std::filesystem::path weights, data;
+  std::filesystem::path weights, data, surrogate;
   std::string split = "valid", device = "auto";
   std::optional<std::int64_t> pairs;
   int threads = 0;
@@ -103,6 +104,55 @@ void calibrate_refiner(const CalibrateArguments& arguments, const DataSplit& fra
   fmt::print("{} written\n", (arguments.weights / kEstimateErrorFile).string());
 }
 
+/// What an SNS and a surrogate make together: the error of the estimate of a clean present frame beside a clean
+/// past, by level, of the network alone, of the combination, and of the surrogate alone.
+void print_table(const EstimateErrors& alone, const CombinedEstimate& together, const Schedule& schedule,
+                 double of_surrogate) {
+  fmt::print("\n{:>10} {:>10} {:>12} {:>12} {:>12}\n", "level", "noise", "network", "combined", "surrogate");
+  for (const int level : together.levels()) {
+    if (level == Levels::kClean) continue;
+    const Levels at{Levels::kClean, level};
+    const double of_clean = schedule.noise_std(level) / schedule.signal(level);
+    fmt::print("{:>10} {:>10.4f} {:>12.4f} {:>12.4f} {:>12.4f}\n", level, schedule.noise_std(level),
+               of_clean * alone.rms(at, Frame::present), of_clean * together.errors().rms(at, Frame::present),
+               of_surrogate);
+  }
+}
+
+void calibrate_pair(const CalibrateArguments& arguments, const DataSplit& frames, const ModelConfig& config) {
+  const int last = config.diffusion.levels - 1, highest = arguments.highest.value_or(last);
+  if (highest > last)
+    fail<ConfigError>("--highest-level {}: the levels of {} are 0 to {}", highest, arguments.weights.string(),
+                      last);
+  const torch::Device device = pick_device(arguments.device);
+  const Schedule schedule = make_schedule(config.diffusion);
+  bool found = false;
+  for (const Weights weights : {Weights::ema, Weights::raw}) {
+    if (!std::filesystem::exists(arguments.weights / file_name(weights)) ||
+        !std::filesystem::exists(arguments.surrogate / file_name(weights)))
+      continue;
+    const auto refiner = load_model_as<Sns>(arguments.weights, weights, device);
+    const auto surrogate = load_model_as<GaussianEmulator>(arguments.surrogate, weights, device);
+    const std::vector<int> levels = measured_levels(highest);
+    const CombinedEstimate together =
+        measure_combination(*refiner, *surrogate, frames, levels, kCombinationSamples);
+    if (!found)
+      print_table(measure_estimate_errors(*refiner, frames, levels, kEstimateErrorSamples), together, schedule,
+                  measure_step_error(*surrogate, frames, kCombinationSamples).error.rms());
+    found = true;
+    fmt::print(
+        "{} of {} and {}: error of the clean present frame, root mean square in standard deviations, "
+        "beside a clean past, from {} ({})\n",
+        file_name(weights), arguments.weights.string(), arguments.surrogate.string(), arguments.data.string(),
+        arguments.split);
+    if (arguments.dry_run) continue;
+    save_combination(arguments.weights, arguments.surrogate, weights, together);
+    fmt::print("{} written\n", (arguments.weights / combination_file(arguments.surrogate, weights)).string());
+  }
+  require(found, "{} and {} have no weights in common: averaged ones, or raw ones", arguments.weights.string(),
+          arguments.surrogate.string());
+}
+
 void run_calibrate(CalibrateArguments arguments) {
   if (arguments.threads < 1) arguments.threads = default_threads();
   prepare_torch(arguments.threads);
@@ -118,6 +168,9 @@ void run_calibrate(CalibrateArguments arguments) {
   if (config.kind != "gaussian" && arguments.pairs)
     fail<ConfigError>("--pairs is for surrogates; {} holds a refiner, which is measured on {} samples",
                       arguments.weights.string(), kEstimateErrorSamples);
+  if (!arguments.surrogate.empty() && config.kind != "sns")
+    fail<ConfigError>("--surrogate is for an SNS, whose estimates it is combined with; {} holds kind {}",
+                      arguments.weights.string(), config.kind);
   const DatasetInfo info = describe_dataset(arguments.data);
   require(std::abs(info.frame_interval - config.frame_interval) <= 1e-9 * info.frame_interval ||
               config.frame_interval == 0,
@@ -127,7 +180,9 @@ void run_calibrate(CalibrateArguments arguments) {
     log::warn("{} is not the data set that the weights were trained on: their error may be larger there",
               arguments.data.string());
   const DataSplit frames(info, arguments.split, scales_per_field(config.field_std, info));
-  if (config.kind == "gaussian")
+  if (!arguments.surrogate.empty())
+    calibrate_pair(arguments, frames, config);
+  else if (config.kind == "gaussian")
     calibrate_surrogate(arguments, frames, info);
   else
     calibrate_refiner(arguments, frames, config);
@@ -151,6 +206,9 @@ void add_calibrate(CLI::App& app) {
   verb->add_option("--split", arguments->split, "of the data set")
       ->check(CLI::IsMember({"valid", "test", "train"}))
       ->capture_default_str();
+  verb->add_option("--surrogate", arguments->surrogate,
+                   "of an SNS: folder of the surrogate whose predictions its estimates are combined with")
+      ->type_name("DIR");
   verb->add_option("--pairs", arguments->pairs,
                    fmt::format("of a surrogate: consecutive frames, at most (default: {})", kStepErrorPairs))
       ->check(CLI::PositiveNumber);
@@ -165,6 +223,7 @@ void add_calibrate(CLI::App& app) {
       "  sns calibrate --weights runs/q/models/gaussian --data runs/q/dataset\n"
       "  sns calibrate --weights runs/q/models/gaussian --data runs/q/dataset --dry-run      the table alone\n"
       "  sns calibrate --weights runs/q/models/sns --data runs/q/dataset --highest-level 16\n"
+      "  sns calibrate --weights runs/q/models/sns --surrogate runs/q/models/gaussian --data runs/q/dataset\n"
       "Of a surrogate it writes step_error.safetensors into the folder of the weights: the covariance of the "
       "error\n"
       "of a step, for each wavevector and between fields, which a method with `sampled: true` draws its noise "
@@ -173,7 +232,10 @@ void add_calibrate(CLI::App& app) {
       "wavenumber and\n"
       "levels, which a method with `reverse_std: measured` draws from. Training a surrogate does the same at "
       "its end,\n"
-      "and sns reproduce for a refiner that a method draws from. Prints the error by wavenumber, or by level.");
+      "and sns reproduce for a refiner that a method draws from. Of an SNS with --surrogate it writes\n"
+      "combined_HASH.safetensors, HASH being the surrogate's: the best linear estimates of the two together, "
+      "which a\n"
+      "method with `estimate: combined` follows. Prints the error by wavenumber, or by level.");
   verb->callback([arguments] { run_calibrate(*arguments); });
 }
 

@@ -210,6 +210,17 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
     if (section.has("every")) section.maybe("every", method.every, positive);
   }
   section.maybe("reverse_std", sampling.reverse_std, one_of(reverse_std_names()));
+  // As above: not among the resolved keys unless given.
+  if (method.refiner && model.kind == "sns" && section.has("estimate")) {
+    section.maybe("estimate", sampling.estimate, one_of(estimate_names()));
+    if (const std::string why = why_not_combined(sampling); !why.empty()) section.reject("estimate", why);
+    if (method.combines() && !spec.weights && spec.training.data == "stream")
+      section.reject(
+          "estimate",
+          fmt::format("combined is measured on the frames of a data set, and models.{} is trained on a "
+                      "stream; measure it once with sns calibrate, and name the weights",
+                      spec.name));
+  }
   if (method.draws_from_errors()) {
     if (const std::string why = why_not_measured(sampling, method.generator.has_value()); !why.empty())
       section.reject("reverse_std", why);
@@ -226,7 +237,7 @@ std::string keys_without_effect(Section& section, const std::string& what) {
       "emulator",     "generator",   "refiner",     "noise",       "sampled",      "first_step",  "every",
       "path",         "long",        "rule",        "level_floor", "fixed_levels", "fixed_share", "gate",
       "threshold",    "write_back",  "start_level", "start",       "stop_level",   "noise_limit", "weights",
-      "conditioning", "reverse_std", "clip",        "precision"};
+      "conditioning", "reverse_std", "estimate",    "clip",        "precision"};
   std::vector<std::string> found;
   for (const std::string& key : section.keys())
     if (std::find(all.begin(), all.end(), key) != all.end() && section.set_aside(key)) found.push_back(key);

@@ -47,6 +47,8 @@ struct MethodConfig {
   const std::string& precision_in(const RolloutConfig& rollout) const;
   /// Whether its reverse steps draw from the errors of the refiner's estimates (ReverseStd::measured).
   bool draws_from_errors() const { return parse_reverse_std(sampling.reverse_std) == ReverseStd::measured; }
+  /// Whether the estimates of its refiner are combined with its surrogate's predictions (Estimate::combined).
+  bool combines() const { return parse_estimate(sampling.estimate) == Estimate::combined; }
   /// The refiner or generator, if there is one.
   const std::optional<std::string>& diffusion_model() const { return generator ? generator : refiner; }
 };

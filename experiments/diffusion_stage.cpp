@@ -69,8 +69,8 @@ class SnsRefiner : public SnsStage {
     out.evaluations.select(1, kClassifier) += 1;
     record_levels(predicted, out);
     PhiloxNoise noise = noise_of(conduct_.seed, input);
-    const Refined refined =
-        model_->refine(triple, drawn_ ? draw_levels(input) : predicted, options_, noise, lags);
+    const Refined refined = model_->refine(triple, drawn_ ? draw_levels(input) : predicted, options_, noise,
+                                           lags, input.prediction);
     count(out, kDenoiser, refined.evaluations);
     out.next = refined.x.narrow(1, 2 * channels, channels);
     if (conduct_.write_back || (options_.path.steps_together() && options_.path.cleans_past())) {

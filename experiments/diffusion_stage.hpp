@@ -12,9 +12,10 @@ namespace sns {
 
 /// The living members at one step, in the units of the stage's model; all frames [B, C, X, Y].
 struct StepInput {
-  torch::Tensor initial;   ///< frame 0
-  torch::Tensor x;         ///< frame step-1
-  torch::Tensor proposal;  ///< frame `step` as a surrogate predicts it; undefined without one
+  torch::Tensor initial;     ///< frame 0
+  torch::Tensor x;           ///< frame step-1
+  torch::Tensor proposal;    ///< frame `step` as a surrogate makes it; undefined without one
+  torch::Tensor prediction;  ///< the same without noise that the surrogate's step has
   std::span<const std::int64_t> trajectories;
   std::int64_t step = 0;
 };

@@ -218,6 +218,8 @@ Stage Experiment::rollout_stage(const MethodConfig& method, const StageGraph& gr
       stage.inputs.emplace_back(needed->what,
                                 sha256_file(shipped_folder(model, config_.file()) / needed->file));
   }
+  if (const auto combination = shipped_combination(method, models_, config_.file()))
+    stage.inputs.emplace_back("combined estimates", sha256_file(*combination));
   stage.after = {"truth"};
   stage.run = [this, &method, &graph, name = stage.name] { return roll_out(method, graph.hash(name), false); };
   return stage;

@@ -20,6 +20,8 @@
 
 namespace sns {
 
+class CombinedEstimate;
+
 /// Where things lie in a run folder.
 struct RunFolder {
   std::filesystem::path root;
@@ -105,6 +107,9 @@ class Experiment {
   void make_ensemble(RolloutJob& job, const MethodConfig& method) const;
   /// Steppers by method; what they are made of and their scales are written into the job.
   std::unique_ptr<RolloutStepper> make_networks(const MethodConfig& method, RolloutJob& job) const;
+  /// What the method's refiner and surrogate make together: from beside the refiner's weights, or, where it is
+  /// not there yet, measured on the run's data set and written there.
+  std::shared_ptr<const CombinedEstimate> combination_of(const MethodConfig& method, RolloutJob& job) const;
   std::unique_ptr<RolloutStepper> make_solver_stepper(const MethodConfig& method, RolloutJob& job) const;
   StageFacts evaluate() const;
   StageFacts ask_oracle() const;

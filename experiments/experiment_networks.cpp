@@ -5,11 +5,13 @@
 #include "core/random.hpp"
 #include "datagen/reader.hpp"
 #include "datagen/statistics.hpp"
+#include "emulator/dataset.hpp"
 #include "emulator/device.hpp"
 #include "emulator/models/gaussian.hpp"
 #include "emulator/models/model.hpp"
 #include "emulator/nets/unet.hpp"
 #include "emulator/runtime.hpp"
+#include "emulator/training/combination.hpp"
 #include "emulator/training/estimate_error.hpp"
 #include "emulator/training/precision.hpp"
 #include "emulator/training/step_error.hpp"
@@ -89,10 +91,15 @@ torch::Tensor first_frame(const DatasetReader& reader, const Model& model) {
          model.scale();
 }
 
-/// What the method's refiner or generator, with weights in `folder`, does in each step. errors: those
-/// that a refiner draws its noise from, null where none does.
+/// What was measured of a method's networks; null where it needs nothing.
+struct Measured {
+  std::shared_ptr<const EstimateErrors> errors;  ///< those that a refiner draws its noise from
+  std::shared_ptr<const CombinedEstimate> combination;
+};
+
+/// What the method's refiner or generator, with weights in `folder`, does in each step.
 std::unique_ptr<DiffusionStage> load_stage(const MethodConfig& method, const std::string& kind,
-                                           const fs::path& folder, std::shared_ptr<const EstimateErrors> errors,
+                                           const fs::path& folder, const Measured& measured,
                                            const DatasetReader& truth, torch::Device device,
                                            std::uint64_t seed) {
   const Weights weights = parse_weights(method.weights);
@@ -102,12 +109,13 @@ std::unique_ptr<DiffusionStage> load_stage(const MethodConfig& method, const std
   if (kind == "thermalizer") {
     auto model = load_model_as<Thermalizer>(folder, weights, device);
     const ThermalizerLevels levels = thermalizer_levels(sampling, model->schedule());
-    model->use_errors(std::move(errors));
+    model->use_errors(measured.errors);
     return make_thermalizer_refiner(std::move(model), thermalizer_refinement(sampling, levels), levels.limit,
                                     seed);
   }
   auto model = load_model_as<Sns>(folder, weights, device);
-  model->use_errors(std::move(errors));
+  model->use_errors(measured.errors);
+  model->use_combination(measured.combination);
   SnsConduct conduct{
       .seed = seed, .write_back = sampling.write_back == "always", .fixed_share = sampling.fixed_share};
   if (sampling.long_frame == "first_initial") conduct.long_frame = first_frame(truth, *model);
@@ -129,6 +137,36 @@ StageFacts Experiment::ask_oracle() const {
                       .weights_sha256 = sha256_file(folder_of_weights / file_name(weights)),
                       .seed = run_.seed});
   return {};
+}
+
+std::shared_ptr<const CombinedEstimate> Experiment::combination_of(const MethodConfig& method,
+                                                                   RolloutJob& job) const {
+  const ModelSpec &refiner = find_model(models_, *method.refiner),
+                  &surrogate = find_model(models_, *method.emulator);
+  const Weights weights = parse_weights(method.weights);
+  const fs::path surrogate_folder = weights_folder(surrogate);
+  const auto shipped_file = shipped_combination(method, models_, config_.file());
+  const fs::path at = shipped_file ? shipped_file->parent_path() : weights_folder(refiner);
+  if (!shipped_file && !has_combination(at, surrogate_folder, weights)) {
+    require(
+        fs::exists(folder().dataset()),
+        "{} follows combined estimates of {} and {}, which are measured on frames of a data set, and this run "
+        "has none: sns calibrate --weights {} --surrogate {} --data DATASET",
+        method.name, refiner.name, surrogate.name, at.string(), surrogate_folder.string());
+    log::info("{}: combined estimates of {} and {} are measured", method.name, refiner.name, surrogate.name);
+    const auto model = load_model_as<Sns>(at, weights, job.device);
+    const auto emulator = load_model_as<GaussianEmulator>(surrogate_folder, weights, job.device);
+    const DatasetInfo info = describe_dataset(folder().dataset());
+    const DataSplit frames(info, "valid", scales_per_field(model->config().field_std, info));
+    save_combination(at, surrogate_folder, weights,
+                     measure_combination(*model, *emulator, frames,
+                                         measured_levels(highest_level(refiner.training.levels,
+                                                                       refiner.model.diffusion.levels)),
+                                         kCombinationSamples));
+  }
+  job.attributes.emplace_back("combined_estimate_sha256",
+                              sha256_file(at / combination_file(surrogate_folder, weights)));
+  return std::make_shared<CombinedEstimate>(load_combination(at, surrogate_folder, weights));
 }
 
 std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& method, RolloutJob& job) const {
@@ -165,11 +203,12 @@ std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& me
   }
   std::unique_ptr<DiffusionStage> stage;
   if (const auto& name = method.diffusion_model()) {
-    std::shared_ptr<const EstimateErrors> errors;
+    Measured measured;
     if (method.draws_from_errors())
-      errors = std::make_shared<EstimateErrors>(
+      measured.errors = std::make_shared<EstimateErrors>(
           load_estimate_errors(measured_of(*name, kEstimateErrorFile), weights));
-    stage = load_stage(method, find_model(models_, *name).model.kind, folder_of(*name), std::move(errors),
+    if (method.combines()) measured.combination = combination_of(method, job);
+    stage = load_stage(method, find_model(models_, *name).model.kind, folder_of(*name), measured,
                        DatasetReader(folder().truth(), "test"), job.device, run_.seed);
     job.attributes.emplace_back(method.generator ? "weights_generator_sha256" : "weights_refiner_sha256",
                                 hash(*name));

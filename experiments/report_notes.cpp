@@ -406,6 +406,13 @@ void note_method(const std::string& name, Section method, Section models, bool l
     note_sns_refiner(name, method, layers, is_lagged(model), shared, notes);
   if (const auto every = value_or<std::int64_t>(method, "every", 1); refiner && every > 1)
     notes.push_back(fmt::format("{} refines one of {} frames (paper: each).", name, every));
+  if (value_or<std::string>(method, "estimate", "network") == "combined") {
+    notes.push_back(fmt::format(
+        "The reverse steps of {} follow the best linear combination of network, noisy frame and surrogate, and "
+        "add noise for what it gets wrong (paper: the network's estimate).",
+        name));
+    return;
+  }
   const auto reverse_std = value_or<std::string>(method, "reverse_std", "posterior");
   if (reverse_std == "sqrt_beta")
     notes.push_back(

@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "emulator/models/model.hpp"
+#include "emulator/training/combination.hpp"
 #include "emulator/training/estimate_error.hpp"
 #include "emulator/training/step_error.hpp"
 #include "emulator/training_frames.hpp"
@@ -128,6 +129,16 @@ std::optional<NeededMeasurement> needed_measurement(const MethodConfig& method, 
   return std::nullopt;
 }
 
+std::optional<fs::path> shipped_combination(const MethodConfig& method, const std::vector<ModelSpec>& models,
+                                            const fs::path& experiment_file) {
+  if (!method.combines()) return std::nullopt;
+  const ModelSpec &refiner = find_model(models, *method.refiner),
+                  &surrogate = find_model(models, *method.emulator);
+  if (!refiner.weights || !surrogate.weights) return std::nullopt;
+  const fs::path folder = shipped_folder(refiner, experiment_file);
+  return folder / combination_file(shipped_folder(surrogate, experiment_file), parse_weights(method.weights));
+}
+
 std::string check_shipped(const ModelSpec& model, const SolverInfo& solver, const DatagenPlan& data,
                           const fs::path& folder) {
   std::string hashes = shipped_identity(folder);
@@ -191,6 +202,18 @@ void require_shipped_weights(const std::vector<ModelSpec>& models, const std::ve
       }
     }
     if (oracle && oracle->model == model.name) require_raw_weights("oracle", oracle->weights, folder);
+  }
+  for (const MethodConfig& method : methods) {
+    const auto file = shipped_combination(method, models, experiment_file);
+    if (!file) continue;
+    try {
+      load_combination(file->parent_path(),
+                       shipped_folder(find_model(models, *method.emulator), experiment_file),
+                       parse_weights(method.weights));
+    } catch (const Error& error) {
+      fail<ConfigError>("rollout.methods.{}.estimate: {}, or train with retrain=true", method.name,
+                        error.what());
+    }
   }
 }
 

@@ -33,6 +33,12 @@ struct NeededMeasurement {
 /// What the method needs of this model; none for most.
 std::optional<NeededMeasurement> needed_measurement(const MethodConfig& method, const ModelSpec& model);
 
+/// Where a method follows combined estimates, and its refiner and surrogate are both shipped: the file beside
+/// the refiner's weights that has to hold them. None otherwise.
+std::optional<std::filesystem::path> shipped_combination(const MethodConfig& method,
+                                                         const std::vector<ModelSpec>& models,
+                                                         const std::filesystem::path& experiment_file);
+
 /// ConfigError unless the weights in `folder` are of the network that the model's block describes, with the
 /// same scales, and of frames of this flow: fields, points and, where the weights tell it, time between frames.
 /// Returns shipped_identity().

@@ -41,11 +41,10 @@ void SurrogateStepper::restore(std::span<const float> saved, torch::Device devic
     RolloutStepper::restore(saved, device);
 }
 
-torch::Tensor SurrogateStepper::emulate(const torch::Tensor& x, std::span<const std::int64_t> trajectories,
-                                        std::int64_t step) {
-  torch::Tensor y = emulator_->step(x);
+torch::Tensor SurrogateStepper::with_noise(const torch::Tensor& y, std::span<const std::int64_t> trajectories,
+                                           std::int64_t step) const {
   if (options_.noise == 0 && !options_.error) return y;
-  torch::Tensor xi = torch::empty(x.sizes(), torch::kFloat32);
+  torch::Tensor xi = torch::empty(y.sizes(), torch::kFloat32);
   const std::int64_t values = xi.numel() / xi.size(0);
   for (std::size_t b = 0; b < trajectories.size(); ++b) {
     RandomStream stream(options_.seed, Purpose::emulator_noise, static_cast<std::uint64_t>(trajectories[b]),
@@ -57,21 +56,26 @@ torch::Tensor SurrogateStepper::emulate(const torch::Tensor& x, std::span<const 
     torch::Tensor member = xi[static_cast<std::int64_t>(b)];
     member.copy_((*options_.error)(member));
   }
-  return y + (options_.error ? 1.0 : options_.noise) * xi.to(x.device());
+  return y + (options_.error ? 1.0 : options_.noise) * xi.to(y.device());
 }
 
 StepOutcome SurrogateStepper::advance(const torch::Tensor& initial, const torch::Tensor& x,
                                       std::span<const std::int64_t> trajectories, std::int64_t step) {
   StepOutcome out;
   out.evaluations = torch::zeros({x.size(0), 3}, torch::kInt64);
+  torch::Tensor prediction;
   if (emulator_) {
-    out.next = emulate(x, trajectories, step);
+    prediction = emulator_->step(x);
+    out.next = with_noise(prediction, trajectories, step);
     out.evaluations.select(1, 0).fill_(1);
   }
   if (!stage_) return out;
 
-  StepInput input{to_stage(initial), to_stage(x), {}, trajectories, step};
-  if (emulator_) input.proposal = to_stage(out.next);
+  StepInput input{to_stage(initial), to_stage(x), {}, {}, trajectories, step};
+  if (emulator_) {
+    input.proposal = to_stage(out.next);
+    input.prediction = to_stage(prediction);
+  }
   stage_->observe(input);
   if (step < options_.first_step || (step - options_.first_step) % options_.every != 0) return out;
   stage_->apply(input, out);

@@ -35,7 +35,9 @@ class SurrogateStepper : public RolloutStepper {
   const std::vector<double>& field_std() const;
 
  private:
-  torch::Tensor emulate(const torch::Tensor& x, std::span<const std::int64_t> trajectories, std::int64_t step);
+  /// y, what the surrogate predicts, with the noise of its step.
+  torch::Tensor with_noise(const torch::Tensor& y, std::span<const std::int64_t> trajectories,
+                           std::int64_t step) const;
   torch::Tensor to_stage(const torch::Tensor& x) const { return units_.defined() ? x * units_ : x; }
   torch::Tensor from_stage(const torch::Tensor& x) const { return units_.defined() ? x / units_ : x; }
 

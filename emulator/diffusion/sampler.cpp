@@ -99,6 +99,7 @@ class Planner {
       if (std != 0) draw(f, at);
     }
     leg.step.moves.push_back(move);
+    leg.step.at.push_back(at);
     leg.conditioned = move.condition.has_value();
     if (move.condition)
       finish(row, schedule_.signal(move.condition->level), schedule_.noise_std(move.condition->level));

@@ -28,6 +28,7 @@ struct Sampled {
 struct Step {
   std::vector<std::int64_t> rows;  ///< of the batch
   std::vector<Move> moves;         ///< one per row
+  std::vector<Levels> at;          ///< levels that the row's frames stand at, those that rest as well
   torch::Tensor index;             ///< the rows, int64 [n] on the batch's device
   torch::Tensor levels;  ///< of the moves, int64 [n, frames] on the batch's device; 0 for a resting frame
 };

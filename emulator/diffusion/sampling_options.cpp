@@ -16,6 +16,15 @@ ReverseStd parse_reverse_std(const std::string& name) {
   return static_cast<ReverseStd>(position_of("reverse_std", name, reverse_std_names()));
 }
 
+const std::vector<std::string>& estimate_names() {
+  static const std::vector<std::string> names = {"network", "combined"};
+  return names;
+}
+
+Estimate parse_estimate(const std::string& name) {
+  return static_cast<Estimate>(position_of("estimate", name, estimate_names()));
+}
+
 const std::vector<std::string>& gate_names() {
   static const std::vector<std::string> names = {"either", "present"};
   return names;
@@ -50,6 +59,19 @@ std::string why_not_measured(const SamplingWords& words, bool generates) {
   return "";
 }
 
+std::string why_not_combined(const SamplingWords& words) {
+  if (parse_estimate(words.estimate) != Estimate::combined) return "";
+  const Path path = parse_path(words.path);
+  if (!(path == Path::fixed_past || path == Path::clean_past))
+    return fmt::format(
+        "combined is for paths that denoise the present frame alone (fixed_past, clean_past): path {} denoises "
+        "the past one, too, which the surrogate does not predict",
+        words.path);
+  if (parse_reverse_std(words.reverse_std) != ReverseStd::posterior)
+    return "combined draws for what the combination gets wrong: leave reverse_std out";
+  return "";
+}
+
 namespace {
 
 ReverseStd drawable_std(const SamplingWords& words, bool generates) {
@@ -63,6 +85,8 @@ ReverseStd drawable_std(const SamplingWords& words, bool generates) {
 RefineOptions sns_refinement(const SamplingWords& words) {
   std::optional<Levels> fixed;
   if (words.fixed_levels.size() == 2) fixed = Levels{words.fixed_levels[0], words.fixed_levels[1]};
+  if (const std::string why = why_not_combined(words); !why.empty()) fail<ConfigError>("estimate: {}", why);
+  const Estimate estimate = parse_estimate(words.estimate);
   return {.path = parse_path(words.path),
           .rule = parse_rule(words.rule),
           .level_floor = words.level_floor,
@@ -70,7 +94,9 @@ RefineOptions sns_refinement(const SamplingWords& words) {
           .threshold = words.threshold,
           .gate = parse_gate(words.gate),
           .stop_level = -1,
-          .reverse_std = drawable_std(words, /*generates=*/false)};
+          .reverse_std =
+              estimate == Estimate::combined ? ReverseStd::measured : drawable_std(words, /*generates=*/false),
+          .estimate = estimate};
 }
 
 namespace {
@@ -108,7 +134,8 @@ RefineOptions thermalizer_refinement(const SamplingWords& words, const Thermaliz
           .threshold = levels.start,
           .gate = Gate::either,
           .stop_level = levels.stop,
-          .reverse_std = parse_reverse_std(words.reverse_std)};
+          .reverse_std = parse_reverse_std(words.reverse_std),
+          .estimate = Estimate::network};
 }
 
 AcdmOptions acdm_generation(const SamplingWords& words) {

@@ -20,6 +20,16 @@ enum class ReverseStd {
 ReverseStd parse_reverse_std(const std::string& name);
 const std::vector<std::string>& reverse_std_names();
 
+/// Whose estimate of the clean present frame a reverse step follows.
+enum class Estimate {
+  network,   ///< the denoiser's
+  combined,  ///< the best linear one that denoiser and surrogate make together (CombinedEstimate), and noise
+             ///< for what it gets wrong
+};
+/// ConfigError that lists the names otherwise: "network", "combined".
+Estimate parse_estimate(const std::string& name);
+const std::vector<std::string>& estimate_names();
+
 /// Which samples are refined.
 enum class Gate {
   either,  ///< those with one of their predicted levels above the threshold
@@ -39,8 +49,9 @@ struct RefineOptions {
   std::optional<Levels> fixed_levels = std::nullopt;  ///< in place of those predicted
   int threshold = -1;                                 ///< see Gate (-1: all samples are refined)
   Gate gate = Gate::either;
-  int stop_level = -1;  ///< sweeps end above it (-1: at clean frames)
-  ReverseStd reverse_std = ReverseStd::posterior;
+  int stop_level = -1;                             ///< sweeps end above it (-1: at clean frames)
+  ReverseStd reverse_std = ReverseStd::posterior;  ///< measured where the estimate is combined
+  Estimate estimate = Estimate::network;
 };
 
 /// Noise of the past frame, the condition, over the steps of one generation.
@@ -83,6 +94,7 @@ struct SamplingWords {
   std::string conditioning = "per_step";  ///< acdm: noise of the condition
   double clip = 0;                        ///< sns generator: limit of clean estimates
   std::string reverse_std = "posterior";  ///< spread of the noise that a reverse step adds
+  std::string estimate = "network";       ///< sns refiner: whose estimate of the clean frame it follows
 };
 /// SNS's generation has defaults of its own.
 void set_generation_defaults(SamplingWords& words);
@@ -102,7 +114,12 @@ ThermalizerLevels thermalizer_levels(const SamplingWords& words, const Schedule&
 /// can, or does not: a generator's are not measured, nor what the errors of frames that step together share.
 std::string why_not_measured(const SamplingWords& words, bool generates);
 
-/// What the words say to each kind of model; ConfigError for one that is not a name, or for why_not_measured().
+/// Why an SNS of these words cannot follow combined estimates (Estimate::combined); empty where it can, or does
+/// not: it is the present frame that a surrogate predicts.
+std::string why_not_combined(const SamplingWords& words);
+
+/// What the words say to each kind of model; ConfigError for one that is not a name, or for what
+/// why_not_measured() and why_not_combined() say.
 RefineOptions sns_refinement(const SamplingWords& words);
 RefineOptions thermalizer_refinement(const SamplingWords& words, const ThermalizerLevels& levels);
 AcdmOptions acdm_generation(const SamplingWords& words);

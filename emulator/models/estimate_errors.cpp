@@ -2,13 +2,13 @@
 
 #include "core/error.hpp"
 #include "emulator/models/half_spectrum.hpp"
+#include "emulator/models/level_table.hpp"
 
 #include <ATen/Functions.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 #include <utility>
 
 namespace sns {
@@ -34,22 +34,7 @@ EstimateErrors::EstimateErrors(Schedule schedule, std::vector<int> levels, torch
 }
 
 torch::Tensor EstimateErrors::error(const Levels& at, Frame frame) const {
-  // Weight of the upper of the two measured levels that a level lies between, and its place.
-  const auto between = [this](int level) {
-    const auto upper = std::lower_bound(levels_.begin(), levels_.end() - 1, level);
-    const auto place = static_cast<std::int64_t>(upper - levels_.begin());
-    if (*upper <= level || place == 0) return std::pair{place, 1.0};
-    return std::pair{place, static_cast<double>(level - *std::prev(upper)) / (*upper - *std::prev(upper))};
-  };
-  const auto [past, past_weight] = between(at.past);
-  const auto [present, present_weight] = between(at.present);
-  torch::Tensor sum = at::zeros({table_.size(3), table_.size(4), table_.size(5)}, torch::kFloat64);
-  for (const auto& [i, a] :
-       {std::pair{past, past_weight}, {std::max<std::int64_t>(past - 1, 0), 1 - past_weight}})
-    for (const auto& [j, b] :
-         {std::pair{present, present_weight}, {std::max<std::int64_t>(present - 1, 0), 1 - present_weight}})
-      if (a * b > 0) sum = sum + a * b * table_[i][j][frame == Frame::past ? 0 : 1];
-  return sum;
+  return at_levels(levels_, table_, at)[frame == Frame::past ? 0 : 1];
 }
 
 double EstimateErrors::rms(const Levels& at, Frame frame) const {

@@ -124,8 +124,17 @@ Denoiser Sns::denoiser(const torch::Tensor& x, const std::vector<int>& lags) con
 }
 
 Refined Sns::refine(const torch::Tensor& x, const std::vector<Levels>& predicted, const RefineOptions& options,
-                    NoiseSource& noise, const std::vector<int>& lags) {
+                    NoiseSource& noise, const std::vector<int>& lags, const torch::Tensor& prediction) {
   require_trained_for(options.path);
+  if (options.estimate == Estimate::combined) {
+    require(combination_ != nullptr,
+            "the model does not hold what its estimates and a surrogate's make together");
+    require(prediction.defined() && prediction.size(0) == x.size(0),
+            "combined estimates need what a surrogate predicts, for each of {} frames", x.size(0));
+    return sns::refine(schedule(), layout(2),
+                       combined(*combination_, config_.field_channels, denoiser(x, lags), prediction), x,
+                       predicted, options, noise, &combination_->errors());
+  }
   return sns::refine(schedule(), layout(2), denoiser(x, lags), x, predicted, options, noise,
                      reverse_noise(options.reverse_std));
 }

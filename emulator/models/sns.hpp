@@ -1,4 +1,5 @@
 #pragma once
+#include "emulator/models/combined_estimate.hpp"
 #include "emulator/models/diffusion_model.hpp"
 #include "emulator/nets/sns_net.hpp"
 
@@ -51,8 +52,14 @@ class Sns : public DiffusionModel {
   /// [B, 2] int64: the oracle of the paper's Figure 3. No gradients.
   torch::Tensor clean_estimate(const torch::Tensor& x, const torch::Tensor& levels,
                                const std::vector<int>& lags = {});
+  /// What Estimate::combined needs.
+  void use_combination(std::shared_ptr<const CombinedEstimate> combination) {
+    combination_ = std::move(combination);
+  }
+  /// prediction: what a surrogate makes of the past frames, without noise, [B, C, n, n]; for
+  /// Estimate::combined.
   Refined refine(const torch::Tensor& x, const std::vector<Levels>& predicted, const RefineOptions& options,
-                 NoiseSource& noise, const std::vector<int>& lags = {});
+                 NoiseSource& noise, const std::vector<int>& lags = {}, const torch::Tensor& prediction = {});
   /// The frame after `past`, from noise; long_frame and past [B, C, n, n]. No gradients.
   Generated generate(const torch::Tensor& long_frame, const torch::Tensor& past,
                      const GenerationOptions& options, NoiseSource& noise, const std::vector<int>& lags = {});
@@ -69,6 +76,7 @@ class Sns : public DiffusionModel {
   Denoiser denoiser(const torch::Tensor& x, const std::vector<int>& lags) const;
 
   SnsNet net_;
+  std::shared_ptr<const CombinedEstimate> combination_;
 };
 
 }  // namespace sns

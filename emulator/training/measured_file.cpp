@@ -70,7 +70,7 @@ bool MeasuredFile::complete(const fs::path& folder) const {
 MeasuredFile::Content MeasuredFile::load(const fs::path& folder, Weights weights) const {
   const fs::path file = folder / name;
   const std::string advice =
-      fmt::format("measure it: sns calibrate --weights {} --data DATASET", folder.string());
+      fmt::format("measure it: sns calibrate --weights {}{} --data DATASET", folder.string(), beside);
   require(fs::exists(file), "{} does not hold {}; {}", folder.string(), what, advice);
   const SafeTensors stored(file);
   require(holds(stored, weights), "{} is not of the folder's {}; {}", file.string(), file_name(weights),

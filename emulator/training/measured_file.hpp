@@ -12,8 +12,9 @@
 namespace sns {
 
 struct MeasuredFile {
-  const char* name;  ///< of the file
-  const char* what;  ///< in messages: "the error of its steps, which samples of a surrogate need"
+  std::string name;         ///< of the file
+  std::string what;         ///< in messages: "the error of its steps, which samples of a surrogate need"
+  std::string beside = {};  ///< what `sns calibrate` needs beside weights and data: " --surrogate DIR"
 
   /// Writes the file (atomically), with `facts` beside the hashes, and its line of the folder's SHA256SUMS
   /// where there is one.

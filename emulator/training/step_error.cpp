@@ -14,8 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr MeasuredFile kMeasuredSteps{kStepErrorFile,
-                                      "the error of its steps, which samples of a surrogate need"};
+const MeasuredFile kMeasuredSteps{kStepErrorFile, "the error of its steps, which samples of a surrogate need"};
 
 /// Mean of covariances, each with the number of fields that it is of.
 class Mean {

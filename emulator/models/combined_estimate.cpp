@@ -1,0 +1,79 @@
+#include "emulator/models/combined_estimate.hpp"
+
+#include "core/error.hpp"
+#include "emulator/models/half_spectrum.hpp"
+#include "emulator/models/level_table.hpp"
+
+#include <ATen/Functions.h>
+#include <c10/core/GradMode.h>
+
+#include <optional>
+
+namespace sns {
+namespace {
+
+/// The part of a combination's table that EstimateErrors knows: of present frames alone.
+EstimateErrors errors_of(const Schedule& schedule, const std::vector<int>& levels, const torch::Tensor& table,
+                         std::int64_t points) {
+  require(table.dim() == 5 && table.size(4) == 4 * table.size(3),
+          "combined estimates must have the shape [levels, levels, shells, C, 4C]");
+  const torch::Tensor present = table.narrow(4, 3 * table.size(3), table.size(3));
+  return EstimateErrors(schedule, levels, at::stack({at::zeros_like(present), present}, 2), points);
+}
+
+}  // namespace
+
+CombinedEstimate::CombinedEstimate(const Schedule& schedule, std::vector<int> levels, torch::Tensor table,
+                                   std::int64_t points)
+    : schedule_(schedule),
+      levels_(std::move(levels)),
+      table_(table.to(torch::kCPU, torch::kFloat64)),
+      points_(points),
+      errors_(errors_of(schedule_, levels_, table_, points)) {
+  require(at::isfinite(table_).all().item<bool>(), "combined estimates hold values that are not finite");
+}
+
+const torch::Tensor& CombinedEstimate::weights(const Levels& at, torch::Device device) const {
+  constexpr std::size_t kMost = 2048;
+  const std::pair key{at.past, at.present};
+  auto found = weights_.find(key);
+  if (found == weights_.end() && weights_.size() >= kMost) weights_.clear();
+  if (found == weights_.end()) {
+    const torch::Tensor shells = at_levels(levels_, table_, at).narrow(2, 0, 3 * fields());
+    const torch::Tensor modes = shells.index_select(0, half_spectrum(points_, torch::kFloat64).shell)
+                                    .view({points_, points_ / 2 + 1, fields(), 3 * fields()})
+                                    .permute({2, 3, 0, 1});
+    found = weights_.emplace(key, modes.to(torch::kFloat32).contiguous().to(device)).first;
+  }
+  return found->second;
+}
+
+torch::Tensor CombinedEstimate::eps(const torch::Tensor& noisy, const torch::Tensor& eps,
+                                    const torch::Tensor& prediction, const Levels& at) const {
+  const double signal = schedule_.signal(at.present), noise = schedule_.noise_std(at.present);
+  const torch::Tensor denoised = (noisy - noise * eps) / signal;
+  const torch::Tensor seen =
+      at::fft_rfft2(at::cat({denoised, noisy, prediction}), c10::nullopt, {-2, -1}, "ortho");
+  const torch::Tensor clean = at::fft_irfft2((weights(at, noisy.device()) * seen.unsqueeze(0)).sum(1),
+                                             c10::IntArrayRef{points_, points_}, {-2, -1}, "ortho");
+  return (noisy - signal * clean) / noise;
+}
+
+Denoiser combined(const CombinedEstimate& estimate, std::int64_t fields, Denoiser denoiser,
+                  torch::Tensor prediction) {
+  return [&estimate, fields, denoiser = std::move(denoiser), prediction = std::move(prediction)](
+             const torch::Tensor& active, const Step& step) {
+    const c10::AutoGradMode no_grad(false);
+    const torch::Tensor eps = denoiser(active, step).clone();
+    torch::Tensor present = eps.narrow(1, fields, fields);
+    const torch::Tensor noisy = active.narrow(1, active.size(1) - fields, fields);
+    // One by one: the same bits in every batch.
+    for (std::size_t b = 0; b < step.rows.size(); ++b) {
+      const auto row = static_cast<std::int64_t>(b);
+      present[row].copy_(estimate.eps(noisy[row], present[row], prediction[step.rows[b]], step.at[b]));
+    }
+    return eps;
+  };
+}
+
+}  // namespace sns

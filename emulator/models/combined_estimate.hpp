@@ -1,0 +1,56 @@
+#pragma once
+#include "emulator/diffusion/sampler.hpp"
+#include "emulator/models/estimate_errors.hpp"
+
+#include <map>
+#include <utility>
+#include <vector>
+
+namespace sns {
+
+/// The estimate of a clean present frame that a denoiser and a surrogate make together: for each shell of
+/// wavenumbers the best linear combination, in the mean square over frames of the flow,
+///
+///   x_0 ~ A x_denoised + B x_s + C m,
+///
+/// of the denoiser's estimate (tweedie), the noisy frame itself and m, what the surrogate predicts from the
+/// past frame. The denoiser knows what is seen under the noise, the surrogate what follows from the past; the
+/// more noise, the more it is the surrogate's. What is left of the error is independent of all three, as far as
+/// second moments go, so that reverse steps that draw for it (errors()) leave the power of the frames at each
+/// wavenumber as it is, whatever the two networks have not learned.
+class CombinedEstimate {
+ public:
+  /// levels: those at which it was measured, from Levels::kClean up. table: A, B, C and the covariance of the
+  /// error of the noise estimate that follows, [past level, present level, shell, fields, 4 * fields]; anything
+  /// where the present frame is clean. points: of a side. Error where the table is not such.
+  CombinedEstimate(const Schedule& schedule, std::vector<int> levels, torch::Tensor table, std::int64_t points);
+
+  /// The combined estimate of the noise in a present frame. noisy: the frame; eps: the denoiser's estimate;
+  /// prediction: m; all [fields, n, n] on one device. at: levels that past and present frame stand at.
+  torch::Tensor eps(const torch::Tensor& noisy, const torch::Tensor& eps, const torch::Tensor& prediction,
+                    const Levels& at) const;
+  /// What it gets wrong, of present frames.
+  const EstimateErrors& errors() const { return errors_; }
+
+  const std::vector<int>& levels() const { return levels_; }
+  const torch::Tensor& table() const { return table_; }
+  std::int64_t fields() const { return table_.size(3); }
+
+ private:
+  /// (A, B, C) of each mode of the half spectrum, [fields, 3 * fields, n, n/2 + 1].
+  const torch::Tensor& weights(const Levels& at, torch::Device device) const;
+
+  Schedule schedule_;
+  std::vector<int> levels_;
+  torch::Tensor table_;  ///< float64
+  std::int64_t points_;
+  EstimateErrors errors_;
+  mutable std::map<std::pair<int, int>, torch::Tensor> weights_;  ///< of levels that were met; one device
+};
+
+/// As `denoiser`, but the noise of present frames is the combined estimate. prediction: what the surrogate
+/// makes of the past frames, [B, fields, n, n], a row for each of the batch. Two frames.
+Denoiser combined(const CombinedEstimate& estimate, std::int64_t fields, Denoiser denoiser,
+                  torch::Tensor prediction);
+
+}  // namespace sns

@@ -1,0 +1,172 @@
+#include "emulator/training/combination.hpp"
+
+#include "core/error.hpp"
+#include "core/files.hpp"
+#include "core/stop.hpp"
+#include "emulator/dataset.hpp"
+#include "emulator/models/half_spectrum.hpp"
+#include "emulator/training/measured_file.hpp"
+#include "emulator/training/shell_covariance.hpp"
+#include "emulator/training/sns_triples.hpp"
+
+#include <ATen/Functions.h>
+#include <c10/core/GradMode.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+#include <sstream>
+
+namespace sns {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Keys of the file's metadata.
+constexpr const char* kCombinedLevelsKey = "levels";
+constexpr const char* kSurrogateKey = "surrogate_sha256";
+
+MeasuredFile measured_file(const fs::path& surrogate, Weights weights) {
+  return {.name = combination_file(surrogate, weights),
+          .what = fmt::format("what its estimates and those of the surrogate {} make together, which estimate "
+                              "combined needs",
+                              surrogate.string()),
+          .beside = fmt::format(" --surrogate {}", surrogate.string())};
+}
+
+/// A frame as a network sees it, and the noise in it.
+struct Noised {
+  torch::Tensor frame, noise;
+};
+/// level kClean: as it is. The noise is a function of sample and draw.
+Noised noised(const torch::Tensor& frame, const Schedule& schedule, int level, std::int64_t first,
+              std::uint64_t draw) {
+  torch::Tensor noise = at::empty(frame.sizes(), torch::kFloat32);
+  const std::int64_t size = noise.numel() / noise.size(0);
+  for (std::int64_t b = 0; b < noise.size(0); ++b)
+    RandomStream(/*seed=*/0, Purpose::validation, static_cast<std::uint64_t>(first + b), draw)
+        .fill_normal(std::span<float>(noise.data_ptr<float>() + b * size, static_cast<std::size_t>(size)));
+  noise = noise.to(frame.device());
+  if (level == Levels::kClean) return {frame, noise};
+  return {schedule.signal(level) * frame + schedule.noise_std(level) * noise, noise};
+}
+
+/// The combination that follows from the second moments [shells, 4C, 4C] of the denoiser's estimate of the
+/// noise, the noisy frame, the surrogate's prediction and the noise itself: rows of CombinedEstimate's table.
+torch::Tensor combination_of(const torch::Tensor& moments, const torch::Tensor& power, const Schedule& schedule,
+                             int level) {
+  constexpr double kSingular = 1e-10;  // of the largest eigenvalue: what one of the three says twice
+  const std::int64_t c = moments.size(1) / 4;
+  const torch::Tensor seen = moments.narrow(1, 0, 3 * c).narrow(2, 0, 3 * c),
+                      shared = moments.narrow(1, 3 * c, c).narrow(2, 0, 3 * c),
+                      noise = moments.narrow(1, 3 * c, c).narrow(2, 3 * c, c);
+  // The noise is best estimated by W (denoiser's noise, noisy frame, prediction) ...
+  const torch::Tensor w = at::matmul(shared, at::linalg_pinv(seen, kSingular, /*hermitian=*/true));
+  const torch::Tensor error = noise - at::matmul(w, shared.transpose(-2, -1));
+  // ... which is A, B and C of the clean frame (x_s - noise_std * noise) / signal.
+  const double signal = schedule.signal(level), noise_std = schedule.noise_std(level);
+  const torch::Tensor a = w.narrow(2, 0, c);
+  const torch::Tensor b = (at::eye(c, torch::kFloat64) - a - noise_std * w.narrow(2, c, c)) / signal;
+  return at::cat({a, b, -noise_std / signal * w.narrow(2, 2 * c, c),
+                  limited_by_filter((error + error.transpose(-2, -1)) / 2, power, schedule, level)},
+                 2);
+}
+
+}  // namespace
+
+std::string combination_file(const fs::path& surrogate, Weights weights) {
+  return fmt::format("combined_{}.safetensors", sha256_file(surrogate / file_name(weights)).substr(0, 12));
+}
+
+CombinedEstimate measure_combination(Sns& refiner, GaussianEmulator& surrogate, const TrainingFrames& frames,
+                                     const std::vector<int>& levels, std::int64_t samples) {
+  constexpr std::int64_t kBatch = 32;
+  const c10::AutoGradMode no_grad(false);
+  const SnsTriples triples(frames, refiner.longest_lag());
+  const Permutation order(triples.windows(), /*seed=*/0, /*epoch=*/0);
+  samples = std::min(samples, static_cast<std::int64_t>(triples.windows()));
+  require(samples > 0, "split {} has no frames to measure combined estimates on", frames.name());
+  const Schedule& schedule = refiner.schedule();
+  const std::int64_t c = frames.channels(), shells = half_spectrum(frames.nx(), torch::kFloat64).shells;
+  const torch::Tensor to_surrogate = refiner.scale() / surrogate.scale();
+  const auto count = std::ssize(levels);
+  const std::int64_t pasts = refiner.config().trained_past == "clean" ? 1 : count;
+  torch::Tensor moments = at::zeros({pasts, count, shells, 4 * c, 4 * c}, torch::kFloat64),
+                power = at::zeros({shells, c, c}, torch::kFloat64);
+  for (std::int64_t first = 0; first < samples; first += kBatch) {
+    const std::int64_t rows = std::min(kBatch, samples - first);
+    Batch batch = triples.empty_batch(rows);
+    for (std::int64_t b = 0; b < rows; ++b) {
+      RandomStream choice(/*seed=*/0, Purpose::validation, static_cast<std::uint64_t>(first + b), /*step=*/0);
+      triples.read(static_cast<std::int64_t>(order(static_cast<std::uint64_t>(first + b))), 0, choice, batch,
+                   b);
+    }
+    batch = batch.to(refiner.device());
+    const torch::Tensor past = batch.frames.narrow(1, c, c), present = batch.frames.narrow(1, 2 * c, c);
+    const torch::Tensor prediction = surrogate.step(past * to_surrogate) / to_surrogate;
+    const double share = static_cast<double>(rows) / static_cast<double>(samples);
+    power += share * shell_covariance(present);
+    for (std::int64_t i = 0; i < pasts; ++i)
+      for (std::int64_t j = 1; j < count; ++j) {
+        throw_if_stopped("while measuring combined estimates");
+        const int above = levels[static_cast<std::size_t>(i)], level = levels[static_cast<std::size_t>(j)];
+        const auto draw = static_cast<std::uint64_t>(1 + 2 * (i * count + j));  // 0 chooses long frames
+        const Noised now = noised(present, schedule, level, first, draw),
+                     before = noised(past, schedule, above, first, draw + 1);
+        const torch::Tensor standing =
+            at::tensor({std::max(above, 0), level}, torch::kInt64).to(refiner.device()).expand({rows, 2});
+        const torch::Tensor eps = refiner.noise_estimate(
+            at::cat({batch.frames.narrow(1, 0, c), before.frame, now.frame}, 1), standing, batch.lags);
+        moments[i][j] +=
+            share * shell_covariance(at::cat({eps.narrow(1, c, c), now.frame, prediction, now.noise}, 1));
+      }
+  }
+  torch::Tensor table = at::zeros({count, count, shells, c, 4 * c}, torch::kFloat64);
+  for (std::int64_t i = 0; i < count; ++i)
+    for (std::int64_t j = 1; j < count; ++j)
+      table[i][j].copy_(combination_of(moments[std::min(i, pasts - 1)][j], power, schedule,
+                                       levels[static_cast<std::size_t>(j)]));
+  return CombinedEstimate(schedule, levels, table, frames.nx());
+}
+
+void save_combination(const fs::path& refiner, const fs::path& surrogate, Weights weights,
+                      const CombinedEstimate& combination) {
+  measured_file(surrogate, weights)
+      .save(refiner, {{weights, combination.table()}},
+            {{kCombinedLevelsKey, fmt::format("{}", fmt::join(combination.levels(), " "))},
+             {kSurrogateKey, sha256_file(surrogate / file_name(weights))}});
+}
+
+CombinedEstimate load_combination(const fs::path& refiner, const fs::path& surrogate, Weights weights) {
+  const MeasuredFile file = measured_file(surrogate, weights);
+  const MeasuredFile::Content stored = file.load(refiner, weights);
+  const ModelConfig config = load_model_config(refiner / "config.yaml");
+  try {
+    const auto of = stored.facts.find(kSurrogateKey);
+    require(of != stored.facts.end() && of->second == sha256_file(surrogate / file_name(weights)),
+            "it is of another surrogate than {}", surrogate.string());
+    std::vector<int> levels;
+    if (const auto text = stored.facts.find(kCombinedLevelsKey); text != stored.facts.end()) {
+      std::istringstream numbers(text->second);
+      for (int level; numbers >> level;) levels.push_back(level);
+    }
+    CombinedEstimate combination(make_schedule(config.diffusion), levels, stored.tensor, config.image);
+    require(combination.fields() == config.field_channels,
+            "it is of {} fields, and the network's frames have {}", combination.fields(),
+            config.field_channels);
+    return combination;
+  } catch (const Error& error) {
+    fail<Error>("{}: {}", (refiner / file.name).string(), error.what());
+  }
+}
+
+bool has_combination(const fs::path& refiner, const fs::path& surrogate, Weights weights) {
+  try {
+    load_combination(refiner, surrogate, weights);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+}  // namespace sns

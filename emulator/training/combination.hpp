@@ -1,0 +1,42 @@
+#pragma once
+// Estimates that an SNS and a surrogate make together, measured on frames of the data; see CombinedEstimate.
+#include "emulator/models/combined_estimate.hpp"
+#include "emulator/models/gaussian.hpp"
+#include "emulator/models/sns.hpp"
+#include "emulator/training_frames.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace sns {
+
+/// Samples that the combination at each pair of levels is measured on, where there are as many.
+inline constexpr std::int64_t kCombinationSamples = 256;
+
+/// File of the refiner's folder that holds the combination with these weights of a surrogate: its name has the
+/// first digits of their SHA-256.
+std::string combination_file(const std::filesystem::path& surrogate, Weights weights);
+
+/// At all pairs of these levels (measured_levels), on `samples` samples of the split, or all if there are
+/// fewer; the same ones for every pair of models. A refiner that was trained beside clean past frames is
+/// measured beside them alone. The split is in the refiner's units. Error if there is no sample, or a value is
+/// not finite; Stopped if a stop is asked for.
+CombinedEstimate measure_combination(Sns& refiner, GaussianEmulator& surrogate, const TrainingFrames& frames,
+                                     const std::vector<int>& levels, std::int64_t samples);
+
+/// Writes combination_file() beside the refiner's weights (atomically), and its line of the folder's SHA256SUMS
+/// where there is one.
+void save_combination(const std::filesystem::path& refiner, const std::filesystem::path& surrogate,
+                      Weights weights, const CombinedEstimate& combination);
+
+/// Error where the refiner's folder has none with this surrogate, or one of other weights of its own.
+CombinedEstimate load_combination(const std::filesystem::path& refiner, const std::filesystem::path& surrogate,
+                                  Weights weights);
+
+/// Whether load_combination() finds one.
+bool has_combination(const std::filesystem::path& refiner, const std::filesystem::path& surrogate,
+                     Weights weights);
+
+}  // namespace sns
