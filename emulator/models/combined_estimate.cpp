@@ -59,6 +59,22 @@ torch::Tensor CombinedEstimate::eps(const torch::Tensor& noisy, const torch::Ten
   return (noisy - signal * clean) / noise;
 }
 
+torch::Tensor best_combination(const torch::Tensor& moments, const Schedule& schedule, int level) {
+  constexpr double kSingular = 1e-10;  // of the largest eigenvalue: what one of the three says twice
+  const std::int64_t c = moments.size(1) / 4;
+  const torch::Tensor seen = moments.narrow(1, 0, 3 * c).narrow(2, 0, 3 * c),
+                      shared = moments.narrow(1, 3 * c, c).narrow(2, 0, 3 * c),
+                      noise = moments.narrow(1, 3 * c, c).narrow(2, 3 * c, c);
+  // The noise is best estimated by W (denoiser's noise, noisy frame, prediction) ...
+  const torch::Tensor w = at::matmul(shared, at::linalg_pinv(seen, kSingular, /*hermitian=*/true));
+  const torch::Tensor error = noise - at::matmul(w, shared.transpose(-2, -1));
+  // ... which is A, B and C of the clean frame, (x_s - noise_std * noise) / signal.
+  const double signal = schedule.signal(level), noise_std = schedule.noise_std(level);
+  const torch::Tensor a = w.narrow(2, 0, c);
+  const torch::Tensor b = (at::eye(c, torch::kFloat64) - a - noise_std * w.narrow(2, c, c)) / signal;
+  return at::cat({a, b, -noise_std / signal * w.narrow(2, 2 * c, c), (error + error.transpose(-2, -1)) / 2}, 2);
+}
+
 Denoiser combined(const CombinedEstimate& estimate, std::int64_t fields, Denoiser denoiser,
                   torch::Tensor prediction) {
   return [&estimate, fields, denoiser = std::move(denoiser), prediction = std::move(prediction)](

@@ -48,6 +48,11 @@ class CombinedEstimate {
   mutable std::map<std::pair<int, int>, torch::Tensor> weights_;  ///< of levels that were met; one device
 };
 
+/// The best combination at a level of the present frame, rows [shells, C, 4C] of a CombinedEstimate's table.
+/// moments [shells, 4C, 4C]: what the modes of a shell of the denoiser's estimate of the noise, the noisy
+/// frame, the surrogate's prediction and the noise itself share (shell_covariance of the four).
+torch::Tensor best_combination(const torch::Tensor& moments, const Schedule& schedule, int level);
+
 /// As `denoiser`, but the noise of present frames is the combined estimate. prediction: what the surrogate
 /// makes of the past frames, [B, fields, n, n], a row for each of the batch. Two frames.
 Denoiser combined(const CombinedEstimate& estimate, std::int64_t fields, Denoiser denoiser,

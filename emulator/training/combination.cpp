@@ -5,8 +5,8 @@
 #include "core/stop.hpp"
 #include "emulator/dataset.hpp"
 #include "emulator/models/half_spectrum.hpp"
+#include "emulator/models/shell_covariance.hpp"
 #include "emulator/training/measured_file.hpp"
-#include "emulator/training/shell_covariance.hpp"
 #include "emulator/training/sns_triples.hpp"
 
 #include <ATen/Functions.h>
@@ -51,27 +51,6 @@ Noised noised(const torch::Tensor& frame, const Schedule& schedule, int level, s
   return {schedule.signal(level) * frame + schedule.noise_std(level) * noise, noise};
 }
 
-/// The combination that follows from the second moments [shells, 4C, 4C] of the denoiser's estimate of the
-/// noise, the noisy frame, the surrogate's prediction and the noise itself: rows of CombinedEstimate's table.
-torch::Tensor combination_of(const torch::Tensor& moments, const torch::Tensor& power, const Schedule& schedule,
-                             int level) {
-  constexpr double kSingular = 1e-10;  // of the largest eigenvalue: what one of the three says twice
-  const std::int64_t c = moments.size(1) / 4;
-  const torch::Tensor seen = moments.narrow(1, 0, 3 * c).narrow(2, 0, 3 * c),
-                      shared = moments.narrow(1, 3 * c, c).narrow(2, 0, 3 * c),
-                      noise = moments.narrow(1, 3 * c, c).narrow(2, 3 * c, c);
-  // The noise is best estimated by W (denoiser's noise, noisy frame, prediction) ...
-  const torch::Tensor w = at::matmul(shared, at::linalg_pinv(seen, kSingular, /*hermitian=*/true));
-  const torch::Tensor error = noise - at::matmul(w, shared.transpose(-2, -1));
-  // ... which is A, B and C of the clean frame (x_s - noise_std * noise) / signal.
-  const double signal = schedule.signal(level), noise_std = schedule.noise_std(level);
-  const torch::Tensor a = w.narrow(2, 0, c);
-  const torch::Tensor b = (at::eye(c, torch::kFloat64) - a - noise_std * w.narrow(2, c, c)) / signal;
-  return at::cat({a, b, -noise_std / signal * w.narrow(2, 2 * c, c),
-                  limited_by_filter((error + error.transpose(-2, -1)) / 2, power, schedule, level)},
-                 2);
-}
-
 }  // namespace
 
 std::string combination_file(const fs::path& surrogate, Weights weights) {
@@ -91,8 +70,7 @@ CombinedEstimate measure_combination(Sns& refiner, GaussianEmulator& surrogate, 
   const torch::Tensor to_surrogate = refiner.scale() / surrogate.scale();
   const auto count = std::ssize(levels);
   const std::int64_t pasts = refiner.config().trained_past == "clean" ? 1 : count;
-  torch::Tensor moments = at::zeros({pasts, count, shells, 4 * c, 4 * c}, torch::kFloat64),
-                power = at::zeros({shells, c, c}, torch::kFloat64);
+  torch::Tensor moments = at::zeros({pasts, count, shells, 4 * c, 4 * c}, torch::kFloat64);
   for (std::int64_t first = 0; first < samples; first += kBatch) {
     const std::int64_t rows = std::min(kBatch, samples - first);
     Batch batch = triples.empty_batch(rows);
@@ -105,7 +83,6 @@ CombinedEstimate measure_combination(Sns& refiner, GaussianEmulator& surrogate, 
     const torch::Tensor past = batch.frames.narrow(1, c, c), present = batch.frames.narrow(1, 2 * c, c);
     const torch::Tensor prediction = surrogate.step(past * to_surrogate) / to_surrogate;
     const double share = static_cast<double>(rows) / static_cast<double>(samples);
-    power += share * shell_covariance(present);
     for (std::int64_t i = 0; i < pasts; ++i)
       for (std::int64_t j = 1; j < count; ++j) {
         throw_if_stopped("while measuring combined estimates");
@@ -124,8 +101,8 @@ CombinedEstimate measure_combination(Sns& refiner, GaussianEmulator& surrogate, 
   torch::Tensor table = at::zeros({count, count, shells, c, 4 * c}, torch::kFloat64);
   for (std::int64_t i = 0; i < count; ++i)
     for (std::int64_t j = 1; j < count; ++j)
-      table[i][j].copy_(combination_of(moments[std::min(i, pasts - 1)][j], power, schedule,
-                                       levels[static_cast<std::size_t>(j)]));
+      table[i][j].copy_(
+          best_combination(moments[std::min(i, pasts - 1)][j], schedule, levels[static_cast<std::size_t>(j)]));
   return CombinedEstimate(schedule, levels, table, frames.nx());
 }
 

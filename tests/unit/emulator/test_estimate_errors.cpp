@@ -1,10 +1,10 @@
 // Reverse steps that draw for what the estimate of the clean frame gets wrong: in a world of Gaussian fields,
 // where the best denoiser is a linear filter and its error is known, refinement must leave the law of the
 // frames as it is.
-#include "core/random.hpp"
 #include "emulator/diffusion/sampler.hpp"
 #include "emulator/models/estimate_errors.hpp"
 #include "emulator/models/half_spectrum.hpp"
+#include "tests/support/gaussian_pairs.hpp"
 #include "tests/support/scratch.hpp"
 #include "tests/support/torch_doctest.hpp"
 
@@ -18,28 +18,13 @@
 
 using namespace sns;
 using test::contains;
+using test::kPoints;
+using test::kSchedule;
+using test::law;
+using test::pairs_of_law;
+using test::shell_of_mode;
 
 namespace {
-
-constexpr std::int64_t kPoints = 8;
-const Schedule kSchedule = Schedule::geometric(5, {0.2, 0.8});
-
-torch::Tensor shell_of_mode() {
-  return half_spectrum(kPoints, torch::kFloat64).shell.view({kPoints, kPoints / 2 + 1});
-}
-
-/// A past and a present frame, each of one field, that are correlated the less the smaller the scale:
-/// covariance of the modes of shell k, [shells, 2, 2].
-torch::Tensor law() {
-  const std::int64_t shells = half_spectrum(kPoints, torch::kFloat64).shells;
-  torch::Tensor p = torch::empty({shells, 2, 2}, torch::kFloat64);
-  for (std::int64_t k = 0; k < shells; ++k) {
-    const double power = 6.0 / (1 + static_cast<double>(k * k)),
-                 together = 0.9 * power / (1 + 0.2 * static_cast<double>(k));
-    p[k] = torch::tensor({power, together, together, 0.8 * power}, torch::kFloat64).view({2, 2});
-  }
-  return p;
-}
 
 /// Signal and noise of a frame at a level, 1 and 0 of a clean one.
 std::pair<double, double> signal_and_noise(int level) {
@@ -81,19 +66,6 @@ std::vector<int> all_levels() {
   return levels;
 }
 
-/// Pairs of frames with the law, [B, 2, n, n].
-torch::Tensor pairs_of_law(int count) {
-  const torch::Tensor modes =
-      law().index_select(0, shell_of_mode().flatten()).view({kPoints, kPoints / 2 + 1, 2, 2});
-  const ColouredNoise coloured(FieldCovariance(torch::stack({modes, torch::zeros_like(modes)}, -1)));
-  torch::Tensor white = torch::empty({count, 2, kPoints, kPoints});
-  RandomStream(3, Purpose::validation, 0)
-      .fill_normal(std::span<float>(white.data_ptr<float>(), static_cast<std::size_t>(white.numel())));
-  std::vector<torch::Tensor> pairs;
-  for (int i = 0; i < count; ++i) pairs.push_back(coloured(white[i]));
-  return torch::stack(pairs);
-}
-
 /// The best filter as a network, for samples that all walk path A from `start`.
 Denoiser filter_on_path_a(const Levels& start) {
   return [start](const torch::Tensor& x, const Step& step) {
@@ -107,8 +79,7 @@ Denoiser filter_on_path_a(const Levels& start) {
   };
 }
 
-/// Power of (past, present) in the shells 1, 2, .. n/2 after path A from `start`, over that of the law; and
-/// their covariance likewise: [3][shell].
+/// What path A from `start` makes of pairs with the law, over the law.
 std::vector<std::vector<double>> refined_over_law(const Levels& start, ReverseStd reverse_std,
                                                   const ReverseNoise* errors) {
   constexpr int kPairs = 3000;
@@ -120,19 +91,7 @@ std::vector<std::vector<double>> refined_over_law(const Levels& start, ReverseSt
       plan_walks(Path::A, SweepRule::inclusive, std::vector<Levels>(kPairs, start), kSchedule.levels());
   const torch::Tensor refined =
       follow(kSchedule, {2, 1}, filter_on_path_a(start), x, walks, reverse_std, noise, errors).x;
-  const torch::Tensor spectrum = FieldCovariance::of(refined).spectrum().select(4, 0);  // [n, n/2+1, 2, 2]
-  const HalfSpectrum half = half_spectrum(kPoints, torch::kFloat64);
-  std::vector<std::vector<double>> ratios;
-  for (const auto& [i, j] : {std::pair{0, 0}, {1, 1}, {0, 1}}) {
-    const torch::Tensor entry = spectrum.select(2, i).select(2, j).flatten() * half.multiplicity;
-    const torch::Tensor sums = torch::zeros({half.shells}, torch::kFloat64).index_add(0, half.shell, entry),
-                        members = torch::zeros({half.shells}, torch::kFloat64)
-                                      .index_add(0, half.shell, half.multiplicity);
-    const torch::Tensor ratio = sums / members / law().select(1, i).select(1, j);
-    ratios.emplace_back();
-    for (std::int64_t k = 1; k <= kPoints / 2; ++k) ratios.back().push_back(ratio[k].item<double>());
-  }
-  return ratios;
+  return test::over_law(refined);
 }
 
 /// Notes which noise is asked for.
