@@ -159,6 +159,12 @@ class Shipped(unittest.TestCase):
                 "subgrid_heads": {"gaussian", "gaussian_stopped", "solver_64", "solver_96", "gaussian_stopped_sampled", "sns",
                                   "sns_stopped", "sns_geometric_sampled", "sns_geometric_lowest", "sns_geometric_3", "stopped_3",
                                   "noisy_heads", "noisy_lowest", "noisier_heads", "noisier_lowest", "sampled_measured", "noisy_measured"},
+                "subgrid_combined": {"gaussian", "gaussian_sampled", "gaussian_stopped", "gaussian_stopped_sampled", "solver_64", "solver_96",
+                                     "sns", "sns_measured", "sns_stopped", "stopped_3", "sns_combined", "sns_combined_3",
+                                     "stopped_combined", "stopped_combined_3", "sampled_combined"},
+                "interval_combined": {"gaussian", "gaussian_sampled", "sns_fixed_1", "sns_fixed_1_measured", "sns_sampled_measured",
+                                      "sns_combined_1", "sns_combined_3", "sns_combined_8", "sns_sampled_combined",
+                                      "sns_combined_3_bfloat16", "solver_coarse", "solver_48", "solver_64", "solver_96"},
                 "interval": {"gaussian", "gaussian_bfloat16", "sns", "sns_above_0", "sns_fixed_1", "sns_fixed_1_bfloat16",
                              "sns_aligned_1", "gaussian_stopped", "sns_stopped", "sns_stopped_fixed_1",
                              "solver_coarse", "solver_48", "solver_64", "solver_96"},
@@ -171,7 +177,7 @@ class Shipped(unittest.TestCase):
                     [str(SNS), "reproduce", str(SOURCE / f"yaml/kolmogorov/{experiment}.yaml"), f"run.output={folder}", "run.device=cpu",
                      "rollout.steps=40", "rollout.members=2", "rollout.floor_members=2", "evaluate.window=20", "evaluate.lags=10",
                      "figure.steps=[0, 20, 40]", "--until", "evaluate",
-                     *(["rollout.ensemble=null"] if experiment == "interval_sampled" else [])], capture_output=True, text=True)
+                     *(["rollout.ensemble=null"] if experiment in ("interval_sampled", "interval_combined") else [])], capture_output=True, text=True)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertNotIn("images/s", done.stderr)  # nothing is trained
                 metrics = json.loads(next(Path(folder).rglob("evaluation/metrics.json")).read_text())  # some in figure.folder
