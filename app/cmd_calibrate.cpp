@@ -119,7 +119,20 @@ void print_table(const EstimateErrors& alone, const CombinedEstimate& together, 
   }
 }
 
-void calibrate_pair(const CalibrateArguments& arguments, const DataSplit& frames, const ModelConfig& config) {
+/// Root mean square of the error of the surrogate's step, in the refiner's units.
+double error_of(GaussianEmulator& surrogate, const Sns& refiner, const CalibrateArguments& arguments,
+                const DatasetInfo& info) {
+  const DataSplit frames(info, arguments.split, scales_per_field(surrogate.config().field_std, info));
+  const auto shells = measure_step_error(surrogate, frames, kCombinationSamples).error.shells();
+  double sum = 0;
+  for (std::size_t c = 0; c < shells.size(); ++c)
+    for (const double part : shells[c])
+      sum += std::pow(part * surrogate.field_std()[c] / refiner.field_std()[c], 2);
+  return std::sqrt(sum / static_cast<double>(shells.size()));
+}
+
+void calibrate_pair(const CalibrateArguments& arguments, const DataSplit& frames, const DatasetInfo& info,
+                    const ModelConfig& config) {
   const int last = config.diffusion.levels - 1, highest = arguments.highest.value_or(last);
   if (highest > last)
     fail<ConfigError>("--highest-level {}: the levels of {} are 0 to {}", highest, arguments.weights.string(),
@@ -138,7 +151,7 @@ void calibrate_pair(const CalibrateArguments& arguments, const DataSplit& frames
         measure_combination(*refiner, *surrogate, frames, levels, kCombinationSamples);
     if (!found)
       print_table(measure_estimate_errors(*refiner, frames, levels, kEstimateErrorSamples), together, schedule,
-                  measure_step_error(*surrogate, frames, kCombinationSamples).error.rms());
+                  error_of(*surrogate, *refiner, arguments, info));
     found = true;
     fmt::print(
         "{} of {} and {}: error of the clean present frame, root mean square in standard deviations, "
@@ -181,7 +194,7 @@ void run_calibrate(CalibrateArguments arguments) {
               arguments.data.string());
   const DataSplit frames(info, arguments.split, scales_per_field(config.field_std, info));
   if (!arguments.surrogate.empty())
-    calibrate_pair(arguments, frames, config);
+    calibrate_pair(arguments, frames, info, config);
   else if (config.kind == "gaussian")
     calibrate_surrogate(arguments, frames, info);
   else
