@@ -119,20 +119,7 @@ void print_table(const EstimateErrors& alone, const CombinedEstimate& together, 
   }
 }
 
-/// Root mean square of the error of the surrogate's step, in the refiner's units.
-double error_of(GaussianEmulator& surrogate, const Sns& refiner, const CalibrateArguments& arguments,
-                const DatasetInfo& info) {
-  const DataSplit frames(info, arguments.split, scales_per_field(surrogate.config().field_std, info));
-  const auto shells = measure_step_error(surrogate, frames, kCombinationSamples).error.shells();
-  double sum = 0;
-  for (std::size_t c = 0; c < shells.size(); ++c)
-    for (const double part : shells[c])
-      sum += std::pow(part * surrogate.field_std()[c] / refiner.field_std()[c], 2);
-  return std::sqrt(sum / static_cast<double>(shells.size()));
-}
-
-void calibrate_pair(const CalibrateArguments& arguments, const DataSplit& frames, const DatasetInfo& info,
-                    const ModelConfig& config) {
+void calibrate_pair(const CalibrateArguments& arguments, const DataSplit& frames, const ModelConfig& config) {
   const int last = config.diffusion.levels - 1, highest = arguments.highest.value_or(last);
   if (highest > last)
     fail<ConfigError>("--highest-level {}: the levels of {} are 0 to {}", highest, arguments.weights.string(),
@@ -147,11 +134,10 @@ void calibrate_pair(const CalibrateArguments& arguments, const DataSplit& frames
     const auto refiner = load_model_as<Sns>(arguments.weights, weights, device);
     const auto surrogate = load_model_as<GaussianEmulator>(arguments.surrogate, weights, device);
     const std::vector<int> levels = measured_levels(highest);
-    const CombinedEstimate together =
-        measure_combination(*refiner, *surrogate, frames, levels, kCombinationSamples);
+    const Combination together = measure_combination(*refiner, *surrogate, frames, levels, kCombinationSamples);
     if (!found)
-      print_table(measure_estimate_errors(*refiner, frames, levels, kEstimateErrorSamples), together, schedule,
-                  error_of(*surrogate, *refiner, arguments, info));
+      print_table(measure_estimate_errors(*refiner, frames, levels, kCombinationSamples), together.estimate,
+                  schedule, together.surrogate_error);
     found = true;
     fmt::print(
         "{} of {} and {}: error of the clean present frame, root mean square in standard deviations, "
@@ -159,7 +145,7 @@ void calibrate_pair(const CalibrateArguments& arguments, const DataSplit& frames
         file_name(weights), arguments.weights.string(), arguments.surrogate.string(), arguments.data.string(),
         arguments.split);
     if (arguments.dry_run) continue;
-    save_combination(arguments.weights, arguments.surrogate, weights, together);
+    save_combination(arguments.weights, arguments.surrogate, weights, together.estimate);
     fmt::print("{} written\n", (arguments.weights / combination_file(arguments.surrogate, weights)).string());
   }
   require(found, "{} and {} have no weights in common: averaged ones, or raw ones", arguments.weights.string(),
@@ -194,7 +180,7 @@ void run_calibrate(CalibrateArguments arguments) {
               arguments.data.string());
   const DataSplit frames(info, arguments.split, scales_per_field(config.field_std, info));
   if (!arguments.surrogate.empty())
-    calibrate_pair(arguments, frames, info, config);
+    calibrate_pair(arguments, frames, config);
   else if (config.kind == "gaussian")
     calibrate_surrogate(arguments, frames, info);
   else

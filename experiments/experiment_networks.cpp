@@ -162,7 +162,8 @@ std::shared_ptr<const CombinedEstimate> Experiment::combination_of(const MethodC
                      measure_combination(*model, *emulator, frames,
                                          measured_levels(highest_level(refiner.training.levels,
                                                                        refiner.model.diffusion.levels)),
-                                         kCombinationSamples));
+                                         kCombinationSamples)
+                         .estimate);
   }
   job.attributes.emplace_back("combined_estimate_sha256",
                               sha256_file(at / combination_file(surrogate_folder, weights)));

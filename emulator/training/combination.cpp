@@ -14,6 +14,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <sstream>
 
@@ -57,8 +58,8 @@ std::string combination_file(const fs::path& surrogate, Weights weights) {
   return fmt::format("combined_{}.safetensors", sha256_file(surrogate / file_name(weights)).substr(0, 12));
 }
 
-CombinedEstimate measure_combination(Sns& refiner, GaussianEmulator& surrogate, const TrainingFrames& frames,
-                                     const std::vector<int>& levels, std::int64_t samples) {
+Combination measure_combination(Sns& refiner, GaussianEmulator& surrogate, const TrainingFrames& frames,
+                                const std::vector<int>& levels, std::int64_t samples) {
   constexpr std::int64_t kBatch = 32;
   const c10::AutoGradMode no_grad(false);
   const SnsTriples triples(frames, refiner.longest_lag());
@@ -71,6 +72,7 @@ CombinedEstimate measure_combination(Sns& refiner, GaussianEmulator& surrogate, 
   const auto count = std::ssize(levels);
   const std::int64_t pasts = refiner.config().trained_past == "clean" ? 1 : count;
   torch::Tensor moments = at::zeros({pasts, count, shells, 4 * c, 4 * c}, torch::kFloat64);
+  double squares = 0;
   for (std::int64_t first = 0; first < samples; first += kBatch) {
     const std::int64_t rows = std::min(kBatch, samples - first);
     Batch batch = triples.empty_batch(rows);
@@ -83,6 +85,7 @@ CombinedEstimate measure_combination(Sns& refiner, GaussianEmulator& surrogate, 
     const torch::Tensor past = batch.frames.narrow(1, c, c), present = batch.frames.narrow(1, 2 * c, c);
     const torch::Tensor prediction = surrogate.step(past * to_surrogate) / to_surrogate;
     const double share = static_cast<double>(rows) / static_cast<double>(samples);
+    squares += share * (prediction - present).square().mean().item<double>();
     for (std::int64_t i = 0; i < pasts; ++i)
       for (std::int64_t j = 1; j < count; ++j) {
         throw_if_stopped("while measuring combined estimates");
@@ -103,7 +106,7 @@ CombinedEstimate measure_combination(Sns& refiner, GaussianEmulator& surrogate, 
     for (std::int64_t j = 1; j < count; ++j)
       table[i][j].copy_(
           best_combination(moments[std::min(i, pasts - 1)][j], schedule, levels[static_cast<std::size_t>(j)]));
-  return CombinedEstimate(schedule, levels, table, frames.nx());
+  return {CombinedEstimate(schedule, levels, table, frames.nx()), std::sqrt(squares)};
 }
 
 void save_combination(const fs::path& refiner, const fs::path& surrogate, Weights weights,

@@ -19,12 +19,17 @@ inline constexpr std::int64_t kCombinationSamples = 256;
 /// first digits of their SHA-256.
 std::string combination_file(const std::filesystem::path& surrogate, Weights weights);
 
+struct Combination {
+  CombinedEstimate estimate;
+  double surrogate_error;  ///< of its predictions on the same samples, root mean square, in the refiner's units
+};
+
 /// At all pairs of these levels (measured_levels), on `samples` samples of the split, or all if there are
 /// fewer; the same ones for every pair of models. A refiner that was trained beside clean past frames is
 /// measured beside them alone. The split is in the refiner's units. Error if there is no sample, or a value is
 /// not finite; Stopped if a stop is asked for.
-CombinedEstimate measure_combination(Sns& refiner, GaussianEmulator& surrogate, const TrainingFrames& frames,
-                                     const std::vector<int>& levels, std::int64_t samples);
+Combination measure_combination(Sns& refiner, GaussianEmulator& surrogate, const TrainingFrames& frames,
+                                const std::vector<int>& levels, std::int64_t samples);
 
 /// Writes combination_file() beside the refiner's weights (atomically), and its line of the folder's SHA256SUMS
 /// where there is one.

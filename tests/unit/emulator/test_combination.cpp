@@ -61,7 +61,7 @@ TEST_CASE("combination: where the network says nothing the frame and the surroga
   const auto refiner = silent<Sns>(config);
   const std::vector<int> levels{-1, 0, 9};
   const auto measured = [&](GaussianEmulator& surrogate) {
-    return measure_combination(*refiner, surrogate, frames, levels, 1000);
+    return measure_combination(*refiner, surrogate, frames, levels, 1000).estimate;
   };
   const auto surrogate = silent<GaussianEmulator>(small_model("gaussian"));
   const CombinedEstimate together = measured(*surrogate);
@@ -75,13 +75,16 @@ TEST_CASE("combination: where the network says nothing the frame and the surroga
   CHECK(waves[0][1][2].item<double>() < waves[0][2][2].item<double>());
   // The mean of the frames is zero: all of the noise there is known.
   CHECK(std::abs(together.table()[0][1][0][0][3].item<double>()) < 1e-9);
+  // What a wave's phase moves by in a frame, 0.1 along one axis and 0.03 along the other, 2.8 / 1.5 strong.
+  CHECK(measure_combination(*refiner, *surrogate, frames, levels, 1000).surrogate_error ==
+        doctest::Approx(2.8 / 1.5 * std::hypot(0.1, 0.03) / 2).epsilon(0.05));
   // Units of the surrogate are its own.
   const auto of_other_units = silent<GaussianEmulator>(small_model("gaussian", 1, 6.0));
   CHECK(torch::allclose(measured(*of_other_units).table(), together.table(), 1e-4, 1e-6));
   // The same samples each time; fewer are others.
   CHECK(torch::equal(measured(*surrogate).table(), together.table()));
-  CHECK_FALSE(
-      torch::equal(measure_combination(*refiner, *surrogate, frames, levels, 8).table(), together.table()));
+  CHECK_FALSE(torch::equal(measure_combination(*refiner, *surrogate, frames, levels, 8).estimate.table(),
+                           together.table()));
 }
 
 TEST_CASE("combination: what is left of the error is as large as the table says, in other frames") {
@@ -91,7 +94,8 @@ TEST_CASE("combination: what is left of the error is as large as the table says,
   Sns refiner(config, 3, torch::kCPU);
   GaussianEmulator surrogate(small_model("gaussian", 2), 4, torch::kCPU);
   const DataSplit frames = open(scratch / "data", config);
-  const CombinedEstimate together = measure_combination(refiner, surrogate, frames, {-1, 0, 5, 12}, 1000);
+  const CombinedEstimate together =
+      measure_combination(refiner, surrogate, frames, {-1, 0, 5, 12}, 1000).estimate;
   CHECK(together.fields() == 2);
   torch::Tensor past = torch::empty({24, 2, kPoints, kPoints}), present = torch::empty_like(past);
   for (std::int64_t b = 0; b < past.size(0); ++b)
@@ -127,7 +131,7 @@ TEST_CASE("combination: a network that was trained beside clean past frames is m
   Sns refiner(config, 1, torch::kCPU);
   GaussianEmulator surrogate(small_model("gaussian"), 1, torch::kCPU);
   const torch::Tensor table =
-      measure_combination(refiner, surrogate, open(scratch / "data", config), {-1, 0, 5}, 20).table();
+      measure_combination(refiner, surrogate, open(scratch / "data", config), {-1, 0, 5}, 20).estimate.table();
   CHECK(torch::equal(table[0], table[2]));
   CHECK(table[0][0].abs().max().item<double>() == 0);  // a clean present frame has no noise
 }
@@ -149,7 +153,7 @@ TEST_CASE("combination: kept beside the refiner's weights for each surrogate") {
   const auto model = load_model_as<Sns>(refiner, Weights::ema, torch::kCPU);
   const auto emulator = load_model_as<GaussianEmulator>(surrogate, Weights::ema, torch::kCPU);
   const CombinedEstimate found =
-      measure_combination(*model, *emulator, open(scratch / "data", config), {-1, 0, 4}, 16);
+      measure_combination(*model, *emulator, open(scratch / "data", config), {-1, 0, 4}, 16).estimate;
   save_combination(refiner, surrogate, Weights::ema, found);
   const CombinedEstimate read = load_combination(refiner, surrogate, Weights::ema);
   CHECK(read.levels() == found.levels());
