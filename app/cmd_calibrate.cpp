@@ -125,23 +125,21 @@ void calibrate_pair(const CalibrateArguments& arguments, const DataSplit& frames
     fail<ConfigError>("--highest-level {}: the levels of {} are 0 to {}", highest, arguments.weights.string(),
                       last);
   const torch::Device device = pick_device(arguments.device);
-  const Schedule schedule = make_schedule(config.diffusion);
+  const std::vector<int> levels = measured_levels(highest);
   bool found = false;
   for (const Weights weights : {Weights::ema, Weights::raw}) {
     if (!std::filesystem::exists(arguments.weights / file_name(weights)) ||
         !std::filesystem::exists(arguments.surrogate / file_name(weights)))
       continue;
-    const auto refiner = load_model_as<Sns>(arguments.weights, weights, device);
-    const auto surrogate = load_model_as<GaussianEmulator>(arguments.surrogate, weights, device);
-    const std::vector<int> levels = measured_levels(highest);
-    const Combination together = measure_combination(*refiner, *surrogate, frames, levels, kCombinationSamples);
-    if (!found)
-      print_table(measure_estimate_errors(*refiner, frames, levels, kCombinationSamples), together.estimate,
-                  schedule, together.surrogate_error);
     found = true;
+    const Combination together = measure_combination(arguments.weights, arguments.surrogate, weights, frames,
+                                                     levels, kCombinationSamples, device);
+    const auto refiner = load_model_as<Sns>(arguments.weights, weights, device);
+    print_table(measure_estimate_errors(*refiner, frames, levels, kCombinationSamples), together.estimate,
+                refiner->schedule(), together.surrogate_error);
     fmt::print(
-        "{} of {} and {}: error of the clean present frame, root mean square in standard deviations, "
-        "beside a clean past, from {} ({})\n",
+        "{} of {} and {}: error of the clean present frame, root mean square in standard deviations, beside a "
+        "clean past, from {} ({})\n",
         file_name(weights), arguments.weights.string(), arguments.surrogate.string(), arguments.data.string(),
         arguments.split);
     if (arguments.dry_run) continue;
@@ -232,7 +230,8 @@ void add_calibrate(CLI::App& app) {
       "levels, which a method with `reverse_std: measured` draws from. Training a surrogate does the same at "
       "its end,\n"
       "and sns reproduce for a refiner that a method draws from. Of an SNS with --surrogate it writes\n"
-      "combined_HASH.safetensors, HASH being the surrogate's: the best linear estimates of the two together, "
+      "combined_HASH.safetensors, HASH being 12 digits of the surrogate's SHA-256: the best linear estimates "
+      "of the two together, "
       "which a\n"
       "method with `estimate: combined` follows. Prints the error by wavenumber, or by level.");
   verb->callback([arguments] { run_calibrate(*arguments); });

@@ -214,12 +214,6 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
   if (method.refiner && model.kind == "sns" && section.has("estimate")) {
     section.maybe("estimate", sampling.estimate, one_of(estimate_names()));
     if (const std::string why = why_not_combined(sampling); !why.empty()) section.reject("estimate", why);
-    if (method.combines() && !spec.weights && spec.training.data == "stream")
-      section.reject(
-          "estimate",
-          fmt::format("combined is measured on the frames of a data set, and models.{} is trained on a "
-                      "stream; measure it once with sns calibrate, and name the weights",
-                      spec.name));
   }
   if (method.draws_from_errors()) {
     if (const std::string why = why_not_measured(sampling, method.generator.has_value()); !why.empty())

@@ -109,9 +109,23 @@ bool Experiment::needs_dataset() const {
   });
 }
 
+std::optional<fs::path> Experiment::finished_combination(const MethodConfig& method) const {
+  if (retrain_) return std::nullopt;
+  return shipped_combination(method, models_, config_.file());
+}
+
 void Experiment::add_stages(StageGraph& graph) const {
   const RunFolder at = folder();
   if (!retrain_) require_shipped_weights(models_, rollout_.methods, oracle_, config_.file());
+  for (const MethodConfig& method : rollout_.methods)
+    if (method.combines() && !finished_combination(method) && !needs_dataset())
+      fail<ConfigError>(
+          "rollout.methods.{}.estimate: combined is measured on the frames of a data set, and this run makes "
+          "none: "
+          "its networks are finished or trained on streams. Name weights of both that sns calibrate "
+          "--surrogate "
+          "has measured",
+          method.name);
   if (needs_dataset())
     graph.add({.name = "dataset",
                .record = at.dataset() / "stage.json",
@@ -218,8 +232,10 @@ Stage Experiment::rollout_stage(const MethodConfig& method, const StageGraph& gr
       stage.inputs.emplace_back(needed->what,
                                 sha256_file(shipped_folder(model, config_.file()) / needed->file));
   }
-  if (const auto combination = shipped_combination(method, models_, config_.file()))
+  if (const auto combination = finished_combination(method))
     stage.inputs.emplace_back("combined estimates", sha256_file(*combination));
+  else if (method.combines())
+    stage.built_from.emplace_back("dataset");
   stage.after = {"truth"};
   stage.run = [this, &method, &graph, name = stage.name] { return roll_out(method, graph.hash(name), false); };
   return stage;

@@ -20,8 +20,6 @@
 
 namespace sns {
 
-class CombinedEstimate;
-
 /// Where things lie in a run folder.
 struct RunFolder {
   std::filesystem::path root;
@@ -84,6 +82,8 @@ class Experiment {
   /// a folder, so that neither overwrites the other.
   std::filesystem::path weights_folder(const ModelSpec& model) const;
   bool needs_dataset() const;
+  /// The file of combined estimates that comes with the method's finished weights; none for other methods.
+  std::optional<std::filesystem::path> finished_combination(const MethodConfig& method) const;
 
   void add_model(StageGraph& graph, const ModelSpec& model) const;
   /// Its rollout and, where the file asks for ensembles, its own.
@@ -107,9 +107,9 @@ class Experiment {
   void make_ensemble(RolloutJob& job, const MethodConfig& method) const;
   /// Steppers by method; what they are made of and their scales are written into the job.
   std::unique_ptr<RolloutStepper> make_networks(const MethodConfig& method, RolloutJob& job) const;
-  /// What the method's refiner and surrogate make together: from beside the refiner's weights, or, where it is
-  /// not there yet, measured on the run's data set and written there.
-  std::shared_ptr<const CombinedEstimate> combination_of(const MethodConfig& method, RolloutJob& job) const;
+  /// Measures on the run's data set what the method's refiner and surrogate make together, where that is not
+  /// beside the refiner's weights already.
+  void measure_combined_estimates(const MethodConfig& method) const;
   std::unique_ptr<RolloutStepper> make_solver_stepper(const MethodConfig& method, RolloutJob& job) const;
   StageFacts evaluate() const;
   StageFacts ask_oracle() const;

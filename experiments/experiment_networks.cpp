@@ -3,6 +3,7 @@
 #include "core/files.hpp"
 #include "core/log.hpp"
 #include "core/random.hpp"
+#include "core/stop.hpp"
 #include "datagen/reader.hpp"
 #include "datagen/statistics.hpp"
 #include "emulator/dataset.hpp"
@@ -23,8 +24,11 @@
 #include "experiments/solver_stepper.hpp"
 #include "experiments/surrogate_stepper.hpp"
 
+#include <chrono>
 #include <cmath>
 #include <functional>
+#include <optional>
+#include <thread>
 #include <utility>
 
 namespace sns {
@@ -139,35 +143,31 @@ StageFacts Experiment::ask_oracle() const {
   return {};
 }
 
-std::shared_ptr<const CombinedEstimate> Experiment::combination_of(const MethodConfig& method,
-                                                                   RolloutJob& job) const {
-  const ModelSpec &refiner = find_model(models_, *method.refiner),
-                  &surrogate = find_model(models_, *method.emulator);
+void Experiment::measure_combined_estimates(const MethodConfig& method) const {
+  const ModelSpec& refiner = find_model(models_, *method.refiner);
+  const fs::path at = weights_folder(refiner),
+                 surrogate = weights_folder(find_model(models_, *method.emulator));
   const Weights weights = parse_weights(method.weights);
-  const fs::path surrogate_folder = weights_folder(surrogate);
-  const auto shipped_file = shipped_combination(method, models_, config_.file());
-  const fs::path at = shipped_file ? shipped_file->parent_path() : weights_folder(refiner);
-  if (!shipped_file && !has_combination(at, surrogate_folder, weights)) {
-    require(
-        fs::exists(folder().dataset()),
-        "{} follows combined estimates of {} and {}, which are measured on frames of a data set, and this run "
-        "has none: sns calibrate --weights {} --surrogate {} --data DATASET",
-        method.name, refiner.name, surrogate.name, at.string(), surrogate_folder.string());
-    log::info("{}: combined estimates of {} and {} are measured", method.name, refiner.name, surrogate.name);
-    const auto model = load_model_as<Sns>(at, weights, job.device);
-    const auto emulator = load_model_as<GaussianEmulator>(surrogate_folder, weights, job.device);
-    const DatasetInfo info = describe_dataset(folder().dataset());
-    const DataSplit frames(info, "valid", scales_per_field(model->config().field_std, info));
-    save_combination(at, surrogate_folder, weights,
-                     measure_combination(*model, *emulator, frames,
-                                         measured_levels(highest_level(refiner.training.levels,
-                                                                       refiner.model.diffusion.levels)),
-                                         kCombinationSamples)
-                         .estimate);
+  // Methods that are made side by side may want the same: one measures, the others wait for it.
+  std::optional<FolderLock> lock;
+  while (!lock && !has_combination(at, surrogate, weights)) {
+    throw_if_stopped("while waiting for combined estimates");
+    try {
+      lock.emplace(at);
+    } catch (const FolderBusy&) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    }
   }
-  job.attributes.emplace_back("combined_estimate_sha256",
-                              sha256_file(at / combination_file(surrogate_folder, weights)));
-  return std::make_shared<CombinedEstimate>(load_combination(at, surrogate_folder, weights));
+  if (has_combination(at, surrogate, weights)) return;
+  log::info("{}: combined estimates of {} and {} are measured", method.name, refiner.name, *method.emulator);
+  const DatasetInfo info = describe_dataset(folder().dataset());
+  const DataSplit frames(info, "valid",
+                         scales_per_field(load_model_config(at / "config.yaml").field_std, info));
+  const int highest = highest_level(refiner.training.levels, refiner.model.diffusion.levels);
+  save_combination(at, surrogate, weights,
+                   measure_combination(at, surrogate, weights, frames, measured_levels(highest),
+                                       kCombinationSamples, pick_device(run_.device))
+                       .estimate);
 }
 
 std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& method, RolloutJob& job) const {
@@ -208,7 +208,14 @@ std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& me
     if (method.draws_from_errors())
       measured.errors = std::make_shared<EstimateErrors>(
           load_estimate_errors(measured_of(*name, kEstimateErrorFile), weights));
-    if (method.combines()) measured.combination = combination_of(method, job);
+    if (method.combines()) {
+      const fs::path surrogate = folder_of(*method.emulator);
+      const auto finished = finished_combination(method);
+      const fs::path at = finished ? finished->parent_path() : folder_of(*name);
+      measured.combination = std::make_shared<CombinedEstimate>(load_combination(at, surrogate, weights));
+      job.attributes.emplace_back("combined_estimate_sha256",
+                                  sha256_file(at / combination_file(surrogate, weights)));
+    }
     stage = load_stage(method, find_model(models_, *name).model.kind, folder_of(*name), measured,
                        DatasetReader(folder().truth(), "test"), job.device, run_.seed);
     job.attributes.emplace_back(method.generator ? "weights_generator_sha256" : "weights_refiner_sha256",
@@ -308,6 +315,8 @@ void Experiment::make_ensemble(RolloutJob& job, const MethodConfig& method) cons
 
 StageFacts Experiment::roll_out(const MethodConfig& method, const std::string& identity, bool ensemble) const {
   prepare_torch(run_.threads);
+  // In float32 and the usual order of memory, whatever the rollout has.
+  if (method.combines() && !finished_combination(method)) measure_combined_estimates(method);
   const TensorFloat32 products(method.precision_in(rollout_) == "tf32");
   const ChannelsLast order(rollout_.channels_last);
   if (!method.solver) {

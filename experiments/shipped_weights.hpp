@@ -33,8 +33,9 @@ struct NeededMeasurement {
 /// What the method needs of this model; none for most.
 std::optional<NeededMeasurement> needed_measurement(const MethodConfig& method, const ModelSpec& model);
 
-/// Where a method follows combined estimates, and its refiner and surrogate are both shipped: the file beside
-/// the refiner's weights that has to hold them. None otherwise.
+/// Where a method follows combined estimates, and folders are given for its refiner and its surrogate: the file
+/// beside the refiner's weights that has to hold them. None otherwise. For experiments that use finished
+/// weights.
 std::optional<std::filesystem::path> shipped_combination(const MethodConfig& method,
                                                          const std::vector<ModelSpec>& models,
                                                          const std::filesystem::path& experiment_file);

@@ -94,8 +94,7 @@ RefineOptions sns_refinement(const SamplingWords& words) {
           .threshold = words.threshold,
           .gate = parse_gate(words.gate),
           .stop_level = -1,
-          .reverse_std =
-              estimate == Estimate::combined ? ReverseStd::measured : drawable_std(words, /*generates=*/false),
+          .reverse_std = drawable_std(words, /*generates=*/false),
           .estimate = estimate};
 }
 

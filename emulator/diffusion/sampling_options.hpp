@@ -50,7 +50,7 @@ struct RefineOptions {
   int threshold = -1;                                 ///< see Gate (-1: all samples are refined)
   Gate gate = Gate::either;
   int stop_level = -1;                             ///< sweeps end above it (-1: at clean frames)
-  ReverseStd reverse_std = ReverseStd::posterior;  ///< measured where the estimate is combined
+  ReverseStd reverse_std = ReverseStd::posterior;  ///< of the network's estimate; a combined one has its own
   Estimate estimate = Estimate::network;
 };
 

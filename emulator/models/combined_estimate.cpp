@@ -15,7 +15,10 @@ namespace {
 /// The part of a combination's table that EstimateErrors knows: of present frames alone.
 EstimateErrors errors_of(const Schedule& schedule, const std::vector<int>& levels, const torch::Tensor& table,
                          std::int64_t points) {
-  require(table.dim() == 5 && table.size(4) == 4 * table.size(3),
+  const auto count = std::ssize(levels);
+  require(table.dim() == 5 && table.size(0) == count && table.size(1) == count && table.size(3) > 0 &&
+              table.size(4) == 4 * table.size(3) && points >= 2 && points % 2 == 0 &&
+              table.size(2) == half_spectrum(points, torch::kFloat64).shells,
           "combined estimates must have the shape [levels, levels, shells, C, 4C]");
   const torch::Tensor present = table.narrow(4, 3 * table.size(3), table.size(3));
   return EstimateErrors(schedule, levels, at::stack({at::zeros_like(present), present}, 2), points);
@@ -31,19 +34,23 @@ CombinedEstimate::CombinedEstimate(const Schedule& schedule, std::vector<int> le
       points_(points),
       errors_(errors_of(schedule_, levels_, table_, points)) {
   require(at::isfinite(table_).all().item<bool>(), "combined estimates hold values that are not finite");
+  gains_ = table_.narrow(4, 0, 3 * fields()).clone();
+  for (std::size_t j = 1; j < levels_.size(); ++j)
+    gains_.select(1, static_cast<std::int64_t>(j))
+        .narrow(3, fields(), fields())
+        .mul_(schedule_.signal(levels_[j]));
+  shell_of_mode_ = half_spectrum(points_, torch::kFloat64).shell;
 }
 
 const torch::Tensor& CombinedEstimate::weights(const Levels& at, torch::Device device) const {
-  constexpr std::size_t kMost = 2048;
+  constexpr std::size_t kMost = 4096;  // of levels by the thousand, pairs by the million
   const std::pair key{at.past, at.present};
   auto found = weights_.find(key);
   if (found == weights_.end() && weights_.size() >= kMost) weights_.clear();
   if (found == weights_.end()) {
-    const torch::Tensor shells = at_levels(levels_, table_, at).narrow(2, 0, 3 * fields());
-    const torch::Tensor modes = shells.index_select(0, half_spectrum(points_, torch::kFloat64).shell)
-                                    .view({points_, points_ / 2 + 1, fields(), 3 * fields()})
-                                    .permute({2, 3, 0, 1});
-    found = weights_.emplace(key, modes.to(torch::kFloat32).contiguous().to(device)).first;
+    torch::Tensor shells = at_levels(levels_, gains_, at).clone();
+    shells.narrow(2, fields(), fields()).div_(schedule_.signal(at.present));
+    found = weights_.emplace(key, shells.to(torch::kFloat32).to(device)).first;
   }
   return found->second;
 }
@@ -54,13 +61,17 @@ torch::Tensor CombinedEstimate::eps(const torch::Tensor& noisy, const torch::Ten
   const torch::Tensor denoised = (noisy - noise * eps) / signal;
   const torch::Tensor seen =
       at::fft_rfft2(at::cat({denoised, noisy, prediction}), c10::nullopt, {-2, -1}, "ortho");
-  const torch::Tensor clean = at::fft_irfft2((weights(at, noisy.device()) * seen.unsqueeze(0)).sum(1),
-                                             c10::IntArrayRef{points_, points_}, {-2, -1}, "ortho");
+  const torch::Tensor modes = weights(at, noisy.device())
+                                  .index_select(0, shell_of_mode_.to(noisy.device()))
+                                  .view({points_, points_ / 2 + 1, fields(), 3 * fields()})
+                                  .permute({2, 3, 0, 1});
+  const torch::Tensor clean =
+      at::fft_irfft2((modes * seen.unsqueeze(0)).sum(1), c10::IntArrayRef{points_, points_}, {-2, -1}, "ortho");
   return (noisy - signal * clean) / noise;
 }
 
 torch::Tensor best_combination(const torch::Tensor& moments, const Schedule& schedule, int level) {
-  constexpr double kSingular = 1e-10;  // of the largest eigenvalue: what one of the three says twice
+  constexpr double kSingular = 1e-10;  // of the largest eigenvalue: what is said twice, or hardly at all
   const std::int64_t c = moments.size(1) / 4;
   const torch::Tensor seen = moments.narrow(1, 0, 3 * c).narrow(2, 0, 3 * c),
                       shared = moments.narrow(1, 3 * c, c).narrow(2, 0, 3 * c),

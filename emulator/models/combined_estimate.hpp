@@ -16,8 +16,9 @@ namespace sns {
 /// of the denoiser's estimate (tweedie), the noisy frame itself and m, what the surrogate predicts from the
 /// past frame. The denoiser knows what is seen under the noise, the surrogate what follows from the past; the
 /// more noise, the more it is the surrogate's. What is left of the error is independent of all three, as far as
-/// second moments go, so that reverse steps that draw for it (errors()) leave the power of the frames at each
-/// wavenumber as it is, whatever the two networks have not learned.
+/// second moments go, so that reverse steps that draw for it (errors()) leave the power of the flow's frames at
+/// each wavenumber as it is, whatever the two networks have not learned. A surrogate's frame, which has less
+/// than they where it is a mean, gains what it lacks where the noise that it is refined from covers it.
 class CombinedEstimate {
  public:
   /// levels: those at which it was measured, from Levels::kClean up. table: A, B, C and the covariance of the
@@ -37,7 +38,8 @@ class CombinedEstimate {
   std::int64_t fields() const { return table_.size(3); }
 
  private:
-  /// (A, B, C) of each mode of the half spectrum, [fields, 3 * fields, n, n/2 + 1].
+  /// (A, B, C) of each shell, [shells, fields, 3 * fields], float32. Between levels A, signal * B and C are
+  /// linear in each: they are what adds up to 1 at scales that are known.
   const torch::Tensor& weights(const Levels& at, torch::Device device) const;
 
   Schedule schedule_;
@@ -45,6 +47,8 @@ class CombinedEstimate {
   torch::Tensor table_;  ///< float64
   std::int64_t points_;
   EstimateErrors errors_;
+  torch::Tensor gains_;                                           ///< of the table: A, signal * B, C
+  torch::Tensor shell_of_mode_;                                   ///< int64
   mutable std::map<std::pair<int, int>, torch::Tensor> weights_;  ///< of levels that were met; one device
 };
 

@@ -22,4 +22,14 @@ torch::Tensor shell_covariance(const torch::Tensor& fields) {
          modes_of_shell.view({-1, 1, 1});
 }
 
+torch::Tensor limited_by_filter(const torch::Tensor& error, const torch::Tensor& power,
+                                const Schedule& schedule, int level) {
+  const auto powers = [](const torch::Tensor& covariance) { return at::diagonal(covariance, 0, -2, -1); };
+  const double ratio = schedule.signal(level) / schedule.noise_std(level);
+  const torch::Tensor signal = powers(power) * ratio * ratio, most = signal / (1 + signal),
+                      found = powers(error);
+  const torch::Tensor scale = at::where(found > most, most / found.clamp_min(1e-30), 1).sqrt();
+  return error * scale.unsqueeze(-1) * scale.unsqueeze(-2);
+}
+
 }  // namespace sns

@@ -129,11 +129,16 @@ Refined Sns::refine(const torch::Tensor& x, const std::vector<Levels>& predicted
   if (options.estimate == Estimate::combined) {
     require(combination_ != nullptr,
             "the model does not hold what its estimates and a surrogate's make together");
+    require(options.path == Path::fixed_past || options.path == Path::clean_past,
+            "combined estimates are of present frames, and path {} denoises the past one, too",
+            options.path.text());
     require(prediction.defined() && prediction.size(0) == x.size(0),
             "combined estimates need what a surrogate predicts, for each of {} frames", x.size(0));
+    RefineOptions drawing = options;
+    drawing.reverse_std = ReverseStd::measured;
     return sns::refine(schedule(), layout(2),
                        combined(*combination_, config_.field_channels, denoiser(x, lags), prediction), x,
-                       predicted, options, noise, &combination_->errors());
+                       predicted, drawing, noise, &combination_->errors());
   }
   return sns::refine(schedule(), layout(2), denoiser(x, lags), x, predicted, options, noise,
                      reverse_noise(options.reverse_std));

@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "core/log.hpp"
 #include "core/stop.hpp"
 #include "emulator/dataset.hpp"
 #include "emulator/models/half_spectrum.hpp"
@@ -55,7 +56,8 @@ Noised noised(const torch::Tensor& frame, const Schedule& schedule, int level, s
 }  // namespace
 
 std::string combination_file(const fs::path& surrogate, Weights weights) {
-  return fmt::format("combined_{}.safetensors", sha256_file(surrogate / file_name(weights)).substr(0, 12));
+  return fmt::format("combined_{}{}.safetensors", weights == Weights::raw ? "raw_" : "",
+                     sha256_file(surrogate / file_name(weights)).substr(0, 12));
 }
 
 Combination measure_combination(Sns& refiner, GaussianEmulator& surrogate, const TrainingFrames& frames,
@@ -66,12 +68,19 @@ Combination measure_combination(Sns& refiner, GaussianEmulator& surrogate, const
   const Permutation order(triples.windows(), /*seed=*/0, /*epoch=*/0);
   samples = std::min(samples, static_cast<std::int64_t>(triples.windows()));
   require(samples > 0, "split {} has no frames to measure combined estimates on", frames.name());
+  // Three numbers for each field and shell, the smallest of which have one and four independent modes.
+  if (samples < 32 * frames.channels())
+    log::warn(
+        "combined estimates are measured on {} samples of split {}: they are those of these frames rather "
+        "than of the flow",
+        samples, frames.name());
   const Schedule& schedule = refiner.schedule();
   const std::int64_t c = frames.channels(), shells = half_spectrum(frames.nx(), torch::kFloat64).shells;
   const torch::Tensor to_surrogate = refiner.scale() / surrogate.scale();
   const auto count = std::ssize(levels);
   const std::int64_t pasts = refiner.config().trained_past == "clean" ? 1 : count;
   torch::Tensor moments = at::zeros({pasts, count, shells, 4 * c, 4 * c}, torch::kFloat64);
+  torch::Tensor power = at::zeros({shells, c, c}, torch::kFloat64);
   double squares = 0;
   for (std::int64_t first = 0; first < samples; first += kBatch) {
     const std::int64_t rows = std::min(kBatch, samples - first);
@@ -85,6 +94,7 @@ Combination measure_combination(Sns& refiner, GaussianEmulator& surrogate, const
     const torch::Tensor past = batch.frames.narrow(1, c, c), present = batch.frames.narrow(1, 2 * c, c);
     const torch::Tensor prediction = surrogate.step(past * to_surrogate) / to_surrogate;
     const double share = static_cast<double>(rows) / static_cast<double>(samples);
+    power += share * shell_covariance(present);
     squares += share * (prediction - present).square().mean().item<double>();
     for (std::int64_t i = 0; i < pasts; ++i)
       for (std::int64_t j = 1; j < count; ++j) {
@@ -103,10 +113,30 @@ Combination measure_combination(Sns& refiner, GaussianEmulator& surrogate, const
   }
   torch::Tensor table = at::zeros({count, count, shells, c, 4 * c}, torch::kFloat64);
   for (std::int64_t i = 0; i < count; ++i)
-    for (std::int64_t j = 1; j < count; ++j)
-      table[i][j].copy_(
-          best_combination(moments[std::min(i, pasts - 1)][j], schedule, levels[static_cast<std::size_t>(j)]));
+    for (std::int64_t j = 1; j < count; ++j) {
+      const int level = levels[static_cast<std::size_t>(j)];
+      torch::Tensor here = table[i][j];
+      here.copy_(best_combination(moments[std::min(i, pasts - 1)][j], schedule, level));
+      torch::Tensor error = here.narrow(2, 3 * c, c);
+      error.copy_(limited_by_filter(error, power, schedule, level));
+    }
   return {CombinedEstimate(schedule, levels, table, frames.nx()), std::sqrt(squares)};
+}
+
+Combination measure_combination(const fs::path& refiner, const fs::path& surrogate, Weights weights,
+                                const TrainingFrames& frames, const std::vector<int>& levels,
+                                std::int64_t samples, torch::Device device) {
+  const ModelConfig ours = load_model_config(refiner / "config.yaml"),
+                    theirs = load_model_config(surrogate / "config.yaml");
+  require_frames_of(ours, frames, refiner);
+  require_frames_of(theirs, frames, surrogate);
+  if (ours.frame_interval > 0 && theirs.frame_interval > 0 &&
+      std::abs(ours.frame_interval - theirs.frame_interval) > 1e-9 * ours.frame_interval)
+    fail<ConfigError>("{} is for frames {:g} time units apart, and {} for {:g}: they have nothing to combine",
+                      refiner.string(), ours.frame_interval, surrogate.string(), theirs.frame_interval);
+  const auto model = load_model_as<Sns>(refiner, weights, device);
+  const auto emulator = load_model_as<GaussianEmulator>(surrogate, weights, device);
+  return measure_combination(*model, *emulator, frames, levels, samples);
 }
 
 void save_combination(const fs::path& refiner, const fs::path& surrogate, Weights weights,

@@ -16,7 +16,7 @@ namespace sns {
 inline constexpr std::int64_t kCombinationSamples = 256;
 
 /// File of the refiner's folder that holds the combination with these weights of a surrogate: its name has the
-/// first digits of their SHA-256.
+/// first 12 digits of their SHA-256, and raw_ before them where they are not averaged.
 std::string combination_file(const std::filesystem::path& surrogate, Weights weights);
 
 struct Combination {
@@ -30,6 +30,12 @@ struct Combination {
 /// not finite; Stopped if a stop is asked for.
 Combination measure_combination(Sns& refiner, GaussianEmulator& surrogate, const TrainingFrames& frames,
                                 const std::vector<int>& levels, std::int64_t samples);
+
+/// Of the weights of two folders. Error where the frames are not such as both networks are for; ConfigError
+/// where the networks are for frames that are not as far apart.
+Combination measure_combination(const std::filesystem::path& refiner, const std::filesystem::path& surrogate,
+                                Weights weights, const TrainingFrames& frames, const std::vector<int>& levels,
+                                std::int64_t samples, torch::Device device);
 
 /// Writes combination_file() beside the refiner's weights (atomically), and its line of the folder's SHA256SUMS
 /// where there is one.

@@ -30,20 +30,6 @@ const MeasuredFile kMeasuredEstimates{kEstimateErrorFile,
 /// Key of the file's metadata.
 constexpr const char* kLevelsKey = "levels";
 
-/// What can be known of the noise in a field is at least what a linear filter knows that is told the power P of
-/// the field: its error is R / (1 + R), R = abar P / (1 - abar). Scales down what a network errs by beyond
-/// that, field by field, above all where frames have nothing, as in the mean of a vorticity, which is always
-/// zero. error, power [shells, C, C].
-torch::Tensor limited(const torch::Tensor& error, const torch::Tensor& power, const Schedule& schedule,
-                      int level) {
-  const auto powers = [](const torch::Tensor& covariance) { return at::diagonal(covariance, 0, -2, -1); };
-  const double ratio = schedule.signal(level) / schedule.noise_std(level);
-  const torch::Tensor signal = powers(power) * ratio * ratio, most = signal / (1 + signal),
-                      found = powers(error);
-  const torch::Tensor scale = at::where(found > most, most / found.clamp_min(1e-30), 1).sqrt();
-  return error * scale.unsqueeze(-1) * scale.unsqueeze(-2);
-}
-
 /// Clean samples [B, K, n, n] whose last F frames can be noised, and the lags of a lagged model.
 struct Samples {
   torch::Tensor x, lags;
@@ -200,8 +186,10 @@ EstimateErrors measure_estimate_errors(DiffusionModel& model, const TrainingFram
     });
   }
   for_each_pair([&](std::int64_t i, std::int64_t j, const Levels& pair) {
-    if (pair.past != Levels::kClean) table[i][j][0] = limited(table[i][j][0], power, schedule, pair.past);
-    if (pair.present != Levels::kClean) table[i][j][1] = limited(table[i][j][1], power, schedule, pair.present);
+    if (pair.past != Levels::kClean)
+      table[i][j][0] = limited_by_filter(table[i][j][0], power, schedule, pair.past);
+    if (pair.present != Levels::kClean)
+      table[i][j][1] = limited_by_filter(table[i][j][1], power, schedule, pair.present);
   });
   if (present_alone) table = table.narrow(0, 0, 1).expand_as(table).contiguous();
   return EstimateErrors(schedule, levels, table, frames.nx());

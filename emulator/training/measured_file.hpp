@@ -1,6 +1,6 @@
 #pragma once
 // Files of a weights folder that hold what was measured of the weights: one tensor for each of `ema` and `raw`
-// that the folder has, with the SHA-256 of what it is of.
+// that were measured, with the SHA-256 of what it is of.
 #include "emulator/models/model_config.hpp"
 
 #include <torch/types.h>

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Combined estimates of a refiner and a surrogate, through the program: test_combined.py <sns> <source folder>."""
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -74,6 +75,16 @@ class OfARun(unittest.TestCase):
         self.assertNotIn("are measured", again.stderr)
         self.assertTrue((frames(self.root / "run/rollouts/sns.h5")[0] == first).all())
 
+    def test_measured_once_for_methods_side_by_side(self):
+        other = self.METHOD.replace("methods.sns=", "methods.again=").replace("[0, 2]", "[0, 1]")
+        done = self.roll_out(self.METHOD, other, "--jobs", "2", "rollout.precision=tf32", "rollout.channels_last=true")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual((done.stdout + done.stderr).count("combined estimates of sns and gaussian are measured"), 1)
+        file, = self.combined()
+        for method in ("sns", "again"):
+            self.assertEqual(frames(self.root / f"run/rollouts/{method}.h5")[1]["combined_estimate_sha256"],
+                             hashlib.sha256(file.read_bytes()).hexdigest())
+
     def test_a_member_alone_has_the_frames_that_it_has_among_others(self):
         overrides = (self.METHOD, "rollout.deterministic=true")
         done = self.roll_out(*overrides)
@@ -94,9 +105,12 @@ class OfARun(unittest.TestCase):
                 done = self.roll_out(method)
                 self.assertEqual(done.returncode, 2, done.stderr)
                 self.assertIn(said, done.stderr)
-        done = self.roll_out(self.METHOD, "models.sns.training.data=stream", "--dry-run")
+        streams = [f"models.{model}.training.data=stream" for model in ("sns", "gaussian")]
+        done = self.roll_out(self.METHOD, *streams, "--dry-run")
         self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertIn("is trained on a stream", done.stderr)
+        self.assertIn("rollout.methods.sns.estimate: combined is measured on the frames of a data set, and this run makes none", done.stderr)
+        done = self.roll_out(self.METHOD, streams[1], "--dry-run")  # the refiner's training makes one
+        self.assertEqual(done.returncode, 0, done.stderr)
         # On a surrogate alone the key has no effect, and that is said.
         done = self.roll_out("rollout.methods.gaussian.estimate=combined", "--dry-run")
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -135,10 +149,9 @@ class Shipped(unittest.TestCase):
         first, _ = roll_out()
         file, = self.weights.glob("combined_*")
         self.assertIn("combined_estimate_sha256", first["sns_combined_1"][1])
-        made = sns("datagen", SHIPPED, "run.device=cpu", "datagen.trajectories=10", "datagen.frames=3", "-o", self.root / "data")
-        self.assertEqual(made.returncode, 0, made.stderr)
+        data = self.data()
         before = file.read_bytes()
-        measured = sns("calibrate", "--weights", self.weights, "--surrogate", self.surrogate, "--data", self.root / "data", "--highest-level", 8)
+        measured = sns("calibrate", "--weights", self.weights, "--surrogate", self.surrogate, "--data", data, "--highest-level", 8)
         self.assertEqual(measured.returncode, 0, measured.stderr)
         self.assertNotEqual(file.read_bytes(), before)
         second, said = roll_out()
@@ -146,6 +159,26 @@ class Shipped(unittest.TestCase):
         self.assertNotIn("rollout/sns_fixed_1 ", said)
         self.assertTrue((first["sns_fixed_1"][0] == second["sns_fixed_1"][0]).all())
         self.assertFalse((first["sns_combined_1"][0] == second["sns_combined_1"][0]).all())
+
+    def test_trained_anew_it_is_measured_anew(self):
+        size = ["run.device=cpu", f"run.output={self.root / 'run'}", "retrain=true", "datagen.trajectories=10", "datagen.frames=5",
+                "rollout.steps=3", "rollout.members=1", "rollout.floor_members=1", "rollout.ensemble=null", "evaluate.window=1",
+                "evaluate.lags=1", "figure.steps=[0, 3]", "models.gaussian.training.steps=2", "models.sns.training.steps=2"]
+        done = sns("reproduce", SHIPPED, "--until", "rollout", *size)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("combined estimates of sns and gaussian are measured", done.stderr)
+        file, = (self.root / "run/models/sns").glob("combined_*")
+        self.assertNotEqual(file.name, next(self.weights.glob("combined_*")).name)
+
+    def test_networks_that_do_not_fit_together(self):
+        done = sns("calibrate", "--weights", self.weights, "--surrogate", SOURCE / "weights/kolmogorov-subgrid/gaussian", "--data", self.data())
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("they have nothing to combine", done.stderr)
+
+    def data(self):
+        made = sns("datagen", SHIPPED, "run.device=cpu", "datagen.trajectories=10", "datagen.frames=3", "-o", self.root / "data")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        return self.root / "data"
 
     def test_of_an_sns_only(self):
         done = sns("calibrate", "--weights", self.surrogate, "--surrogate", self.surrogate, "--data", self.root)
