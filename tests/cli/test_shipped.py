@@ -161,7 +161,7 @@ class Shipped(unittest.TestCase):
                                   "noisy_heads", "noisy_lowest", "noisier_heads", "noisier_lowest", "sampled_measured", "noisy_measured"},
                 "subgrid_combined": {"gaussian", "gaussian_sampled", "gaussian_stopped", "gaussian_stopped_sampled", "solver_64", "solver_96",
                                      "sns", "sns_measured", "sns_stopped", "stopped_3", "sns_combined", "sns_combined_3",
-                                     "stopped_combined", "stopped_combined_3", "sampled_combined"},
+                                     "stopped_combined", "stopped_combined_3", "sampled_combined", "sns_measured_3"},
                 "interval_combined": {"gaussian", "gaussian_sampled", "sns_fixed_1", "sns_fixed_1_measured", "sns_sampled_measured",
                                       "sns_combined_1", "sns_combined_3", "sns_combined_8", "sns_sampled_combined",
                                       "sns_combined_3_bfloat16", "solver_coarse", "solver_48", "solver_64", "solver_96"},
