@@ -163,7 +163,7 @@ class Shipped(unittest.TestCase):
                                      "sns", "sns_measured", "sns_stopped", "stopped_3", "sns_combined", "sns_combined_3",
                                      "stopped_combined", "stopped_combined_3", "sampled_combined", "sns_measured_3"},
                 "interval_combined": {"gaussian", "gaussian_sampled", "sns_fixed_1", "sns_fixed_1_measured", "sns_sampled_measured",
-                                      "sns_combined_1", "sns_combined_3", "sns_combined_8", "sns_sampled_combined",
+                                      "sns_combined_1", "sns_combined_3", "sns_sampled_combined",
                                       "sns_combined_3_bfloat16", "solver_coarse", "solver_48", "solver_64", "solver_96"},
                 "interval": {"gaussian", "gaussian_bfloat16", "sns", "sns_above_0", "sns_fixed_1", "sns_fixed_1_bfloat16",
                              "sns_aligned_1", "gaussian_stopped", "sns_stopped", "sns_stopped_fixed_1",
