@@ -180,3 +180,40 @@ TEST_CASE("combination: kept beside the refiner's weights for each surrogate") {
     CHECK(contains(message(surrogate), "combined_"));
   }
 }
+
+TEST_CASE("combination: an SNS follows it along paths that denoise the present frame alone") {
+  const test::ScratchFolder scratch;
+  test::write_synthetic_dataset(scratch / "data");
+  const ModelConfig config = small_model("sns");
+  Sns refiner(config, 1, torch::kCPU);
+  GaussianEmulator surrogate(small_model("gaussian"), 2, torch::kCPU);
+  torch::manual_seed(7);
+  const torch::Tensor x = torch::randn({2, 3, kPoints, kPoints}),
+                      prediction = surrogate.step(x.narrow(1, 1, 1));
+  const std::vector<Levels> predicted{{0, 3}, {0, 1}};
+  const auto refine = [&](const RefineOptions& options, const torch::Tensor& of = {}) {
+    PhiloxNoise noise(1, {0, 1}, 1);
+    return refiner.refine(x, predicted, options, noise, {}, of).x;
+  };
+  RefineOptions options{.path = Path::fixed_past, .estimate = Estimate::combined};
+  const auto message = [&](const RefineOptions& with, const torch::Tensor& of) {
+    return test::message_of<Error>([&] { refine(with, of); });
+  };
+  CHECK(contains(message(options, prediction), "does not hold"));
+  refiner.use_combination(std::make_shared<CombinedEstimate>(
+      measure_combination(refiner, surrogate, open(scratch / "data", config), {-1, 0, 1, 2, 3}, 100).estimate));
+  CHECK(contains(message(options, {}), "what a surrogate predicts"));
+  const torch::Tensor refined = refine(options, prediction);
+  CHECK(refined.isfinite().all().item<bool>());
+  CHECK_FALSE(torch::equal(refined, refine(options, prediction + 0.1)));
+  // Which noise the network's own estimates would have makes no difference.
+  options.reverse_std = ReverseStd::sqrt_beta;
+  CHECK(torch::equal(refined, refine(options, prediction)));
+  // Frames that the gate leaves alone stay as they are.
+  options.threshold = 2;
+  const torch::Tensor gated = refine(options, prediction);
+  CHECK(torch::equal(gated[1], x[1]));
+  CHECK(torch::allclose(gated[0], refined[0], 1e-4, 1e-5));  // a batch of another size
+  options.path = Path::A;
+  CHECK(contains(message(options, prediction), "denoises the past one, too"));
+}

@@ -178,6 +178,26 @@ TEST_CASE("combined estimates: fields of a frame help each other") {
   CHECK(torch::allclose(eps, noise, 1e-4, 1e-4));
 }
 
+TEST_CASE(
+    "combined estimates: between measured levels, and above them, what adds up at known scales still does") {
+  const CombinedEstimate all = exact({0.7, 0.8});
+  const torch::Tensor rows = torch::tensor({0, 1, 4}, torch::kInt64);  // clean, level 0 and level 3
+  const CombinedEstimate few(kSchedule, {-1, 0, 3}, all.table().index_select(0, rows).index_select(1, rows),
+                             kPoints);
+  // A frame that network, surrogate and what is seen agree on comes through with the sum of the three.
+  const torch::Tensor frame = pairs_of_law(1)[0].narrow(0, 0, 1);
+  const auto through = [&](const CombinedEstimate& estimate, int level) {
+    const double signal = kSchedule.signal(level), noise = kSchedule.noise_std(level);
+    const torch::Tensor eps =
+        estimate.eps(signal * frame, torch::zeros_like(frame), frame, {Levels::kClean, level});
+    return (signal * frame - noise * eps) / signal;
+  };
+  CHECK(torch::allclose(through(few, 0), through(all, 0), 1e-4, 1e-4));
+  CHECK(torch::allclose(through(few, 3), through(all, 3), 1e-4, 1e-4));
+  CHECK(torch::allclose(through(few, 1), (2 * through(few, 0) + through(few, 3)) / 3, 1e-4, 1e-4));
+  CHECK(torch::allclose(through(few, 4), through(few, 3), 1e-4, 1e-4));
+}
+
 TEST_CASE("combined estimates: tables that are none") {
   const std::int64_t shells = law().size(0);
   const auto message = [&](const torch::Tensor& table) {
