@@ -99,12 +99,12 @@ Combination measure_combination(Sns& refiner, GaussianEmulator& surrogate, const
     for (std::int64_t i = 0; i < pasts; ++i)
       for (std::int64_t j = 1; j < count; ++j) {
         throw_if_stopped("while measuring combined estimates");
-        const int above = levels[static_cast<std::size_t>(i)], level = levels[static_cast<std::size_t>(j)];
+        const int past_level = levels[static_cast<std::size_t>(i)], level = levels[static_cast<std::size_t>(j)];
         const auto draw = static_cast<std::uint64_t>(1 + 2 * (i * count + j));  // 0 chooses long frames
         const Noised now = noised(present, schedule, level, first, draw),
-                     before = noised(past, schedule, above, first, draw + 1);
+                     before = noised(past, schedule, past_level, first, draw + 1);
         const torch::Tensor standing =
-            at::tensor({std::max(above, 0), level}, torch::kInt64).to(refiner.device()).expand({rows, 2});
+            at::tensor({std::max(past_level, 0), level}, torch::kInt64).to(refiner.device()).expand({rows, 2});
         const torch::Tensor eps = refiner.noise_estimate(
             at::cat({batch.frames.narrow(1, 0, c), before.frame, now.frame}, 1), standing, batch.lags);
         moments[i][j] +=
