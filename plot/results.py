@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Writes docs/results.md, a page of finished experiments: prose by hand, figures, tables and provenance from the files.
+"""Writes pages of finished experiments: docs/results.md, which opens and lists them, and one for each in docs/results/, where prose by
+hand stands before figures and tables from the files.
 
     .venv/bin/python3 plot/results.py runs/kolmogorov-paper-cpu runs/qg2layer-paper-cpu
 
-With --update only the sections of these experiments are made again, or added, and the others of the page stay, with their figures.
+With --update only the pages of these experiments are made again, or added; the others keep figures and tables, and get their prose anew.
 
-The prose is docs/results_discussion.md: what stands before its first '## ' opens the page; a section '## NAME' or
-'## NAME: TITLE' belongs to the experiment of that run.name, '## conclusion' ends the page. It is never written to.
+The prose is docs/results_discussion.md. What stands before the first '# TITLE' (after its own) opens docs/results.md; each '# TITLE' begins a group
+of its list, '## NAME' or '## NAME: TITLE' in it the page of the experiment of that run.name, whose first paragraph, if it is a quotation
+('> ...'), stands in the list, too; '# conclusion' closes docs/results.md. Links are as from the prose's folder. It is never written to.
 """
 
 import argparse
@@ -31,24 +33,46 @@ LINE_COLOURS = PLAIN + COARSE + REFINED
 
 
 class Prose:
-    """Introduction, and text and title by name of section, of the hand-written file."""
+    """Introduction, conclusion, groups (title, names of their experiments), and text, title and finding by name, of the hand-written file."""
 
     def __init__(self, file):
+        self.folder = file.resolve().parent
         text = re.sub(r"<!--.*?-->\n?", "", file.read_text(), flags=re.S)
-        self.introduction, *sections = re.split(r"^## ", text, flags=re.M)
-        self.introduction = re.sub(r"^# .*\n", "", self.introduction.lstrip(), count=1).strip()
-        self.titles, self.texts = {}, {}
-        for section in sections:
-            head, _, body = section.partition("\n")
-            name, _, title = head.partition(":")
-            self.titles[name.strip()] = title.strip()
-            self.texts[name.strip()] = body.strip()
+        text = re.sub(r"^# .*\n", "", text.lstrip(), count=1)
+        self.conclusion, self.groups, self.titles, self.texts = "", [], {}, {}
+        self.introduction, *groups = re.split(r"^# ", text, flags=re.M)
+        self.introduction = self.introduction.strip()
+        for group in groups:
+            head, *sections = re.split(r"^## ", group, flags=re.M)
+            head, _, body = head.partition("\n")
+            if head.strip() == CONCLUSION:
+                self.conclusion = body.strip()
+                continue
+            self.groups.append((head.strip(), []))
+            for section in sections:
+                head, _, body = section.partition("\n")
+                name, _, title = (words.strip() for words in head.partition(":"))
+                self.groups[-1][1].append(name)
+                self.titles[name], self.texts[name] = title, body.strip()
 
     def title(self, name):
         return self.titles.get(name) or name
 
     def text(self, name):
         return self.texts.get(name, "")
+
+    def finding(self, name):
+        quotation = re.match(r"((?:>.*\n?)+)", self.text(name))
+        return " ".join(line[1:].strip() for line in quotation[1].splitlines()) if quotation else ""
+
+
+def moved_links(text, before, after):
+    """Markdown whose relative links were as from the folder `before`, with links as from the folder `after`."""
+    def move(match):
+        path, mark, anchor = match[1].partition("#")
+        return f"]({Path(os.path.relpath(before / path, after)).as_posix()}{mark}{anchor})"
+
+    return re.sub(r"\]\((?!\w+:|#)([^)\s]+)\)", move, text)
 
 
 def results_in(folder):
@@ -113,47 +137,34 @@ def compared_metrics(metrics):
 
 
 MADE = "How these results were made"
+PROVENANCE = "provenance"                     # the page of that title
+FINDINGS = "<!-- figures and tables -->"      # between prose and what was measured
+MADE_BY = "<!-- Made by plot/results.py"
+DO_NOT_EDIT = MADE_BY + "; the prose is {}. Do not edit. -->"
 
 
-FINDINGS = "<!-- figures and tables -->"  # between prose and what was measured
+class OldPages:
+    """Pages that were made before: subtitles and what was measured by experiment, and provenance by run."""
 
-
-class OldPage:
-    """The sections of a page that was made before: of experiments, without their prose, and of runs."""
-
-    def __init__(self, file):
+    def __init__(self, folder):
         self.experiments, self.provenance = {}, {}
-        for section in re.split(r"^## ", file.read_text(), flags=re.M)[1:]:
-            head, _, body = section.partition("\n")
-            if head == MADE:
-                for run in re.split(r"^### ", body, flags=re.M)[1:]:
-                    self.provenance[run.partition("\n")[0]] = "### " + run.strip()
-            elif name := re.match(r"\s*`([^`]+)`: ", body):
-                subtitle, _, rest = body.strip().partition("\n\n")
-                self.experiments[name[1]] = (subtitle, rest.partition(FINDINGS)[2].strip())
+        for file in sorted(folder.glob("*.md")):
+            text = file.read_text()
+            if file.stem == PROVENANCE:
+                for run in re.split(r"^## ", text, flags=re.M)[1:]:
+                    self.provenance[run.partition("\n")[0]] = "## " + run.strip()
+            elif found := re.search(r"^`([^`]+)`: .*$", text, re.M):
+                self.experiments[found[1]] = (found[0], text.partition(FINDINGS)[2].strip())
 
     def require_no_less(self, run, provenance):
-        """Exits where the page's entry of a run has stages that a new one lacks: results that the run folder no longer holds."""
+        """Exits where the entry of a run has stages that a new one lacks: results that the run folder no longer holds."""
         stages = re.compile(r"^\| ([\w/-]+(?: \(\w+\))?) \|", re.M)
         there = set(stages.findall(provenance))
         # A run with one folder of results says "evaluate"; when another joins it, "evaluate (folder)" of each.
         there |= {stage.partition(" (")[0] for stage in there}
         if missing := set(stages.findall(self.provenance.get(run, ""))) - there:
-            sys.exit(f"the page has results of {run} that these folders lack ({', '.join(sorted(missing))}): give new results a run folder of "
-                     "another name, or make the whole page")
-
-
-def merged(old, new, order):
-    """The entries of both: new ones in place of old ones of their name, else next to their nearest neighbour in `order`, else last."""
-    names = list(old) or list(new)
-    for name in new:
-        if name in names:
-            continue
-        place = order.index(name) if name in order else len(order)
-        before = [n for n in order[:place] if n in names] if name in order else []
-        after = [n for n in order[place + 1:] if n in names]
-        names.insert(names.index(before[-1]) + 1 if before else names.index(after[0]) if after else len(names), name)
-    return [new.get(name) or old[name] for name in names]
+            sys.exit(f"the pages have results of {run} that these folders lack ({', '.join(sorted(missing))}): give new results a run folder of "
+                     "another name, or make all pages")
 
 
 def by_name(entries):
@@ -166,19 +177,33 @@ def by_name(entries):
     return found
 
 
-class Page:
-    """The page that is being made, and what it has shown already."""
+class Pages:
+    """The pages that are being made, in the folder that is called as their list without its ending."""
 
     def __init__(self, options):
         self.options, self.prose = options, Prose(options.discussion)
-        self.shown = {}  # run folder -> names of methods whose main metrics stand above
+        self.folder = options.page.resolve().with_suffix("")
 
-    def picture(self, file, caption, folder):
+    def file(self, name):
+        return self.folder / (re.sub(r"[^\w.-]+", "-", name) + ".md")
+
+    def write(self, file, *parts):
+        text = "\n\n".join(part for part in (DO_NOT_EDIT.format(self.options.discussion.name), *parts) if part)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_suffix(".tmp")
+        temporary.write_text(text + "\n")
+        temporary.replace(file)
+
+    def written(self, text, folder):
+        """What was written by hand, with links as from a page in `folder`."""
+        return moved_links(text, self.prose.folder, folder)
+
+    def picture(self, file, caption, name):
         if not file.exists():
             sys.exit(f"{file} was not drawn: run sns reproduce again")
-        target = self.options.images / re.sub(r"[^\w.-]+", "-", folder) / file.name
+        target = self.options.images.resolve() / self.file(name).stem / file.name
         shrunk(file, target, self.options.width, self.options.largest)
-        link = Path(os.path.relpath(target, self.options.page.parent)).as_posix()
+        link = Path(os.path.relpath(target, self.folder)).as_posix()
         return f"![{file.stem}]({link})\n\n{to_markdown(f'<p>{caption}</p>')}"
 
     def figures(self, results, name):
@@ -188,37 +213,27 @@ class Page:
             else:
                 yield from (self.picture(file, caption, name) for file, caption in results.pictures(kind))
 
-    def tables(self, results):
-        """Tables of one evaluation. The main one is folded where all of its methods stand in another of the same run."""
-        metrics, run = results.metrics, run_of(results.folder)
-        names = {method["name"] for method in metrics["methods"]}
-        above = self.shown.setdefault(run, set())
+    def tables(self, metrics):
+        """Tables of one evaluation; the long ones are folded."""
         if criteria := criteria_table(metrics):
-            yield "### Long-run criteria\n\n" + to_markdown(criteria)
-        main = to_markdown(main_table(metrics))
-        yield folded("Main metrics", main) if names <= above else "### Main metrics\n\n" + main
-        if not names <= above:
-            yield "### Short term\n\n" + to_markdown(ceiling_table(metrics))
-            yield "### Cost\n\n" + to_markdown(cost_summary(metrics) + cost_table(metrics))
-            yield folded("Differences between methods", to_markdown(paired_table(metrics, compared_metrics(metrics))))
+            yield "## Long-run criteria\n\n" + to_markdown(criteria)
+        yield "## Main metrics\n\n" + to_markdown(main_table(metrics))
+        yield "## Short term\n\n" + to_markdown(ceiling_table(metrics))
+        yield "## Cost\n\n" + to_markdown(cost_summary(metrics) + cost_table(metrics))
+        yield folded("Differences between methods", to_markdown(paired_table(metrics, compared_metrics(metrics))))
         if levels := level_table(metrics):
-            yield "### Noise levels\n\n" + to_markdown(levels)
-        above |= names
+            yield "## Noise levels\n\n" + to_markdown(levels)
 
-    def section(self, name, subtitle, *findings):
-        parts = [f"## {html.escape(self.prose.title(name))}", subtitle, self.prose.text(name), FINDINGS, *findings]
-        return "\n\n".join(part for part in parts if part)
-
-    def experiment(self, results):
+    def measured(self, results):
+        """Subtitle, and figures and tables, of one experiment."""
         name = results.title()
-        parts = [*self.figures(results, name)]
-        if results.metrics:
-            parts += self.tables(results)
-        parts.append(folded("What to keep in mind", to_markdown(notes(results.metrics, results.facts))))
-        return self.section(name, f"`{name}`: {to_markdown(html.escape(results.subtitle()))}", *parts)
+        parts = [*self.figures(results, name), *(self.tables(results.metrics) if results.metrics else ()),
+                 folded("What to keep in mind", to_markdown(notes(results.metrics, results.facts))),
+                 f"[{MADE}]({PROVENANCE}.md#{run_of(results.folder).name.lower()})"]
+        return f"`{name}`: {to_markdown(html.escape(results.subtitle()))}", "\n\n".join(part for part in parts if part)
 
     def provenance(self, run, results):
-        """How the results of one run were made; results: all of them, in the page's order."""
+        """How the results of one run were made; results: all of them."""
         judged = [r.metrics for r in results if r.metrics]
         methods = {m["name"]: m for metrics in judged for m in metrics["methods"]}
         models = {m["name"]: m for r in results for m in r.facts["models"]}
@@ -226,56 +241,65 @@ class Page:
         made_by = judged[0] if judged else results[0].oracle
         parts = [facts_table(run, made_by, {name: m["attributes"] for name, m in methods.items()}),
                  model_table(run, models.values()), stage_table(run, [r.folder for r in results], seconds)]
-        return f"### {run.name}\n\n" + "\n\n".join(map(to_markdown, parts))
+        return f"## {run.name}\n\n" + "\n\n".join(map(to_markdown, parts))
 
-    def text(self, folders, old=None):
+    def listed(self, names):
+        """The list of the pages: groups in the order of the prose, what it says nothing of at the end."""
+        left = [name for name in names if name not in self.prose.titles]
+        for title, members in [*self.prose.groups, ("", left)]:
+            entries = [f"- [{html.escape(self.prose.title(name))}]({self.folder.name}/{self.file(name).name})"
+                       + f": {self.prose.finding(name)}" * bool(self.prose.finding(name)) for name in members if name in names]
+            if entries:
+                yield "\n\n".join([*([f"### {title}"] if title else []), "\n".join(entries)])
+
+    def make(self, folders, old=None):
         every = [Results(folder) for folder in folders]
         by_run = {}
         for results in every:
             by_run.setdefault(run_of(results.folder), []).append(results)
-        experiments = by_name((results.title(), self.experiment(results)) for results in every)
         provenance = by_name((run.name, self.provenance(run, results)) for run, results in by_run.items())
-        for run, text in provenance.items():
-            if old:
+        if old:
+            for run, text in provenance.items():
                 old.require_no_less(run, text)
-        kept = {name: self.section(name, *parts) for name, parts in old.experiments.items()} if old else {}
-        titles = experiments.keys() | kept.keys()
-        for name in set(self.prose.texts) - titles - {CONCLUSION}:
+        new = by_name((results.title(), self.measured(results)) for results in every)
+        experiments = {**(old.experiments if old else {}), **new}
+        for name in set(self.prose.texts) - experiments.keys():
             print(f"warning: {self.options.discussion} has a section {name}, which is none of these experiments", file=sys.stderr)
-        for name in titles - set(self.prose.texts):
+        for name in experiments.keys() - set(self.prose.texts):
             print(f"warning: {self.options.discussion} says nothing of {name}", file=sys.stderr)
-        made = [f"## {MADE}",
-                "Wall clock: of all runs of the program for data sets, trainings and rollouts, of the last run for other stages. Models "
-                "that are shipped were trained beforehand, in the time that the table of models gives.",
-                *merged(old.provenance if old else {}, provenance, [])]
-        conclusion = self.prose.text(CONCLUSION)
-        return "\n\n".join([
-            f"<!-- Made by plot/results.py; the prose is {self.options.discussion.name}. Do not edit. -->", "# Results",
-            self.prose.introduction, *merged(kept, experiments, list(self.prose.texts)),
-            *([f"## {self.prose.title(CONCLUSION).capitalize()}", conclusion] if conclusion else []), *made]) + "\n"
+        back = f"[All results]({Path(os.path.relpath(self.options.page.resolve(), self.folder)).as_posix()})"
+        for name, (subtitle, findings) in experiments.items():
+            self.write(self.file(name), back, f"# {html.escape(self.prose.title(name))}", subtitle,
+                       self.written(self.prose.text(name), self.folder), FINDINGS, findings)
+        self.write(self.folder / f"{PROVENANCE}.md", back, f"# {MADE}",
+                   "Wall clock: of all runs of the program for data sets, trainings and rollouts, of the last run for other stages. Models "
+                   "that are shipped were trained beforehand, in the time that the table of models gives.",
+                   *{**(old.provenance if old else {}), **provenance}.values())
+        here = self.options.page.resolve().parent
+        self.write(self.options.page, "# Results", self.written(self.prose.introduction, here), "## The experiments", *self.listed(experiments),
+                   f"[{MADE}]({self.folder.name}/{PROVENANCE}.md)",
+                   "## Conclusion" * bool(self.prose.conclusion), self.written(self.prose.conclusion, here))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+", help="run folders, or folders of results in them")
-    parser.add_argument("--page", type=Path, default=DOCS / "results.md")
-    parser.add_argument("--images", type=Path, default=DOCS / "images" / "results", help="folder of its pictures; old ones of what is made again are deleted")
+    parser.add_argument("--page", type=Path, default=DOCS / "results.md", help="the list; the pages lie beside it, in a folder of its name")
+    parser.add_argument("--images", type=Path, default=DOCS / "images" / "results", help="folder of their pictures; old ones of what is made again are deleted")
     parser.add_argument("--discussion", type=Path, default=DOCS / "results_discussion.md", help="the prose, written by hand")
-    parser.add_argument("--update", action="store_true", help="keep the page's sections of other experiments and runs")
+    parser.add_argument("--update", action="store_true", help="keep the pages of other experiments, and what is known of other runs")
     parser.add_argument("--width", type=int, default=1700, help="of pictures, at most, in pixels")
     parser.add_argument("--largest", type=int, default=300_000, help="bytes of a picture")
     options = parser.parse_args()
     folders = [results for folder in options.folders for results in results_in(folder.resolve())]
-    if options.update and not options.page.exists():
-        parser.error(f"--update: {options.page} does not exist")
-    old = OldPage(options.page) if options.update else None
+    pages = Pages(options)
+    if options.update and not pages.folder.is_dir():
+        parser.error(f"--update: {pages.folder} does not exist")
+    old = OldPages(pages.folder) if options.update else None
     if not options.update:
-        for picture in options.images.glob("*/*.png"):
-            picture.unlink()
-    text = Page(options).text(folders, old)
-    temporary = options.page.with_suffix(".tmp")
-    temporary.write_text(text)
-    temporary.replace(options.page)
+        for file in [*options.images.glob("*/*.png"), *(f for f in pages.folder.glob("*.md") if f.read_text().startswith(MADE_BY))]:
+            file.unlink()
+    pages.make(folders, old)
     print(options.page)
 
 

@@ -100,31 +100,30 @@ class Paper(unittest.TestCase):
 
     def test_a_results_page_of_both_flows(self):
         page, prose = self.folder / "results.md", self.folder / "prose.md"
-        prose.write_text("Wiring only.\n\n## kolmogorov-figure1: Kolmogorov flow\n\nNothing to see.\n")
+        prose.write_text("Wiring only.\n\n# Flows\n\n## kolmogorov-figure1: Kolmogorov flow\n\nNothing to see.\n")
         made = subprocess.run([sys.executable, SOURCE / "plot" / "results.py", self.kolmogorov, self.layers, "--page", page,
                                "--images", self.folder / "pictures", "--discussion", prose], capture_output=True, text=True)
         self.assertEqual(made.returncode, 0, made.stderr)
         self.assertEqual(made.stderr.count("says nothing of"), len(ALL) - 1)
-        text = page.read_text()
-        self.assertEqual(re.findall(r"^## (.*)$", text, re.M),
-                         ["Kolmogorov flow", *(f"kolmogorov-{name}" for name in [*FIGURES][1:]),
-                          *(f"qg2layer-{name}" for name in LAYERS), "How these results were made"])
-        links = re.findall(r"!\[\w+\]\((\S+)\)", text)
+        names = [*(f"kolmogorov-{name}" for name in FIGURES), *(f"qg2layer-{name}" for name in LAYERS)]
+        pages = {path.stem: path.read_text() for path in self.folder.glob("results/*.md")}
+        self.assertEqual(sorted(pages), sorted([*names, "provenance"]))
+        self.assertEqual(sorted(re.findall(r"^- \[.*\]\(results/(.*)\.md\)$", page.read_text(), re.M)), sorted(names))
+        links = [link for text in pages.values() for link in re.findall(r"!\[\w+\]\((\S+)\)", text)]
         self.assertEqual(len(links), sum(len(names) for _, names in ALL))
         for link in links:
-            self.assertTrue((self.folder / link).is_file(), link)
-        # The main metrics of the methods of figures 5 and 7 are figure 1's.
-        self.assertEqual(text.count("### Main metrics"), len(ALL) - 3)
-        self.assertEqual(text.count("<details><summary>Main metrics</summary>"), 2)
-        for words in ("### kolmogorov-paper-smoke", "| train/sns_clean |", "| evaluate (figure8) |", "| oracle (figure3) |"):
-            self.assertIn(words, text)
-        # One flow's results made again beside other prose: nothing else of the page changes.
-        prose.write_text("Wiring only.\n\n## kolmogorov-figure1: Kolmogorov flow\n\nSomething.\n")
+            self.assertTrue((self.folder / "results" / link).is_file(), link)
+        self.assertEqual(sum(text.count("## Main metrics") for text in pages.values()), len(ALL) - 1)
+        for words in ("## kolmogorov-paper-smoke", "| train/sns_clean |", "| evaluate (figure8) |", "| oracle (figure3) |"):
+            self.assertIn(words, pages["provenance"])
+        # One flow's results made again beside other prose: nothing else of the pages changes.
+        prose.write_text("Wiring only.\n\n# Flows\n\n## kolmogorov-figure1: Kolmogorov flow\n\nSomething.\n")
         pictures = {path: path.stat().st_mtime_ns for path in self.folder.glob("pictures/kolmogorov*/*.png")}
         made = subprocess.run([sys.executable, SOURCE / "plot" / "results.py", self.layers, "--update", "--page", page,
                                "--images", self.folder / "pictures", "--discussion", prose], capture_output=True, text=True)
         self.assertEqual(made.returncode, 0, made.stderr)
-        self.assertEqual(page.read_text(), text.replace("Nothing to see.", "Something."))
+        for name, text in pages.items():
+            self.assertEqual((self.folder / "results" / f"{name}.md").read_text(), text.replace("Nothing to see.", "Something."))
         self.assertEqual({path: path.stat().st_mtime_ns for path in self.folder.glob("pictures/kolmogorov*/*.png")}, pictures)
 
     def test_the_oracle_s_curve(self):
@@ -181,7 +180,7 @@ class Paper(unittest.TestCase):
             planned = self.reproduce("--dry-run", "--scale", scale, file=PAPER.with_name("beyond.yaml"))
             self.assertEqual(planned.returncode, 0, planned.stderr)
             files = re.findall(r"^\S*/(\w+/\w+\.yaml)$", planned.stdout, re.M)
-            self.assertEqual(len(files), 9)
+            self.assertEqual(len(files), 10)
             for file in files:
                 base = re.search(r"^base: (\S+)", (SOURCE / "yaml" / file).read_text(), re.M)
                 self.assertIsNotNone(base, file)

@@ -139,11 +139,12 @@ class Drawn(unittest.TestCase):
         self.assertRegex(self.table, r"First unstable step +all +\d+ \[\d+, \d+\] +never +never +never")
 
 
-class ResultsPage(unittest.TestCase):
-    """A Markdown page of the example's results around prose that was written by hand."""
+class ResultsPages(unittest.TestCase):
+    """A list and the page of the example's results around prose that was written by hand."""
 
-    PROSE = ("# Results\n\n<!-- how to write it -->\nMeasured on two cores.\n\n## Example <run>: A short title\n\nIt | agrees "
-             "*well*.\n\n## elsewhere\n\nNot shown.\n\n## conclusion\n\nThat is all.\n")
+    PROSE = ("# Results\n\n<!-- how to write it -->\nMeasured on two cores.\n\n## In short\n\nSee [it](page/Example-run-.md).\n\n# Flows\n\n"
+             "## Example <run>: A short title\n\n> It agrees,\n> more or less.\n\nIt | agrees *well* ([how](metrics.md#w1), [where](https://a.org/b)).\n\n"
+             "## elsewhere\n\nNot shown.\n\n# conclusion\n\nThat is all.\n")
 
     @classmethod
     def setUpClass(cls):
@@ -152,24 +153,48 @@ class ResultsPage(unittest.TestCase):
         old = cls.path / "pictures" / "old" / "old.png"
         old.parent.mkdir(parents=True)
         old.touch()
+        (cls.path / "page").mkdir()
+        (cls.path / "page" / "old.md").write_text(results.MADE_BY)
+        (cls.path / "page" / "mine.md").write_text("not a page of results\n")
         cls.made = cls.make()
         assert cls.made.returncode == 0, cls.made.stderr
-        cls.page = (cls.path / "page.md").read_text()
+        cls.list = (cls.path / "page.md").read_text()
+        cls.page = (cls.path / "page" / "Example-run-.md").read_text()
+        cls.provenance = (cls.path / "page" / "provenance.md").read_text()
 
     @classmethod
-    def make(cls):
+    def make(cls, *more):
         return run(sys.executable, PLOT / "results.py", RUN, "--page", cls.path / "page.md", "--images",
-                   cls.path / "pictures", "--discussion", cls.path / "prose.md", "--largest", "60000")
+                   cls.path / "pictures", "--discussion", cls.path / "prose.md", "--largest", "60000", *more)
+
+    def in_order(self, text, *words):
+        places = [text.index(each) for each in words]
+        self.assertEqual(places, sorted(places))
 
     def test_the_prose_stands_where_it_belongs_and_is_left_alone(self):
-        order = ["Measured on two cores.", "## A short title", "It | agrees *well*.", "### Main metrics", "## Conclusion",
-                 "That is all.", "## How these results were made"]
-        places = [self.page.index(words) for words in order]
-        self.assertEqual(places, sorted(places))
-        self.assertNotIn("how to write it", self.page)
-        self.assertNotIn("Not shown.", self.page)
+        self.in_order(self.list, "# Results", "Measured on two cores.", "## In short", "## The experiments", "### Flows",
+                      "- [A short title](page/Example-run-.md): It agrees, more or less.", "[How these results were made](page/provenance.md)",
+                      "## Conclusion", "That is all.")
+        self.in_order(self.page, "[All results](../page.md)", "# A short title", "`Example <run>`: ", "> It agrees,", "It | agrees *well*",
+                      "## Main metrics", "[How these results were made](provenance.md#run)")
+        self.assertNotIn("how to write it", self.list)
+        self.assertNotIn("Not shown.", self.list + self.page)
         self.assertIn("has a section elsewhere, which is none of these experiments", self.made.stderr)
         self.assertEqual((self.path / "prose.md").read_text(), self.PROSE)
+
+    def test_links_are_as_from_the_page(self):
+        self.assertIn("([how](../metrics.md#w1), [where](https://a.org/b))", self.page)
+        self.assertIn("See [it](page/Example-run-.md).", self.list)
+
+    def test_old_pages_are_gone_and_other_files_stay(self):
+        self.assertFalse((self.path / "page" / "old.md").exists())
+        self.assertTrue((self.path / "page" / "mine.md").exists())
+
+    def test_an_update_writes_the_same_pages(self):
+        made = self.make("--update")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        for name, text in (("page.md", self.list), ("page/Example-run-.md", self.page), ("page/provenance.md", self.provenance)):
+            self.assertEqual((self.path / name).read_text(), text)
 
     def test_pictures_are_small_and_linked(self):
         from PIL import Image
@@ -178,16 +203,16 @@ class ResultsPage(unittest.TestCase):
         self.assertEqual([Path(link).stem for link in links],
                          ["figure1", "stability", "dynamics", "levels", "temporal", "traversals", "forecast"])
         for link in links:
-            file = self.path / link
+            file = self.path / "page" / link
             self.assertLessEqual(file.stat().st_size, 60000)
             with Image.open(file) as image:
                 self.assertGreater(image.width, 200)
         self.assertEqual(len(list((self.path / "pictures").glob("*/*.png"))), len(links))  # old ones are gone
 
     def test_an_update_may_not_lose_results_of_a_run(self):
-        page = self.path / "old.md"
-        page.write_text("# Results\n\n## How these results were made\n\n### run\n\n| evaluate | 1 s |\n| rollout/a | 1 s |\n")
-        old = results.OldPage(page)
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "provenance.md").write_text("# How these results were made\n\n## run\n\n| evaluate | 1 s |\n| rollout/a | 1 s |\n")
+            old = results.OldPages(Path(folder))
         old.require_no_less("run", "| evaluate | 2 s |\n| rollout/a | 2 s |\n| rollout/b | 2 s |\n")
         old.require_no_less("run", "| evaluate (one) | 2 s |\n| evaluate (two) | 2 s |\n| rollout/a | 2 s |\n")
         for less in ("| evaluate | 2 s |\n", "| rollout/a | 2 s |\n"):
@@ -224,8 +249,10 @@ class ResultsPage(unittest.TestCase):
         cells = [github_markdown.to_markdown(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)]
         self.assertIn("| " + " | ".join(cells) + " |", self.page)
         for words in ("no coarser solver was run, so that no speed-up is claimed", "climatology", "solver vs solver",
-                      "| diverging lost |", "### Noise levels", "wall clock", "SNS suite"):
+                      "| diverging lost |", "## Noise levels"):
             self.assertIn(words, self.page)
+        for words in ("wall clock", "SNS suite"):
+            self.assertIn(words, self.provenance)
 
     def test_a_folder_without_results_is_one_line(self):
         made = run(sys.executable, PLOT / "results.py", self.path / "pictures")
