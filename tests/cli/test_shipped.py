@@ -162,6 +162,8 @@ class Shipped(unittest.TestCase):
                 "subgrid_combined": {"gaussian", "gaussian_sampled", "gaussian_stopped", "gaussian_stopped_sampled", "solver_64", "solver_96",
                                      "sns", "sns_measured", "sns_stopped", "stopped_3", "sns_combined", "sns_combined_3",
                                      "stopped_combined", "stopped_combined_3", "sampled_combined", "sns_measured_3"},
+                "combined": {"gaussian_forcing", "gaussian_trained", "thermalizer_trained", "sns_trained", "sns_trained_fixed",
+                             "sns_trained_combined", "sns_forcing", "sns_combined", "solver_coarse", "solver_between"},
                 "interval_combined": {"gaussian", "gaussian_sampled", "sns_fixed_1", "sns_fixed_1_measured", "sns_sampled_measured",
                                       "sns_combined_1", "sns_combined_3", "sns_sampled_combined",
                                       "sns_combined_3_bfloat16", "solver_coarse", "solver_48", "solver_64", "solver_96"},
@@ -177,6 +179,7 @@ class Shipped(unittest.TestCase):
                     [str(SNS), "reproduce", str(SOURCE / f"yaml/kolmogorov/{experiment}.yaml"), f"run.output={folder}", "run.device=cpu",
                      "rollout.steps=40", "rollout.members=2", "rollout.floor_members=2", "evaluate.window=20", "evaluate.lags=10",
                      "figure.steps=[0, 20, 40]", "--until", "evaluate",
+                     *(["--scale", "cpu"] if experiment == "combined" else []),
                      *(["rollout.ensemble=null"] if experiment in ("interval_sampled", "interval_combined") else [])], capture_output=True, text=True)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertNotIn("images/s", done.stderr)  # nothing is trained
