@@ -45,13 +45,17 @@ class Prose:
         for group in groups:
             head, *sections = re.split(r"^## ", group, flags=re.M)
             head, _, body = head.partition("\n")
-            if head.strip() == CONCLUSION:
+            if head.strip().lower() == CONCLUSION:
                 self.conclusion = body.strip()
                 continue
+            if body.strip():
+                sys.exit(f"{file}: '# {head.strip()}' has text before its first '## NAME', which no page would show")
             self.groups.append((head.strip(), []))
             for section in sections:
                 head, _, body = section.partition("\n")
                 name, _, title = (words.strip() for words in head.partition(":"))
+                if name in self.titles:
+                    sys.exit(f"{file} has two sections '## {name}'")
                 self.groups[-1][1].append(name)
                 self.titles[name], self.texts[name] = title, body.strip()
 
@@ -73,6 +77,11 @@ def moved_links(text, before, after):
         return f"]({Path(os.path.relpath(before / path, after)).as_posix()}{mark}{anchor})"
 
     return re.sub(r"\]\((?!\w+:|#)([^)\s]+)\)", move, text)
+
+
+def anchor(heading):
+    """What GitHub calls a heading in links."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
 def results_in(folder):
@@ -150,11 +159,15 @@ class OldPages:
         self.experiments, self.provenance = {}, {}
         for file in sorted(folder.glob("*.md")):
             text = file.read_text()
+            if not text.startswith(MADE_BY):
+                continue
             if file.stem == PROVENANCE:
                 for run in re.split(r"^## ", text, flags=re.M)[1:]:
                     self.provenance[run.partition("\n")[0]] = "## " + run.strip()
             elif found := re.search(r"^`([^`]+)`: .*$", text, re.M):
                 self.experiments[found[1]] = (found[0], text.partition(FINDINGS)[2].strip())
+        if self.experiments and not self.provenance:
+            sys.exit(f"{folder} has pages of results and no {PROVENANCE}.md, which says how they were made: make all pages")
 
     def require_no_less(self, run, provenance):
         """Exits where the entry of a run has stages that a new one lacks: results that the run folder no longer holds."""
@@ -183,9 +196,17 @@ class Pages:
     def __init__(self, options):
         self.options, self.prose = options, Prose(options.discussion)
         self.folder = options.page.resolve().with_suffix("")
+        self.written_files = set()
 
     def file(self, name):
         return self.folder / (re.sub(r"[^\w.-]+", "-", name) + ".md")
+
+    def remove_others(self):
+        """Deletes pages and pictures that an earlier call made and this one did not."""
+        old = [file for file in self.folder.glob("*.md") if file.read_text().startswith(MADE_BY)]
+        for file in [*old, *self.options.images.resolve().glob("*/*.png")]:
+            if file not in self.written_files:
+                file.unlink()
 
     def write(self, file, *parts):
         text = "\n\n".join(part for part in (DO_NOT_EDIT.format(self.options.discussion.name), *parts) if part)
@@ -193,6 +214,7 @@ class Pages:
         temporary = file.with_suffix(".tmp")
         temporary.write_text(text + "\n")
         temporary.replace(file)
+        self.written_files.add(file)
 
     def written(self, text, folder):
         """What was written by hand, with links as from a page in `folder`."""
@@ -203,6 +225,7 @@ class Pages:
             sys.exit(f"{file} was not drawn: run sns reproduce again")
         target = self.options.images.resolve() / self.file(name).stem / file.name
         shrunk(file, target, self.options.width, self.options.largest)
+        self.written_files.add(target)
         link = Path(os.path.relpath(target, self.folder)).as_posix()
         return f"![{file.stem}]({link})\n\n{to_markdown(f'<p>{caption}</p>')}"
 
@@ -229,7 +252,7 @@ class Pages:
         name = results.title()
         parts = [*self.figures(results, name), *(self.tables(results.metrics) if results.metrics else ()),
                  folded("What to keep in mind", to_markdown(notes(results.metrics, results.facts))),
-                 f"[{MADE}]({PROVENANCE}.md#{run_of(results.folder).name.lower()})"]
+                 f"[{MADE}]({PROVENANCE}.md#{anchor(run_of(results.folder).name)})"]
         return f"`{name}`: {to_markdown(html.escape(results.subtitle()))}", "\n\n".join(part for part in parts if part)
 
     def provenance(self, run, results):
@@ -248,7 +271,7 @@ class Pages:
         left = [name for name in names if name not in self.prose.titles]
         for title, members in [*self.prose.groups, ("", left)]:
             entries = [f"- [{html.escape(self.prose.title(name))}]({self.folder.name}/{self.file(name).name})"
-                       + f": {self.prose.finding(name)}" * bool(self.prose.finding(name)) for name in members if name in names]
+                       + f": {self.written(self.prose.finding(name), self.folder.parent)}" * bool(self.prose.finding(name)) for name in members if name in names]
             if entries:
                 yield "\n\n".join([*([f"### {title}"] if title else []), "\n".join(entries)])
 
@@ -263,6 +286,7 @@ class Pages:
                 old.require_no_less(run, text)
         new = by_name((results.title(), self.measured(results)) for results in every)
         experiments = {**(old.experiments if old else {}), **new}
+        by_name((self.file(name).stem, name) for name in [PROVENANCE, *experiments])  # two names may not share a page
         for name in set(self.prose.texts) - experiments.keys():
             print(f"warning: {self.options.discussion} has a section {name}, which is none of these experiments", file=sys.stderr)
         for name in experiments.keys() - set(self.prose.texts):
@@ -283,9 +307,9 @@ class Pages:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", type=Path, nargs="+", help="run folders, or folders of results in them")
+    parser.add_argument("folders", type=Path, nargs="*", help="run folders, or folders of results in them; none with --update: the prose alone is made anew")
     parser.add_argument("--page", type=Path, default=DOCS / "results.md", help="the list; the pages lie beside it, in a folder of its name")
-    parser.add_argument("--images", type=Path, default=DOCS / "images" / "results", help="folder of their pictures; old ones of what is made again are deleted")
+    parser.add_argument("--images", type=Path, default=DOCS / "images" / "results", help="folder of their pictures; without --update, older ones are deleted")
     parser.add_argument("--discussion", type=Path, default=DOCS / "results_discussion.md", help="the prose, written by hand")
     parser.add_argument("--update", action="store_true", help="keep the pages of other experiments, and what is known of other runs")
     parser.add_argument("--width", type=int, default=1700, help="of pictures, at most, in pixels")
@@ -293,13 +317,14 @@ def main():
     options = parser.parse_args()
     folders = [results for folder in options.folders for results in results_in(folder.resolve())]
     pages = Pages(options)
+    if not folders and not options.update:
+        parser.error("no folder of results is given")
     if options.update and not pages.folder.is_dir():
         parser.error(f"--update: {pages.folder} does not exist")
     old = OldPages(pages.folder) if options.update else None
-    if not options.update:
-        for file in [*options.images.glob("*/*.png"), *(f for f in pages.folder.glob("*.md") if f.read_text().startswith(MADE_BY))]:
-            file.unlink()
     pages.make(folders, old)
+    if not options.update:
+        pages.remove_others()
     print(options.page)
 
 

@@ -40,6 +40,10 @@ class Links(unittest.TestCase):
         self.assertEqual(sorted(listed), sorted(str(file.relative_to(SOURCE / "yaml")) for file in SOURCE.glob("yaml/**/*.yaml")
                                                 if file.parent.name != "scales"))
 
+    def test_each_page_of_results_is_listed(self):
+        listed = re.findall(r"^- \[[^\]]+\]\(results/([\w.-]+)\): ", (SOURCE / "docs" / "results.md").read_text(), re.M)
+        self.assertEqual(sorted([*listed, "provenance.md"]), sorted(file.name for file in SOURCE.glob("docs/results/*.md")))
+
     def test_pages_are_short_enough_to_be_shown(self):
         """GitHub shows no Markdown of more than half a megabyte."""
         for document in DOCUMENTS:

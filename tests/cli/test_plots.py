@@ -143,7 +143,7 @@ class ResultsPages(unittest.TestCase):
     """A list and the page of the example's results around prose that was written by hand."""
 
     PROSE = ("# Results\n\n<!-- how to write it -->\nMeasured on two cores.\n\n## In short\n\nSee [it](page/Example-run-.md).\n\n# Flows\n\n"
-             "## Example <run>: A short title\n\n> It agrees,\n> more or less.\n\nIt | agrees *well* ([how](metrics.md#w1), [where](https://a.org/b)).\n\n"
+             "## Example <run>: A short title\n\n> It agrees,\n> [more](metrics.md) or less.\n\nIt | agrees *well* ([how](metrics.md#w1), [where](https://a.org/b)).\n\n"
              "## elsewhere\n\nNot shown.\n\n# conclusion\n\nThat is all.\n")
 
     @classmethod
@@ -155,7 +155,7 @@ class ResultsPages(unittest.TestCase):
         old.touch()
         (cls.path / "page").mkdir()
         (cls.path / "page" / "old.md").write_text(results.MADE_BY)
-        (cls.path / "page" / "mine.md").write_text("not a page of results\n")
+        (cls.path / "page" / "mine.md").write_text("Not a page of results.\n\n`sns check`: a line that looks like one.\n")
         cls.made = cls.make()
         assert cls.made.returncode == 0, cls.made.stderr
         cls.list = (cls.path / "page.md").read_text()
@@ -173,7 +173,7 @@ class ResultsPages(unittest.TestCase):
 
     def test_the_prose_stands_where_it_belongs_and_is_left_alone(self):
         self.in_order(self.list, "# Results", "Measured on two cores.", "## In short", "## The experiments", "### Flows",
-                      "- [A short title](page/Example-run-.md): It agrees, more or less.", "[How these results were made](page/provenance.md)",
+                      "- [A short title](page/Example-run-.md): It agrees, [more](metrics.md) or less.", "[How these results were made](page/provenance.md)",
                       "## Conclusion", "That is all.")
         self.in_order(self.page, "[All results](../page.md)", "# A short title", "`Example <run>`: ", "> It agrees,", "It | agrees *well*",
                       "## Main metrics", "[How these results were made](provenance.md#run)")
@@ -193,8 +193,23 @@ class ResultsPages(unittest.TestCase):
     def test_an_update_writes_the_same_pages(self):
         made = self.make("--update")
         self.assertEqual(made.returncode, 0, made.stderr)
+        alone = run(sys.executable, PLOT / "results.py", "--update", "--page", self.path / "page.md", "--images", self.path / "pictures",
+                    "--discussion", self.path / "prose.md")  # the prose without any run
+        self.assertEqual(alone.returncode, 0, alone.stderr)
         for name, text in (("page.md", self.list), ("page/Example-run-.md", self.page), ("page/provenance.md", self.provenance)):
             self.assertEqual((self.path / name).read_text(), text)
+
+    def test_what_would_lose_something_is_refused(self):
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "a.md").write_text(f"{results.MADE_BY} -->\n\n`a`: 3 members\n\n{results.FINDINGS}\n\nx\n")
+            with self.assertRaisesRegex(SystemExit, "no provenance.md"):
+                results.OldPages(Path(folder))
+            prose = Path(folder) / "prose.txt"
+            for text, why in (("# Results\n\n# Flows\n\nlost words\n\n## a\n", "has text before its first"),
+                              ("# Results\n\n# Flows\n\n## a\n\n## a: again\n", "two sections '## a'")):
+                prose.write_text(text)
+                with self.assertRaisesRegex(SystemExit, why):
+                    results.Prose(prose)
 
     def test_pictures_are_small_and_linked(self):
         from PIL import Image
@@ -211,7 +226,7 @@ class ResultsPages(unittest.TestCase):
 
     def test_an_update_may_not_lose_results_of_a_run(self):
         with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "provenance.md").write_text("# How these results were made\n\n## run\n\n| evaluate | 1 s |\n| rollout/a | 1 s |\n")
+            (Path(folder) / "provenance.md").write_text(f"{results.MADE_BY} -->\n\n# How these results were made\n\n## run\n\n| evaluate | 1 s |\n| rollout/a | 1 s |\n")
             old = results.OldPages(Path(folder))
         old.require_no_less("run", "| evaluate | 2 s |\n| rollout/a | 2 s |\n| rollout/b | 2 s |\n")
         old.require_no_less("run", "| evaluate (one) | 2 s |\n| evaluate (two) | 2 s |\n| rollout/a | 2 s |\n")
