@@ -73,8 +73,8 @@ class Prose:
 def moved_links(text, before, after):
     """Markdown whose relative links were as from the folder `before`, with links as from the folder `after`."""
     def move(match):
-        path, mark, anchor = match[1].partition("#")
-        return f"]({Path(os.path.relpath(before / path, after)).as_posix()}{mark}{anchor})"
+        path, mark, heading = match[1].partition("#")
+        return f"]({Path(os.path.relpath(before / path, after)).as_posix()}{mark}{heading})"
 
     return re.sub(r"\]\((?!\w+:|#)([^)\s]+)\)", move, text)
 
