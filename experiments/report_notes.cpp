@@ -200,8 +200,9 @@ void note_diffusion(const std::string& name, Section model, std::vector<std::str
   const std::string paper_schedule = acdm ? "linear" : "cosine";
   if (const auto schedule = value_or(diffusion, "schedule", paper_schedule); schedule != paper_schedule)
     notes.push_back(fmt::format("{} has a {} schedule (paper: {}).", name, schedule, paper_schedule));
-  if (value_or<std::string>(diffusion, "prediction", "eps") != "eps")
-    notes.push_back(fmt::format("The output of {} is read as sigma x noise (paper: noise).", name));
+  if (const auto prediction = value_or<std::string>(diffusion, "prediction", "eps"); prediction != "eps")
+    notes.push_back(fmt::format("The output of {} is read as {} (paper: noise).", name,
+                                prediction == "v" ? "v, noise less clean frame" : "sigma x noise"));
   note_training_levels(name, model.child("training").child("levels"), acdm, notes);
   if (acdm) return;
   const double paper_weight = kind_of(model) == "sns" ? kPaperSnsCrossEntropy : kPaperThermalizerCrossEntropy;

@@ -10,7 +10,8 @@ one frame side by side, frames in the order (long, past, present); the channel o
     gaussian     net(x)          residual: the next frame is x + net(x)
     sns          net(x3, lag)    (noise of past and present, logits of the past level, logits of the present level);
                                  `lag` only for networks with a lag embedding. With diffusion.prediction: scaled_eps the
-                                 first is the noise times the standard deviation sigma_s of its level
+                                 first is the noise times the standard deviation sigma_s of its level, with v it is
+                                 v = sqrt(1 - sigma_s^2) noise - sigma_s clean
     thermalizer  net(x)          (noise, logits of the level)
     acdm         net(x2, s)      noise of (past, present), or of the present alone (network.predicts); s [B]: level
 

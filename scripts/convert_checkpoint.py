@@ -311,7 +311,7 @@ def main():
     parser.add_argument("--lag-window", type=int, help="frames from which a lagged SNS draws its lag")
     parser.add_argument("--forcing-wavenumber", type=int, help="periods of the flow's force, for a network that sees it")
     parser.add_argument("--schedule", choices=("cosine", "linear"), help="default: linear for acdm, cosine otherwise")
-    parser.add_argument("--prediction", choices=("eps", "scaled_eps"),
+    parser.add_argument("--prediction", choices=("eps", "scaled_eps", "v"),
                         help="how the network's output is read; default: eps")
     parser.add_argument("--softmax", choices=("queries", "keys"),
                         help="axis of the attention's softmax; default: queries, the reference implementation's")

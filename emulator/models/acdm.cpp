@@ -21,7 +21,7 @@ AcdmLoss Acdm::loss(const torch::Tensor& clean, const torch::Tensor& levels, con
   const torch::Tensor at = levels.unsqueeze(1).expand({-1, 2});
   const torch::Tensor eps = noise_estimate(clean * signal(at) + noise * noise_std(at), levels);
   const torch::Tensor target = noise.narrow(1, noise.size(1) - eps.size(1), eps.size(1));
-  const torch::Tensor mse = at::mse_loss(eps, target);
+  const torch::Tensor mse = mean_square(eps, target, estimated(levels));
   return {mse, mse.detach()};
 }
 
@@ -29,8 +29,9 @@ torch::Tensor Acdm::noise_estimate(const torch::Tensor& x, const torch::Tensor& 
   const auto network = [this](const torch::Tensor& rows, const torch::Tensor& of_rows) {
     return net_->forward(rows, of_rows);
   };
-  return as_eps(evaluate("denoise", network, x, levels),
-                levels.unsqueeze(1).expand({-1, predicts_both() ? 2 : 1}));
+  const std::int64_t channels = (predicts_both() ? 2 : 1) * config_.field_channels;
+  return as_eps(evaluate("denoise", network, x, levels), x.narrow(1, x.size(1) - channels, channels),
+                estimated(levels));
 }
 
 Sampled Acdm::next(const torch::Tensor& past, const AcdmOptions& options, NoiseSource& noise) {

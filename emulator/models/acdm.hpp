@@ -29,6 +29,11 @@ class Acdm : public DiffusionModel {
   bool predicts_both() const { return config_.network.predicts == "both"; }
 
  private:
+  /// levels [B] -> [B, F] of the frames that the network predicts.
+  torch::Tensor estimated(const torch::Tensor& levels) const {
+    return levels.unsqueeze(1).expand({-1, predicts_both() ? 2 : 1});
+  }
+
   AcdmNet net_;
 };
 

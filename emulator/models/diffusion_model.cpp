@@ -11,7 +11,9 @@ namespace sns {
 DiffusionModel::DiffusionModel(const ModelConfig& config, torch::Device device)
     : Model(config, device),
       schedule_(make_schedule(config.diffusion)),
-      scaled_(config.diffusion.prediction == "scaled_eps") {
+      prediction_(config.diffusion.prediction == "scaled_eps" ? Prediction::scaled_eps
+                  : config.diffusion.prediction == "v"        ? Prediction::v
+                                                              : Prediction::eps) {
   const torch::Tensor alpha_bar = at::tensor(schedule_.alpha_bar, torch::kFloat64);
   signal_ = alpha_bar.sqrt().to(torch::kFloat32).to(device);
   noise_std_ = (1 - alpha_bar).sqrt().to(torch::kFloat32).to(device);
@@ -23,6 +25,25 @@ torch::Tensor DiffusionModel::per_channel(const torch::Tensor& table, const torc
       .repeat_interleave(config_.field_channels, 1)
       .unsqueeze(-1)
       .unsqueeze(-1);
+}
+
+torch::Tensor DiffusionModel::as_eps(const torch::Tensor& output, const torch::Tensor& frames,
+                                     const torch::Tensor& levels) const {
+  switch (prediction_) {
+    case Prediction::eps:
+      return output;
+    case Prediction::scaled_eps:
+      return output / noise_std(levels);
+    case Prediction::v:
+      return signal(levels) * output + noise_std(levels) * frames;
+  }
+  return output;
+}
+
+torch::Tensor DiffusionModel::mean_square(const torch::Tensor& eps, const torch::Tensor& noise,
+                                          const torch::Tensor& levels) const {
+  if (prediction_ != Prediction::v) return at::mse_loss(eps, noise);
+  return ((eps - noise) / signal(levels)).square().mean();
 }
 
 const ReverseNoise* DiffusionModel::reverse_noise(ReverseStd which) const {

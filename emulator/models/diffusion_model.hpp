@@ -20,21 +20,27 @@ class DiffusionModel : public Model {
   /// Noise std (or signal factor) of every channel, [B, F * C, 1, 1], for frames at levels [B, F] int64.
   torch::Tensor noise_std(const torch::Tensor& levels) const { return per_channel(noise_std_, levels); }
   torch::Tensor signal(const torch::Tensor& levels) const { return per_channel(signal_, levels); }
-  /// Output of the network -> eps, for frames at levels [B, F]: diffusion.prediction scaled_eps is undone.
-  torch::Tensor as_eps(const torch::Tensor& output, const torch::Tensor& levels) const {
-    return scaled_ ? output / noise_std(levels) : output;
-  }
+  /// What the network says of `frames` [B, F * C, n, n], which stand at levels [B, F], as their noise eps:
+  /// diffusion.prediction is undone.
+  torch::Tensor as_eps(const torch::Tensor& output, const torch::Tensor& frames,
+                       const torch::Tensor& levels) const;
+  /// Mean square error of an estimate of eps for frames at levels [B, F], or, with diffusion.prediction v, of
+  /// v, which is eps / sqrt(abar) but for what the frame itself gives.
+  torch::Tensor mean_square(const torch::Tensor& eps, const torch::Tensor& noise,
+                            const torch::Tensor& levels) const;
   /// For follow() and refine(). Error where errors of estimates are asked for, and the model has none.
   const ReverseNoise* reverse_noise(ReverseStd which) const;
   Layout layout(std::int64_t frames) const { return {frames, config_.field_channels}; }
 
  private:
+  enum class Prediction { eps, scaled_eps, v };
+
   torch::Tensor per_channel(const torch::Tensor& table, const torch::Tensor& levels) const;
 
   Schedule schedule_;
   std::shared_ptr<const EstimateErrors> errors_;
   torch::Tensor signal_, noise_std_;  // float32 [S] on the device
-  bool scaled_;
+  Prediction prediction_;
 };
 
 /// Most probable class of each row of logits [B, S], on the CPU.

@@ -65,7 +65,7 @@ void read(Section section, DiffusionConfig& diffusion) {
     });
     diffusion.noise_range = {range[0], range[1]};
   }
-  section.maybe("prediction", diffusion.prediction, one_of({"eps", "scaled_eps"}));
+  section.maybe("prediction", diffusion.prediction, one_of({"eps", "scaled_eps", "v"}));
 }
 
 template <class T>

@@ -42,7 +42,8 @@ struct DiffusionConfig {
   int levels = 1000;
   std::string schedule = "cosine";  ///< cosine | linear | geometric
   NoiseRange noise_range;           ///< diffusion.noise_range: [lowest, highest]; of the geometric schedule
-  std::string prediction = "eps";   ///< eps | scaled_eps: the network's output is sigma_s * eps
+  std::string prediction =
+      "eps";  ///< eps | scaled_eps: the network's output is sigma_s * eps; v: sqrt(abar_s) eps - sigma_s x_0
 };
 
 inline Schedule make_schedule(const DiffusionConfig& diffusion) {

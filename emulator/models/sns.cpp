@@ -28,7 +28,8 @@ SnsLoss Sns::loss(const torch::Tensor& clean, const torch::Tensor& levels, const
   SnsLoss loss;
   const std::int64_t skipped = clean_past ? c : 0;  // channels of the past, whose noise is none
   const torch::Tensor mse =
-      at::mse_loss(out.noise.narrow(1, skipped, 2 * c - skipped), noise.narrow(1, skipped, 2 * c - skipped));
+      mean_square(out.noise.narrow(1, skipped, 2 * c - skipped), noise.narrow(1, skipped, 2 * c - skipped),
+                  clean_past ? levels.narrow(1, 1, 1) : levels);
   torch::Tensor entropies = at::cross_entropy_loss(out.logits.present, levels.select(1, 1));
   loss.ce_present = entropies.detach();
   if (!clean_past) {
@@ -79,12 +80,12 @@ torch::Tensor Sns::denoised(const torch::Tensor& x, const torch::Tensor& lags) c
 
 torch::Tensor Sns::noise_estimate(const torch::Tensor& x, const torch::Tensor& levels,
                                   const torch::Tensor& lags) {
-  return as_eps(denoised(x, lags), levels);
+  return as_eps(denoised(x, lags), frames(x), levels);
 }
 
 SnsOutput Sns::estimate(const torch::Tensor& x, const torch::Tensor& levels, const torch::Tensor& lags) {
   const SnsOutput out = net_->forward(x, lags);
-  return {as_eps(out.noise.to(torch::kFloat32), levels),
+  return {as_eps(out.noise.to(torch::kFloat32), frames(x), levels),
           {out.logits.past.to(torch::kFloat32), out.logits.present.to(torch::kFloat32)}};
 }
 
@@ -111,7 +112,7 @@ torch::Tensor Sns::clean_estimate(const torch::Tensor& x, const torch::Tensor& l
   const c10::AutoGradMode no_grad(false);
   const std::int64_t c = config_.field_channels;
   const auto by_frame = [&](const torch::Tensor& t) { return t.unflatten(1, {2, c}).flatten(0, 1); };
-  return tweedie(schedule(), by_frame(x.narrow(1, c, 2 * c)), levels.reshape(-1),
+  return tweedie(schedule(), by_frame(frames(x)), levels.reshape(-1),
                  by_frame(noise_estimate(x, levels, rows_of(x, lags))))
       .view({x.size(0), 2 * c, x.size(2), x.size(3)});
 }
@@ -119,7 +120,7 @@ torch::Tensor Sns::clean_estimate(const torch::Tensor& x, const torch::Tensor& l
 Denoiser Sns::denoiser(const torch::Tensor& x, const std::vector<int>& lags) const {
   return [this, of_batch = rows_of(x, lags)](const torch::Tensor& active, const Step& step) {
     const torch::Tensor of_active = of_batch.defined() ? of_batch.index_select(0, step.index) : of_batch;
-    return as_eps(denoised(active, of_active), step.levels);
+    return as_eps(denoised(active, of_active), frames(active), step.levels);
   };
 }
 

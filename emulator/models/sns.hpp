@@ -40,8 +40,8 @@ class Sns : public DiffusionModel {
 
   /// Most probable levels of both frames; one encoder pass; no gradients.
   std::vector<Levels> levels(const torch::Tensor& x, const std::vector<int>& lags = {});
-  /// Noise estimate eps [B, 2C, n, n] of frames that stand at the given levels ([B, 2] int64; used by
-  /// prediction = scaled_eps only). lags as for the loss.
+  /// Noise estimate eps [B, 2C, n, n] of frames that stand at the given levels ([B, 2] int64; not used by
+  /// prediction = eps). lags as for the loss.
   torch::Tensor noise_estimate(const torch::Tensor& x, const torch::Tensor& levels,
                                const torch::Tensor& lags = {});
   /// Both in one pass, as in the loss: the noise as eps, and the logits of the levels.
@@ -70,6 +70,10 @@ class Sns : public DiffusionModel {
   void require_trained_for(const Path& path) const;
   /// One lag for each row of x; undefined for a model without.
   torch::Tensor rows_of(const torch::Tensor& x, const std::vector<int>& lags) const;
+  /// Past and present of x.
+  torch::Tensor frames(const torch::Tensor& x) const {
+    return x.narrow(1, config_.field_channels, 2 * config_.field_channels);
+  }
   /// The network's output for the noise of both frames.
   torch::Tensor denoised(const torch::Tensor& x, const torch::Tensor& lags) const;
   /// For a batch like x.

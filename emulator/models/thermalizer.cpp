@@ -42,7 +42,7 @@ ThermalizerLoss Thermalizer::loss(const torch::Tensor& clean, const torch::Tenso
           "the loss takes clean frames and noise [B, {}, n, n] and levels [B]", config_.field_channels);
   const torch::Tensor at = levels.unsqueeze(1);
   const ThermalizerOutput out = estimate(clean * signal(at) + noise * noise_std(at), levels);
-  const torch::Tensor mse = at::mse_loss(out.noise, noise);
+  const torch::Tensor mse = mean_square(out.noise, noise, at);
   const torch::Tensor ce = at::cross_entropy_loss(out.logits, levels);
   return {mse + cross_entropy_weight * ce, mse.detach(), ce.detach()};
 }
@@ -63,18 +63,18 @@ torch::Tensor Thermalizer::denoised(const torch::Tensor& x) const {
 }
 
 torch::Tensor Thermalizer::noise_estimate(const torch::Tensor& x, const torch::Tensor& levels) {
-  return as_eps(denoised(x), levels.unsqueeze(1));
+  return as_eps(denoised(x), x, levels.unsqueeze(1));
 }
 
 ThermalizerOutput Thermalizer::estimate(const torch::Tensor& x, const torch::Tensor& levels) {
   const ThermalizerOutput out = net_->forward(x);
-  return {as_eps(out.noise.to(torch::kFloat32), levels.unsqueeze(1)), out.logits.to(torch::kFloat32)};
+  return {as_eps(out.noise.to(torch::kFloat32), x, levels.unsqueeze(1)), out.logits.to(torch::kFloat32)};
 }
 
 Refined Thermalizer::refine(const torch::Tensor& x, const std::vector<Levels>& predicted,
                             const RefineOptions& options, NoiseSource& noise) {
   const Denoiser denoiser = [this](const torch::Tensor& active, const Step& step) {
-    return as_eps(denoised(active), step.levels);
+    return as_eps(denoised(active), active, step.levels);
   };
   return sns::refine(schedule(), layout(1), denoiser, x, predicted, options, noise,
                      reverse_noise(options.reverse_std));

@@ -36,7 +36,7 @@ class Thermalizer : public DiffusionModel {
                        double cross_entropy_weight);
   /// Most probable level of every frame, as the present one; past is -1. No gradients.
   std::vector<Levels> levels(const torch::Tensor& x);
-  /// Noise estimate of frames that stand at the given levels [B] (used by prediction = scaled_eps only).
+  /// Noise estimate of frames that stand at the given levels [B] (not used by prediction = eps).
   torch::Tensor noise_estimate(const torch::Tensor& x, const torch::Tensor& levels);
   /// Both in one pass, as in the loss: the noise as eps, and the logits of the levels.
   ThermalizerOutput estimate(const torch::Tensor& x, const torch::Tensor& levels);

@@ -332,28 +332,6 @@ TEST_CASE("thermalizer: only frames above the threshold, down to the stop level;
         std::vector<std::int64_t>{0, 6, 3});
 }
 
-TEST_CASE("scaled prediction is the same model with another output scale, for every kind") {
-  torch::set_num_threads(1);
-  const torch::NoGradGuard no_grad;
-  const torch::Tensor levels = torch::tensor({3, 8}, torch::kInt64);
-  const auto scaled = [](const std::string& kind) {
-    ModelConfig config = tiny(kind);
-    config.diffusion.prediction = "scaled_eps";
-    return config;
-  };
-  const auto check = [&](auto& plain, auto& other, const torch::Tensor& x) {
-    const torch::Tensor a = plain.noise_estimate(x, levels), b = other.noise_estimate(x, levels);
-    for (std::int64_t r = 0; r < 2; ++r) {
-      const torch::Tensor away = b[r] * plain.schedule().noise_std(levels[r].template item<int>()) - a[r];
-      CHECK(largest(away) < 1e-6);
-    }
-  };
-  Thermalizer t1(tiny("thermalizer"), 4, torch::kCPU), t2(scaled("thermalizer"), 4, torch::kCPU);
-  check(t1, t2, frames(2, 1));
-  Acdm a1(tiny("acdm"), 4, torch::kCPU), a2(scaled("acdm"), 4, torch::kCPU);
-  check(a1, a2, frames(2, 2));
-}
-
 TEST_CASE("ACDM: one evaluation per level, noise by its options, two fields with the present's noise alone") {
   torch::set_num_threads(1);
   ModelConfig config = tiny("acdm");

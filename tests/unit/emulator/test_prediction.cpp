@@ -1,0 +1,104 @@
+// diffusion.prediction: what a network's output is read as, and what the loss is then the mean square of.
+#include "emulator/models/acdm.hpp"
+#include "emulator/models/sns.hpp"
+#include "emulator/models/thermalizer.hpp"
+#include "tests/support/torch_doctest.hpp"
+
+#include <torch/utils.h>
+
+#include <cmath>
+
+using namespace sns;
+
+namespace {
+
+ModelConfig tiny(const std::string& kind, const std::string& prediction) {
+  ModelConfig config;
+  config.kind = kind;
+  config.network.hidden = 4;
+  config.network.blocks = 1;
+  config.network.embedding = 8;
+  config.diffusion.levels = 12;
+  config.diffusion.prediction = prediction;
+  config.image = 16;
+  return config;
+}
+
+torch::Tensor waves(std::int64_t batch, std::int64_t channels) {
+  return torch::sin(torch::arange(batch * channels * 256, torch::kFloat32) * 0.37F)
+      .view({batch, channels, 16, 16});
+}
+
+struct Scales {
+  double signal, sigma;  ///< sqrt(abar_s), sqrt(1 - abar_s)
+};
+
+Scales scales_of(const Schedule& schedule, const torch::Tensor& level) {
+  const double sigma = schedule.noise_std(level.item<int>());
+  return {std::sqrt(1 - sigma * sigma), sigma};
+}
+
+/// Estimates of networks with the same weights. levels [B] or [B, F], of the last frames of x, one field each.
+template <class Kind>
+void check_outputs(const std::string& kind, const torch::Tensor& x, const torch::Tensor& levels) {
+  CAPTURE(kind);
+  const auto estimate = [&](const std::string& prediction) {
+    return Kind(tiny(kind, prediction), 4, torch::kCPU).noise_estimate(x, levels);
+  };
+  const Schedule schedule = make_schedule(tiny(kind, "eps").diffusion);
+  const torch::Tensor output = estimate("eps"), scaled = estimate("scaled_eps"), v = estimate("v");
+  const std::int64_t frames = output.size(1);
+  const torch::Tensor noised = x.narrow(1, x.size(1) - frames, frames);
+  const auto same = [](const torch::Tensor& a, const torch::Tensor& b) {
+    return torch::allclose(a, b, 1e-5, 1e-6);
+  };
+  for (std::int64_t r = 0; r < x.size(0); ++r)
+    for (std::int64_t f = 0; f < frames; ++f) {
+      const auto [signal, sigma] = scales_of(schedule, levels.dim() == 1 ? levels[r] : levels[r][f]);
+      CHECK(same(scaled[r][f] * sigma, output[r][f]));
+      CHECK(same(v[r][f], signal * output[r][f] + sigma * noised[r][f]));
+    }
+}
+
+}  // namespace
+
+TEST_CASE("a network's output is eps, sigma eps or v, in every kind of model") {
+  torch::set_num_threads(1);
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor levels = torch::tensor({3, 8}, torch::kInt64);
+  check_outputs<Thermalizer>("thermalizer", waves(2, 1), levels);
+  check_outputs<Acdm>("acdm", waves(2, 2), levels);
+  check_outputs<Sns>("sns", waves(2, 3), torch::tensor({3, 8, 0, 5}, torch::kInt64).view({2, 2}));
+}
+
+TEST_CASE("with prediction v the loss is the mean square error of v, otherwise of eps") {
+  torch::set_num_threads(1);
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor clean = waves(2, 3), noise = torch::cos(waves(2, 2) * 3),
+                      levels = torch::tensor({2, 9, 11, 0}, torch::kInt64).view({2, 2});
+  for (const bool clean_past : {false, true})
+    for (const std::string prediction : {"eps", "scaled_eps", "v"}) {
+      CAPTURE(prediction);
+      CAPTURE(clean_past);
+      Sns model(tiny("sns", prediction), 4, torch::kCPU);
+      torch::Tensor x = clean.clone();
+      for (std::int64_t r = 0; r < 2; ++r)
+        for (std::int64_t f = clean_past ? 1 : 0; f < 2; ++f) {
+          const auto [signal, sigma] = scales_of(model.schedule(), levels[r][f]);
+          x[r][1 + f] = signal * clean[r][1 + f] + sigma * noise[r][f];
+        }
+      const torch::Tensor output = model.net().forward(x).noise;
+      double sum = 0, count = 0;
+      for (std::int64_t r = 0; r < 2; ++r)
+        for (std::int64_t f = clean_past ? 1 : 0; f < 2; ++f, ++count) {
+          const auto [signal, sigma] = scales_of(model.schedule(), levels[r][f]);
+          const torch::Tensor error = prediction == "v"
+                                          ? output[r][f] - (signal * noise[r][f] - sigma * clean[r][1 + f])
+                                      : prediction == "eps" ? output[r][f] - noise[r][f]
+                                                            : output[r][f] / sigma - noise[r][f];
+          sum += error.square().mean().item<double>();
+        }
+      const SnsLoss loss = model.loss(clean, levels, noise, /*cross_entropy_weight=*/1, {}, clean_past);
+      CHECK(loss.mse.item<double>() == test::relative(sum / count).epsilon(1e-4));
+    }
+}
