@@ -4,6 +4,8 @@ import json
 import sys
 from pathlib import Path
 
+from families import method_styles
+
 MISSING_PACKAGE = 3  # exit code that the program reports as such
 
 try:
@@ -18,12 +20,6 @@ except ImportError as error:
     sys.exit(MISSING_PACKAGE)
 
 SOLVER = "#000000"
-# Okabe-Ito colours: distinct for all common forms of colour blindness. Surrogates without refinement start
-# gray, refined ones blue, solvers in a method's place brown.
-PLAIN = ["#8c8c8c", "#E69F00", "#D55E00", "#F0E442"]
-COARSE = ["#7B3F00", "#B08968", "#D6C3AC"]
-REFINED = ["#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#5D3A9B"]
-DASHES = ["-", "--", ":", "-."]  # the next one from every fourth method on
 
 plt.rcParams.update({
     "font.size": 9,
@@ -45,17 +41,6 @@ plt.rcParams.update({
 
 def open_h5(path):
     return h5py.File(path)
-
-
-def method_kind(solver, denoiser):
-    """What decides a method's colour: whether it is a solver, or a denoiser has a part in it."""
-    return "solver" if solver else "refined" if denoiser else "plain"
-
-
-def method_colors(kinds):
-    """A colour for each method, by its method_kind."""
-    colors = {"plain": iter(PLAIN * 9), "refined": iter(REFINED * 9), "solver": iter(COARSE * 9)}
-    return [next(colors[kind]) for kind in kinds]
 
 
 class Curves:
@@ -129,10 +114,9 @@ class Evaluation:
             self.floor = Curves(self.file["floor"], "solver, other initial conditions", SOLVER,
                                 int(self.file["floor"].attrs["frames"]) - 1)
         entries = self.metrics["methods"]
-        colors = method_colors([method_kind(entry["cost"]["solver"], entry["cost"]["evaluations_per_step"]["denoiser"] > 0)
-                                for entry in entries])
-        self.methods = [Curves(self.file["method"][entry["name"]], entry["name"], color, entry["steps"],
-                               DASHES[i // 4 % len(DASHES)]) for i, (entry, color) in enumerate(zip(entries, colors))]
+        styles = method_styles(folder.parent / "config.yaml", entries)
+        self.methods = [Curves(self.file["method"][entry["name"]], entry["name"], styles[entry["name"]][0], entry["steps"],
+                               styles[entry["name"]][1]) for entry in entries]
         self.part = self.title.split(", ")[-1]  # of several fields: "upper layer"
 
     def result(self, name, metric):

@@ -2,9 +2,11 @@
 
 import json
 
-from common import REFINED, SOLVER, SYMBOLS, np, open_h5, plt, save
+from common import SOLVER, SYMBOLS, np, open_h5, plt, save
+from families import FAMILIES
 
 TILE = 1.42  # inches
+ESTIMATE = FAMILIES["sns"][0]
 
 
 def draw_tile(axes, frame, limit, y_first, title=None):
@@ -22,8 +24,8 @@ def draw_tile(axes, frame, limit, y_first, title=None):
 def draw_curve(axes, file, facts):
     levels, error = file["past_levels"][...], file["error"][...]
     if np.isfinite(error[:, 1]).all():
-        axes.fill_between(levels, error[:, 1], error[:, 2], color=REFINED[0], alpha=0.2, lw=0)
-    axes.plot(levels, error[:, 0], color=REFINED[0], label="estimate", marker="o" if len(levels) < 30 else None, ms=4)
+        axes.fill_between(levels, error[:, 1], error[:, 2], color=ESTIMATE, alpha=0.2, lw=0)
+    axes.plot(levels, error[:, 0], color=ESTIMATE, label="estimate", marker="o" if len(levels) < 30 else None, ms=4)
     for name, style, label in (("persistence", "--", r"$x_{t-1}$ for $x_t$"), ("zero", ":", "zero: variance")):
         axes.axhline(file.attrs[name], color=SOLVER, lw=1, ls=style, label=label)
     for level in file["example/past_levels"][...]:

@@ -18,7 +18,7 @@ import re
 import sys
 from pathlib import Path
 
-from common import COARSE, PLAIN, REFINED
+from families import FAMILIES
 from github_markdown import to_markdown
 from report import Results, main_table
 from report_cost import cost_summary, cost_table
@@ -29,7 +29,7 @@ from run_record import facts_table, model_table, stage_table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 CONCLUSION = "conclusion"
-LINE_COLOURS = PLAIN + COARSE + REFINED
+LINE_COLOURS = sum(FAMILIES.values(), [])
 
 
 class Prose:

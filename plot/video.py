@@ -6,7 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from common import MISSING_PACKAGE, SOLVER, method_colors, method_kind, np, open_h5, plt
+from common import MISSING_PACKAGE, SOLVER, np, open_h5, plt
+from families import method_styles
 
 TILE = 2.0  # inches
 DPI = 120
@@ -51,6 +52,14 @@ def scale_of(frames, fields):
     """Standard deviation of each field over a hundred frames of the solver."""
     shown = [frames[step] for step in np.unique(np.linspace(0, frames.count - 1, 100).astype(int))]
     return [float(np.std([frame[f] for frame in shown])) for f in range(len(fields))]
+
+
+def counts(name, file):
+    """What metrics.json says of the work of a rollout."""
+    evaluations, levels = file["evaluations"][...].sum(axis=(0, 1)), file["levels"][...]
+    return {"name": name, "levels": {head: [int((levels[:, :, i] >= 0).sum())] for i, head in enumerate(("past", "present"))},
+            "cost": {"solver": "solver_points" in file.attrs,
+                     "evaluations_per_step": dict(zip(("surrogate", "classifier", "denoiser"), evaluations))}}
 
 
 def arguments():
@@ -104,8 +113,10 @@ def main():
     last = min(row.count for row in rows) - 1
     last = min(last, options.steps) if options.steps else last
     steps = np.unique(np.linspace(0, last, max(2, round(options.seconds * options.fps))).round().astype(int))
-    colors = method_colors([method_kind("solver_points" in file.attrs, file["evaluations"][:, :, 2].any()) for file in files])
-    columns = [("solver", SOLVER)] + [(name, color) for (name, _), color in zip(options.rollout, colors)]
+    # The video lies in a folder of the results, like the figures.
+    styles = method_styles(options.output.resolve().parent.parent / "config.yaml",
+                           [counts(name, file) for (name, _), file in zip(options.rollout, files)])
+    columns = [("solver", SOLVER)] + [(name, styles[name][0]) for name, _ in options.rollout]
     figure, images, title = make_tiles(columns, fields, y_first, options.color_limit, solver[0][0].shape[0])
     # A rollout of few steps is shown more slowly, not in fewer seconds.
     writer = FFMpegWriter(fps=max(1, round(len(steps) / options.seconds)), codec="h264",

@@ -13,6 +13,7 @@ from pathlib import Path
 MAKE_EXAMPLE, PLOT = Path(sys.argv.pop(1)), Path(sys.argv.pop(1))
 sys.path.insert(0, str(PLOT))
 import common
+import families
 import github_markdown
 import levels
 import PIL.Image
@@ -21,6 +22,7 @@ import report_levels
 import report_text
 import results
 import snapshots
+import video
 
 
 def run(*command, **options):
@@ -72,6 +74,88 @@ class Legend(unittest.TestCase):
         self.assertFalse(boxes[0].overlaps(boxes[1]))
         self.assertGreater(boxes[0].x0, 0)
         self.assertLess(boxes[1].x1, figure.bbox.width)
+
+
+class Colours(unittest.TestCase):
+    """They follow what a method is, not what stands beside it."""
+
+    CONFIGURATION = """models:
+  gaussian:
+    kind: gaussian
+  sns:
+    kind: sns
+    network:
+      lag: null
+  sns_long:
+    kind: sns
+    network:
+      lag: {window: 20, embedding: 64}
+  therm:
+    kind: thermalizer
+  acdm:
+    kind: acdm
+rollout:
+  steps: 10
+  methods:
+"""
+    METHODS = {"a": ("solver: {grid: {points: 32}}", "solver"), "b": ("emulator: gaussian\n      refiner: null", "surrogate"),
+               "c": ("refiner: therm", "thermalizer"), "d": ("generator: acdm\n      refiner: null", "generator"),
+               "e": ("generator: null\n      refiner: sns\n      path: A", "sns"), "f": ("refiner: sns\n      path: clean_past", "sns_clean"),
+               "g": ("refiner: sns_long\n      path: A", "sns_lagged"), "e2": ("refiner: sns\n      path: fixed_past", "sns")}
+
+    @classmethod
+    def configuration(cls, names):
+        return cls.CONFIGURATION + "".join(f"    {name}:\n      {cls.METHODS[name][0]}\n" for name in names) + "evaluate:\n  lags: 5\n"
+
+    @staticmethod
+    def entry(name, surrogate=0, heads=0, denoiser=0, solver=None, past=0, present=0):
+        return {"name": name, "levels": {"past": [past], "present": [present]}, "cost": {
+            "solver": solver, "evaluations_per_step": {"surrogate": surrogate, "classifier": heads, "denoiser": denoiser}}}
+
+    def test_the_configuration_says_what_a_method_is(self):
+        self.assertEqual(families.configured_families(self.configuration(self.METHODS)),
+                         {name: family for name, (_, family) in self.METHODS.items()})
+        self.assertEqual(families.configured_families("rollout: {methods: {a: {refiner: b}}}\n"), {})
+
+    def test_without_one_the_counts_and_then_the_name_say_it(self):
+        entry = self.entry
+        for expected, method in (("solver", entry("a", solver={"points": 32})), ("surrogate", entry("sns", 1)), ("generator", entry("a", 0, 0, 20)),
+                                 ("sns", entry("a", 1, 1, 2, past=9, present=9)), ("sns", entry("a", 1, 1, 0, past=9, present=9)),
+                                 ("thermalizer", entry("a", 1, 1, 1, present=9)), ("sns_clean", entry("sns_a", 1, 1, 1, present=9))):
+            self.assertEqual(families.counted_family(method), expected)
+
+    def test_a_method_keeps_its_colour_whatever_stands_beside_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "config.yaml"
+
+            def styles(names, entries=()):
+                file.write_text(self.configuration(names))
+                return families.method_styles(file, entries)
+            for names in (list(self.METHODS), ["g", "e", "a"], ["e"]):
+                found = styles(names)
+                self.assertEqual({name: found[name] for name in names if name != "e2"},
+                                 {name: (families.FAMILIES[self.METHODS[name][1]][0], "-") for name in names if name != "e2"})
+            # of a video: some of the methods
+            self.assertEqual(styles(["e", "e2"], [self.entry("e2", 1)])["e2"], (families.FAMILIES["sns"][1], "--"))
+
+    def test_methods_of_one_family_are_told_apart(self):
+        entries = [self.entry(f"s{i}", 1) for i in range(16)]
+        self.assertEqual(len(set(families.method_styles(Path("nowhere"), entries).values())), 16)
+        # as without the cones for medium wavelengths (Machado and others, 2009)
+        seen = common.np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]])
+        for shades in families.FAMILIES.values():
+            light = common.np.array([common.matplotlib.colors.to_rgb(shade) for shade in shades]) ** 2.2
+            for form in (common.np.eye(3), seen):
+                values = common.np.clip(light @ form.T, 0, 1) ** (1 / 2.2)
+                apart = [common.np.linalg.norm(a - b) for i, a in enumerate(values) for b in values[:i]]
+                self.assertGreater(min(apart), 0.15, shades)
+
+    def test_figures_and_video_agree(self):
+        curves = {c.label: c.color for c in common.evaluations(RUN / "evaluation")[0].methods}
+        gray, blue = families.FAMILIES["surrogate"], families.FAMILIES["sns"]
+        self.assertEqual(curves, {"diverging": gray[0], "copy": gray[1], "other": blue[0]})
+        with common.open_h5(RUN / "rollouts" / "other.h5") as file:
+            self.assertEqual(families.counted_family(video.counts("other", file)), "sns")
 
 
 class RowLabels(unittest.TestCase):
