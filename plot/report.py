@@ -15,6 +15,7 @@ from dynamics import FEW_WINDOWS
 from report_cost import cost_summary, cost_table
 from report_criteria import criteria_table
 from report_levels import level_table
+from report_oracle import oracle_table
 from report_text import (by_field, ceiling_table, counted, duration, metric_tables, model_table, notes, number, paired_table,
                          short, stage_table, summary)
 from training_curves import training_figure
@@ -159,7 +160,12 @@ class Results:
     def figures(self, linked_from=None):
         """HTML of each kind of figure, in order. linked_from: folder of the page, for what is too large for it."""
         return [self._video(linked_from or self.folder) if kind == "video" else
-                "".join(image(file, caption) for file, caption in self.pictures(kind)) for kind in self.facts["kinds"]]
+                "".join(image(file, caption) for file, caption in self.pictures(kind)) + self.table_below(kind)
+                for kind in self.facts["kinds"]]
+
+    def table_below(self, kind):
+        """HTML of the table that belongs to a kind of figure; empty for most."""
+        return scroll(oracle_table(self.oracle)) if kind == "oracle" else ""
 
     def _names(self, kind):
         """Files of a kind of figure, without extension: one per field for some."""
@@ -218,7 +224,7 @@ def body(results, run):
                  section("Main metrics", main_table(metrics)),
                  section("Short term", scroll(ceiling_table(metrics))), *figures[1:],
                  section("Differences between methods", paired_table(metrics)), section("Cost", cost_table(metrics)),
-                 *([section("Noise levels", scroll(levels))] if (levels := level_table(metrics)) else []),
+                 *([section("Noise levels", scroll(levels))] if (levels := level_table(metrics, run / "rollouts")) else []),
                  remarks, training_section(results, run),
                  section("All metrics", details("Every metric, every window", scroll(metric_tables(metrics)[1])))]
     else:

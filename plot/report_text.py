@@ -9,12 +9,12 @@ from pathlib import Path
 MAIN = ["stable_fraction/all", "first_unstable/all", "spectrum_error_ensemble/early", "spectrum_error_ensemble/mid",
         "spectrum_error_ensemble/late", "spectrum_error/late", "spectrum_drift/all", "spectrum_distance/all",
         "spectrum_bias_large/late", "spectrum_bias_medium/late", "spectrum_bias_small/late", "energy_ratio/late",
-        "enstrophy_ratio/late", "w1_energy/all", "rate_ratio/late", "flatness_ratio/late",
+        "enstrophy_ratio/late", "w1_energy/all", "w1_enstrophy/all", "rate_ratio/late", "flatness_ratio/late",
         "flatness_error/late", "mean_wander/late", "injection_ratio/late", "reversed_share/all",
         "mean_field_distance/all", "budget_residual/late", "budget_scatter_ratio/late", "jet_count_ratio/late",
         "jet_strength_ratio/late", "w1/late", "w1_increment/late", "energy_distance/late", "mmd/all",
-        "frozen_fraction/all", "autocorrelation_error/all", "decorrelation_ratio/all", "nrmse/early", "crps/early", "ensemble_nrmse/early",
-        "spread_skill/early", "correlation_time_0.8/all"]
+        "frozen_fraction/all", "autocorrelation_error/all", "autocorrelation_error/early", "autocorrelation_error/late",
+        "decorrelation_ratio/all", "nrmse/early", "crps/early", "ensemble_nrmse/early", "spread_skill/early", "correlation_time_0.8/all"]
 
 
 def number(value):
@@ -90,12 +90,13 @@ def table_of(metrics, infos, judged):
 
 
 def distinct(metrics, infos):
-    """Without those that repeat another in the same window: a short rollout has fewer than three."""
+    """Without those that repeat another in the same window: a short rollout has fewer than three. What is of other steps than those of
+    its window says so in its label."""
     windows = metrics["windows"]
     first = {}
     for info in infos:
         frames = tuple(windows[info["period"]]) if info["period"] in windows else info["period"]
-        first.setdefault((info["key"], info["field"], frames), info)
+        first.setdefault((info["key"], info["field"], info["label"], frames), info)
     return list(first.values())
 
 

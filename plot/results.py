@@ -235,22 +235,23 @@ class Pages:
                 yield "A video of these rollouts lies in the run's folder; it is too large for this page."
             else:
                 yield from (self.picture(file, caption, name) for file, caption in results.pictures(kind))
+                yield to_markdown(results.table_below(kind))
 
-    def tables(self, metrics):
-        """Tables of one evaluation; the long ones are folded."""
+    def tables(self, metrics, rollouts):
+        """Tables of one evaluation and the folder of its rollouts; the long ones are folded."""
         if criteria := criteria_table(metrics):
             yield "## Long-run criteria\n\n" + to_markdown(criteria)
         yield "## Main metrics\n\n" + to_markdown(main_table(metrics))
         yield "## Short term\n\n" + to_markdown(ceiling_table(metrics))
         yield "## Cost\n\n" + to_markdown(cost_summary(metrics) + cost_table(metrics))
         yield folded("Differences between methods", to_markdown(paired_table(metrics, compared_metrics(metrics))))
-        if levels := level_table(metrics):
+        if levels := level_table(metrics, rollouts):
             yield "## Noise levels\n\n" + to_markdown(levels)
 
     def measured(self, results):
         """Subtitle, and figures and tables, of one experiment."""
         name = results.title()
-        parts = [*self.figures(results, name), *(self.tables(results.metrics) if results.metrics else ()),
+        parts = [*self.figures(results, name), *(self.tables(results.metrics, run_of(results.folder) / "rollouts") if results.metrics else ()),
                  folded("What to keep in mind", to_markdown(notes(results.metrics, results.facts))),
                  f"[{MADE}]({PROVENANCE}.md#{anchor(run_of(results.folder).name)})"]
         return f"`{name}`: {to_markdown(html.escape(results.subtitle()))}", "\n\n".join(part for part in parts if part)

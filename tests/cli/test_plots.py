@@ -17,6 +17,7 @@ import families
 import github_markdown
 import levels
 import PIL.Image
+import report
 import report_cost
 import report_levels
 import report_text
@@ -79,33 +80,14 @@ class Legend(unittest.TestCase):
 class Colours(unittest.TestCase):
     """They follow what a method is, not what stands beside it."""
 
-    CONFIGURATION = """models:
-  gaussian:
-    kind: gaussian
-  sns:
-    kind: sns
-    network:
-      lag: null
-  sns_long:
-    kind: sns
-    network:
-      lag: {window: 20, embedding: 64}
-  therm:
-    kind: thermalizer
-  acdm:
-    kind: acdm
-rollout:
-  steps: 10
-  methods:
-"""
-    METHODS = {"a": ("solver: {grid: {points: 32}}", "solver"), "b": ("emulator: gaussian\n      refiner: null", "surrogate"),
-               "c": ("refiner: therm", "thermalizer"), "d": ("generator: acdm\n      refiner: null", "generator"),
-               "e": ("generator: null\n      refiner: sns\n      path: A", "sns"), "f": ("refiner: sns\n      path: clean_past", "sns_clean"),
-               "g": ("refiner: sns_long\n      path: A", "sns_lagged"), "e2": ("refiner: sns\n      path: fixed_past", "sns")}
+    CONFIGURATION = ("models:\n  gaussian:\n    kind: gaussian\n  sns:\n    kind: sns\n    network:\n      lag: null\n  sns_long:\n    kind: sns\n"
+                     "    network:\n      lag: {window: 20, embedding: 64}\n  therm:\n    kind: thermalizer\n  acdm:\n    kind: acdm\n"
+                     "rollout:\n  steps: 10\n  methods:\n")
+    METHODS = {"solver": "solver: {grid: {points: 32}}", "surrogate": "refiner: null", "thermalizer": "refiner: therm", "generator": "generator: acdm",
+               "sns": "refiner: sns\n      path: A", "sns_clean": "refiner: sns\n      path: clean_past", "sns_lagged": "refiner: sns_long"}  # by family
 
-    @classmethod
-    def configuration(cls, names):
-        return cls.CONFIGURATION + "".join(f"    {name}:\n      {cls.METHODS[name][0]}\n" for name in names) + "evaluate:\n  lags: 5\n"
+    def configuration(self, names):
+        return self.CONFIGURATION + "".join(f"    {name}:\n      {self.METHODS[name]}\n" for name in names) + "evaluate:\n  lags: 5\n"
 
     @staticmethod
     def entry(name, surrogate=0, heads=0, denoiser=0, solver=None, past=0, present=0):
@@ -113,49 +95,44 @@ rollout:
             "solver": solver, "evaluations_per_step": {"surrogate": surrogate, "classifier": heads, "denoiser": denoiser}}}
 
     def test_the_configuration_says_what_a_method_is(self):
-        self.assertEqual(families.configured_families(self.configuration(self.METHODS)),
-                         {name: family for name, (_, family) in self.METHODS.items()})
+        self.assertEqual(families.configured_families(self.configuration(self.METHODS)), {family: family for family in families.FAMILIES})
         self.assertEqual(families.configured_families("rollout: {methods: {a: {refiner: b}}}\n"), {})
 
     def test_without_one_the_counts_and_then_the_name_say_it(self):
         entry = self.entry
-        for expected, method in (("solver", entry("a", solver={"points": 32})), ("surrogate", entry("sns", 1)), ("generator", entry("a", 0, 0, 20)),
-                                 ("sns", entry("a", 1, 1, 2, past=9, present=9)), ("sns", entry("a", 1, 1, 0, past=9, present=9)),
-                                 ("thermalizer", entry("a", 1, 1, 1, present=9)), ("sns_clean", entry("sns_a", 1, 1, 1, present=9))):
-            self.assertEqual(families.counted_family(method), expected)
+        for family, method in (("solver", entry("a", solver={"points": 32})), ("surrogate", entry("sns", 1)), ("generator", entry("a", 0, 0, 20)),
+                               ("sns", entry("a", 1, 1, past=9, present=9)), ("thermalizer", entry("a", 1, 1, 1, present=9)),
+                               ("sns_clean", entry("sns_a", 1, 1, 1, present=9))):
+            self.assertEqual(families.counted_family(method), family)
 
     def test_a_method_keeps_its_colour_whatever_stands_beside_it(self):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "config.yaml"
-
-            def styles(names, entries=()):
+            for names in (self.METHODS, ["sns_lagged", "sns", "solver"], ["sns"]):
                 file.write_text(self.configuration(names))
-                return families.method_styles(file, entries)
-            for names in (list(self.METHODS), ["g", "e", "a"], ["e"]):
-                found = styles(names)
-                self.assertEqual({name: found[name] for name in names if name != "e2"},
-                                 {name: (families.FAMILIES[self.METHODS[name][1]][0], "-") for name in names if name != "e2"})
-            # of a video: some of the methods
-            self.assertEqual(styles(["e", "e2"], [self.entry("e2", 1)])["e2"], (families.FAMILIES["sns"][1], "--"))
+                self.assertEqual(families.method_styles(file, ()), {name: (families.FAMILIES[name][0], "-") for name in names})
+            file.write_text(self.configuration(["sns"]))  # which a video of the other alone does not show
+            self.assertEqual(families.method_styles(file, [self.entry("other", 1, 1, 1, past=1)])["other"], (families.FAMILIES["sns"][1], "--"))
 
     def test_methods_of_one_family_are_told_apart(self):
-        entries = [self.entry(f"s{i}", 1) for i in range(16)]
-        self.assertEqual(len(set(families.method_styles(Path("nowhere"), entries).values())), 16)
+        self.assertEqual(len(set(families.method_styles(Path("nowhere"), [self.entry(str(i), 1) for i in range(16)]).values())), 16)
         # as without the cones for medium wavelengths (Machado and others, 2009)
         seen = common.np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]])
         for shades in families.FAMILIES.values():
             light = common.np.array([common.matplotlib.colors.to_rgb(shade) for shade in shades]) ** 2.2
             for form in (common.np.eye(3), seen):
                 values = common.np.clip(light @ form.T, 0, 1) ** (1 / 2.2)
-                apart = [common.np.linalg.norm(a - b) for i, a in enumerate(values) for b in values[:i]]
-                self.assertGreater(min(apart), 0.15, shades)
+                self.assertGreater(min(common.np.linalg.norm(a - b) for i, a in enumerate(values) for b in values[:i]), 0.15, shades)
 
     def test_figures_and_video_agree(self):
         curves = {c.label: c.color for c in common.evaluations(RUN / "evaluation")[0].methods}
-        gray, blue = families.FAMILIES["surrogate"], families.FAMILIES["sns"]
-        self.assertEqual(curves, {"diverging": gray[0], "copy": gray[1], "other": blue[0]})
+        gray, other, *_ = families.FAMILIES["surrogate"]
+        self.assertEqual(curves, {"diverging": gray, "copy": other, "other": families.FAMILIES["sns"][0]})
+        judged = common.read_metrics(RUN / "evaluation")["methods"][2]
         with common.open_h5(RUN / "rollouts" / "other.h5") as file:
-            self.assertEqual(families.counted_family(video.counts("other", file)), "sns")
+            counts = video.counts("other", file)
+        self.assertEqual(counts["levels"], {head: [sum(levels)] for head, levels in judged["levels"].items()})
+        self.assertEqual(families.counted_family(counts), "sns")
 
 
 class RowLabels(unittest.TestCase):
@@ -214,6 +191,11 @@ class Drawn(unittest.TestCase):
         self.assertRegex(text, r"Fair CRPS of the ensemble \(std\)")
         self.assertIn("Spread / skill of the ensemble", text)
         self.assertIn("The energy budget is not available: the data set does not say what drives", self.report)
+
+    def test_main_metrics_have_whole_distributions_and_both_ends(self):
+        rows = re.findall(r"<tr><td>([^<]*)</td><td>(\w+)</td>", self.report.split("Main metrics</h2>")[1].split("<h2>")[0])
+        self.assertIn(("W1 of the PDF of enstrophy (std)", "all"), rows)
+        self.assertEqual([period for label, period in rows if re.fullmatch(r"Error of C\(tau\), (first|last) \d+ steps", label)], ["early", "late"])
 
     def test_user_text_is_escaped(self):
         self.assertIn("Example &lt;run&gt;", self.report)
@@ -367,11 +349,38 @@ class Tables(unittest.TestCase):
         self.assertEqual(text, "a \\* b, x<sub>t</sub> *so*:\n\n| m\\|n |  |\n|---|---|\n| 1 [0, ∞] |  |\n\n"
                          "- one `a*b`\n- two")
 
+    def level_table(self, counts, members):
+        """As Markdown, of one head; members: levels that were predicted from each initial condition."""
+        metrics = {"config": {"bootstrap": 500, "confidence": 0.95}, "seed": 3, "methods": [{"name": "sns", "levels": {"past": [], "present": counts}}]}
+        with tempfile.TemporaryDirectory() as folder:
+            with common.h5py.File(f"{folder}/sns.h5", "w") as file:
+                file["levels"] = common.np.stack([common.np.full_like(members, -1), members], axis=-1)
+            return github_markdown.to_markdown(report_levels.level_table(metrics, Path(folder)))
+
     def test_levels_in_a_few_numbers(self):
-        methods = [{"name": "sns", "levels": {"past": [], "present": [90, 0, 5, 5]}}]
-        table = github_markdown.to_markdown(report_levels.level_table({"methods": methods}))
+        table = self.level_table([90, 0, 5, 5], [[0] * 5] * 2)  # the file is of another run
         self.assertIn("| sns | new frame | 100 | 90.0 % | 0.250 | 0 | 2 | 3 |", table)
-        self.assertEqual(report_levels.level_table({"methods": [{"name": "g", "levels": {"past": [], "present": []}}]}), "")
+        self.assertEqual(self.level_table([], [[0]]), "")
+
+    def test_levels_have_intervals_over_initial_conditions(self):
+        apart = self.level_table([40, 0, 40], [[0] * 20, [0] * 20, [2] * 20, [2] * 20])
+        self.assertIn("| 50.0 % [0.0, 100.0] | 1 [0, 2] |", apart)  # those of a member are no independent predictions
+        self.assertIn("| 50.0 % [50.0, 50.0] | 1 [1, 1] |", self.level_table([4, 0, 4], [[0, 2, -1], [2, 0, -1]] * 2))
+        self.assertIn("| 4 | 50.0 % | 1 |", self.level_table([2, 0, 2], [[0, 2, 0, 2]]))  # one member has no interval
+
+    def test_the_oracle_in_a_few_numbers(self):
+        estimate = lambda value: {"value": value, "low": 0.9 * value, "high": 1.1 * value}
+        oracle = {"error": [{"past_level": 2 * i, **estimate(0.01 + i)} for i in range(18)], "confidence": 0.95, "model": "sns",
+                  "trajectories": [1, 2], "times": [1], "level": 9, "levels": 36, "persistence": estimate(0.04), "zero": estimate(30.0)}
+        facts = {"kinds": ["oracle"], "evaluated": False, "oracle": True}
+        with tempfile.TemporaryDirectory() as folder:
+            for part, name, content in (("figures", "report_facts", facts), ("oracle", "oracle", oracle)):
+                (Path(folder) / part).mkdir()
+                (Path(folder) / part / f"{name}.json").write_text(json.dumps(content))
+            text = github_markdown.to_markdown("".join(report.Results(Path(folder)).figures()))
+        rows = re.findall(r"^\| (\d+|past frame|var).*? \| (\S+) \[(\S+), (\S+)\] \|$", text, re.M)
+        self.assertEqual([level for level, *_ in rows], ["0", "6", "14", "20", "28", "34", "past frame", "var"])
+        self.assertEqual([rows[1], rows[-2]], [("6", "3.01", "2.71", "3.31"), ("past frame", "0.0400", "0.0360", "0.0440")])
 
     def test_numbers_of_things(self):
         self.assertEqual([report_text.counted(n, "member") for n in (1, 2, 3.14159)], ["1 member", "2 members", "3.14 members"])
@@ -383,11 +392,13 @@ class Tables(unittest.TestCase):
         self.assertEqual(report_text.difference_cell({**entry, "value": "inf"}, "higher", "a", "b"), "a never")
 
     def test_windows_that_coincide_are_shown_once(self):
-        infos = [{"key": "w1", "field": "", "period": period} for period in ("early", "mid", "late")]
+        infos = [{"key": "w1", "label": "W1", "field": "", "period": period} for period in ("early", "mid", "late")]
         two = {"windows": {"early": [1, 20], "mid": [21, 40], "late": [21, 40]}}
         self.assertEqual([info["period"] for info in report_text.distinct(two, infos)], ["early", "mid"])
         one = {"windows": {"early": [1, 20], "mid": [1, 20], "late": [1, 20]}}
         self.assertEqual([info["period"] for info in report_text.distinct(one, infos)], ["early"])
+        ends = [{**info, "label": f"C(tau), {steps}"} for info, steps in zip(infos, ("first 10 steps", "last 10 steps"))]
+        self.assertEqual(report_text.distinct(one, ends), ends)  # steps that are not those of the windows
 
 
 class Metrics(unittest.TestCase):
