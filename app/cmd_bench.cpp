@@ -20,6 +20,7 @@ struct BenchArguments {
 };
 
 void run_bench(BenchArguments& arguments) {
+  if (!arguments.json.empty()) prepare_output(arguments.json);
   const Config config = arguments.config.load();
   const RunConfig run = read_run(config);
   arguments.options.solver = arguments.only != "models";

@@ -214,7 +214,8 @@ void add_calibrate(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   verb->add_flag("--dry-run", arguments->dry_run, "print the table and write nothing");
   verb->add_option("--device", arguments->device, "auto, cpu, cuda or cuda:N")->capture_default_str();
-  verb->add_option("--threads", arguments->threads, "threads (default: all available)");
+  verb->add_option("--threads", arguments->threads, "threads (default: all available)")
+      ->check(CLI::Range(1, kMostThreads));
   verb->footer(
       "Examples:\n"
       "  sns calibrate --weights runs/q/models/gaussian --data runs/q/dataset\n"

@@ -85,6 +85,7 @@ std::pair<double, std::string> estimate_speed(const ConfigArguments& arguments, 
     return {measure_speed(*source.make(members)), "measured now"};
   ConfigArguments small = arguments;
   small.overrides.push_back(fmt::format("solver.grid.points={}", kLargest));
+  small.overrides.push_back("solver.initial={kind: rest}");  // a state from a file is on the large grid
   const double speed = measure_speed(*SolverSource(small.load(), run).make(members));
   const auto cost = [](double n) { return n * n * std::log(n); };
   return {speed * cost(kLargest) / cost(points), fmt::format("scaled from {0} x {0} points", kLargest)};
@@ -223,7 +224,9 @@ void add_check(CLI::App& app) {
   auto arguments = std::make_shared<ConfigArguments>();
   arguments->add_to(*verb);
   auto resolved = std::make_shared<bool>(false);
-  verb->add_flag("--resolved", *resolved, "print the whole configuration first, with every default");
+  verb->add_flag("--resolved", *resolved,
+                 "print the whole configuration first, with the defaults; keys of methods that change nothing "
+                 "unless they are given are left out");
   verb->footer(
       "Prints shapes, memory, disk and a time estimate (from half a second of solver steps), and where results "
       "would go; writes nothing.\n"

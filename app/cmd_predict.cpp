@@ -124,7 +124,8 @@ void add_predict(CLI::App& app) {
   verb->add_option("--seed", options.seed, "of the noise")->capture_default_str();
   verb->add_option("--batch", options.batch, "samples per network evaluation")->capture_default_str();
   verb->add_option("--device", options.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
-  verb->add_option("--threads", options.threads, "threads (default: all available)");
+  verb->add_option("--threads", options.threads, "threads (default: all available)")
+      ->check(CLI::Range(1, kMostThreads));
   verb->footer(
       "Examples:\n"
       "  sns predict --weights runs/q/models/gaussian --input states.h5:/vorticity -o next.h5\n"

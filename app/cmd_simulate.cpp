@@ -72,7 +72,8 @@ void add_simulate(CLI::App& app) {
       verb->add_option(
               "--initial", arguments->initial,
               "initial states on the solver's grid: float32 or float64, (x, y), for two-layer flow (layer, y, "
-              "x), with or without a member axis in front")
+              "x), with or without a member axis in front; /PATH@N or /PATH@last: a frame of an array with a "
+              "time axis, such as a simulation's")
           ->type_name("FILE.h5:/PATH");
   verb->add_option("--resample", arguments->resample,
                    "spectral: --initial may lie on another even grid of the same domain; its Fourier modes "
@@ -106,6 +107,8 @@ void add_simulate(CLI::App& app) {
       "  sns simulate yaml/kolmogorov/quickstart.yaml --steps 2000 --every 50 -o flow.h5\n"
       "  sns simulate yaml/kolmogorov/quickstart.yaml --members 4 --full -o flow.h5 solver.viscosity=2e-3\n"
       "  sns simulate yaml/kolmogorov/quickstart.yaml --initial states.h5:/vorticity -o flow.h5\n"
+      "  sns simulate yaml/kolmogorov/quickstart.yaml --initial flow.h5:/vorticity@last --resample spectral -o "
+      "viscous.h5 solver.viscosity=2e-2\n"
       "  sns simulate yaml/kolmogorov/quickstart.yaml --initial coarse.h5:/w --resample spectral -o flow.h5\n"
       "  sns simulate yaml/kolmogorov/quickstart.yaml --steps 4000 --every 50 -o flow.h5 --resume");
   verb->callback([arguments] { run_simulate(*arguments); });

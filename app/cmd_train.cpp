@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "core/log.hpp"
 #include "core/run_config.hpp"
+#include "core/text.hpp"
 #include "emulator/training/trainer.hpp"
 #include "emulator/training/unused_keys.hpp"
 #include "experiments/solver_stream.hpp"
@@ -24,7 +25,7 @@ struct TrainArguments {
 std::string command_line(const TrainArguments& arguments) {
   std::string text = arguments.config.command("train");
   for (const auto& name : arguments.models) text += " --model " + name;
-  if (!arguments.dataset.empty()) text += " --dataset " + arguments.dataset.string();
+  if (!arguments.dataset.empty()) text += " --dataset " + shell_word(arguments.dataset.string());
   return text;
 }
 

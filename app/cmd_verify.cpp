@@ -17,9 +17,8 @@ void run_verify(const std::filesystem::path& folder) {
   for (const Problem& problem : report.problems) fmt::print("{}: {}\n", problem.file, problem.what);
   if (!report.problems.empty()) {
     const Problem& first = report.problems.front();
-    fail(
-        "{}: {} problems, the first: {} {}; delete damaged data files and run 'sns datagen' to make them again",
-        folder.string(), report.problems.size(), first.file, first.what);
+    fail("{}: {} problems, the first: {} {}; delete damaged files and run 'sns datagen' to make them again",
+         folder.string(), report.problems.size(), first.file, first.what);
   }
   fmt::print("{}: intact, {} files, {} samples, {} frames, {}\n", folder.string(), report.files, report.samples,
              report.frames, human_bytes(static_cast<double>(report.bytes)));

@@ -3,6 +3,7 @@
 #include "app/file_check.hpp"
 #include "core/error.hpp"
 #include "core/stop.hpp"
+#include "core/text.hpp"
 #include "experiments/overlay.hpp"
 
 #include <algorithm>
@@ -12,10 +13,21 @@ namespace sns {
 
 void ConfigArguments::add_to(CLI::App& verb) {
   verb.add_option("FILE.yaml", file, "configuration")->required();
-  verb.add_option("key.path=value", overrides,
-                  "values that replace the file's, for example solver.viscosity=1e-3");
-  verb.add_option(
-          "--scale", scale,
+  const auto take_scale = [this](const std::string& name) {
+    if (!scale.empty() && scale != name)
+      throw CLI::ValidationError(fmt::format("two scales are given, {} and {}", scale, name));
+    scale = name;
+  };
+  verb.add_option_function<std::vector<std::string>>(
+      "key.path=value",
+      [this, take_scale](const std::vector<std::string>& words) {
+        constexpr std::string_view kScale = "scale=";  // --scale NAME, as a word among the others
+        for (const std::string& word : words)
+          word.starts_with(kScale) ? take_scale(word.substr(kScale.size())) : overrides.push_back(word);
+      },
+      "values that replace the file's, for example solver.viscosity=1e-3; scale=NAME is --scale NAME");
+  verb.add_option_function<std::string>(
+          "--scale", take_scale,
           "size of the experiment: a file of yaml/scales (smoke, cpu, paper) whose values replace those of "
           "FILE.yaml; results go to <run.output>-<scale>")
       ->type_name("NAME");
@@ -43,10 +55,10 @@ Config ConfigArguments::load() const {
 }
 
 std::string ConfigArguments::command(const std::string& verb) const {
-  std::string text = "sns " + verb + " " + file.string();
+  std::string text = "sns " + verb + " " + shell_word(file.string());
   if (!scale.empty()) text += " --scale " + scale;
   if (!device.empty()) text += " --device " + device;
-  for (const std::string& item : overrides) text += " " + item;
+  for (const std::string& item : overrides) text += " " + shell_word(item);
   return text;
 }
 

@@ -2,6 +2,7 @@
 #include "app/failures.hpp"
 #include "core/config.hpp"
 #include "core/error.hpp"
+#include "core/text.hpp"
 
 #include <unistd.h>
 
@@ -49,17 +50,6 @@ std::string& typed() {
   return line;
 }
 
-/// A word as a shell takes it.
-std::string quoted(const std::string& word) {
-  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
-    return std::isalnum(c) || std::strchr("_-./:=,+@%", c) != nullptr;
-  });
-  if (plain) return word;
-  std::string out = "'";
-  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
 }  // namespace
 
 const std::string& typed_command() {
@@ -73,7 +63,7 @@ void let_idle_threads_sleep(char** argv) {
 
 int run_program(CLI::App& app, int argc, char** argv) {
   typed() = "sns";
-  for (int i = 1; i < argc; ++i) typed() += " " + quoted(argv[i]);
+  for (int i = 1; i < argc; ++i) typed() += " " + shell_word(argv[i]);
   try {
     if (argc == 1) throw CLI::CallForHelp();
     app.parse(argc, argv);

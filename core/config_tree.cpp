@@ -47,6 +47,9 @@ class Converter {
           const std::string at = where(pair.first.Mark());
           if (!pair.first.IsScalar()) fail<ConfigError>("a key must be a plain name  {}", at);
           const std::string& key = pair.first.Scalar();
+          if (key == "<<")
+            fail<ConfigError>(
+                "merge keys ('<<') are not supported: name a file as base:, or repeat the keys  {}", at);
           if (const Entry* first = value->find(key))
             fail<ConfigError>("key {} is given twice (first: {})  {}", key, first->where, at);
           value->entries.push_back({key, at, convert(pair.second, depth + 1)});

@@ -219,6 +219,12 @@ void make_writable_folder(const fs::path& folder) {
   ::unlink(probe.c_str());
 }
 
+void prepare_output(const fs::path& file) {
+  std::error_code error;
+  require(!fs::is_directory(file, error), "{} is a folder; a file is to be written", file.string());
+  make_writable_folder(folder_of(file));
+}
+
 std::string sha256(std::string_view bytes) {
   Sha256 hash;
   hash.update(bytes);

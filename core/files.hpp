@@ -26,6 +26,9 @@ void sync_to_disk(const std::filesystem::path& path);
 /// Creates the folder (and parents) and checks that it can be written to; one clear Error otherwise.
 void make_writable_folder(const std::filesystem::path& folder);
 
+/// Makes the folder that `file` is to be written to, and checks that it can be; Error if `file` is a folder.
+void prepare_output(const std::filesystem::path& file);
+
 /// SHA-256, lower-case hexadecimal.
 std::string sha256(std::string_view bytes);
 std::string sha256_file(const std::filesystem::path& file);

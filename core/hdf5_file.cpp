@@ -57,8 +57,7 @@ Handle open_existing(const std::filesystem::path& path, unsigned flags) {
   const std::uintmax_t size = fs::file_size(path, error);
   require(size > 0, "{} is empty (0 bytes), not an HDF5 file", name);
   if (opened.reason.rfind("truncated file", 0) == 0)
-    fail("{} is truncated ({} bytes): it was not written to its end; remove it to have it made again", name,
-         size);
+    fail("{} is truncated ({} bytes): it was not written, or not copied, to its end", name, size);
   if (H5Fis_hdf5(path.c_str()) == 0) fail("{} is not an HDF5 file", name);
   fail("cannot open {}: the file is damaged ({})", name, opened.reason);
 }

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -26,7 +27,7 @@ int environment_count(const char* name) {
   if (!text) return 0;
   int count = 0;
   std::from_chars(text, text + std::strlen(text), count);
-  return count > 0 ? count : 0;
+  return std::clamp(count, 0, kMostThreads);
 }
 
 }  // namespace
@@ -73,6 +74,17 @@ struct ThreadPool::State {
     inside = nullptr;
   }
 
+  /// Every worker that was started has ended afterwards.
+  void end() {
+    {
+      const std::lock_guard lock(mutex);
+      quit = true;
+    }
+    start.notify_all();
+    for (std::thread& worker : workers) worker.join();
+    workers.clear();
+  }
+
   void loop(int worker) {
     std::uint64_t seen = 0;
     std::unique_lock lock(mutex);
@@ -92,17 +104,18 @@ thread_local const ThreadPool::State* ThreadPool::State::inside = nullptr;
 
 ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
   require(threads >= 1, "a thread pool needs at least one thread, not {}", threads);
-  for (int worker = 1; worker < threads; ++worker)
-    state_->workers.emplace_back([state = state_.get(), worker] { state->loop(worker); });
+  try {
+    for (int worker = 1; worker < threads; ++worker)
+      state_->workers.emplace_back([state = state_.get(), worker] { state->loop(worker); });
+  } catch (const std::system_error& error) {
+    const std::size_t started = state_->workers.size();
+    state_->end();
+    fail("only {} of {} threads could be started ({}); set run.threads", started + 1, threads, error.what());
+  }
 }
 
 ThreadPool::~ThreadPool() {
-  {
-    const std::lock_guard lock(state_->mutex);
-    state_->quit = true;
-  }
-  state_->start.notify_all();
-  for (std::thread& worker : state_->workers) worker.join();
+  state_->end();
 }
 
 int ThreadPool::threads() const {

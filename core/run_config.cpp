@@ -40,13 +40,18 @@ RunConfig read_run(const Config& config) {
   if (threads == "auto") {
     run.threads = default_threads();
   } else {
-    if (threads.find_first_not_of("0123456789") != std::string::npos || threads.size() > 4 ||
-        threads.find_first_not_of('0') == std::string::npos)
-      section.reject("threads", "must be auto or a whole number from 1 to 9999, not '" + threads + "'");
+    const bool number =
+        threads.find_first_not_of("0123456789") == std::string::npos && threads.size() <= 4 && !threads.empty();
+    const int given = number ? std::stoi(threads) : 0;
+    if (given < 1 || given > kMostThreads)
+      section.reject("threads", fmt::format("must be auto or a whole number from 1 to {}, not '{}'",
+                                            kMostThreads, threads));
     section.maybe("threads", run.threads);  // again, so that the resolved configuration holds a number
   }
-  // Not among the resolved keys unless given: most files have every size.
-  if (section.has("one_size")) section.maybe("one_size", run.one_size);
+  // Whether the named scales are for this file (experiments/overlay.hpp) is asked before there is a
+  // configuration; here it is but a known key. Not among the resolved ones unless given: most files have
+  // every size.
+  if (bool one_size = false; section.has("one_size")) section.maybe("one_size", one_size);
   return run;
 }
 

@@ -14,7 +14,6 @@ struct RunConfig {
   std::filesystem::path output;  ///< default runs/<name>
   std::string device = "auto";   ///< auto | cpu | cuda | cuda:N
   int threads = 0;               ///< resolved: `auto` (default) or an integer >= 1
-  bool one_size = false;         ///< the named scales are not for this file (experiments/overlay.hpp)
 };
 
 /// Reads and checks `run`; relative `output` is relative to the working directory.

@@ -24,7 +24,7 @@ std::atomic<std::int64_t> deadline{kNoDeadline};
 std::atomic<std::int64_t> first_signal{0};  // when it came; 0 = none yet
 std::atomic<int> nothing_to_save{0};        // living EndAtOnce objects
 std::atomic<bool> silent{false}, worker{false};
-std::array<std::atomic<int>, 64> helpers{};  // ended by 0
+std::array<std::atomic<int>, 65> helpers{};  // ended by 0
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free &&
                   std::atomic<std::int64_t>::is_always_lock_free,
               "the signal handler may only touch lock-free atomics");
@@ -65,6 +65,7 @@ extern "C" void on_stop_signal(int signal) {
 }  // namespace
 
 void install_stop_handlers() {
+  ::signal(SIGXFSZ, SIG_IGN);  // a limit on the size of files is then an error of the write, which says so
   for (const int signal : {SIGINT, SIGTERM}) {
     struct sigaction previous {};
     sigaction(signal, nullptr, &previous);

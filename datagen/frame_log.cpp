@@ -30,7 +30,11 @@ FrameLog::FrameLog(const std::filesystem::path& file, std::size_t record_bytes)
   descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (descriptor_ < 0) fail_io("open", file_, errno);
   struct stat status {};
-  if (::fstat(descriptor_, &status) != 0) fail_io("inspect", file_, errno);
+  if (::fstat(descriptor_, &status) != 0) {
+    const int code = errno;
+    ::close(descriptor_);
+    fail_io("inspect", file_, code);
+  }
   records_ = static_cast<std::int64_t>(static_cast<std::size_t>(status.st_size) / record_bytes_);
 }
 

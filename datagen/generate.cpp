@@ -161,11 +161,22 @@ class Generator {
       lock_.reset();
       lock_.emplace(folder_, FolderLock::Kind::shared);
       return;
-    } else if (fs::exists(folder_ / "data")) {
-      fail<ConfigError>("{} holds a folder 'data' that sns did not make; choose another folder",
-                        folder_.string());
+    } else if (fs::exists(folder_ / "data") && !is_of_manifest(identity_hash_)) {
+      fail<ConfigError>(
+          "{} holds a folder 'data' and no config.yaml that says what it is; choose another folder, or remove "
+          "it",
+          folder_.string());
     }
     write_text(config, identity_);
+  }
+
+  /// Whether the folder holds the manifest of a data set of this identity.
+  bool is_of_manifest(const std::string& identity_hash) const {
+    try {
+      return read_manifest(folder_).config_hash == identity_hash;
+    } catch (const Error&) {
+      return false;
+    }
   }
 
   /// Collects the records of finished groups: from the manifest, from partial/, or from the files themselves.
@@ -421,10 +432,13 @@ class Generator {
     if (!fs::exists(folder_ / "MANIFEST.jsonl")) return false;
     try {
       const Manifest manifest = read_manifest(folder_);
-      return std::all_of(manifest.files.begin(), manifest.files.end(), [&](const FileRecord& r) {
-        const auto found = records_.find(r.group.first);
-        return found != records_.end() && found->second.sha256 == r.sha256;
-      });
+      const bool described =
+          std::all_of(manifest.plain.begin(), manifest.plain.end(),
+                      [&](const PlainFile& file) { return fs::exists(folder_ / file.path); });
+      return described && std::all_of(manifest.files.begin(), manifest.files.end(), [&](const FileRecord& r) {
+               const auto found = records_.find(r.group.first);
+               return found != records_.end() && found->second.sha256 == r.sha256;
+             });
     } catch (const Error&) {
       return false;
     }

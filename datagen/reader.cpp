@@ -127,12 +127,4 @@ void DatasetReader::read(const std::string& field, std::int64_t first_sample, st
   }
 }
 
-std::vector<std::string> dataset_splits(const std::filesystem::path& folder) {
-  std::vector<std::string> splits;
-  for (const char* split : {"train", "valid", "test"}) {
-    if (std::filesystem::is_directory(folder / "data" / split)) splits.push_back(split);
-  }
-  return splits;
-}
-
 }  // namespace sns

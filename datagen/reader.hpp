@@ -70,7 +70,4 @@ class DatasetReader {
   std::int64_t samples_ = 0;
 };
 
-/// Splits that a data set folder holds, of train, valid, test.
-std::vector<std::string> dataset_splits(const std::filesystem::path& folder);
-
 }  // namespace sns

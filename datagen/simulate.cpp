@@ -29,16 +29,16 @@ namespace fs = std::filesystem;
 
 constexpr double kMostBytes = 4e18;  ///< more than any disk holds, and twice as much still is a number
 
-std::string identity_of(const SimulatePlan& plan, const SolverSource& source) {
-  return sha256(
-      fmt::format(
-          "{}\nseed {} backend {} members {} every {} diagnostics {} coarsen {} {}{} full {} initial {}\n",
-          source.yaml(), plan.seed, source.info().backend, plan.members, plan.every, plan.diagnostics_every,
-          plan.coarsen.factor, name(plan.coarsen.kind),
-          plan.coarsen.remove == Removal::none ? "" : fmt::format(" without {}", name(plan.coarsen.remove)),
-          plan.full, plan.initial ? plan.initial->hash : "as configured") +
-      (plan.arrays ? fmt::format("array diagnostics {} values\n", diagnostic_values(plan, source.info()))
-                   : ""));
+/// All that decides what a run writes.
+std::string made_of(const SimulatePlan& plan, const SolverSource& source) {
+  return fmt::format(
+             "{}\nseed {} backend {} members {} every {} diagnostics {} coarsen {} {}{} full {} initial {}\n",
+             source.yaml(), plan.seed, source.info().backend, plan.members, plan.every, plan.diagnostics_every,
+             plan.coarsen.factor, name(plan.coarsen.kind),
+             plan.coarsen.remove == Removal::none ? "" : fmt::format(" without {}", name(plan.coarsen.remove)),
+             plan.full, plan.initial ? plan.initial->hash : "as configured") +
+         (plan.arrays ? fmt::format("array diagnostics {} values\n", diagnostic_values(plan, source.info()))
+                      : "");
 }
 
 /// A file beside the checkpoint of a run that is to replace the output that there is (--overwrite).
@@ -58,14 +58,14 @@ class Simulation {
         config_yaml_(config_yaml),
         options_(options),
         work_(options.output.string() + ".partial"),
-        identity_(identity_of(plan, source)) {}
+        made_of_(made_of(plan, source)),
+        identity_(sha256(made_of_)) {}
 
   void run() {
     if (!plan_.full) require_divisible(info_, plan_.coarsen);
-    const fs::path parent = options_.output.has_parent_path() ? options_.output.parent_path() : fs::path(".");
-    make_writable_folder(parent);
-    require(!fs::is_directory(options_.output), "{} is a folder; -o names a file", options_.output.string());
+    prepare_output(options_.output);
     if (!claim_output()) return;
+    warn_of_equal_members();
     require_memory(static_cast<double>(plan_.members) *
                        static_cast<double>(simulate_frame_values(plan_, info_)) *
                        (writes_float64(plan_, info_) ? sizeof(double) : sizeof(float)),
@@ -101,10 +101,10 @@ class Simulation {
     try {
       // In the folder that goes in the end: whoever is killed meanwhile leaves nothing beside it.
       const fs::path written = work_ / "output.h5";
-      write_simulation(written, plan_, info_, config_yaml_, state(), frames, diagnostics);
+      write_simulation(written, plan_, info_, config_yaml_, made_of_, state(), frames, diagnostics);
       fs::rename(written, options_.output);
       fs::remove(work_ / kReplacing);
-      sync_to_disk(parent);
+      sync_to_disk(options_.output.has_parent_path() ? options_.output.parent_path() : fs::path("."));
     } catch (const Stopped&) {
       poll();  // says where to go on
       throw;
@@ -138,15 +138,38 @@ class Simulation {
     }
     finished_ = read_simulation_state(options_.output);
     if (finished_->identity != identity_) {
-      fail<ConfigError>("{} was made from another configuration; give --overwrite or another -o",
-                        options_.output.string());
+      const h5::Group provenance = h5::File::open_read(options_.output).group("provenance");
+      std::string before = made_of_;  // unknown where an earlier version wrote the file
+      if (provenance.has_attribute("made_of")) before = provenance.attribute<std::string>("made_of");
+      const auto [there, now] = first_difference(before, made_of_);
+      fail<ConfigError>("{} was made from another configuration{}; give --overwrite or another -o",
+                        options_.output.string(),
+                        there == now ? std::string() : fmt::format(" (there: {}; now: {})", there, now));
     }
     status_ = finished_->status;
+    require_not_beyond(finished_->step, options_.output);
     if (finished_->step < plan_.steps && any_alive()) return true;
     log::info("{} is complete: {} steps", options_.output.string(), finished_->step);
     fs::remove_all(work_);  // there if the run was killed after its last act but one
     require_survivors();
     return false;
+  }
+
+  /// Of a kind of initial state that draws nothing every member has the same.
+  void warn_of_equal_members() const {
+    if (plan_.initial || !info_.initial_states) return;
+    const auto states = *info_.initial_states;
+    if (static_cast<std::uint64_t>(plan_.members) > states)
+      log::warn("solver.initial gives {} for {} members: some of them are the same run",
+                states == 1 ? "one state" : fmt::format("{} states", states), plan_.members);
+  }
+
+  /// ConfigError if what is there has more steps than are asked for.
+  void require_not_beyond(std::int64_t step, const fs::path& there) const {
+    if (step <= plan_.steps) return;
+    fail<ConfigError>(
+        "{} holds {} steps, more than the {} that are asked for; give more --steps, --overwrite or another -o",
+        there.string(), step, plan_.steps);
   }
 
   /// What a run left that was killed while it wrote the output.
@@ -178,6 +201,7 @@ class Simulation {
       save_checkpoint(file, *checkpoint);
     }
     if (checkpoint) {
+      require_not_beyond(checkpoint->step, work_);
       frames_->truncate(checkpoint->records);
       diagnostics_->truncate(checkpoint->extra_records);
       status_ = checkpoint->status;
@@ -326,7 +350,7 @@ class Simulation {
   const std::string& config_yaml_;
   const SimulateOptions& options_;
   fs::path work_;
-  std::string identity_;
+  std::string made_of_, identity_;
   std::unique_ptr<Solver> solver_;
   FrameLog *frames_ = nullptr, *diagnostics_ = nullptr;
   std::optional<Checkpoint> finished_;

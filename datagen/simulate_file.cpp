@@ -141,8 +141,8 @@ void read_frames(const h5::File& file, const SimulatePlan& plan, const SolverInf
 }  // namespace
 
 void write_simulation(const std::filesystem::path& output, const SimulatePlan& plan, const SolverInfo& info,
-                      const std::string& config_yaml, const Checkpoint& state, const FrameLog& frames,
-                      const FrameLog& diagnostics) {
+                      const std::string& config_yaml, const std::string& made_of, const Checkpoint& state,
+                      const FrameLog& frames, const FrameLog& diagnostics) {
   write_atomically(output, [&](const std::filesystem::path& temporary) {
     h5::File file = h5::File::create(temporary);
     file.set_attribute("Conventions", "CF-1.10");
@@ -176,6 +176,7 @@ void write_simulation(const std::filesystem::path& output, const SimulatePlan& p
     write_diagnostics(file, plan, info, diagnostics, scales[0], scales[1]);
 
     h5::Group provenance = write_provenance(file, info, config_yaml, plan.seed);
+    provenance.set_attribute("made_of", made_of);
     provenance.set_attribute("coarsening", name(plan.full ? Coarsening::none : plan.coarsen.kind));
     provenance.set_attribute("removed", name(plan.full ? Removal::none : plan.coarsen.remove));
     if (plan.initial) {

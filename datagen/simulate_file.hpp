@@ -13,8 +13,8 @@ namespace sns {
 /// frames: records [member][field][axis0][axis1]; diagnostics: records [member][diagnostic], float64,
 /// those of written_diagnostics one after another.
 void write_simulation(const std::filesystem::path& output, const SimulatePlan& plan, const SolverInfo& info,
-                      const std::string& config_yaml, const Checkpoint& state, const FrameLog& frames,
-                      const FrameLog& diagnostics);
+                      const std::string& config_yaml, const std::string& made_of, const Checkpoint& state,
+                      const FrameLog& frames, const FrameLog& diagnostics);
 
 /// State at the end of a finished run.
 Checkpoint read_simulation_state(const std::filesystem::path& output);

@@ -124,14 +124,6 @@ DatasetInfo describe_dataset(const std::filesystem::path& folder, const std::vec
     stds.need(field, value, positive);
     info.field_std.push_back(value);
   }
-  if (root.has("rms_delta")) {
-    auto deltas = root.child("rms_delta");
-    for (std::size_t c = 0; c < info.fields.size(); ++c) {
-      double value = 0;
-      deltas.need(info.fields[c], value);
-      info.residual_std.push_back(value / info.field_std[c]);
-    }
-  }
   info.hash = hash_of_frames(folder);
   return info;
 }

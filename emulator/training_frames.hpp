@@ -18,14 +18,13 @@ inline constexpr const char* kForcingWavenumber = "forcing_wavenumber";
 
 /// What frames are, before they are normalised.
 struct DatasetInfo {
-  std::filesystem::path folder;      ///< of a data set; empty for frames that were never on disk
-  std::string name;                  ///< root attribute dataset_name
-  std::vector<std::string> fields;   ///< channel order
-  std::vector<double> field_std;     ///< of the training split, physical units, one per field
-  std::vector<double> residual_std;  ///< rms of one frame's change / field_std; empty where it is not known
-  std::int64_t nx = 0;               ///< points along the first space axis
-  std::int64_t ny = 0;               ///< points along the second
-  double frame_interval = 0;         ///< time between frames, the system's time unit
+  std::filesystem::path folder;     ///< of a data set; empty for frames that were never on disk
+  std::string name;                 ///< root attribute dataset_name
+  std::vector<std::string> fields;  ///< channel order
+  std::vector<double> field_std;    ///< of the training split, physical units, one per field
+  std::int64_t nx = 0;              ///< points along the first space axis
+  std::int64_t ny = 0;              ///< points along the second
+  double frame_interval = 0;        ///< time between frames, the system's time unit
   /// Periods of a steady force along the second axis; none: no such force.
   std::optional<double> forcing_wavenumber;
   std::string hash;  ///< SHA-256 that stands for all frames

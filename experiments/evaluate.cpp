@@ -322,6 +322,12 @@ Evaluation measure(const EvaluateInputs& inputs) {
   const auto yardsticks = survey(sources.truth, unscaled, progress, done);
   ThreadPool pool(inputs.threads > 0 ? inputs.threads : default_threads());
   const std::int64_t shortest = std::min(sources.truth.frames(), sources.last_frame + 1);
+  if (3 * config.window > shortest)
+    log::warn("evaluate.window: three windows of {} frames do not fit into {}: early, mid and late overlap",
+              config.window, shortest);
+  if (2 * static_cast<std::int64_t>(config.lags) > shortest)
+    log::warn("evaluate.lags: {} is more than half of {} frames; {} are used", config.lags, shortest,
+              shortest / 2);
   std::vector<RecordSettings> settings;
   std::vector<double> scales;
   for (const metrics::Yardstick& yardstick : yardsticks) {
@@ -425,7 +431,12 @@ void read(Section& evaluate, EvaluateConfig& config) {
   evaluate.maybe("frozen_factor", config.frozen_factor, between(0.0, 1.0));
   evaluate.maybe("lags", config.lags, positive);
   evaluate.maybe("temporal_window", config.temporal_window, positive);
-  evaluate.maybe("correlation_thresholds", config.correlation_thresholds);
+  evaluate.maybe(
+      "correlation_thresholds", config.correlation_thresholds, [](const std::vector<double>& thresholds) {
+        const bool correlations =
+            std::all_of(thresholds.begin(), thresholds.end(), [](double t) { return t > 0 && t < 1; });
+        return correlations ? "" : "must be correlations, between 0 and 1";
+      });
 }
 
 void evaluate_rollouts(const EvaluateInputs& inputs) {

@@ -68,11 +68,21 @@ Experiment::Experiment(const Config& config, std::string command)
     if (std::none_of(rollout_.methods.begin(), rollout_.methods.end(),
                      [&](const MethodConfig& method) { return method.name == name; }))
       video.reject("methods", fmt::format("rollout.methods has no '{}'", name));
+  require_unseen_truth();
   config.finish({"simulate"});
   for (const auto& [name, keys] : model_keys_without_effect(config)) log::warn("models.{}: {}", name, keys);
   for (const MethodConfig& method : rollout_.methods)
     for (const std::string& doubt : {method.without_effect, method.beyond_training, method.hardly_refines})
       if (!doubt.empty()) log::warn("rollout.methods.{}: {}", method.name, doubt);
+}
+
+void Experiment::require_unseen_truth() const {
+  const auto end = data_plan_.first_trajectory + static_cast<std::uint64_t>(data_plan_.trajectories());
+  if (end > kFirstTruthTrajectory)
+    fail<ConfigError>(
+        "datagen: its trajectories end at {}, and those that methods are compared with begin at {}: training "
+        "would see them; ask for fewer",
+        end - 1, kFirstTruthTrajectory);
 }
 
 DatagenPlan Experiment::truth_plan() const {
@@ -263,6 +273,9 @@ std::vector<std::string> Experiment::targets(const StageGraph& graph, const std:
   std::vector<std::string> out;
   for (const std::string& stage : graph.names())
     if (stage == name || stage.rfind(name + "/", 0) == 0) out.push_back(stage);
+  if (out.empty() && (name == "train" || name == "rollout"))
+    fail<ConfigError>("there is nothing to {}: {} has no entries", name,
+                      name == "train" ? "models" : "rollout.methods");
   if (out.empty()) {
     std::string known;
     for (const std::string& stage : graph.names()) known += (known.empty() ? "" : ", ") + stage;

@@ -74,6 +74,8 @@ class Experiment {
   static std::vector<std::string> targets(const StageGraph& graph, const std::string& name);
 
  private:
+  /// ConfigError if the data set has trajectories of the truth set.
+  void require_unseen_truth() const;
   DatagenPlan truth_plan() const;
   /// A data set as the text that its hash is made of.
   std::string data_text(DatagenPlan plan) const;

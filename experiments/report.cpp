@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -71,7 +72,13 @@ int run_program(const std::vector<std::string>& arguments) {
     ended = waitpid(child, &status, WhileDrawing::action() ? WNOHANG : 0);
     require(ended >= 0 || errno == EINTR, "lost {}: {}", arguments[0], std::strerror(errno));
     if (ended != 0) continue;
-    WhileDrawing::action()();
+    try {
+      WhileDrawing::action()();
+    } catch (...) {  // nobody would wait for the child, which writes figures
+      ::kill(child, SIGTERM);
+      ::waitpid(child, &status, 0);
+      throw;
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1;

@@ -67,13 +67,20 @@ RolloutFile RolloutFile::create(const std::filesystem::path& path, const Rollout
     field.set_attribute("units", job.units[c]);
     for (int axis = 0; axis < 4; ++axis) field.attach_scale(axis, scales[static_cast<std::size_t>(axis)]);
   }
-  h5::Dataset levels = root.create<std::int32_t>("levels", {members, frames, 2});
-  levels.set_attribute("columns", std::vector<std::string>{"previous", "present"});
-  h5::Dataset evaluations = root.create<std::int64_t>("evaluations", {members, frames, 3});
-  evaluations.set_attribute("columns", std::vector<std::string>{"surrogate", "classifier", "denoiser"});
-  for (h5::Dataset* rows : {&levels, &evaluations})
-    for (int axis = 0; axis < 2; ++axis) rows->attach_scale(axis, scales[static_cast<std::size_t>(axis)]);
-  file.write<std::int64_t>("failed_step", {members}, std::vector<std::int64_t>(members, -1));
+  // Every axis has a scale, so that netCDF's tools open the file.
+  const auto add_rows = [&](h5::Dataset rows, const std::string& scale,
+                            const std::vector<std::string>& columns) {
+    rows.set_attribute("columns", columns);
+    h5::Dataset names = file.write_strings(scale, columns);
+    names.make_scale(scale);
+    for (int axis = 0; axis < 2; ++axis) rows.attach_scale(axis, scales[static_cast<std::size_t>(axis)]);
+    rows.attach_scale(2, names);
+  };
+  add_rows(root.create<std::int32_t>("levels", {members, frames, 2}), "frame_of_pair", {"previous", "present"});
+  add_rows(root.create<std::int64_t>("evaluations", {members, frames, 3}), "network",
+           {"surrogate", "classifier", "denoiser"});
+  file.write<std::int64_t>("failed_step", {members}, std::vector<std::int64_t>(members, -1))
+      .attach_scale(0, scales[0]);
 
   file.set_attribute("Conventions", "CF-1.10");
   for (const auto& [name, text] : job.attributes) file.set_attribute(name, text);

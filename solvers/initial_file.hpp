@@ -36,13 +36,15 @@ std::vector<double> states_on_grid(std::vector<double> values, const h5::Shape& 
                                    const StateLayout& layout);
 
 /// An array of states in a file, FILE.h5:/dataset: float32 or float64, of the layout's shape, with or without
-/// an axis of several states in front.
+/// an axis of several states in front. FILE.h5:/dataset@N and @last are frame N, or the last one, of an array
+/// with a time axis before those of a state, as simulations, data sets and rollouts have them.
 class InitialStatesFile {
  public:
   /// Error if it is not there, or of another type or shape (all named).
   InitialStatesFile(std::string address, const StateLayout& layout);
 
-  h5::Shape shape() const { return dataset_.shape(); }
+  /// Of the array, without its time axis.
+  h5::Shape shape() const;
   const StoredStates& stored() const { return stored_; }
   /// State `index`, or the only one where there is no axis of states, as it lies there: of shape
   /// stored().state. Error if the file has fewer.
@@ -51,8 +53,13 @@ class InitialStatesFile {
   std::string sha256() const;
 
  private:
+  /// frame: a number or "last".
+  void choose_frame(const std::string& frame, const StateLayout& layout);
+
   std::string address_;
   h5::Dataset dataset_;
+  std::size_t time_axis_ = 0;           // where there is a frame
+  std::optional<std::uint64_t> frame_;  // of an array with a time axis
   StoredStates stored_;
 };
 

@@ -63,6 +63,11 @@ class Trainer {
     data_ = source(spec.model.field_std, options_.resume ? checkpoints_.latest() : std::nullopt);
     spec_.model = complete(spec, data_);
     model_ = make_model(spec_.model, seed_, pick_device(run.device));
+    if (config_.select == "best" && !data_.validation)
+      fail<ConfigError>(
+          "models.{}.training.select: best needs validation frames, and {} has none; give datagen.split.valid "
+          "some, or select: last",
+          spec_.name, data_.source);
     task_ = make_task(*model_, config_, *data_.training, data_.validation.get(), seed_);
     learner_ = std::make_unique<Learner>(*model_, config_);
     state_.identity = to_yaml(spec_.model) + "\n" + training_identity(config_, run.seed);
@@ -75,6 +80,10 @@ class Trainer {
               learner_->parameters.count(), task_->windows(), data_.info.nx, data_.info.ny,
               data_.training->origin(), config_.steps, config_.batch * config_.accumulate,
               model_->device().str());
+    if (static_cast<std::uint64_t>(images_per_step()) > task_->windows())
+      log::warn(
+          "{}: training.batch: each step takes {} windows, and the data have {}: it sees some of them twice",
+          spec_.name, images_per_step(), task_->windows());
     const auto first = state_.step;
     if (state_.step < config_.steps) train();
     return finish(first);
@@ -145,6 +154,11 @@ class Trainer {
             "anew",
             last->string(), there, wanted);
       }
+      if (stored.step > config_.steps)
+        fail<ConfigError>(
+            "{} was trained for {} steps, and training.steps is {}: weights of fewer steps are not kept; use "
+            "'sns train' with --resume never to train anew, or another run.output",
+            folder_.string(), stored.step, config_.steps);
       restore(*last);
       warn_of_other_threads();
       if (state_.step < config_.steps) log::info("{}: resuming at step {}", spec_.name, state_.step);

@@ -1,5 +1,7 @@
 #include "experiments/metrics/flow_record.hpp"
 
+#include "experiments/metrics/frame_diagnostics.hpp"
+
 #include "solvers/kolmogorov/diagnostics.hpp"
 #include "solvers/qg2layer/diagnostics.hpp"
 
@@ -12,19 +14,6 @@ namespace sns::metrics {
 namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-
-qg2layer::Params parameters(const Flow& flow) {
-  qg2layer::Params params;
-  params.grid = {flow.points, flow.length};
-  params.deformation_radius = flow.layers->deformation_radius;
-  params.depth_ratio = flow.layers->depth_ratio;
-  if (flow.shear) {
-    params.mean_flow[0] = flow.shear->upper;
-    params.mean_flow[1] = flow.shear->lower;
-    params.bottom_drag = flow.shear->bottom_drag;
-  }
-  return params;
-}
 
 }  // namespace
 
@@ -55,7 +44,7 @@ int count_jets(std::span<const double> profile) {
 struct FlowDiagnostics::Workspace {
   explicit Workspace(const Flow& flow) {
     if (flow.layers)
-      layers.emplace(parameters(flow));
+      layers.emplace(layer_params(flow));
     else
       single.emplace(spectral::Grid{flow.points, flow.length});
   }

@@ -9,17 +9,20 @@
 #include <optional>
 
 namespace sns::metrics {
-namespace {
+namespace {}  // namespace
 
 qg2layer::Params layer_params(const Flow& flow) {
   qg2layer::Params params;
   params.grid = {flow.points, flow.length};
   params.deformation_radius = flow.layers->deformation_radius;
   params.depth_ratio = flow.layers->depth_ratio;
+  if (flow.shear) {
+    params.mean_flow[0] = flow.shear->upper;
+    params.mean_flow[1] = flow.shear->lower;
+    params.bottom_drag = flow.shear->bottom_drag;
+  }
   return params;
 }
-
-}  // namespace
 
 struct FrameDiagnostics::Workspace {
   explicit Workspace(const Flow& flow, const spectral::Grid& grid)
@@ -106,8 +109,9 @@ std::vector<double> FrameDiagnostics::small_scales(std::span<const double> pixel
   const int n = grid_.n, columns = grid_.columns();
   for (int i = 0; i < n; ++i)
     for (int j = 0; j < columns; ++j) {
-      const int l = spectral::row_wavenumber(i, n), square = l * l + j * j;
-      if (16 * square < n * n || 4 * square > n * n) kept[static_cast<std::size_t>(i * columns + j)] = 0;
+      const std::int64_t l = spectral::row_wavenumber(i, n), square = l * l + std::int64_t{j} * j,
+                         all = std::int64_t{n} * n;
+      if (16 * square < all || 4 * square > all) kept[static_cast<std::size_t>(i * columns + j)] = 0;
     }
   std::vector<double> out(pixels.size());
   workspace_->transform.inverse(kept, out);

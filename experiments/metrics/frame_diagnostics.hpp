@@ -1,6 +1,7 @@
 #pragma once
 // Energy, enstrophy, spectrum and moments of every field of a frame.
 #include "experiments/metrics/flow.hpp"
+#include "solvers/qg2layer/params.hpp"
 #include "solvers/spectral/grid.hpp"
 
 #include <memory>
@@ -19,6 +20,10 @@ enum class SpectrumKind {
 };
 /// By the name in evaluate.spectrum; "paper" means each system's own. ConfigError where a kind does not fit.
 SpectrumKind spectrum_kind(const std::string& name, const Flow& flow);
+
+/// The layers that inverted frames are of, with what drives and damps them where the flow says; flow.layers
+/// must be set.
+qg2layer::Params layer_params(const Flow& flow);
 
 /// Computes in float64. Copies share nothing: one per thread.
 class FrameDiagnostics {

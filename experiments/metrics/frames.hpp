@@ -11,7 +11,7 @@
 
 namespace sns::metrics {
 
-/// Members of equal length on one square grid, with one or several fields. Not thread safe (HDF5 is not).
+/// Members of equal length on one square grid, with one or several fields.
 class FrameSource {
  public:
   /// All trajectories of <folder>/data/<any split>/*.h5, ordered by trajectory id, with all fields.

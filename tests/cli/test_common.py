@@ -3,7 +3,7 @@
 import subprocess
 import unittest
 
-from sns_case import SOURCE, SnsCase
+from sns_case import PROGRAM, SOURCE, SnsCase
 
 VERBS = ("check", "simulate", "datagen", "verify", "stability", "train", "predict", "export", "rollout", "evaluate",
          "reproduce", "info")
@@ -169,6 +169,29 @@ class BadConfiguration(SnsCase):
         self.sns("datagen", self.config, "--scale", "small")
         self.assertTrue((self.folder / "run-small" / "dataset" / "MANIFEST.jsonl").exists())
         self.assert_one_line(self.sns("datagen", self.config, "--scale", "huge", code=2)[1], "huge", "small")
+        self.assertEqual(self.sns("check", self.config, "scale=small", "--resolved")[0].split("speed")[0],
+                         self.sns("check", self.config, "--scale", "small", "--resolved")[0].split("speed")[0])
+        self.assertIn("two scales", self.sns("check", self.config, "--scale", "small", "scale=huge", code=2)[1])
+
+    def test_threads(self):
+        weights = SOURCE / "weights" / "kolmogorov-quickstart" / "gaussian"
+        for number in (0, -3, 100000):
+            _, err = self.sns("check", self.config, f"run.threads={number}", code=2)
+            self.assert_one_line(err, "run.threads", "1 to 1024")
+            if "not in this build" not in self.sns("predict", "--help")[0]:
+                _, err = self.sns("predict", "--weights", weights, "--input", "a.h5:/w", "--threads", number, code=2)
+                self.assert_one_line(err, "--threads", "1024")
+
+    def test_merge_keys_are_named(self):
+        self.config.write_text("run: &r {name: a}\nsimulate: {<<: *r}\n")
+        self.assert_one_line(self.sns("check", self.config, code=2)[1], "merge keys", "tiny.yaml:2")
+
+    def test_a_limit_on_the_size_of_files(self):
+        """SIGXFSZ, which batch systems cause, ends nothing without a word."""
+        limited = subprocess.run(["bash", "-c", f"ulimit -f 4; {PROGRAM} simulate {self.config} -o {self.folder / 'a.h5'}"],
+                                 capture_output=True, text=True)
+        self.assertEqual(limited.returncode, 1, limited.stderr)
+        self.assertIn("File too large", limited.stderr)
 
     def test_sizes_that_fit_nowhere(self):
         _, err = self.sns("simulate", self.config, "--members", 1_000_000_000, code=1)

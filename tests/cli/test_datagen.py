@@ -194,6 +194,23 @@ class Verify(SnsCase):
         self.sns("datagen", self.config, "-o", "a")
         self.sns("verify", "a")
 
+    def test_lost_descriptions_are_written_again(self):
+        self.sns("datagen", self.config, "-o", "a")
+        folder = self.folder / "a"
+        for lost in (("stats.yaml",), ("README.md", "config.yaml")):
+            with self.subTest(lost):
+                before = {name: (folder / name).read_bytes() for name in lost}
+                for name in lost:
+                    (folder / name).unlink()
+                self.assert_one_line(self.sns("verify", "a", code=1)[1], "run 'sns datagen'")
+                self.assertIn("0 files written", self.sns("datagen", self.config, "-o", "a")[0])
+                self.sns("verify", "a")
+                self.assertEqual({name: (folder / name).read_bytes() for name in lost}, before)
+        for file in folder.iterdir():  # nothing that says what the frames are
+            if file.is_file():
+                file.unlink()
+        self.assert_one_line(self.sns("datagen", self.config, "-o", "a", code=2)[1], "no config.yaml")
+
     def test_sizes_that_do_not_fit(self):
         self.sns("datagen", self.config, "-o", "a")
         path = self.folder / "a" / "data" / "test" / "tiny_000004.h5"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import xarray
 from sns_case import (continued_step, fill_disk, mount_small_disk, run_tests, stopped_step, wait_for_frames,
                       wait_until_it_continues)
 
@@ -76,6 +77,13 @@ class Reproduce(unittest.TestCase):
         self.assertIn("wall-clock time", self.first.stdout)
         self.assertNotIn("cannot open", self.first.stderr)  # that there is no CUDA is no fault
         self.assertEqual(list(planned(self.first.stdout)), STAGES)
+
+    def test_other_tools_open_rollouts(self):
+        for engine in ("h5netcdf", "netcdf4"):
+            with xarray.open_dataset(self.run_folder / "rollouts/sns.h5", engine=engine) as data:
+                self.assertEqual(data["levels"].dims, ("member", "time", "frame_of_pair"))
+                self.assertEqual(data["evaluations"].sel(network="classifier").dims, ("member", "time"))
+                self.assertEqual(data["failed_step"].dims, ("member",))
 
     def test_rollouts_start_from_the_truth(self):
         truth = sorted((self.run_folder / "truth/data/test").glob("*.h5"))

@@ -108,6 +108,24 @@ class Initial(SnsCase):
         _, err = self.sns("simulate", self.config, "-o", "a.h5", "--resample", "spectral", code=2)
         self.assert_one_line(err, "--resample", "--initial")
 
+    def test_a_frame_of_another_run_is_a_state(self):
+        """FILE.h5:/array@N: what a run has at a frame, another one begins with."""
+        full = ("solver.precision=float64", "--full", "solver.dealias=symmetric")  # frames hold the whole state
+        self.sns("simulate", self.config, "-o", "a.h5", *full)
+        for frame, index in (("last", 10), ("4", 4)):
+            self.sns("simulate", self.config, "-o", f"{frame}.h5", *full, "--initial", f"a.h5:/vorticity@{frame}", "--steps", 20)
+            with h5py.File(self.folder / "a.h5") as a, h5py.File(self.folder / f"{frame}.h5") as b:
+                np.testing.assert_allclose(b["vorticity"][:, 0], a["vorticity"][:, index], rtol=0, atol=1e-12)
+                if index == 4:
+                    np.testing.assert_allclose(b["vorticity"][:, 1], a["vorticity"][:, 5], rtol=0, atol=1e-9)
+        for name, part in (("vorticity@11", "11 frames"), ("vorticity", "@N or @last"), ("x@2", "time axis")):
+            _, err = self.sns("simulate", self.config, "-o", "b.h5", "--initial", f"a.h5:/{name}", code=1)
+            self.assert_one_line(err, part, name)
+
+    def test_members_with_one_state_are_warned_of(self):
+        _, err = self.sns("simulate", self.config, "-o", "a.h5", "solver.initial={kind: taylor_green}", "--steps", 20)
+        self.assertIn("one state for 2 members", err)
+
     def test_intervals_of_diagnostics(self):
         """As frames, unless the configuration says otherwise, be it that it names the frames' own interval."""
         for key, count in ((), 5), (("simulate.diagnostics_every=20",), 11), (("simulate.diagnostics_every=10",), 21):
@@ -312,6 +330,15 @@ class Resume(SnsCase):
         self.sns("simulate", self.config, "-o", "a.h5", "--steps", 3010, "--every", 50)
         self.sns("simulate", self.config, "-o", "a.h5", "--resume", *self.LENGTH)
         self.assertEqual(arrays(self.folder / "a.h5"), self.expected)
+
+    def test_what_differs_and_fewer_steps_than_there_are(self):
+        self.sns("simulate", self.config, "-o", "a.h5")
+        _, err = self.sns("simulate", self.config, "-o", "a.h5", "--resume", "solver.viscosity=2e-2", code=2)
+        self.assert_one_line(err, "there: viscosity: 0.01; now: viscosity: 0.02")
+        _, err = self.sns("simulate", self.config, "-o", "a.h5", "--resume", "--members", 3, code=2)
+        self.assert_one_line(err, "members 2", "members 3")
+        _, err = self.sns("simulate", self.config, "-o", "a.h5", "--resume", "--steps", 100, code=2)
+        self.assert_one_line(err, "200 steps", "100")
 
 
 class FullDisk(SnsCase):

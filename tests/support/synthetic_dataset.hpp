@@ -56,14 +56,13 @@ inline void write_synthetic_dataset(const std::filesystem::path& folder, const S
   for (int n = 0; n < d.train_files; ++n) write_file("train", n);
   write_file("valid", 0);
   write_file("test", 0);
-  std::string std_text, delta_text;
+  std::string std_text;
   double scale = d.field_std;
   for (const auto& field : d.fields) {
     std_text += "  " + field + ": " + std::to_string(scale) + "\n";
     scale *= 2;
-    delta_text += "  " + field + ": 0.2\n";
   }
-  write_text(folder / "stats.yaml", "std:\n" + std_text + "rms_delta:\n" + delta_text);
+  write_text(folder / "stats.yaml", "std:\n" + std_text);
 }
 
 }  // namespace sns::test

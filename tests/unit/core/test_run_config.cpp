@@ -41,7 +41,7 @@ TEST_CASE("run block: values") {
 
 TEST_CASE("run block: errors") {
   CHECK(refuse("run:\n  threads: 0\n") ==
-        "run.threads: must be auto or a whole number from 1 to 9999, not '0'  x.yaml:2");
+        "run.threads: must be auto or a whole number from 1 to 1024, not '0'  x.yaml:2");
   CHECK(contains(refuse("run: {threads: -2}"), "not '-2'"));
   CHECK(contains(refuse("run: {threads: many}"), "not 'many'"));
   CHECK(contains(refuse("run: {threads: 1.5}"), "not '1.5'"));

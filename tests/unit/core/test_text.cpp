@@ -10,6 +10,15 @@ TEST_CASE("text: the first lines in which two texts differ") {
   CHECK(first_difference("a: 1\n\nb: 2", "a: 1\n  b: 2\n") == Lines{"nothing", "nothing"});
   CHECK(first_difference("a: 1\nb: 2\n", "a: 1\n") == Lines{"b: 2", "nothing"});
   CHECK(first_difference("", "a") == Lines{"nothing", "a"});
+  CHECK(first_difference("a\nsteps 3; rate 2; seed 1", "a\nsteps 3; rate 4; seed 1") ==
+        Lines{"rate 2", "rate 4"});
+}
+
+TEST_CASE("text: words as a shell takes them") {
+  CHECK(shell_word("run.threads=2") == "run.threads=2");
+  CHECK(shell_word("a b") == "'a b'");
+  CHECK(shell_word("it's") == "'it'\\''s'");
+  CHECK(shell_word("") == "''");
 }
 
 TEST_CASE("text: shapes") {

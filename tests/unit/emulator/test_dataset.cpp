@@ -21,7 +21,6 @@ TEST_CASE("a data set is described by its first file and stats.yaml") {
   CHECK(info.name == "waves");
   CHECK(info.fields == std::vector<std::string>{"vorticity"});
   CHECK(info.field_std == std::vector<double>{2.0});
-  CHECK(info.residual_std == std::vector<double>{0.1});
   CHECK(info.nx == 8);
   CHECK(info.frame_interval == test::relative(0.25));
   CHECK(info.hash.size() == 64);

@@ -121,6 +121,31 @@ TEST_CASE("another configuration does not continue a run") {
   CHECK(train_model(other, scratch / "dataset", scratch / "model", cpu_run(), anew).steps == 3);
 }
 
+TEST_CASE("the best weights need validation frames") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  std::filesystem::remove_all(scratch / "dataset" / "data" / "valid");
+  auto spec = small_spec("gaussian");
+  spec.training.select = "best";
+  const auto message =
+      message_of<ConfigError>([&] { train_model(spec, scratch / "dataset", scratch / "model", cpu_run()); });
+  CHECK(contains(message, "training.select: best needs validation frames"));
+}
+
+TEST_CASE("a folder that was trained for longer is not taken for one that was trained as long as is asked") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  auto spec = small_spec("gaussian");
+  spec.training.schedule.name = "step";  // the length of the run has no part in what is learned
+  spec.training.steps = 5;
+  train_model(spec, scratch / "dataset", scratch / "model", cpu_run());
+  spec.training.steps = 3;
+  const auto message =
+      message_of<ConfigError>([&] { train_model(spec, scratch / "dataset", scratch / "model", cpu_run()); });
+  CHECK(contains(message, "trained for 5 steps"));
+  CHECK(contains(message, "--resume never"));
+}
+
 TEST_CASE("training that stays non-finite gives up with one line and keeps its checkpoint") {
   ScratchFolder scratch;
   write_synthetic_dataset(scratch / "dataset");
