@@ -4,6 +4,7 @@
 #include "core/files.hpp"
 #include "core/hdf5.hpp"
 #include "core/parallel.hpp"
+#include "datagen/checkpoint.hpp"
 #include "datagen/frame_log.hpp"
 #include "datagen/manifest.hpp"
 #if SNS_HAVE_TORCH
@@ -14,6 +15,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -135,6 +137,17 @@ void print_safetensors(const fs::path& path) {
   fmt::print("values           {}\n", total);
 }
 
+/// OUT.h5.partial of sns simulate.
+void print_interrupted(const fs::path& folder) {
+  const Checkpoint checkpoint = read_checkpoint(h5::File::open_read(folder / "checkpoint.h5"));
+  const auto failed = std::count_if(checkpoint.status.begin(), checkpoint.status.end(),
+                                    [](const MemberStatus& member) { return !member.alive; });
+  fmt::print("interrupted run  {}\n", folder.string());
+  fmt::print("members          {} ({} failed)\n", checkpoint.status.size(), failed);
+  fmt::print("step             {}, {} frames\n", checkpoint.step, checkpoint.records);
+  fmt::print("to go on         the same 'sns simulate' command with --resume\n");
+}
+
 void print_run(const fs::path& folder) {
   fmt::print("run              {}\n", folder.string());
   for (const char* part : {"dataset", "truth", "models", "rollouts", "evaluation", "figures", "report.html"}) {
@@ -159,6 +172,7 @@ void run_info(const fs::path& path) {
   if (fs::is_directory(path)) {
     if (fs::exists(path / "ema.safetensors") && fs::exists(path / "config.yaml"))
       return print_weights_folder(path);
+    if (path.extension() == ".partial" && fs::exists(path / "checkpoint.h5")) return print_interrupted(path);
     return fs::exists(path / "MANIFEST.jsonl") ? print_data_set(path) : print_run(path);
   }
   if (path.extension() == ".safetensors") return print_safetensors(path);
