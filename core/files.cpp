@@ -14,6 +14,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <sstream>
 #include <typeinfo>
 #include <vector>
 
@@ -223,6 +224,24 @@ void prepare_output(const fs::path& file) {
   std::error_code error;
   require(!fs::is_directory(file, error), "{} is a folder; a file is to be written", file.string());
   make_writable_folder(folder_of(file));
+}
+
+std::map<std::string, std::string> read_sums(const fs::path& folder) {
+  std::map<std::string, std::string> listed;
+  const fs::path sums = folder / "SHA256SUMS";
+  if (!fs::exists(sums)) return listed;
+  std::istringstream lines(read_text(sums));
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t hash = line.find(' '), name = line.find_first_not_of(" *", hash);  // '*': a binary file
+    if (name != std::string::npos) listed[line.substr(name)] = line.substr(0, hash);
+  }
+  return listed;
+}
+
+void write_sums(const fs::path& folder, const std::map<std::string, std::string>& hashes) {
+  std::string text;
+  for (const auto& [name, hash] : hashes) text += hash + "  " + name + "\n";
+  write_text(folder / "SHA256SUMS", text);
 }
 
 std::string sha256(std::string_view bytes) {

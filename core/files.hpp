@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,11 @@ void make_writable_folder(const std::filesystem::path& folder);
 
 /// Makes the folder that `file` is to be written to, and checks that it can be; Error if `file` is a folder.
 void prepare_output(const std::filesystem::path& file);
+
+/// Hash by file name, as a folder's SHA256SUMS lists them (lines "HASH  NAME"); empty where there is none.
+std::map<std::string, std::string> read_sums(const std::filesystem::path& folder);
+/// Writes the folder's SHA256SUMS.
+void write_sums(const std::filesystem::path& folder, const std::map<std::string, std::string>& hashes);
 
 /// SHA-256, lower-case hexadecimal.
 std::string sha256(std::string_view bytes);

@@ -22,16 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Hash by file name, as a folder's SHA256SUMS lists them; empty where there is none.
-std::map<std::string, std::string> listed_hashes(const fs::path& folder) {
-  std::map<std::string, std::string> listed;
-  const fs::path sums = folder / "SHA256SUMS";
-  if (!fs::exists(sums)) return listed;
-  std::istringstream in(read_text(sums));
-  for (std::string hash, name; in >> hash >> name;) listed[name] = hash;
-  return listed;
-}
-
 bool has_raw_weights(const fs::path& folder) {
   return fs::exists(folder / file_name(Weights::raw));
 }
@@ -100,7 +90,7 @@ fs::path shipped_folder(const ModelSpec& model, const fs::path& experiment_file)
 }
 
 std::string shipped_identity(const fs::path& folder) {
-  const std::map<std::string, std::string> listed = listed_hashes(folder);
+  const std::map<std::string, std::string> listed = read_sums(folder);
   const std::string raw = file_name(Weights::raw), averaged = file_name(Weights::ema);
   std::map<std::string, std::string> hashes{{averaged, sha256_file(folder / averaged)}};
   if (has_raw_weights(folder))

@@ -24,17 +24,12 @@ GaussianTask::GaussianTask(GaussianEmulator& model, const TrainingConfig& config
       config_(config),
       training_(training),
       validation_(validation),
-      seed_(seed),
       sampler_(window_count(training, config.rollout.max_length), seed) {
   if (validation_ != nullptr) window_count(*validation_, config_.rollout.max_length);
 }
 
 Batch GaussianTask::make_batch(std::int64_t step, std::int64_t pass, int attempt) {
-  if (attempt != attempt_) {
-    sampler_ = EpochSampler(sampler_.size(), attempt_seed(seed_, attempt));
-    attempt_ = attempt;
-  }
-  const auto seed = attempt_seed(seed_, attempt);
+  const std::uint64_t seed = sampler_.begin(attempt);
   const int length = rollout_length(config_.rollout, step);
   const std::int64_t frame = training_.frame_size();
   const std::vector<std::int64_t> image{training_.channels(), training_.nx(), training_.ny()};

@@ -28,9 +28,7 @@ class GaussianTask : public TrainingTask {
   const TrainingConfig& config_;
   const TrainingFrames& training_;
   const TrainingFrames* validation_;
-  std::uint64_t seed_;
-  EpochSampler sampler_;
-  int attempt_ = 0;
+  AttemptSampler sampler_;
 };
 
 }  // namespace sns

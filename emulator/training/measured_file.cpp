@@ -4,8 +4,6 @@
 #include "core/files.hpp"
 #include "emulator/safetensors.hpp"
 
-#include <sstream>
-
 namespace sns {
 namespace {
 
@@ -28,15 +26,10 @@ bool holds(const SafeTensors& stored, Weights weights) {
 
 /// Gives `file` its line of the folder's SHA256SUMS.
 void list_hash(const fs::path& folder, const std::string& file) {
-  const fs::path sums = folder / "SHA256SUMS";
-  if (!fs::exists(sums)) return;
-  std::istringstream lines(read_text(sums));
-  std::map<std::string, std::string> listed;
-  for (std::string hash, name; lines >> hash >> name;) listed[name] = hash;
+  std::map<std::string, std::string> listed = read_sums(folder);
+  if (listed.empty()) return;
   listed[file] = sha256_file(folder / file);
-  std::string text;
-  for (const auto& [name, hash] : listed) text += hash + "  " + name + "\n";
-  write_text(sums, text);
+  write_sums(folder, listed);
 }
 
 }  // namespace

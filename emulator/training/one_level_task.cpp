@@ -14,7 +14,6 @@ OneLevelTask::OneLevelTask(DiffusionModel& model, std::int64_t frames, const Tra
       frames_(frames),
       training_(training),
       validation_(validation),
-      seed_(seed),
       sampler_(window_count(training), seed) {
   if (validation_ != nullptr) window_count(*validation_);
 }
@@ -32,11 +31,7 @@ Batch OneLevelTask::empty_batch(const TrainingFrames& split, std::int64_t size) 
 }
 
 Batch OneLevelTask::make_batch(std::int64_t, std::int64_t pass, int attempt) {
-  if (attempt != attempt_) {
-    sampler_ = EpochSampler(sampler_.size(), attempt_seed(seed_, attempt));
-    attempt_ = attempt;
-  }
-  const auto seed = attempt_seed(seed_, attempt);
+  const std::uint64_t seed = sampler_.begin(attempt);
   const auto key = static_cast<std::uint64_t>(pass);
   const auto size = static_cast<std::size_t>(frames_ * training_.frame_size());
   Batch batch = empty_batch(training_, config_.batch);

@@ -39,9 +39,7 @@ class OneLevelTask : public TrainingTask {
   std::int64_t frames_;
   const TrainingFrames& training_;
   const TrainingFrames* validation_;
-  std::uint64_t seed_;
-  EpochSampler sampler_;
-  int attempt_ = 0;
+  AttemptSampler sampler_;
 };
 
 class ThermalizerTask : public OneLevelTask {

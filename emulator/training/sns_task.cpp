@@ -17,17 +17,12 @@ SnsTask::SnsTask(Sns& model, const TrainingConfig& config, const TrainingFrames&
       config_(config),
       training_(training),
       triples_(training, model.longest_lag()),
-      seed_(seed),
       sampler_(triples_.windows(), seed) {
   if (validation != nullptr) validation_triples_.emplace(*validation, model.longest_lag());
 }
 
 Batch SnsTask::make_batch(std::int64_t, std::int64_t pass, int attempt) {
-  if (attempt != attempt_) {
-    sampler_ = EpochSampler(sampler_.size(), attempt_seed(seed_, attempt));
-    attempt_ = attempt;
-  }
-  const auto seed = attempt_seed(seed_, attempt);
+  const std::uint64_t seed = sampler_.begin(attempt);
   const auto frame = training_.frame_size();
   const auto key = static_cast<std::uint64_t>(pass);
   auto batch = triples_.empty_batch(config_.batch);

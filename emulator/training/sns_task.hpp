@@ -33,9 +33,7 @@ class SnsTask : public TrainingTask {
   const TrainingFrames& training_;
   SnsTriples triples_;
   std::optional<SnsTriples> validation_triples_;
-  std::uint64_t seed_;
-  EpochSampler sampler_;
-  int attempt_ = 0;
+  AttemptSampler sampler_;
 };
 
 }  // namespace sns

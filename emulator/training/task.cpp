@@ -63,9 +63,14 @@ Metrics mean_loss(TrainingTask& task, std::int64_t samples, std::int64_t batch, 
   return means;
 }
 
-std::uint64_t attempt_seed(std::uint64_t seed, int attempt) {
+std::uint64_t AttemptSampler::begin(int attempt) {
   constexpr std::uint64_t kStride = 0x9e3779b97f4a7c15ULL;  // golden ratio: no two attempts of near seeds meet
-  return seed + kStride * static_cast<std::uint64_t>(attempt);
+  const std::uint64_t seed = first_seed_ + kStride * static_cast<std::uint64_t>(attempt);
+  if (attempt != attempt_) {
+    sampler_ = EpochSampler(sampler_.size(), seed);
+    attempt_ = attempt;
+  }
+  return seed;
 }
 
 std::unique_ptr<TrainingTask> make_task(Model& model, const TrainingConfig& config,

@@ -75,7 +75,22 @@ enum class ValidationLevels : std::uint64_t {
 Metrics mean_loss(TrainingTask& task, std::int64_t samples, std::int64_t batch, torch::Device device,
                   const std::function<Batch(std::int64_t first, std::int64_t count)>& make);
 
-/// Seed of the streams after `attempt` returns to a checkpoint: other draws than those that failed.
-std::uint64_t attempt_seed(std::uint64_t seed, int attempt);
+/// The order in which training visits its windows, and the seed of its other draws. After a return to a
+/// checkpoint, an attempt, both are other ones than those that failed.
+class AttemptSampler {
+ public:
+  AttemptSampler(std::uint64_t windows, std::uint64_t seed) : first_seed_(seed), sampler_(windows, seed) {}
+  /// attempt: how many returns there were. Returns the seed of the streams.
+  std::uint64_t begin(int attempt);
+  /// Window at a position, and the epoch that the position lies in.
+  std::uint64_t operator()(std::uint64_t position) { return sampler_(position); }
+  std::uint64_t epoch(std::uint64_t position) const { return sampler_.epoch(position); }
+  std::uint64_t size() const { return sampler_.size(); }
+
+ private:
+  std::uint64_t first_seed_;
+  EpochSampler sampler_;
+  int attempt_ = 0;
+};
 
 }  // namespace sns

@@ -482,6 +482,7 @@ class Arguments(SnsCase):
 
     def test_more_jobs_than_stages(self):
         self.sns("reproduce", QUICKSTART, "--scale", "smoke", f"run.output={self.folder / 'run'}", "--jobs", 50, "--until", "truth")
+        self.assertTrue((self.folder / "run" / "truth" / "MANIFEST.jsonl").is_file())
 
     def test_the_hidden_option_is_not_for_users(self):
         _, err = self.sns("reproduce", QUICKSTART, "--worker", "sns", code=2)

@@ -38,6 +38,17 @@ TEST_CASE("files: text there and back") {
         "cannot write " + (folder / "no/a.txt").string() + ": No such file or directory");
 }
 
+TEST_CASE("files: hashes of a folder's files, as sha256sum writes and reads them") {
+  const test::ScratchFolder folder;
+  CHECK(read_sums(folder.path()).empty());
+  const std::map<std::string, std::string> sums = {{"a b.txt", sha256("a")}, {"c", sha256("c")}};
+  write_sums(folder.path(), sums);
+  CHECK(read_text(folder / "SHA256SUMS") == sha256("a") + "  a b.txt\n" + sha256("c") + "  c\n");
+  CHECK(read_sums(folder.path()) == sums);
+  write_text(folder / "SHA256SUMS", sha256("c") + " *c\n\n");
+  CHECK(read_sums(folder.path()) == std::map<std::string, std::string>{{"c", sha256("c")}});
+}
+
 TEST_CASE("files: a failing writer leaves the old file and no litter") {
   const test::ScratchFolder folder;
   const auto target = folder / "state";
