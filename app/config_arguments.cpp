@@ -14,6 +14,7 @@ namespace sns {
 void ConfigArguments::add_to(CLI::App& verb) {
   verb.add_option("FILE.yaml", file, "configuration")->required();
   const auto take_scale = [this](const std::string& name) {
+    if (name.empty()) throw CLI::ValidationError("scale= names no scale");
     if (!scale.empty() && scale != name)
       throw CLI::ValidationError(fmt::format("two scales are given, {} and {}", scale, name));
     scale = name;

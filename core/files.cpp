@@ -232,7 +232,9 @@ std::map<std::string, std::string> read_sums(const fs::path& folder) {
   if (!fs::exists(sums)) return listed;
   std::istringstream lines(read_text(sums));
   for (std::string line; std::getline(lines, line);) {
-    const std::size_t hash = line.find(' '), name = line.find_first_not_of(" *", hash);  // '*': a binary file
+    line.erase(line.find_last_not_of(" \t\r") + 1);
+    const std::size_t hash = line.find_first_of(" \t"),
+                      name = line.find_first_not_of(" \t*", hash);  // '*': a binary file
     if (name != std::string::npos) listed[line.substr(name)] = line.substr(0, hash);
   }
   return listed;

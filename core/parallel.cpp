@@ -41,7 +41,7 @@ int default_threads() {
   const unsigned cores = sched_getaffinity(0, sizeof allowed, &allowed) == 0
                              ? static_cast<unsigned>(CPU_COUNT(&allowed))
                              : std::thread::hardware_concurrency();
-  return static_cast<int>(std::max(1.0, std::min<double>(cores, quota)));
+  return static_cast<int>(std::clamp(std::min<double>(cores, quota), 1.0, double{kMostThreads}));
 }
 
 struct ThreadPool::State {

@@ -11,7 +11,7 @@ namespace sns {
 /// process may run on, or what a CPU quota of its control group leaves of them, rounded up.
 int default_threads();
 
-/// More are refused: no machine has as many cores, and each takes memory and time to start.
+/// More are refused, as a mistake: each takes memory and time to start.
 constexpr int kMostThreads = 1024;
 
 class ThreadPool {

@@ -181,8 +181,11 @@ bool is_whole(const std::filesystem::path& folder, const FileRecord& record) {
 
 std::optional<std::string> missing_data(const std::filesystem::path& folder) {
   try {
-    for (const FileRecord& record : read_manifest(folder).files)
+    const Manifest manifest = read_manifest(folder);
+    for (const FileRecord& record : manifest.files)
       if (!is_whole(folder, record)) return record.path + " is missing or has another size";
+    for (const PlainFile& file : manifest.plain)
+      if (!std::filesystem::exists(folder / file.path)) return file.path + " is missing";
   } catch (const Error&) {  // whoever makes or reads the data says what is wrong with it
   }
   return std::nullopt;

@@ -322,12 +322,11 @@ Evaluation measure(const EvaluateInputs& inputs) {
   const auto yardsticks = survey(sources.truth, unscaled, progress, done);
   ThreadPool pool(inputs.threads > 0 ? inputs.threads : default_threads());
   const std::int64_t shortest = std::min(sources.truth.frames(), sources.last_frame + 1);
-  if (3 * config.window > shortest)
-    log::warn("evaluate.window: three windows of {} frames do not fit into {}: early, mid and late overlap",
-              config.window, shortest);
-  if (2 * static_cast<std::int64_t>(config.lags) > shortest)
-    log::warn("evaluate.lags: {} is more than half of {} frames; {} are used", config.lags, shortest,
-              shortest / 2);
+  if (3 * config.window > shortest - 1)
+    log::warn(
+        "evaluate.window: three windows of {} steps do not fit into {}: some of early, mid and late are the "
+        "same",
+        config.window, shortest - 1);
   std::vector<RecordSettings> settings;
   std::vector<double> scales;
   for (const metrics::Yardstick& yardstick : yardsticks) {

@@ -85,7 +85,7 @@ InitialStatesFile::InitialStatesFile(std::string address, const StateLayout& lay
     : address_(std::move(address)) {
   const auto [path, typed] = h5::split_address(address_);
   const h5::File file = h5::File::open_read(path);
-  const auto [name, frame] = split_frame(typed);
+  const auto [name, frame] = file.exists(typed) ? std::pair(typed, std::string()) : split_frame(typed);
   require(file.exists(name), "{} has no dataset {}", path.string(), name);
   require(!file.is_group(name), "{} is a group, not a dataset", address_);
   dataset_ = file.dataset(name);
@@ -115,6 +115,7 @@ void InitialStatesFile::choose_frame(const std::string& frame, const StateLayout
           address_, frame, shape_text(array));
   time_axis_ = array.size() - layout.shape.size() - 1;
   const std::uint64_t frames = array[time_axis_];
+  require(frames > 0, "{} holds no frames", address_);
   const std::uint64_t wanted = frame == "last" ? frames - 1 : std::stoull(frame);
   require(wanted < frames, "{} has {} frames: @0 to @{}, or @last", address_, frames, frames - 1);
   frame_ = wanted;

@@ -36,8 +36,8 @@ std::vector<double> states_on_grid(std::vector<double> values, const h5::Shape& 
                                    const StateLayout& layout);
 
 /// An array of states in a file, FILE.h5:/dataset: float32 or float64, of the layout's shape, with or without
-/// an axis of several states in front. FILE.h5:/dataset@N and @last are frame N, or the last one, of an array
-/// with a time axis before those of a state, as simulations, data sets and rollouts have them.
+/// an axis of several states in front. FILE.h5:/dataset@N and @last are entry N, or the last one, along the
+/// axis before those of a state: the frames of a simulation, or one state of an array of states.
 class InitialStatesFile {
  public:
   /// Error if it is not there, or of another type or shape (all named).

@@ -9,7 +9,6 @@
 #include <optional>
 
 namespace sns::metrics {
-namespace {}  // namespace
 
 qg2layer::Params layer_params(const Flow& flow) {
   qg2layer::Params params;

@@ -171,6 +171,7 @@ class BadConfiguration(SnsCase):
         self.assert_one_line(self.sns("datagen", self.config, "--scale", "huge", code=2)[1], "huge", "small")
         self.assertEqual(self.sns("check", self.config, "scale=small", "--resolved")[0].split("speed")[0],
                          self.sns("check", self.config, "--scale", "small", "--resolved")[0].split("speed")[0])
+        self.assertIn("names no scale", self.sns("check", self.config, "scale=", code=2)[1])
         self.assertIn("two scales", self.sns("check", self.config, "--scale", "small", "scale=huge", code=2)[1])
 
     def test_threads(self):

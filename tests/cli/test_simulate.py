@@ -317,7 +317,7 @@ class Resume(SnsCase):
         self.sns("simulate", self.config, "-o", "a.h5", "--steps", 20, "solver.viscosity=0.02")
         _, err = self.sns("simulate", self.config, "-o", "a.h5", *length, "--overwrite", "--time-budget", 0.3, code=75)
         self.assertIn("--resume in place of --overwrite", err)
-        out, _ = self.sns("info", "a.h5.partial")
+        out, _ = self.sns("info", "a.h5.partial/")
         self.assertRegex(out, r"members +2 \(0 failed\)\nstep +\d+, \d+ frames\n.*--resume")
         self.sns("simulate", self.config, "-o", "a.h5", *length, "--resume")
         self.sns("simulate", self.config, "-o", "b.h5", *length)

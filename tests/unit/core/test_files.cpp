@@ -45,7 +45,7 @@ TEST_CASE("files: hashes of a folder's files, as sha256sum writes and reads them
   write_sums(folder.path(), sums);
   CHECK(read_text(folder / "SHA256SUMS") == sha256("a") + "  a b.txt\n" + sha256("c") + "  c\n");
   CHECK(read_sums(folder.path()) == sums);
-  write_text(folder / "SHA256SUMS", sha256("c") + " *c\n\n");
+  write_text(folder / "SHA256SUMS", sha256("c") + " *c\r\n\n");
   CHECK(read_sums(folder.path()) == std::map<std::string, std::string>{{"c", sha256("c")}});
 }
 
