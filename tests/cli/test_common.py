@@ -183,6 +183,19 @@ class BadConfiguration(SnsCase):
                 _, err = self.sns("predict", "--weights", weights, "--input", "a.h5:/w", "--threads", number, code=2)
                 self.assert_one_line(err, "--threads", "1024")
 
+    def test_experiments_that_cannot_be_meant(self):
+        if "not in this build" in self.sns("train", "--help")[0]:
+            return
+        quickstart = SOURCE / "yaml" / "kolmogorov" / "quickstart.yaml"
+        for change, parts in (("datagen.trajectories=1000001", ("1000000", "training would see them")),
+                              ("evaluate.correlation_thresholds=[0.8,2]", ("correlation_thresholds", "between 0 and 1"))):
+            with self.subTest(change):
+                _, err = self.sns("reproduce", quickstart, change, "--dry-run", f"run.output={self.folder / 'none'}", code=2)
+                self.assert_one_line(err, *parts)
+        nothing = [f"rollout.methods.{name}=null" for name in ("gaussian", "sns", "sns_floor2")]
+        _, err = self.sns("rollout", quickstart, *nothing, f"run.output={self.folder / 'none'}", code=2)
+        self.assert_one_line(err, "nothing to rollout: rollout.methods has no entries")
+
     def test_merge_keys_are_named(self):
         self.config.write_text("run: &r {name: a}\nsimulate: {<<: *r}\n")
         self.assert_one_line(self.sns("check", self.config, code=2)[1], "merge keys", "tiny.yaml:2")
