@@ -486,7 +486,7 @@ class Reproduce(unittest.TestCase):
                     self.assertLessEqual(models_of(experiment), models_of(overlay))
 
     def test_every_scale_of_every_experiment_is_valid(self):
-        extra = {"figure1.yaml": {"video"}, "figure3.yaml": {"oracle"}}
+        extra = {"figure1.yaml": {"video"}, "figure3.yaml": {"oracle"}, "oracle.yaml": {"oracle"}}
         for experiment in sorted((SOURCE / "yaml" / "kolmogorov").glob("*.yaml")):
             for scale in [[], *(["--scale", name] for name in ("smoke", "cpu", "paper"))]:
                 with self.subTest(f"{experiment.name} {scale}"):

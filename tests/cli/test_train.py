@@ -451,9 +451,9 @@ class Train(TrainCase):
             with self.subTest(place):
                 self.fails(1, [f"cannot create folder {place}"], "train", self.config(self.root / "elsewhere"),
                            f"run.output={place / 'run'}", "--dataset", self.root / "dataset")
-                self.fails(1, [f"{place / 'out.h5'}"], "predict", "--weights", self.trained / "models/gaussian",
+                self.fails(1, [f"cannot create folder {place}"], "predict", "--weights", self.trained / "models/gaussian",
                            "--input", "writable.h5:/x", "-o", place / "out.h5")
-                self.fails(1, [f"{place / 'out.safetensors'}: cannot be written"], "export", "--weights",
+                self.fails(1, [f"cannot create folder {place}"], "export", "--weights",
                            self.trained / "models/gaussian", "-o", place / "out.safetensors")
         self.assertEqual(file.read_text(), "in the way")
 
