@@ -216,6 +216,13 @@ def fill_disk(folder):
             return filler
 
 
+def has_one_size(experiment):
+    """Whether the file or one that it stands on says so: named scales are not for it."""
+    text = experiment.read_text()
+    base = re.search(r"^base: (\S+)", text, re.MULTILINE)
+    return "one_size: true" in text or (base is not None and has_one_size(experiment.parent / base[1]))
+
+
 def check_readers(folder):
     """Runs scripts/check_dataset.py, with The Well's loader where it is installed; returns the finished process."""
     python = str(WELL_PYTHON) if WELL_PYTHON.exists() else sys.executable

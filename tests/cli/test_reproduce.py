@@ -16,7 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import xarray
-from sns_case import (continued_step, fill_disk, mount_small_disk, run_tests, stopped_step, wait_for_frames,
+from sns_case import (continued_step, fill_disk, has_one_size, mount_small_disk, run_tests, stopped_step, wait_for_frames,
                       wait_until_it_continues)
 
 SNS, SOURCE = Path(sys.argv.pop(1)).resolve(), Path(sys.argv.pop(1)).resolve()
@@ -34,13 +34,6 @@ def planned(text):
     """Stage -> what the table says of it."""
     stages = r"^(dataset|truth|train/\S+|rollout/\S+|evaluate|oracle|figure|video|report) +(.*)$"
     return dict(re.findall(stages, text, re.M))
-
-
-def has_one_size(experiment):
-    """Whether the file or one that it stands on says so: named scales are not for it."""
-    text = experiment.read_text()
-    base = re.search(r"^base: (\S+)", text, re.MULTILINE)
-    return "one_size: true" in text or (base is not None and has_one_size(experiment.parent / base[1]))
 
 
 class Reproduce(unittest.TestCase):
