@@ -172,7 +172,7 @@ void run_info(const fs::path& path) {
   if (fs::is_directory(path)) {
     if (fs::exists(path / "ema.safetensors") && fs::exists(path / "config.yaml"))
       return print_weights_folder(path);
-    if (fs::exists(path / "checkpoint.h5")) return print_interrupted(path);
+    if (fs::exists(path / "checkpoint.h5") && fs::exists(path / "diagnostics")) return print_interrupted(path);
     return fs::exists(path / "MANIFEST.jsonl") ? print_data_set(path) : print_run(path);
   }
   if (path.extension() == ".safetensors") return print_safetensors(path);
