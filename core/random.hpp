@@ -23,6 +23,7 @@ enum class Purpose : std::uint64_t {
   bootstrap = 10,
   split = 11,
   refine_levels = 12,
+  shuffled_frames = 13,
 };
 
 class RandomStream {

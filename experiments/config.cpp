@@ -170,6 +170,11 @@ std::string beyond_training(const MethodConfig& method, const ModelSpec& spec) {
   if (spec.model.kind == "sns" && !parse_path(method.sampling.path).noises_past() && trained.past != "clean")
     return fmt::format("path {} with {}, which was trained beside noised past frames (levels.past)",
                        parse_path(method.sampling.path).text(), spec.name);
+  int asked = method.sampling.level_floor;
+  for (const int level : method.sampling.fixed_levels) asked = std::max(asked, level);
+  if (spec.model.kind == "sns" && asked > highest)
+    return fmt::format("refines from level {} with {}, which was trained on levels 0 to {} only", asked,
+                       spec.name, highest);
   if (spec.model.kind == "thermalizer" && method.sampling.noise_limit.value() >= highest)
     return fmt::format(
         "noise_limit {} with {}, which was trained on levels 0 to {}: it names none above, so that "

@@ -6,7 +6,7 @@
 #include "core/parallel.hpp"
 #include "core/progress.hpp"
 #include "core/stop.hpp"
-#include "experiments/evaluation.hpp"
+#include "experiments/evaluation_recording.hpp"
 #include "experiments/metrics/frames.hpp"
 
 #include <algorithm>
@@ -22,21 +22,15 @@ namespace {
 using metrics::FrameDiagnostics;
 using metrics::FrameSource;
 using metrics::MemberRecord;
-using metrics::MemberRecorder;
 using metrics::RecordSettings;
-
-constexpr std::int64_t kChunk = 32;  // frames read at a time
-
-/// Which member of truth each member is compared with; -1 none.
-using Pairing = std::vector<int>;
 
 /// Reads one member's frames in chunks and hands each to `visit(frame index, frame)`.
 template <class Visit>
 void for_each_frame(const FrameSource& source, int member, const Visit& visit) {
   const std::size_t size = source.frame_size();
-  std::vector<float> chunk(static_cast<std::size_t>(kChunk) * size);
-  for (std::int64_t first = 0; first < source.frames(); first += kChunk) {
-    const std::int64_t count = std::min(kChunk, source.frames() - first);
+  std::vector<float> chunk(static_cast<std::size_t>(kFramesAtATime) * size);
+  for (std::int64_t first = 0; first < source.frames(); first += kFramesAtATime) {
+    const std::int64_t count = std::min(kFramesAtATime, source.frames() - first);
     source.read(member, first, count, chunk);
     for (std::int64_t i = 0; i < count; ++i)
       visit(first + i, std::span<const float>(chunk).subspan(static_cast<std::size_t>(i) * size, size));
@@ -92,79 +86,6 @@ std::vector<metrics::Yardstick> survey(const FrameSource& truth, FrameDiagnostic
     require(yardsticks[f].increment > 0, "the truth set's {} does not change in time", truth.fields()[f]);
   }
   return yardsticks;
-}
-
-struct Recording {
-  const FrameSource& truth;
-  const metrics::Flow& flow;
-  std::vector<RecordSettings> settings;  ///< per field; frames are filled in
-  FrameDiagnostics diagnostics;
-  ThreadPool& pool;
-  Progress& progress;
-  std::int64_t done;
-};
-
-bool all_finite(std::span<const float> frame) {
-  return std::all_of(frame.begin(), frame.end(), [](float v) { return std::isfinite(v); });
-}
-
-/// What is measured along one member.
-struct Recorders {
-  MemberRecorder fields;
-  metrics::FlowRecorder flow;
-  void add(std::span<const float> frame, std::span<const float> truth) {
-    fields.add(frame, truth);
-    flow.add(all_finite(frame) ? frame : std::span<const float>());
-  }
-};
-
-/// Measures `members` of `source`, one group of threads at a time, so that memory does not grow with members,
-/// and puts fields and flow into `judged`.
-void record(Judged& judged, const FrameSource& source, const std::vector<int>& members, const Pairing& pairing,
-            Recording& recording) {
-  std::vector<RecordSettings> settings = recording.settings;
-  for (RecordSettings& field : settings) field.frames = source.frames();
-  const std::size_t size = source.frame_size(), slab = static_cast<std::size_t>(kChunk) * size;
-  const auto group = static_cast<std::size_t>(recording.pool.threads());
-  std::vector<float> frames(group * slab), paired(group * slab);
-  judged.fields.resize(settings.size());
-  for (std::size_t begin = 0; begin < members.size(); begin += group) {
-    const std::size_t count = std::min(group, members.size() - begin);
-    std::vector<Recorders> recorders;
-    for (std::size_t i = 0; i < count; ++i)
-      recorders.push_back({{settings, recording.diagnostics},
-                           {metrics::FlowDiagnostics(recording.flow), source.frames(), settings[0].window,
-                            settings[0].interval}});
-    for (std::int64_t first = 0; first < source.frames(); first += kChunk) {
-      throw_if_stopped("while rollouts were measured");
-      const std::int64_t length = std::min(kChunk, source.frames() - first);
-      const std::int64_t with_truth = std::clamp<std::int64_t>(recording.truth.frames() - first, 0, length);
-      for (std::size_t i = 0; i < count; ++i) {
-        source.read(members[begin + i], first, length, std::span(frames).subspan(i * slab, slab));
-        const int partner = pairing[begin + i];
-        if (partner >= 0 && with_truth > 0)
-          recording.truth.read(partner, first, with_truth, std::span(paired).subspan(i * slab, slab));
-      }
-      recording.pool.for_each(static_cast<std::int64_t>(count), [&](std::int64_t item, int) {
-        const auto i = static_cast<std::size_t>(item);
-        for (std::int64_t t = 0; t < length; ++t) {
-          const std::size_t offset = i * slab + static_cast<std::size_t>(t) * size;
-          const bool compare = pairing[begin + i] >= 0 && t < with_truth;
-          recorders[i].add(
-              std::span<const float>(frames).subspan(offset, size),
-              compare ? std::span<const float>(paired).subspan(offset, size) : std::span<const float>());
-        }
-      });
-      recording.done += length * static_cast<std::int64_t>(count);
-      recording.progress.update(recording.done);
-    }
-    for (Recorders& recorder : recorders) {
-      auto records = recorder.fields.finish();
-      for (std::size_t f = 0; f < records.size(); ++f)
-        judged.fields[f].members.push_back(std::move(records[f]));
-      judged.flow.push_back(recorder.flow.finish());
-    }
-  }
 }
 
 /// The frames that snapshots show of rollouts that end with `last_frame`.
@@ -245,50 +166,6 @@ Sources open_sources(const EvaluateInputs& inputs) {
   return sources;
 }
 
-std::vector<std::int64_t> ids_of(const FrameSource& source, const std::vector<int>& members) {
-  std::vector<std::int64_t> ids;
-  for (const int m : members) ids.push_back(source.id(m));
-  return ids;
-}
-
-/// Scores of whole states; `pairing` as in record.
-void judge_flow(Judged& judged, const Evaluation& evaluation, const std::vector<int>& paired,
-                const Pairing& pairing, const metrics::Bootstrap& bootstrap) {
-  std::vector<const metrics::FlowRecord*> partners;
-  for (const int partner : pairing) {
-    const auto found = std::find(paired.begin(), paired.end(), partner);
-    partners.push_back(found == paired.end()
-                           ? nullptr
-                           : &evaluation.truth.flow[static_cast<std::size_t>(found - paired.begin())]);
-  }
-  auto scores = metrics::flow_scores(
-      judged.flow, partners, evaluation.flow_reference,
-      [&](std::size_t member, std::size_t window) {
-        return judged.fields[0].members[member].windows[window].whole();
-      },
-      bootstrap);
-  std::move(scores.begin(), scores.end(), std::back_inserter(judged.scores));
-}
-
-void judge(Judged& judged, const Evaluation& evaluation, const metrics::ScoreSettings& settings,
-           const std::vector<int>& paired, const Pairing& pairing) {
-  const EvaluateConfig& config = evaluation.inputs.config;
-  const metrics::Bootstrap bootstrap(evaluation.inputs.seed, static_cast<int>(judged.members()),
-                                     config.bootstrap, config.confidence);
-  std::vector<std::span<const MemberRecord>> records;
-  for (const JudgedField& field : judged.fields) records.emplace_back(field.members);
-  judged.scores = metrics::stability(records, bootstrap);
-  for (std::size_t f = 0; f < judged.fields.size(); ++f) {
-    const metrics::TruthReference& reference = *evaluation.fields[f].reference;
-    auto scores = metrics::score(records[f], reference, settings, bootstrap,
-                                 judged.fields.size() > 1 ? evaluation.flow.fields[f] : "");
-    std::move(scores.begin(), scores.end(), std::back_inserter(judged.scores));
-    for (std::size_t w = 0; w < records[f][0].windows.size(); ++w)
-      judged.fields[f].errors.push_back(metrics::window_error(records[f], w, reference, bootstrap));
-  }
-  judge_flow(judged, evaluation, paired, pairing, bootstrap);
-}
-
 void compare_methods(Evaluation& evaluation) {
   for (std::size_t a = 0; a < evaluation.methods.size(); ++a)
     for (std::size_t b = a + 1; b < evaluation.methods.size(); ++b) {
@@ -314,7 +191,9 @@ Evaluation measure(const EvaluateInputs& inputs) {
   const auto kind = metrics::spectrum_kind(config.spectrum, evaluation.flow);
   const std::size_t fields = evaluation.flow.fields.size();
 
-  std::int64_t total = 2 * sources.truth.frames() * sources.truth.members();
+  const std::int64_t ceilings = sources.truth.members() > 1 ? 3 : 2;
+  std::int64_t total =
+      sources.truth.frames() * (2 * sources.truth.members() + ceilings * std::ssize(sources.paired));
   for (const auto& rollout : sources.rollouts) total += rollout.frames() * rollout.members();
   Progress progress("evaluate", total, "frames");
   std::int64_t done = 0;
@@ -334,7 +213,7 @@ Evaluation measure(const EvaluateInputs& inputs) {
         {.frames = sources.truth.frames(),
          .window = config.window,
          .interval = sources.truth.interval(),
-         .lags = static_cast<int>(std::min<std::int64_t>(config.lags, shortest / 2)),
+         .lags = static_cast<int>(std::clamp<std::int64_t>((shortest - 1) / 2, 0, config.lags)),
          .temporal_window = std::clamp<std::int64_t>((shortest - 1) / 2, 1, config.temporal_window),
          .energy_factor = config.energy_factor,
          .correlation_thresholds = config.correlation_thresholds,
@@ -344,10 +223,8 @@ Evaluation measure(const EvaluateInputs& inputs) {
   Recording recording{sources.truth, evaluation.flow, settings, FrameDiagnostics(evaluation.flow, kind, scales),
                       pool,          progress,        done};
 
-  evaluation.truth.name = "solver";
-  evaluation.truth.ids = ids_of(sources.truth, sources.paired);
-  evaluation.truth.frames = sources.truth.frames();
-  record(evaluation.truth, sources.truth, sources.paired, Pairing(sources.paired.size(), -1), recording);
+  evaluation.truth = record("solver", trajectories(sources.truth, sources.paired),
+                            Pairing(sources.paired.size(), -1), recording);
   evaluation.flow_reference = metrics::make_flow_reference(evaluation.truth.flow);
   for (std::size_t f = 0; f < fields; ++f)
     evaluation.fields.push_back(
@@ -356,43 +233,28 @@ Evaluation measure(const EvaluateInputs& inputs) {
                                  recording.diagnostics.resolved_wavenumber(), config.first_shell,
                                  config.last_shell, settings[f])});
   const metrics::ScoreSettings score_settings{config.frozen_factor, config.correlation_thresholds};
-  evaluation.ceilings = measure_ceilings(evaluation, sources.truth, sources.paired, settings, score_settings);
-
   if (!sources.floor.empty()) {
     // Independent solver runs against other initial conditions: for the short-term metrics this is the level
     // of two unrelated states.
     Pairing pairing;
     for (std::size_t i = 0; i < sources.floor.size(); ++i)
       pairing.push_back(sources.paired[i % sources.paired.size()]);
-    Judged floor{.name = "floor",
-                 .ids = ids_of(sources.truth, sources.floor),
-                 .frames = sources.truth.frames(),
-                 .fields = {},
-                 .flow = {},
-                 .ensemble_members = 0,
-                 .scores = {},
-                 .log = {}};
-    record(floor, sources.truth, sources.floor, pairing, recording);
+    Judged floor = record("floor", trajectories(sources.truth, sources.floor), pairing, recording);
     judge(floor, evaluation, score_settings, sources.paired, pairing);
     evaluation.floor = std::move(floor);
   } else {
     log::warn("the truth set holds no trajectories beyond the rollouts' members: no truth-against-truth floor");
   }
 
+  evaluation.ceilings = measure_ceilings(evaluation, sources.paired, score_settings, recording);
+
   const auto shown_frames = snapshot_frames(inputs.figure, sources.last_frame);
   for (std::size_t i = 0; i < inputs.methods.size(); ++i) {
     const FrameSource& rollout = sources.rollouts[i];
-    const auto members = all_members(rollout);
     const int shown = std::clamp(inputs.figure.member, 0, rollout.members() - 1);
-    Judged method{.name = inputs.methods[i].name,
-                  .ids = ids_of(rollout, members),
-                  .frames = rollout.frames(),
-                  .fields = {},
-                  .flow = {},
-                  .ensemble_members = 0,
-                  .scores = {},
-                  .log = metrics::read_rollout_log(inputs.methods[i].file, config.window)};
-    record(method, rollout, members, sources.pairings[i], recording);
+    Judged method = record(inputs.methods[i].name, trajectories(rollout, all_members(rollout)),
+                           sources.pairings[i], recording);
+    method.log = metrics::read_rollout_log(inputs.methods[i].file, config.window);
     take_snapshots(rollout, shown, shown_frames, method);
     judge(method, evaluation, score_settings, sources.paired, sources.pairings[i]);
     if (inputs.methods[i].ensemble)

@@ -60,20 +60,14 @@ struct Evaluation {
   Judged truth;
   std::optional<Judged> floor;
   metrics::FlowReference flow_reference;
-  /// Forecasts that know nothing of the flow's dynamics, of the first frames, with scores of the short term:
-  /// the truth's mean field, of CRPS the distribution at each point ("climatology"), and the initial condition
-  /// ("persistence").
+  /// Forecasts that know nothing of the flow's dynamics, as long as the truth: its mean field, of CRPS the
+  /// distribution at each point ("climatology"), the initial condition ("persistence"), and frames drawn at
+  /// random from other trajectories ("shuffled").
   std::vector<Judged> ceilings;
   std::optional<Judged> solver_ensemble;  ///< its ensemble and the scores of that alone
   std::vector<Judged> methods;
   std::vector<PairedMethods> paired;
 };
-
-/// The forecasts of Evaluation::ceilings against the paired truth. settings: of each field of the truth.
-std::vector<Judged> measure_ceilings(const Evaluation& evaluation, const metrics::FrameSource& truth,
-                                     const std::vector<int>& paired,
-                                     const std::vector<metrics::RecordSettings>& settings,
-                                     const metrics::ScoreSettings& score_settings);
 
 /// Scores the ensembles of a file, of the initial conditions judged.ids, and adds them to the scores. Error
 /// unless each has as many members as the others, at least 2.

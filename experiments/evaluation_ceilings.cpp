@@ -1,53 +1,24 @@
-// What forecasts without dynamics score in the short term.
+// What forecasts without dynamics score.
+#include "core/random.hpp"
 #include "core/stop.hpp"
-#include "experiments/evaluation.hpp"
+#include "experiments/evaluation_recording.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <numeric>
 #include <utility>
 
 namespace sns {
 namespace {
 
-using metrics::FieldRecorder;
-using metrics::FrameDiagnostics;
-using metrics::RecordSettings;
-
-/// Records of a forecast that stays as it is, against every paired member of the truth.
-class ConstantForecast {
- public:
-  ConstantForecast(std::vector<RecordSettings> settings, std::int64_t frames) : settings_(std::move(settings)) {
-    for (RecordSettings& field : settings_) {
-      field.frames = frames;
-      field.lags = 0;  // how it moves is not asked
-    }
-  }
-  /// forecast and one member's frames: [field][axis0][axis1].
-  template <class ReadFrame>
-  std::vector<metrics::MemberRecord> against(std::span<const float> forecast, const ReadFrame& read) const {
-    const std::size_t pixels = forecast.size() / settings_.size();
-    std::vector<FieldRecorder> recorders;
-    for (const RecordSettings& field : settings_) recorders.emplace_back(field, 0);
-    const FrameDiagnostics::Values unused{};
-    for (std::int64_t t = 0; t < settings_.front().frames; ++t) {
-      const std::span<const float> truth = read(t);
-      for (std::size_t f = 0; f < recorders.size(); ++f)
-        recorders[f].add(forecast.subspan(f * pixels, pixels), truth.subspan(f * pixels, pixels), &unused, {});
-    }
-    std::vector<metrics::MemberRecord> records;
-    for (FieldRecorder& recorder : recorders) records.push_back(recorder.finish());
-    return records;
-  }
-
- private:
-  std::vector<RecordSettings> settings_;
-};
+using metrics::FrameSource;
 
 /// Frames of truth that the climatology of one member's CRPS is made of.
 constexpr std::int64_t kClimatologyFrames = 256;
 
 /// Frames of all other members of truth, evenly spaced, of each field: [field][frame][point]; empty where there
 /// is no other.
-std::vector<std::vector<float>> frames_of_others(const metrics::FrameSource& truth, int member) {
+std::vector<std::vector<float>> frames_of_others(const FrameSource& truth, int member) {
   std::vector<std::vector<float>> fields(truth.fields().size());
   const std::int64_t others = truth.members() - 1;
   if (others == 0) return fields;
@@ -66,76 +37,165 @@ std::vector<std::vector<float>> frames_of_others(const metrics::FrameSource& tru
   return fields;
 }
 
-/// CRPS of the distribution that other members have at each point, as a forecast of one member.
-template <class ReadFrame>
-void add_crps(Judged& ceiling, const Evaluation& evaluation, std::vector<std::vector<float>> others,
-              std::int64_t frames, const ReadFrame& read) {
-  const std::size_t fields = evaluation.fields.size();
-  if (others.front().empty()) return;
-  std::vector<metrics::EnsembleRecord> records(fields);
-  const std::size_t pixels = read(0).size() / fields;
-  std::vector<metrics::ClimatologyCrps> crps;
-  for (std::vector<float>& field : others) crps.emplace_back(std::move(field), pixels);
-  for (std::int64_t t = 0; t < frames; ++t) {
-    const std::span<const float> truth = read(t);
-    for (std::size_t f = 0; f < fields; ++f)
-      records[f].crps.push_back(crps[f](truth.subspan(f * pixels, pixels)) /
-                                evaluation.fields[f].yardstick.standard_deviation);
+/// CRPS of the distribution that other members have at each point, as a forecast of each member, scored over as
+/// many steps as the ensembles of a file.
+void add_crps(Judged& ceiling, const Evaluation& evaluation, const FrameSource& truth,
+              const std::vector<int>& paired, const std::filesystem::path& ensembles) {
+  const std::size_t fields = evaluation.fields.size(), pixels = truth.pixels();
+  const EvaluateConfig& config = evaluation.inputs.config;
+  if (truth.members() == 1) return;
+  const std::int64_t steps = FrameSource::rollout(ensembles, truth.fields()).frames() - 1;
+  const std::int64_t window = metrics::make_windows(truth.frames(), config.window).front().last;
+  const std::int64_t frames = std::min(truth.frames(), std::max(window + 1, metrics::kPairedFrames));
+  std::vector<float> frame(truth.frame_size());
+  for (const int member : paired) {
+    throw_if_stopped("while the forecasts without dynamics were measured");
+    std::vector<metrics::EnsembleRecord> records(fields);
+    std::vector<metrics::ClimatologyCrps> crps;
+    for (std::vector<float>& field : frames_of_others(truth, member))
+      crps.emplace_back(std::move(field), pixels);
+    for (std::int64_t t = 0; t < frames; ++t) {
+      truth.read(member, t, 1, frame);
+      for (std::size_t f = 0; f < fields; ++f)
+        records[f].crps.push_back(crps[f](std::span<const float>(frame).subspan(f * pixels, pixels)) /
+                                  evaluation.fields[f].yardstick.standard_deviation);
+    }
+    for (std::size_t f = 0; f < fields; ++f) ceiling.fields[f].ensemble.push_back(std::move(records[f]));
   }
-  for (std::size_t f = 0; f < fields; ++f) ceiling.fields[f].ensemble.push_back(std::move(records[f]));
+  const metrics::Bootstrap bootstrap(evaluation.inputs.seed, static_cast<int>(paired.size()), config.bootstrap,
+                                     config.confidence);
+  for (std::size_t f = 0; f < fields; ++f) {
+    auto scores = metrics::ensemble_scores(ceiling.fields[f].ensemble, 1, window, steps, bootstrap,
+                                           fields > 1 ? evaluation.flow.fields[f] : "");
+    std::move(scores.begin(), scores.end(), std::back_inserter(ceiling.scores));
+  }
+}
+
+/// The same frame at every time; frame_of(member position) is that frame.
+Trajectories constant(const Trajectories& truth,
+                      const std::function<std::vector<float>(std::size_t)>& frame_of) {
+  Trajectories result = truth;
+  result.read = [frame_of, frame = std::vector<float>(), of = truth.ids.size()](
+                    std::size_t member, std::int64_t, std::int64_t count, std::span<float> out) mutable {
+    if (of != member) frame = frame_of(member);
+    of = member;
+    for (auto at = out.begin(); count > 0; --count) at = std::copy(frame.begin(), frame.end(), at);
+  };
+  return result;
+}
+
+/// Trajectories of the truth that a member's forecast may be made of: those that are no reference of the scores
+/// where there are any, else the other paired ones. Empty where the truth has one trajectory.
+std::vector<int> strangers(const FrameSource& truth, const std::vector<int>& paired, int member) {
+  std::vector<int> floor, others;
+  for (int m = 0; m < truth.members(); ++m) {
+    if (m == member) continue;
+    others.push_back(m);
+    if (std::find(paired.begin(), paired.end(), m) == paired.end()) floor.push_back(m);
+  }
+  return floor.empty() ? others : floor;
+}
+
+/// In every window the frames that a stranger has there, in an order that means nothing: states and sampling
+/// error of a solver run, without its motion.
+class Shuffled {
+ public:
+  Shuffled(const FrameSource& truth, std::vector<int> paired, std::int64_t window, std::uint64_t seed)
+      : truth_(truth),
+        paired_(std::move(paired)),
+        windows_(metrics::make_windows(truth.frames(), window)),
+        seed_(seed) {}
+
+  void operator()(std::size_t member, std::int64_t first, std::int64_t count, std::span<float> out) {
+    const std::size_t size = truth_.frame_size();
+    for (std::int64_t i = 0; i < count; ++i) {
+      draw(member, first + i);
+      const metrics::Window& window = windows_[window_];
+      const std::int64_t t = first + i;  // frame 0 belongs to no window
+      const std::int64_t frame = t == 0 ? 0 : window.first + order_[static_cast<std::size_t>(t - window.first)];
+      truth_.read(from_, frame, 1, out.subspan(static_cast<std::size_t>(i) * size, size));
+    }
+  }
+
+ private:
+  /// Whose frames a member has in the window of frame t, and in which order.
+  void draw(std::size_t member, std::int64_t t) {
+    const bool same =
+        member == member_ && t <= windows_[window_].last && (t == 0 || t >= windows_[window_].first);
+    if (same && !order_.empty()) return;
+    member_ = member;
+    window_ = 0;
+    while (windows_[window_].last < t) ++window_;
+    RandomStream random(seed_, Purpose::shuffled_frames, static_cast<std::uint64_t>(truth_.id(paired_[member])),
+                        window_);
+    const std::vector<int> candidates = strangers(truth_, paired_, paired_[member]);
+    from_ = candidates[random.below(candidates.size())];
+    order_.resize(static_cast<std::size_t>(windows_[window_].last - windows_[window_].first + 1));
+    std::iota(order_.begin(), order_.end(), std::int64_t{0});
+    for (std::size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[random.below(i)]);
+  }
+
+  const FrameSource& truth_;
+  std::vector<int> paired_;
+  std::vector<metrics::Window> windows_;
+  std::uint64_t seed_;
+  std::size_t member_ = 0, window_ = 0;
+  int from_ = 0;
+  std::vector<std::int64_t> order_;
+};
+
+/// Mean over members and frames of the trajectories that are not `member`, of all fields one after the other;
+/// of that one where there is no other.
+std::vector<float> mean_of_others(const Evaluation& evaluation, std::size_t member) {
+  std::vector<float> mean;
+  for (std::size_t f = 0; f < evaluation.fields.size(); ++f) {
+    const auto& paired = evaluation.truth.fields[f].members;
+    std::vector<const std::vector<double>*> others;
+    for (std::size_t m = 0; m < paired.size(); ++m)
+      if (m != member) others.push_back(&paired[m].mean_field);
+    if (evaluation.floor)
+      for (const auto& record : evaluation.floor->fields[f].members) others.push_back(&record.mean_field);
+    if (others.empty()) others.push_back(&paired[member].mean_field);
+    for (std::size_t i = 0; i < others.front()->size(); ++i) {
+      double sum = 0;
+      for (const auto* field : others) sum += (*field)[i];
+      mean.push_back(static_cast<float>(sum / static_cast<double>(others.size())));
+    }
+  }
+  return mean;
 }
 
 }  // namespace
 
-std::vector<Judged> measure_ceilings(const Evaluation& evaluation, const metrics::FrameSource& truth,
-                                     const std::vector<int>& paired,
-                                     const std::vector<RecordSettings>& settings,
-                                     const metrics::ScoreSettings& score_settings) {
-  const std::int64_t frames =
-      std::min(truth.frames(), std::max(evaluation.inputs.config.window + 1, metrics::kPairedFrames));
-  const ConstantForecast constant(settings, frames);
-  std::vector<float> climatology, frame(truth.frame_size()), first(truth.frame_size());
-  for (const FieldTruth& field : evaluation.fields)
-    for (const double value : field.reference->mean_field) climatology.push_back(static_cast<float>(value));
+std::vector<Judged> measure_ceilings(const Evaluation& evaluation, const std::vector<int>& paired,
+                                     const metrics::ScoreSettings& settings, Recording& recording) {
+  const FrameSource& truth = recording.truth;
+  const Trajectories whole = trajectories(truth, paired);
+  const auto first = [&](std::size_t member) {
+    std::vector<float> frame(truth.frame_size());
+    truth.read(paired[member], 0, 1, frame);
+    return frame;
+  };
 
-  std::vector<Judged> ceilings(2);
-  ceilings[0].name = "climatology";
-  ceilings[1].name = "persistence";
-  for (Judged& ceiling : ceilings) {
-    ceiling.frames = frames;
-    ceiling.ids = evaluation.truth.ids;
-    ceiling.fields.resize(settings.size());
+  std::vector<Judged> ceilings;
+  const auto add = [&](const char* name, const Trajectories& forecast) {
+    ceilings.push_back(record(name, forecast, paired, recording));
+    judge(ceilings.back(), evaluation, settings, paired, paired);
+  };
+  add("climatology", constant(whole, [&](std::size_t member) { return mean_of_others(evaluation, member); }));
+  add("persistence", constant(whole, first));
+  if (truth.members() > 1) {
+    const EvaluateConfig& config = evaluation.inputs.config;
+    Trajectories shuffled = whole;
+    shuffled.read = Shuffled(truth, paired, config.window, evaluation.inputs.seed);
+    add("shuffled", shuffled);
   }
+
   const auto& methods = evaluation.inputs.methods;
-  const bool ensembles =
-      std::any_of(methods.begin(), methods.end(), [](const auto& m) { return m.ensemble.has_value(); });
-  for (const int member : paired) {
-    throw_if_stopped("while the forecasts without dynamics were measured");
-    const auto read = [&](std::int64_t t) -> std::span<const float> {
-      truth.read(member, t, 1, frame);
-      return frame;
-    };
-    truth.read(member, 0, 1, first);
-    for (std::size_t c = 0; c < ceilings.size(); ++c) {
-      auto records = constant.against(c == 0 ? climatology : first, read);
-      for (std::size_t f = 0; f < records.size(); ++f)
-        ceilings[c].fields[f].members.push_back(std::move(records[f]));
-    }
-    if (ensembles) add_crps(ceilings[0], evaluation, frames_of_others(truth, member), frames, read);
-  }
-  const auto& config = evaluation.inputs.config;
-  const metrics::Bootstrap bootstrap(evaluation.inputs.seed, static_cast<int>(paired.size()), config.bootstrap,
-                                     config.confidence);
-  const bool several = settings.size() > 1;
-  for (Judged& ceiling : ceilings)
-    for (std::size_t f = 0; f < settings.size(); ++f) {
-      const std::string name = several ? evaluation.flow.fields[f] : "";
-      auto scores = metrics::short_term(ceiling.fields[f].members, score_settings, bootstrap, name);
-      std::move(scores.begin(), scores.end(), std::back_inserter(ceiling.scores));
-      if (ceiling.fields[f].ensemble.empty()) continue;
-      auto crps = metrics::ensemble_scores(ceiling.fields[f].ensemble, 1, config.window, bootstrap, name);
-      std::move(crps.begin(), crps.end(), std::back_inserter(ceiling.scores));
-    }
+  const auto with_ensemble =
+      std::find_if(methods.begin(), methods.end(), [](const auto& m) { return m.ensemble.has_value(); });
+  if (with_ensemble != methods.end())
+    add_crps(ceilings.front(), evaluation, truth, paired, *with_ensemble->ensemble);
   return ceilings;
 }
 

@@ -1,6 +1,7 @@
 #include "experiments/evaluation_cost.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace sns {
@@ -132,9 +133,35 @@ std::string time_units(const Evaluation& evaluation) {
   return evaluation.flow.time_units.empty() ? "time" : evaluation.flow.time_units;
 }
 
+/// Evaluations per step of surrogate, noise heads and denoiser, with intervals over initial conditions.
+std::array<metrics::Estimate, 3> evaluations_per_step(const RolloutLog& log, const Evaluation& evaluation) {
+  const EvaluateConfig& config = evaluation.inputs.config;
+  const metrics::Bootstrap bootstrap(evaluation.inputs.seed, static_cast<int>(log.work.size()),
+                                     config.bootstrap, config.confidence);
+  std::array<metrics::Estimate, 3> estimates;
+  for (std::size_t kind = 0; kind < estimates.size(); ++kind)
+    estimates[kind] = bootstrap.estimate([&](std::span<const int> drawn) {
+      double evaluations = 0, steps = 0;
+      for (const int m : drawn) {
+        const metrics::MemberWork& work = log.work[static_cast<std::size_t>(m)];
+        evaluations += static_cast<double>(work.evaluations[kind]);
+        steps += static_cast<double>(work.steps);
+      }
+      return evaluations / steps;
+    });
+  return estimates;
+}
+
+void append(std::string& text, const std::string& method, const std::string& key, const std::string& unit,
+            const metrics::Estimate& value) {
+  text += fmt::format("{},{},,all,{},measured,{},{},{},,\n", method, key, unit, csv_number(value.value),
+                      csv_number(value.low), csv_number(value.high));
+}
+
+/// What is measured once.
 void append(std::string& text, const std::string& method, const std::string& key, const std::string& unit,
             double value) {
-  text += fmt::format("{},{},,all,{},measured,{},,,,\n", method, key, unit, csv_number(value));
+  append(text, method, key, unit, {value, std::nan(""), std::nan("")});
 }
 
 std::string shown(double value) {
@@ -191,6 +218,10 @@ Json cost_json(const RolloutLog& log, const Evaluation& evaluation) {
             {"times_solver", json_number(times_solver(log, evaluation.inputs.solver_cost))},
             {"evaluations_per_step",
              {{"surrogate", log.surrogate}, {"classifier", log.classifier}, {"denoiser", log.denoiser}}}};
+  const auto evaluations = evaluations_per_step(log, evaluation);
+  cost["evaluations_estimates"] = {{"surrogate", json_estimate(evaluations[0])},
+                                   {"classifier", json_estimate(evaluations[1])},
+                                   {"denoiser", json_estimate(evaluations[2])}};
   cost["solver"] = log.solver ? Json{{"points", log.solver->points},
                                      {"dt", log.solver->dt},
                                      {"steps_per_frame", log.solver->steps_per_frame},
@@ -243,9 +274,10 @@ std::string cost_csv(const Evaluation& evaluation) {
     append(text, method.name, "simulated_per_second", rate,
            simulated_per_second(interval, log.milliseconds_per_step));
     append(text, method.name, "times_solver", "-", times_solver(log, reference));
-    append(text, method.name, "surrogate_evaluations", "per step", log.surrogate);
-    append(text, method.name, "classifier_evaluations", "per step", log.classifier);
-    append(text, method.name, "denoiser_evaluations", "per step", log.denoiser);
+    const auto evaluations = evaluations_per_step(log, evaluation);
+    append(text, method.name, "surrogate_evaluations", "per step", evaluations[0]);
+    append(text, method.name, "classifier_evaluations", "per step", evaluations[1]);
+    append(text, method.name, "denoiser_evaluations", "per step", evaluations[2]);
     if (!log.solver) continue;
     append(text, method.name, "solver_points", "per side", log.solver->points);
     append(text, method.name, "solver_steps", "per step", static_cast<double>(log.solver->steps_per_frame));

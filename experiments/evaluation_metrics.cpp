@@ -126,7 +126,7 @@ Json flow_json(const Evaluation& evaluation) {
   const auto why = [](const std::string& reason, const char* otherwise) {
     return Json{{"not_available", reason.empty() ? otherwise : reason}};
   };
-  Json budget = why(metrics::no_budget(evaluation.flow), "the flow is not driven");
+  Json budget = why(metrics::no_budget(evaluation.flow), "the flow is not driven, or there are too few frames");
   if (truth.injection)
     budget = {
         {"injection", *truth.injection}, {"residual", truth.residual}, {"residual_rms", truth.residual_rms}};
@@ -153,7 +153,7 @@ void append_csv(std::string& text, const Judged& judged) {
     text += fmt::format("{},{},{},{},{},{},{},{},{},{},{}\n", judged.name, score.info.key, score.info.field,
                         score.info.period, score.info.unit, name(score.info.statistic),
                         csv_number(score.estimate.value), csv_number(score.estimate.low),
-                        csv_number(score.estimate.high), judged.members(), score.lost);
+                        csv_number(score.estimate.high), judged.ids.size(), score.lost);
 }
 
 /// "0.052 [0.041, 0.066]"
@@ -205,10 +205,16 @@ constexpr const char* kTableRows[] = {"stable_fraction/all",
                                       "spread_skill/early",
                                       "correlation_time_0.8/all"};
 
+/// Whether a score is of a forecast; all others are statistics of long rollouts.
+bool is_short_term(const metrics::MetricInfo& info) {
+  return info.key == "nrmse" || info.key == "crps" || info.key.starts_with("correlation_time");
+}
+
 /// "nrmse early: climatology 1 [..], persistence 1.3 [..]"
 std::string ceiling_lines(const Evaluation& evaluation) {
   std::string text;
   for (const Score& first : evaluation.ceilings.front().scores) {
+    if (!is_short_term(first.info)) continue;
     std::string line;
     for (const Judged& ceiling : evaluation.ceilings)
       for (const Score& score : ceiling.scores)

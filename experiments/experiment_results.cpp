@@ -40,7 +40,7 @@ void Experiment::add_evaluation(StageGraph& graph) const {
   const std::string steps =
       figure_.steps ? fmt::format("{}", fmt::join(*figure_.steps, ", ")) : std::string("evenly spaced");
   graph.add({.name = "evaluate",
-             .version = 8,  // 8: flatness of small scales, wandering of the mean
+             .version = 9,  // 9: ceilings of long statistics, intervals of evaluations
              .record = at.evaluation() / "stage.json",
              .outputs = {at.evaluation() / "metrics.json", at.evaluation() / "metrics.csv",
                          at.evaluation() / "curves.h5"},

@@ -16,7 +16,7 @@ from report_cost import cost_summary, cost_table
 from report_criteria import criteria_table
 from report_levels import level_table
 from report_oracle import oracle_table
-from report_text import (by_field, ceiling_table, counted, duration, metric_tables, model_table, notes, number, paired_table,
+from report_text import (by_field, ceiling_table, counted, duration, long_ceiling_table, metric_tables, model_table, notes, number, paired_table,
                          short, stage_table, summary)
 from training_curves import training_figure
 
@@ -225,6 +225,7 @@ def body(results, run):
                  section("Short term", scroll(ceiling_table(metrics))), *figures[1:],
                  section("Differences between methods", paired_table(metrics)), section("Cost", cost_table(metrics)),
                  *([section("Noise levels", scroll(levels))] if (levels := level_table(metrics, run / "rollouts")) else []),
+                 *([section("Statistics without dynamics", scroll(useless))] if (useless := long_ceiling_table(metrics)) else []),
                  remarks, training_section(results, run),
                  section("All metrics", details("Every metric, every window", scroll(metric_tables(metrics)[1])))]
     else:

@@ -3,7 +3,7 @@
 import html
 import math
 
-from report_text import counted, is_solver, number, short, time_unit
+from report_text import counted, interval, is_solver, number, short, time_unit
 
 
 def times(ratio):
@@ -83,6 +83,13 @@ def cost_summary(metrics):
     return f"<p>{cost_sentence(metrics)} A speed-up is claimed only at equal metrics.</p>{speed_sentences(metrics)}"
 
 
+def evaluations_cell(cost, kind):
+    """Evaluations of one network per step, with an interval where members differ."""
+    estimate = cost.get("evaluations_estimates", {}).get(kind)  # older evaluations have none
+    differ = estimate is not None and short(number(estimate["low"])) != short(number(estimate["high"]))
+    return f"<td>{short(cost['evaluations_per_step'][kind])}{f' {interval(estimate)}' if differ else ''}</td>"
+
+
 def cost_table(metrics):
     solver = metrics["solver_cost"]
     scale, unit = time_unit(metrics)
@@ -92,10 +99,9 @@ def cost_table(metrics):
     rows = []
     for method in metrics["methods"]:
         cost, use = method["cost"], method["cost"]["solver"]
-        count = cost["evaluations_per_step"]
         steps = f"{use['steps_per_frame']} ({use['points']} x {use['points']}, dt {use['dt']:g})" if use else "0"
-        rows.append(f"<tr><td>{html.escape(method['name'])}</td><td>{short(count['surrogate'])}</td>"
-                    f"<td>{short(count['classifier'])}</td><td>{short(count['denoiser'])}</td><td>{steps}</td>"
+        evaluations = "".join(evaluations_cell(cost, kind) for kind in ("surrogate", "classifier", "denoiser"))
+        rows.append(f"<tr><td>{html.escape(method['name'])}</td>{evaluations}<td>{steps}</td>"
                     f"<td>{short(number(cost['milliseconds_per_step']))}</td>"
                     f"<td>{short(scale * number(cost['simulated_per_second']))}</td><td>{cost['threads'] or '&ndash;'}</td>"
                     f"<td>{short(number(cost['times_solver']))}</td>"
@@ -107,7 +113,8 @@ def cost_table(metrics):
                     f"<td>{short(solver['milliseconds_per_step'])}</td>"
                     f"<td>{short(scale * number(solver['simulated_per_second']))}</td>"
                     f"<td>{solver['threads']}</td><td>1</td><td></td></tr>")
-    return ("<p class='small'>Network evaluations, solver steps and wall clock per step of one member, lost members counted "
+    return ("<p class='small'>Network evaluations (with intervals over initial conditions where members differ), solver steps and "
+            "wall clock, which is measured once for all members, per step of one member, lost members counted "
             "while they lived; a step is one frame interval. Simulated time is that of all members together. File output "
             "is included for the methods, coarse solvers among them. The ratio is empty where device or threads differ from "
             "the solver's. Courant number: largest of those looked at, every 50 frames.</p>"

@@ -221,18 +221,44 @@ def summary(metrics, facts, cost):
     return "".join(items)
 
 
+SHORT_TERM = ("nrmse", "correlation_time", "crps", "ensemble_nrmse", "spread_skill")  # how keys of such metrics begin
+
+
+def is_short_term(info):
+    return info["key"].startswith(SHORT_TERM)
+
+
+def ceilings(metrics):
+    """Columns of forecasts that know nothing of the dynamics."""
+    return [(name, ceiling["results"]) for name, ceiling in metrics["ceilings"].items()]
+
+
 def ceiling_table(metrics):
     """The short term beside forecasts that know nothing of the dynamics: what a useless forecast scores."""
     judged = columns(metrics)
     if metrics["solver_ensemble"]:
         judged.append(("solver's ensemble", metrics["solver_ensemble"]["results"]))
-    judged += [(name, ceiling["results"]) for name, ceiling in metrics["ceilings"].items()]
-    shown = {name for ceiling in metrics["ceilings"].values() for name in ceiling["results"]}
-    shown |= {info["id"] for info in metrics["metrics"] if info["key"] in ("ensemble_nrmse", "spread_skill")}
+    judged += [(name, results) for name, results in ceilings(metrics) if name != "shuffled"]
+    shown = {name for _, results in judged for name in results}
     return (f'<p class="small">Ceilings: <em>climatology</em> forecasts the solver\'s mean field (in CRPS, its distribution at each point), <em>persistence</em> the '
             f"initial condition; <em>solver vs solver</em> are unrelated states. <em>Solver's ensemble</em>: the solver that made the "
             f"data, from the same perturbed frames as the methods.</p>"
-            + table_of(metrics, [info for info in metrics["metrics"] if info["id"] in shown], judged))
+            + table_of(metrics, [info for info in metrics["metrics"] if is_short_term(info) and info["id"] in shown], judged))
+
+
+def long_ceiling_table(metrics):
+    """Statistics of forecasts that know nothing of the dynamics, beside those of solver runs; empty for evaluations of versions that did
+    not measure it."""
+    infos = [info for info in main_metrics(metrics) if not is_short_term(info)]
+    judged = ceilings(metrics)
+    if "shuffled" not in metrics["ceilings"]:
+        return ""
+    if metrics["floor"]:
+        judged.insert(0, ("solver vs solver", metrics["floor"]["results"]))
+    return ('<p class="small">What the metrics give to forecasts without dynamics, as long as the truth: <em>climatology</em>, the mean field of the '
+            "solver's other runs at every time; <em>persistence</em>, the initial condition; <em>shuffled</em>, in every window the frames of another "
+            "solver run in random order: single frames as they should be, and no motion.</p>"
+            + table_of(metrics, infos, judged))
 
 
 def flow_sentence(metrics):

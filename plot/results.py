@@ -24,7 +24,7 @@ from report import Results, main_table
 from report_cost import cost_summary, cost_table
 from report_criteria import criteria_table
 from report_levels import level_table
-from report_text import ceiling_table, notes, paired_table
+from report_text import ceiling_table, long_ceiling_table, notes, paired_table
 from run_record import facts_table, model_table, stage_table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -245,6 +245,8 @@ class Pages:
         yield "## Short term\n\n" + to_markdown(ceiling_table(metrics))
         yield "## Cost\n\n" + to_markdown(cost_summary(metrics) + cost_table(metrics))
         yield folded("Differences between methods", to_markdown(paired_table(metrics, compared_metrics(metrics))))
+        if useless := long_ceiling_table(metrics):
+            yield folded("Statistics without dynamics", to_markdown(useless))
         if levels := level_table(metrics, rollouts):
             yield "## Noise levels\n\n" + to_markdown(levels)
 

@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "core/memory.hpp"
 #include "emulator/safetensors.hpp"
 
 #include <algorithm>
@@ -76,7 +77,8 @@ void copy_tensor(const SafeTensors& file, const std::string& name, const torch::
 
 }  // namespace
 
-CheckpointFolder::CheckpointFolder(fs::path folder, int keep) : folder_(std::move(folder)), keep_(keep) {
+CheckpointFolder::CheckpointFolder(fs::path folder, int keep, std::int64_t every)
+    : folder_(std::move(folder)), keep_(keep), every_(every) {
   make_writable_folder(folder_);
   std::vector<fs::path> unfinished;
   for (const auto& entry : fs::directory_iterator(folder_))
@@ -109,6 +111,13 @@ std::optional<fs::path> CheckpointFolder::latest() const {
   const auto found = complete();
   if (found.empty()) return std::nullopt;
   return found.back();
+}
+
+std::optional<fs::path> CheckpointFolder::latest_regular() const {
+  std::optional<fs::path> newest;
+  for (const auto& checkpoint : complete())
+    if (step_of(checkpoint) % every_ == 0) newest = checkpoint;
+  return newest;
 }
 
 void CheckpointFolder::save(const TrainingState& state, const FlatParameters& parameters, const Ema& ema,
@@ -149,17 +158,35 @@ void CheckpointFolder::save(const TrainingState& state, const FlatParameters& pa
 
   auto found = complete();
   for (const auto& old : found) {
-    const bool too_many = std::count_if(found.begin(), found.end(), [&](const auto& other) {
-                            return step_of(other) > step_of(old) && step_of(other) <= state.step;
-                          }) >= keep_;
+    const auto newer = std::count_if(found.begin(), found.end(), [&](const auto& other) {
+      return step_of(other) > step_of(old) && step_of(other) <= state.step && step_of(other) % every_ == 0;
+    });
+    const bool regular = step_of(old) % every_ == 0;
     // Steps beyond the saved one were abandoned by a rollback.
-    if (too_many || step_of(old) > state.step) fs::remove_all(old);
+    if (step_of(old) > state.step || (regular ? newer >= keep_ : step_of(old) < state.step))
+      fs::remove_all(old);
   }
 }
 
 void CheckpointFolder::clear() {
   fs::remove_all(folder_ / "last");
   for (const auto& checkpoint : complete()) fs::remove_all(checkpoint);
+}
+
+std::string CheckpointFolder::disk_warning(std::int64_t parameters, std::int64_t weights) const {
+  const double network = static_cast<double>(parameters) * sizeof(float);
+  const double checkpoint = 4 * network;  // weights, their average, and two moments
+  const double needed = checkpoint * (keep_ + 1 - static_cast<double>(complete().size())) +
+                        2 * network * static_cast<double>(weights);
+  std::error_code error;
+  const auto space = fs::space(folder_, error);
+  if (error || static_cast<double>(space.available) >= needed) return {};
+  return fmt::format(
+      "checkpoints and weights will take up to {} more, and {} has {} free: training fails when the disk is "
+      "full "
+      "(training.keep_checkpoints is {}; {} each)",
+      human_bytes(needed), folder_.string(), human_bytes(static_cast<double>(space.available)), keep_,
+      human_bytes(checkpoint));
 }
 
 TrainingState read_training_state(const fs::path& checkpoint) {

@@ -37,21 +37,30 @@ struct TrainingState {
 class CheckpointFolder {
  public:
   /// Creates the folder, removes what a killed process left half written, and puts back what it was about to
-  /// replace. `keep` >= 1 checkpoints stay.
-  CheckpointFolder(std::filesystem::path folder, int keep);
+  /// replace. `keep` >= 1 checkpoints of steps that are multiples of `every` stay, and the newest if it is of
+  /// another.
+  CheckpointFolder(std::filesystem::path folder, int keep, std::int64_t every);
 
   /// Newest complete checkpoint, or nullopt.
   std::optional<std::filesystem::path> latest() const;
+  /// Newest one of a step that is a multiple of `every`, or nullopt. Where a run returns to after trouble: what
+  /// is saved besides, when a run is stopped, must not change where that is.
+  std::optional<std::filesystem::path> latest_regular() const;
   /// `add` puts further files into the checkpoint's folder.
   void save(const TrainingState& state, const FlatParameters& parameters, const Ema& ema,
             const AdamW& optimizer, const std::function<void(const std::filesystem::path&)>& add = {});
   /// Removes all checkpoints.
   void clear();
+  /// What to say where the disk has less space left than checkpoints, and `weights` further pairs of raw and
+  /// averaged weights, of a network with so many parameters still take, each new checkpoint being complete before
+  /// an old one goes; else empty.
+  std::string disk_warning(std::int64_t parameters, std::int64_t weights) const;
 
  private:
   std::vector<std::filesystem::path> complete() const;  ///< by step, oldest first
   std::filesystem::path folder_;
   int keep_;
+  std::int64_t every_;
 };
 
 /// state.json of a checkpoint. Error if it is malformed.

@@ -59,7 +59,8 @@ void write_model_card(const std::filesystem::path& folder, const ModelSpec& spec
                                               result.best_step, result.best_step));
   }
   if (result.rollbacks > 0) row("restarts after non-finite steps", fmt::format("{}", result.rollbacks));
-  row("selected weights", fmt::format("{} (step {})", spec.training.select, result.selected_step));
+  const bool best = spec.training.select == "best" && result.best_step >= 0;
+  row("selected weights", fmt::format("{} (step {})", best ? "best" : "last", result.selected_step));
   row("software", fmt::format("sns {} ({}{}), {}", build.version, build.git_commit,
                               build.git_dirty ? ", modified" : "", build.compiler));
   row("written", utc_now());

@@ -59,7 +59,7 @@ class Trainer {
         folder_(std::move(folder)),
         seed_(config_.seed.value_or(run.seed)),
         threads_(run.threads),
-        checkpoints_(folder_ / "checkpoints", config_.keep_checkpoints) {
+        checkpoints_(folder_ / "checkpoints", config_.keep_checkpoints, config_.checkpoint_every) {
     data_ = source(spec.model.field_std, options_.resume ? checkpoints_.latest() : std::nullopt);
     spec_.model = complete(spec, data_);
     model_ = make_model(spec_.model, seed_, pick_device(run.device));
@@ -84,6 +84,10 @@ class Trainer {
       log::warn(
           "{}: training.batch: each step takes {} windows, and the data have {}: it sees some of them twice",
           spec_.name, images_per_step(), task_->windows());
+    // The installed weights, and the best ones of each validation until the next checkpoint.
+    const std::int64_t weights = 2 + (data_.validation ? config_.checkpoint_every / config_.validate_every : 0);
+    const std::string disk = checkpoints_.disk_warning(learner_->parameters.count(), weights);
+    if (state_.step < config_.steps && !disk.empty()) log::warn("{}: {}", spec_.name, disk);
     const auto first = state_.step;
     if (state_.step < config_.steps) train();
     return finish(first);
@@ -98,7 +102,7 @@ class Trainer {
     const TimedConvolutions timed;
     data_.training->prepare();
     if (data_.validation) data_.validation->prepare();
-    session_start_ = Clock::now();
+    session_start_ = run_start_ = Clock::now();
     Progress progress("train " + spec_.name, config_.steps * images_per_step(), "images",
                       state_.step * images_per_step());
     while (state_.step < config_.steps) {
@@ -253,9 +257,11 @@ class Trainer {
         "lower training.learning_rate or set training.clip_norm",
         spec_.name, failed.step, kMostHalvings);
     drop_prepared();
-    const auto last = checkpoints_.latest();
+    const auto last = checkpoints_.latest_regular();
     require(last.has_value(), "{}: no checkpoint to return to at step {}", spec_.name, failed.step);
+    const double spent = wall();
     restore(*last);
+    wall_before_ = spent;
     state_.rollbacks = failed.rollbacks + 1;
     state_.halvings = failed.halvings + 1;
     state_.troubled_step = failed.step;
@@ -366,7 +372,8 @@ class Trainer {
     checkpoints_.save(state_, learner_->parameters, learner_->ema, learner_->optimizer,
                       [this](const fs::path& checkpoint) { data_.training->save(checkpoint, pass()); });
     saved_step_ = state_.step;
-    remove_best_but(state_.best_step);  // no checkpoint that a run returns to wants an earlier one
+    // No checkpoint that a run returns to wants an earlier one.
+    if (state_.step % config_.checkpoint_every == 0) remove_best_but(state_.best_step);
   }
 
   [[noreturn]] void stop() {
@@ -386,6 +393,9 @@ class Trainer {
 
   TrainResult finish(std::int64_t first) {
     const bool best = config_.select == "best" && state_.best_step >= 0;
+    if (config_.select == "best" && !best)
+      log::warn("{}: training.select: no validation was of the longest rollouts; the last weights are used",
+                spec_.name);
     if (!best) update_validation();
     TrainResult result;
     result.folder = folder_;
@@ -400,7 +410,7 @@ class Trainer {
     result.wall_seconds = state_.wall_seconds;
     if (state_.step > first) {
       result.images_per_second =
-          static_cast<double>((state_.step - first) * images_per_step()) / seconds_since(session_start_);
+          static_cast<double>((state_.step - first) * images_per_step()) / seconds_since(run_start_);
     }
     const bool installed =
         install_weights(best ? best_folder(state_.best_step) : checkpoints_.latest().value());
@@ -465,7 +475,7 @@ class Trainer {
   TrainingState state_;
   double wall_before_ = 0;
   double waited_ = 0;  ///< seconds for batches since session_start_
-  Clock::time_point session_start_ = Clock::now(), last_log_{};
+  Clock::time_point session_start_ = Clock::now(), run_start_ = session_start_, last_log_{};
   int idle_validations_ = 0;  ///< in a row, of a surrogate no better than no change
   std::int64_t last_logged_ = -1, saved_step_ = -1;
   std::future<Batch> prepared_;  // last: its thread uses the members above, and its destructor waits for it

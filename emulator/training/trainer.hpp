@@ -57,13 +57,14 @@ struct TrainResult {
 /// (averaged weights), config.yaml, model_card.md, metrics.jsonl, best-<step>/ (weights of the lowest
 /// validation loss at full rollout length) and checkpoints/. A finished folder of the same configuration is
 /// returned as it is, but for its weights where training.select has changed. On the CPU the result is a pure
-/// function of frames, configuration, seed and number of threads, however often the run was stopped or killed;
-/// one that goes on with another number of threads says so in a warning. Non-finite loss, gradient, weights or
-/// moments: back to the last checkpoint (which holds finite ones only) with other random draws and half the
-/// learning rate. Each recover_after steps without such trouble take a halving back; the run ends where a
-/// fourth would be in force. Stopped: a stop was requested; the checkpoint is written. ConfigError: the
-/// folder's checkpoint belongs to another configuration. Error: bad frames, full disk, training that stays
-/// non-finite.
+/// function of frames, configuration, seed and number of threads, however often the run was stopped or killed
+/// (checkpoint_every, which may be changed on the way, is part of that: it decides where trouble leads back
+/// to); one that goes on with another number of threads says so in a warning. Non-finite loss, gradient,
+/// weights or moments: back to the last regular checkpoint (which holds finite ones only) with other random
+/// draws and half the learning rate. Each recover_after steps without such trouble take a halving back; the run
+/// ends where a fourth would be in force. Stopped: a stop was requested; the checkpoint is written.
+/// ConfigError: the folder's checkpoint belongs to another configuration. Error: bad frames, full disk,
+/// training that stays non-finite.
 TrainResult train_model(const ModelSpec& spec, const TrainingSource& source,
                         const std::filesystem::path& folder, const RunConfig& run,
                         const TrainOptions& options = {});

@@ -2,6 +2,8 @@
 
 #include "core/error.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -69,11 +71,11 @@ double ClimatologyCrps::operator()(std::span<const float> truth) const {
   return sum / static_cast<double>(frames_.size()) - pairs_;
 }
 
-std::vector<Score> ensemble_scores(std::span<const EnsembleRecord> records, int members, std::int64_t steps,
-                                   const Bootstrap& bootstrap, const std::string& field) {
+std::vector<Score> ensemble_scores(std::span<const EnsembleRecord> records, int members, std::int64_t window,
+                                   std::int64_t steps, const Bootstrap& bootstrap, const std::string& field) {
   ScoreTable table(bootstrap, field);
-  const auto last = static_cast<std::size_t>(
-      std::min<std::int64_t>(steps, static_cast<std::int64_t>(records[0].crps.size()) - 1));
+  const auto last = static_cast<std::size_t>(std::min(window, steps));
+  const std::string part = steps < window ? fmt::format(", first {} steps", steps) : "";
   // Means over the frames; NaN where a member was not finite in one of them.
   const auto mean_over_time = [last](const std::vector<double>& series) {
     double sum = 0;
@@ -91,9 +93,9 @@ std::vector<Score> ensemble_scores(std::span<const EnsembleRecord> records, int 
     for (double& value : roots) value = std::sqrt(value);
     error_of_mean.push_back(or_lost(mean_over_time(roots)));
   }
-  table.add({"crps", "early", "Fair CRPS of the ensemble", "std"}, std::move(crps));
+  table.add({"crps", "early", "Fair CRPS of the ensemble" + part, "std"}, std::move(crps));
   if (variance.empty()) return table.take();
-  table.add({"ensemble_nrmse", "early", "nRMSE of the ensemble's mean", ""}, std::move(error_of_mean));
+  table.add({"ensemble_nrmse", "early", "nRMSE of the ensemble's mean" + part, ""}, std::move(error_of_mean));
   const auto lost =
       static_cast<int>(std::count_if(error.begin(), error.end(), [](double v) { return std::isnan(v); }));
   const double finite_size = (members + 1.0) / members;
@@ -105,7 +107,7 @@ std::vector<Score> ensemble_scores(std::span<const EnsembleRecord> records, int 
     }
     return std::sqrt(finite_size * spread / skill);
   };
-  table.add_ensemble({"spread_skill", "early", "Spread / skill of the ensemble", "", Better::near_one},
+  table.add_ensemble({"spread_skill", "early", "Spread / skill of the ensemble" + part, "", Better::near_one},
                      bootstrap.estimate(ratio), lost, ratio);
   return table.take();
 }

@@ -40,10 +40,12 @@ struct EnsembleRecord {
   std::vector<double> crps, variance, squared_error;
 };
 
-/// Scores of one field over frames 1..steps (all that the records have, if fewer): `crps` and, where the
-/// records have variances, the error of the ensemble's mean and the spread-skill ratio
-/// sqrt((M + 1) / M sum variance / sum squared error), which is 1 where truth is like a further member.
-std::vector<Score> ensemble_scores(std::span<const EnsembleRecord> records, int members, std::int64_t steps,
-                                   const Bootstrap& bootstrap, const std::string& field = {});
+/// Scores of one field over the first window of `window` steps, or the `steps` of the ensembles where they are
+/// fewer, which labels say then: `crps` and, where the records have variances, the error of the ensemble's mean
+/// and the spread-skill ratio sqrt((M + 1) / M sum variance / sum squared error), which is 1 where truth is
+/// like a further member.
+std::vector<Score> ensemble_scores(std::span<const EnsembleRecord> records, int members, std::int64_t window,
+                                   std::int64_t steps, const Bootstrap& bootstrap,
+                                   const std::string& field = {});
 
 }  // namespace sns::metrics

@@ -51,15 +51,18 @@ void read_levels(const h5::Dataset& levels, RolloutLog& log, const std::vector<W
 
 void read_evaluations(const h5::Dataset& evaluations, RolloutLog& log) {
   std::vector<std::int64_t> values;
-  std::int64_t sums[3] = {0, 0, 0};
-  for (std::int64_t m = 0; m < log.members; ++m)
+  std::array<std::int64_t, 3> sums{0, 0, 0};
+  for (std::size_t m = 0; m < log.work.size(); ++m) {
+    auto& of_member = log.work[m].evaluations;
     for (std::int64_t first = 1; first <= log.steps; first += kChunk) {
       const std::int64_t count = std::min(kChunk, log.steps - first + 1);
       values.resize(static_cast<std::size_t>(3 * count));
-      evaluations.read_slab<std::int64_t>({static_cast<std::uint64_t>(m), static_cast<std::uint64_t>(first), 0},
+      evaluations.read_slab<std::int64_t>({m, static_cast<std::uint64_t>(first), 0},
                                           {1, static_cast<std::uint64_t>(count), 3}, values);
-      for (std::size_t i = 0; i < values.size(); ++i) sums[i % 3] += values[i];
+      for (std::size_t i = 0; i < values.size(); ++i) of_member[i % 3] += values[i];
     }
+    for (std::size_t i = 0; i < 3; ++i) sums[i] += of_member[i];
+  }
   const auto steps = static_cast<double>(log.member_steps);
   log.surrogate = static_cast<double>(sums[0]) / steps;
   log.classifier = static_cast<double>(sums[1]) / steps;
@@ -79,8 +82,10 @@ RolloutLog read_rollout_log(const std::filesystem::path& path, std::int64_t wind
   log.members = static_cast<std::int64_t>(shape[0]);
   log.steps = static_cast<std::int64_t>(shape[1]) - 1;
   // The step of a loss was still computed.
-  for (const std::int64_t failed : file.dataset("failed_step").read<std::int64_t>())
-    log.member_steps += failed < 0 ? log.steps : failed;
+  for (const std::int64_t failed : file.dataset("failed_step").read<std::int64_t>()) {
+    log.work.push_back({.steps = failed < 0 ? log.steps : failed});
+    log.member_steps += log.work.back().steps;
+  }
   read_levels(levels, log, make_windows(log.steps + 1, window));
   read_evaluations(evaluations, log);
   if (file.has_attribute("steps_per_second")) log.steps_per_second = file.attribute<double>("steps_per_second");

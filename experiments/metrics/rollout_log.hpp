@@ -1,5 +1,6 @@
 #pragma once
 // What a rollout file says about its refinement and its cost.
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -17,6 +18,12 @@ struct SolverUse {
   double largest_courant = 0;        ///< of those looked at
 };
 
+/// What one member was computed with.
+struct MemberWork {
+  std::int64_t steps = 0;                            ///< a lost member's count up to the step of its loss
+  std::array<std::int64_t, 3> evaluations{0, 0, 0};  ///< of surrogate, noise heads and denoiser, in all steps
+};
+
 struct RolloutLog {
   std::int64_t members = 0, steps = 0;
   /// Predicted levels: [level] counts over members and steps, before any floor is applied; empty where the
@@ -24,8 +31,8 @@ struct RolloutLog {
   std::vector<std::int64_t> past_levels, present_levels;
   /// Mean predicted level per window, {past, present}; NaN where nothing was predicted.
   std::vector<double> past_by_window, present_by_window;
-  /// Steps that were computed, over all members: a lost member's count up to the step of its loss.
-  std::int64_t member_steps = 0;
+  std::vector<MemberWork> work;   ///< per member
+  std::int64_t member_steps = 0;  ///< steps that were computed, over all members
   /// Network evaluations per computed step of a member.
   double surrogate = 0, classifier = 0, denoiser = 0;
   double wall_seconds = 0;

@@ -37,7 +37,7 @@ void ScoreTable::add(MetricInfo info, std::vector<double> values) {
   // Where more is better, infinite means "not within the rollout", which is no loss.
   if (info.better != Better::higher)
     score.lost = static_cast<int>(
-        std::count_if(score.members.begin(), score.members.end(), [](double v) { return !std::isfinite(v); }));
+        std::count_if(score.members.begin(), score.members.end(), [](double v) { return std::isinf(v); }));
   score.statistic = [members = score.members, statistic = info.statistic](std::span<const int> drawn) {
     std::vector<double> picked;
     for (const int m : drawn) picked.push_back(members[static_cast<std::size_t>(m)]);

@@ -141,9 +141,11 @@ class Methods:
         result = sns("check", *self.base, "models.sns.training.levels={sampling: low, max_level: 5}",
                      "rollout.methods.made={generator: sns}",
                      "rollout.methods.clean={emulator: gaussian, refiner: sns, path: clean_past}",
+                     "rollout.methods.forced={emulator: gaussian, refiner: sns, fixed_levels: [4, 12]}",
                      "rollout.methods.sns.threshold=3")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertRegex(result.stdout, r"doubtful +generates from level 19 with sns, which was trained on levels 0 to 5")
+        self.assertRegex(result.stdout, r"doubtful +refines from level 12 with sns, which was trained on levels 0 to 5")
         self.assertRegex(result.stdout, r"doubtful +path clean_past with sns, which was trained beside noised past")
         self.assertRegex(result.stdout, r"rollout\.sns  .*, 0 or more denoiser evaluations")
 

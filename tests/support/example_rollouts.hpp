@@ -97,7 +97,8 @@ inline void write_example_rollout(const std::filesystem::path& path, const std::
       for (std::size_t i = 0; i < n * n; ++i) member[static_cast<std::size_t>(t) * n * n + i] *= factor;
       const bool refined = method == "other" && t > 0, lost = nan_from >= 0 && t > nan_from;
       levels.insert(levels.end(), {refined ? static_cast<std::int32_t>(t % 3) : -1, refined ? 4 : -1});
-      evaluations.insert(evaluations.end(), {t > 0 && !lost ? 1 : 0, refined ? 1 : 0, refined ? 6 : 0});
+      evaluations.insert(evaluations.end(),
+                         {t > 0 && !lost ? 1 : 0, refined ? 1 : 0, refined ? 5 + 2 * (m % 2) : 0});
     }
     failed.push_back(nan_from);
     values.insert(values.end(), member.begin(), member.end());

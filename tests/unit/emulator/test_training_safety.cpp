@@ -122,6 +122,26 @@ TEST_CASE("one NaN that passes is overcome by a return to the last checkpoint; N
   }
 }
 
+TEST_CASE("where a run returns to after trouble does not depend on where it was stopped") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  auto spec = small_spec("gaussian");  // checkpoints are at 10 and 20
+  spec.training.keep_checkpoints = 1;
+  spec.training.validate_every = 4;
+  const auto trained = [&](const char* folder, int steps, int poison) {
+    spec.training.steps = steps;
+    return train_model(spec, poisoned(scratch / "dataset", poison, poison), scratch / folder, cpu_run());
+  };
+  CHECK(trained("whole", 30, 15 * 4 + 1).rollbacks == 1);
+  CHECK(trained("parts", 12, 1000).rollbacks == 0);
+  CHECK(read_training_state(scratch / "parts/checkpoints/last").step == 12);
+  CHECK(trained("parts", 30, 3 * 4 + 1).rollbacks == 1);
+  CHECK(loss_curve(scratch / "parts") == loss_curve(scratch / "whole"));
+  for (const char* file : {"model.safetensors", "ema.safetensors"})
+    CHECK(sha256_file(scratch / "parts" / file) == sha256_file(scratch / "whole" / file));
+  CHECK_FALSE(std::filesystem::exists(scratch / "parts/checkpoints/ckpt-00000012"));
+}
+
 TEST_CASE("a halving of the learning rate is taken back after long enough without trouble") {
   ScratchFolder scratch;
   write_synthetic_dataset(scratch / "dataset");
@@ -199,6 +219,17 @@ TEST_CASE("a checkpoint knows its number of threads, and one of an older version
   CHECK(old.troubled_step == 3);
 }
 
+TEST_CASE("checkpoints that the disk has no room for are foretold") {
+  const ScratchFolder scratch;
+  const CheckpointFolder folder(scratch / "checkpoints", 2, 10);
+  CHECK(folder.disk_warning(1000, 2).empty());
+  // 2e12 parameters: four numbers of 4 bytes each in a checkpoint, three checkpoints at a time, and weights
+  // twice.
+  const auto warning = folder.disk_warning(2'000'000'000'000, 2);
+  CHECK(contains(warning, "will take up to 128 TB more"));
+  CHECK(contains(warning, "training.keep_checkpoints is 2; 32 TB each"));
+}
+
 TEST_CASE("weights that overflow in an update are not saved") {
   ScratchFolder scratch;
   write_synthetic_dataset(scratch / "dataset");
@@ -242,6 +273,19 @@ TEST_CASE("training.select is honoured by a finished folder, and its card is of 
   CHECK(again.validation == last.validation);
   CHECK(sha256_file(folder / "ema.safetensors") == last_hash);
   CHECK(contains(read_text(folder / "model_card.md"), "| selected weights | last (step 30) |"));
+}
+
+TEST_CASE("without a validation of the longest rollouts the last weights are taken, and the card says so") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  auto spec = small_spec("gaussian");
+  spec.training.rollout.max_length = 2;
+  spec.training.rollout.steps_per_length = 1000;
+  spec.training.select = "best";
+  const auto result = train_model(spec, scratch / "dataset", scratch / "model", cpu_run());
+  CHECK(result.best_step < 0);
+  CHECK(result.selected_step == 30);
+  CHECK(contains(read_text(scratch / "model/model_card.md"), "| selected weights | last (step 30) |"));
 }
 
 TEST_CASE("a stop before the first step of a resumed run leaves its checkpoint as it is") {

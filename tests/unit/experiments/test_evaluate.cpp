@@ -87,6 +87,13 @@ TEST_CASE_FIXTURE(Fixture, "an evaluation finds what the example rollouts were g
     const auto& refined = root["methods"][2];
     CHECK(refined["cost"]["evaluations_per_step"]["denoiser"] == 6);
     CHECK(refined["cost"]["evaluations_per_step"]["classifier"] == 1);
+    // Two members have 5, two have 7.
+    const auto& denoiser = refined["cost"]["evaluations_estimates"]["denoiser"];
+    CHECK(denoiser["value"] == 6);
+    CHECK(number(denoiser["low"]) == 5);
+    CHECK(number(denoiser["high"]) == 7);
+    CHECK(refined["cost"]["evaluations_estimates"]["classifier"] ==
+          nlohmann::json{{"value", 1.0}, {"low", 1.0}, {"high", 1.0}});
     CHECK(number(refined["cost"]["milliseconds_per_step"]) == test::relative(1e3 * 3.0 / (4 * 90)));
     CHECK(number(refined["cost"]["times_solver"]) == test::relative(1e3 * 3.0 / (4 * 90) / 2));
     CHECK(number(refined["cost"]["steps_per_second"]) == 30);
@@ -98,7 +105,8 @@ TEST_CASE_FIXTURE(Fixture, "an evaluation finds what the example rollouts were g
     CHECK(lossy["evaluations_per_step"]["surrogate"] == 1);
     CHECK(number(lossy["milliseconds_per_step"]) == test::relative(3e3 / (2 * 90 + 2 * Example::kNanStart)));
     const std::string table = read_text(inputs.output / "metrics.csv");
-    CHECK(contains(table, "other,milliseconds_per_step,,all,ms,measured,8.33"));
+    CHECK(contains(table, "other,milliseconds_per_step,,all,ms,measured,8.33333333,,,,"));
+    CHECK(contains(table, "other,denoiser_evaluations,,all,per step,measured,6,5,7,,"));
     CHECK(contains(table, "other,times_solver,,all,-,measured,4.16"));
     CHECK(contains(table, "other,steps_per_second,,all,s^-1,measured,30"));
     CHECK(contains(table, "solver,milliseconds_per_step,,all,ms,measured,2"));
@@ -112,15 +120,18 @@ TEST_CASE_FIXTURE(Fixture, "an evaluation finds what the example rollouts were g
 
 TEST_CASE_FIXTURE(Fixture, "the ceilings of the short term are what their forecasts score") {
   const auto root = json();
-  // By hand: the mean field over the paired members and the frames after the first, and the first frame of
+  // By hand: the mean field over the frames after the first of all other trajectories, and the first frame of
   // each.
   constexpr std::size_t kPixels = Example::kPoints * Example::kPoints;
+  constexpr int kAll = Example::kMembers + Example::kFloor;
   std::vector<std::vector<float>> members;
-  std::vector<double> mean(kPixels, 0.0);
-  for (int m = 0; m < Example::kMembers; ++m) {
+  std::vector<std::vector<double>> means(kAll, std::vector<double>(kPixels, 0.0));
+  for (int m = 0; m < kAll; ++m) {
     members.push_back(example_member(static_cast<std::uint64_t>(m)));
-    for (std::size_t i = kPixels; i < members.back().size(); ++i)
-      mean[i % kPixels] += static_cast<double>(members.back()[i]) / (Example::kMembers * Example::kSteps);
+    for (int of = 0; of < kAll; ++of)
+      for (std::size_t i = kPixels; of != m && i < members.back().size(); ++i)
+        means[static_cast<std::size_t>(of)][i % kPixels] +=
+            static_cast<double>(members.back()[i]) / ((kAll - 1) * Example::kSteps);
   }
   const double deviation = root["truth"]["fields"][0]["field_std"];
   const auto nrmse = [&](int member, const auto& forecast) {
@@ -138,7 +149,9 @@ TEST_CASE_FIXTURE(Fixture, "the ceilings of the short term are what their foreca
   const auto& persistence = root["ceilings"]["persistence"]["results"]["nrmse/early"];
   for (int m = 0; m < Example::kMembers; ++m) {
     CHECK(number(climatology["members"][static_cast<std::size_t>(m)]) ==
-          test::relative(nrmse(m, [&](int, std::size_t i) { return mean[i]; })).epsilon(1e-5));
+          test::relative(nrmse(m, [&](int of, std::size_t i) {
+            return means[static_cast<std::size_t>(of)][i];
+          })).epsilon(1e-5));
     CHECK(number(persistence["members"][static_cast<std::size_t>(m)]) ==
           test::relative(nrmse(m, [&](int of, std::size_t i) {
             return static_cast<double>(members[static_cast<std::size_t>(of)][i]);
@@ -152,6 +165,36 @@ TEST_CASE_FIXTURE(Fixture, "the ceilings of the short term are what their foreca
   CHECK(file.dataset("field/vorticity/ceiling/persistence/paired_nrmse").shape() ==
         h5::Shape{Example::kMembers, Example::kSteps + 1});
   CHECK(file.dataset("field/vorticity/ceiling/persistence/paired_nrmse").read<double>()[0] == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "the ceilings of long statistics are what forecasts without dynamics score") {
+  const auto root = json();
+  const auto of = [&](const char* ceiling, const char* metric) {
+    return number(root["ceilings"][ceiling]["results"][metric]["value"]);
+  };
+  for (const char* still : {"climatology", "persistence"}) {
+    CHECK(root["ceilings"][still]["frames"] == Example::kSteps + 1);
+    CHECK(of(still, "rate_ratio/late") == 0);
+    CHECK(of(still, "frozen_fraction/all") == 1);
+    CHECK(of(still, "decorrelation_ratio/all") > 4);  // never, within the lags that are looked at
+  }
+  // The mean of many phases has little energy; one frame has that of a frame.
+  CHECK(of("climatology", "energy_ratio/late") < 0.3);
+  CHECK(of("climatology", "stable_fraction/all") == 0);
+  CHECK(of("persistence", "energy_ratio/late") == test::relative(1).epsilon(0.5));
+  CHECK(of("persistence", "stable_fraction/all") == 1);
+  CHECK(of("persistence", "w1_increment/late") > 5 * of("shuffled", "w1/late"));
+  // Shuffled frames are the solver's one by one, follow nothing, and change by the distance of unrelated
+  // states.
+  CHECK(of("shuffled", "energy_ratio/late") == test::relative(1).epsilon(0.1));
+  CHECK(of("shuffled", "stable_fraction/all") == 1);
+  CHECK(of("shuffled", "nrmse/early") == test::relative(std::sqrt(2)).epsilon(0.1));
+  CHECK(of("shuffled", "decorrelation_ratio/all") < 0.5);
+  // Statistics of single frames are those of solver runs, sampling error included.
+  const double floor = number(root["floor"]["results"]["spectrum_error/late"]["value"]);
+  CHECK(of("shuffled", "spectrum_error/late") > floor / 3);
+  CHECK(of("shuffled", "spectrum_error/late") < 3 * floor);
+  CHECK(of("shuffled", "rate_ratio/late") > 1.5);
 }
 
 TEST_CASE_FIXTURE(Fixture, "the number of threads does not change the numbers") {
@@ -235,11 +278,10 @@ TEST_CASE("ensembles are scored against the truth of their initial conditions") 
     }
     const metrics::ClimatologyCrps climatology(others, kPixels);
     const auto truth = example_member(m);
-    const std::size_t window = 30;
-    double sum = 0;
-    for (std::size_t t = 1; t <= window; ++t)
+    double sum = 0;  // over as many steps as the ensembles, which end within the window
+    for (std::size_t t = 1; t <= kEnsembleSteps; ++t)
       sum += climatology(std::span<const float>(truth).subspan(t * kPixels, kPixels)) /
-             static_cast<double>(window);
+             static_cast<double>(kEnsembleSteps);
     CHECK(number(root["ceilings"]["climatology"]["results"]["crps/early"]["members"][m]) ==
           test::relative(sum / deviation).epsilon(1e-4));
   }
