@@ -67,7 +67,7 @@ void add_bench(CLI::App& app) {
       "Examples:\n"
       "  sns bench yaml/kolmogorov/quickstart.yaml\n"
       "  sns bench yaml/kolmogorov/quickstart.yaml run.device=cuda --only solver solver.grid.points=512 "
-      "--members 32\n"
+      "solver.stepper.dt=0.002 --members 32\n"
       "  sns bench yaml/kolmogorov/quickstart.yaml --scale paper --model sns --precision bfloat16 --json "
       "sns.json");
   verb->callback([arguments] { run_bench(*arguments); });

@@ -15,6 +15,7 @@
 #include "solvers/qg2layer/stability.hpp"
 #if SNS_HAVE_EXPERIMENTS
 #include "experiments/describe.hpp"
+#include "experiments/shipped_weights.hpp"
 #endif
 
 #include <unistd.h>
@@ -197,6 +198,10 @@ void run_check(const ConfigArguments& arguments, bool resolved) {
   const auto [speed, how] = estimate_speed(arguments, config, source, members, run);
 #if SNS_HAVE_EXPERIMENTS
   const auto experiment = describe_experiment(config, run, info, data, speed);
+  const ExperimentBlocks blocks = read_experiment_blocks(config);
+  if (const std::string changed = changed_flow(blocks.models, arguments.overrides);
+      !blocks.retrain && !changed.empty())
+    log::warn("{}", changed);
 #endif
 
   if (resolved) fmt::print("{}\n", config.resolved_yaml());
@@ -232,7 +237,8 @@ void add_check(CLI::App& app) {
       "would go; writes nothing.\n"
       "Examples:\n"
       "  sns check yaml/kolmogorov/quickstart.yaml\n"
-      "  sns check yaml/kolmogorov/quickstart.yaml solver.grid.points=512 datagen.trajectories=1000\n"
+      "  sns check yaml/kolmogorov/quickstart.yaml solver.viscosity=2e-3 datagen.trajectories=1000 "
+      "retrain=true\n"
       "  sns check yaml/kolmogorov/quickstart.yaml --resolved\n"
       "  sns check yaml/paper.yaml --scale cpu              what all of them take");
   verb->callback([arguments, resolved] {

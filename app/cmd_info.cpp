@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <memory>
 
@@ -148,9 +149,12 @@ void print_interrupted(const fs::path& folder) {
   fmt::print("to go on         the same 'sns simulate' command with --resume\n");
 }
 
+constexpr const char* kRunParts[] = {"dataset",    "truth",   "models",     "rollouts",
+                                     "evaluation", "figures", "report.html"};
+
 void print_run(const fs::path& folder) {
   fmt::print("run              {}\n", folder.string());
-  for (const char* part : {"dataset", "truth", "models", "rollouts", "evaluation", "figures", "report.html"}) {
+  for (const char* part : kRunParts) {
     fmt::print("{:<16} {}\n", part, fs::exists(folder / part) ? "there" : "not yet");
   }
   for (const char* part : {"dataset", "truth"}) {
@@ -173,7 +177,12 @@ void run_info(const fs::path& path) {
     if (fs::exists(path / "ema.safetensors") && fs::exists(path / "config.yaml"))
       return print_weights_folder(path);
     if (fs::exists(path / "checkpoint.h5") && fs::exists(path / "diagnostics")) return print_interrupted(path);
-    return fs::exists(path / "MANIFEST.jsonl") ? print_data_set(path) : print_run(path);
+    if (fs::exists(path / "MANIFEST.jsonl")) return print_data_set(path);
+    if (fs::exists(path / "shipped" / "config.yaml")) return print_weights_folder(path / "shipped");
+    require(std::any_of(std::begin(kRunParts), std::end(kRunParts),
+                        [&](const char* part) { return fs::exists(path / part); }),
+            "{} is no data set, run, folder of weights or interrupted simulation", path.string());
+    return print_run(path);
   }
   if (path.extension() == ".safetensors") return print_safetensors(path);
   print_hdf5(path);

@@ -49,6 +49,14 @@ void run_train(const TrainArguments& arguments) {
   std::vector<ModelSpec> chosen;
   for (const auto& name : arguments.models) chosen.push_back(find_model(specs, name));
   if (chosen.empty()) chosen = specs;
+  bool retrain = false;
+  config.root().maybe("retrain", retrain);
+  for (const ModelSpec& spec : chosen)
+    if (spec.weights && !retrain)
+      log::warn(
+          "models.{0}.weights names finished weights: rollouts take those, not what is trained here, unless "
+          "models.{0}.weights=null (or retrain=true) is given to every command",
+          spec.name);
   const auto streams = std::count_if(chosen.begin(), chosen.end(), is_streamed);
   if (!arguments.dataset.empty() && streams == std::ssize(chosen))
     fail<ConfigError>("--dataset {}: training.data is stream, which needs no data set",
@@ -92,8 +100,13 @@ void add_train(CLI::App& app) {
   verb->footer(
       "Examples:\n"
       "  sns train yaml/kolmogorov/quickstart.yaml\n"
-      "  sns train yaml/kolmogorov/quickstart.yaml --model gaussian models.gaussian.training.steps=2000\n"
-      "Results: <run.output>/models/<name>/. A stopped or killed run continues where it was; results are the "
+      "  sns train yaml/kolmogorov/quickstart.yaml --model gaussian models.gaussian.weights=null "
+      "models.gaussian.training.steps=2000\n"
+      "Results: <run.output>/models/<name>/. Rollouts take them unless models.<name>.weights names finished "
+      "ones: give "
+      "models.<name>.weights=null\n"
+      "(or retrain=true) to every command then. A stopped or killed run continues where it was; results are "
+      "the "
       "same.");
   verb->callback([arguments] { run_train(*arguments); });
 }

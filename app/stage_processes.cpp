@@ -205,7 +205,8 @@ void add_jobs(CLI::App& verb, int& jobs) {
   verb.add_option(
           "--jobs", jobs,
           "stages that are made side by side, each in a process of its own, with run.threads / N threads and "
-          "memory of its own; of a collection those of all experiments; costs are then measured with so many "
+          "memory of its own (reproduce: of a collection those of all experiments); costs are then measured "
+          "with so many "
           "threads, beside other work")
       ->type_name("N")
       ->check(at_least(1))

@@ -357,6 +357,12 @@ bool RolloutConfig::rolls_out(std::int64_t number) const {
                         : std::find(chosen.begin(), chosen.end(), number) != chosen.end();
 }
 
+std::vector<std::string> method_names(const RolloutConfig& rollout) {
+  std::vector<std::string> names;
+  for (const MethodConfig& method : rollout.methods) names.push_back(method.name);
+  return names;
+}
+
 RolloutConfig read_rollout(Section rollout, const std::vector<ModelSpec>& models, const Section& solver) {
   RolloutConfig config;
   rollout.maybe("steps", config.steps, positive);

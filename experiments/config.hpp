@@ -86,5 +86,7 @@ struct RolloutConfig {
 /// A method may hold keys of other kinds of methods, so that changing `solver`, `refiner` or `generator` alone
 /// swaps it. solver: the experiment's block, which those of methods change.
 RolloutConfig read_rollout(Section rollout, const std::vector<ModelSpec>& models, const Section& solver);
+/// The names of the methods, in order.
+std::vector<std::string> method_names(const RolloutConfig& rollout);
 
 }  // namespace sns

@@ -14,6 +14,7 @@
 #include "emulator/training/unused_keys.hpp"
 #include "experiments/config.hpp"
 #include "experiments/evaluate.hpp"
+#include "experiments/experiment.hpp"
 #include "experiments/rollout.hpp"
 #include "experiments/shipped_weights.hpp"
 #include "experiments/solver_stepper.hpp"
@@ -285,6 +286,9 @@ ExperimentBlocks read_experiment_blocks(const Config& config) {
   VideoConfig video;
   Section video_section = root.child("video");
   read(video_section, video);
+  if (blocks.rollout)
+    require_shown(figure_section, figure, video_section, video, blocks.rollout->steps,
+                  method_names(*blocks.rollout));
   return blocks;
 }
 
@@ -320,6 +324,7 @@ ExperimentCost describe_experiment(const Config& config, const RunConfig& run, c
   auto [models, rollout_block, oracle, retrain] = read_experiment_blocks(config);
   if (models.empty() && !rollout_block) return {};
   require_same_force(models, solver);
+  if (rollout_block) Experiment::require_unseen_truth(data);
   if (!retrain) {
     require_shipped_weights(models, rollout_block ? rollout_block->methods : std::vector<MethodConfig>(),
                             oracle, config.file());

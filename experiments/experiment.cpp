@@ -55,20 +55,14 @@ Experiment::Experiment(const Config& config, std::string command)
   evaluate_text_ = evaluate.resolved_yaml();
   Section figure = root.child("figure");
   read(figure, figure_);
-  if (figure_.steps && figure_.steps->back() > rollout_.steps)
-    figure.reject("steps",
-                  fmt::format("{} lies beyond the rollout's {} steps", figure_.steps->back(), rollout_.steps));
   if (auto oracle = root.maybe_child("oracle")) {
     oracle_ = read_oracle(*oracle, models_);
     oracle_text_ = oracle->resolved_yaml();
   }
   Section video = root.child("video");
   read(video, video_);
-  for (const std::string& name : video_.methods.value_or(std::vector<std::string>()))
-    if (std::none_of(rollout_.methods.begin(), rollout_.methods.end(),
-                     [&](const MethodConfig& method) { return method.name == name; }))
-      video.reject("methods", fmt::format("rollout.methods has no '{}'", name));
-  require_unseen_truth();
+  require_shown(figure, figure_, video, video_, rollout_.steps, method_names(rollout_));
+  require_unseen_truth(data_plan_);
   config.finish({"simulate"});
   for (const auto& [name, keys] : model_keys_without_effect(config)) log::warn("models.{}: {}", name, keys);
   for (const MethodConfig& method : rollout_.methods)
@@ -76,13 +70,17 @@ Experiment::Experiment(const Config& config, std::string command)
       if (!doubt.empty()) log::warn("rollout.methods.{}: {}", method.name, doubt);
 }
 
-void Experiment::require_unseen_truth() const {
-  const auto end = data_plan_.first_trajectory + static_cast<std::uint64_t>(data_plan_.trajectories());
+void Experiment::require_unseen_truth(const DatagenPlan& data) {
+  const auto end = data.first_trajectory + static_cast<std::uint64_t>(data.trajectories());
   if (end > kFirstTruthTrajectory)
     fail<ConfigError>(
         "datagen: its trajectories end at {}, and those that methods are compared with begin at {}: training "
         "would see them; ask for fewer",
         end - 1, kFirstTruthTrajectory);
+}
+
+std::string Experiment::changed_flow(const std::vector<std::string>& overrides) const {
+  return retrain_ ? std::string() : sns::changed_flow(models_, overrides);
 }
 
 DatagenPlan Experiment::truth_plan() const {

@@ -60,6 +60,10 @@ class Experiment {
   RunFolder folder() const {
     return {run_.output, figure_.folder ? run_.output / *figure_.folder : run_.output};
   }
+  /// ConfigError if the data set has trajectories of the truth set.
+  static void require_unseen_truth(const DatagenPlan& data);
+  /// As sns::changed_flow; nothing where networks are trained anew.
+  std::string changed_flow(const std::vector<std::string>& overrides) const;
   /// ConfigError where there is nothing to draw, or a kind of figure lacks what it is drawn from.
   void require_figures() const;
 
@@ -74,8 +78,6 @@ class Experiment {
   static std::vector<std::string> targets(const StageGraph& graph, const std::string& name);
 
  private:
-  /// ConfigError if the data set has trajectories of the truth set.
-  void require_unseen_truth() const;
   DatagenPlan truth_plan() const;
   /// A data set as the text that its hash is made of.
   std::string data_text(DatagenPlan plan) const;

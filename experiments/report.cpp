@@ -154,6 +154,17 @@ void read(Section& video, VideoConfig& config) {
   video.maybe("steps", config.steps, positive);
 }
 
+void require_shown(Section& figure, const FigureConfig& figure_config, Section& video,
+                   const VideoConfig& video_config, std::int64_t steps,
+                   const std::vector<std::string>& methods) {
+  if (figure_config.steps && figure_config.steps->back() > steps)
+    figure.reject("steps",
+                  fmt::format("{} lies beyond the rollout's {} steps", figure_config.steps->back(), steps));
+  for (const std::string& name : video_config.methods.value_or(std::vector<std::string>()))
+    if (std::find(methods.begin(), methods.end(), name) == methods.end())
+      video.reject("methods", fmt::format("rollout.methods has no '{}'", name));
+}
+
 bool draw_figures(const fs::path& results, const FigureConfig& config) {
   make_writable_folder(results / "figures");
   std::vector<std::string> kinds = config.kinds;

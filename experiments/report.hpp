@@ -37,6 +37,10 @@ struct VideoConfig {
   std::optional<int> steps;                         ///< shown, from the first on; null: all
 };
 void read(Section& video, VideoConfig& config);
+/// ConfigError where figures show steps that rollouts of so many do not have, or the video shows other methods.
+void require_shown(Section& figure, const FigureConfig& figure_config, Section& video,
+                   const VideoConfig& video_config, std::int64_t steps,
+                   const std::vector<std::string>& methods);
 
 /// While one lives `action` is called, many times a second, while a script draws: for who has more to do than
 /// to wait for it.

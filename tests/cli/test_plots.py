@@ -188,7 +188,7 @@ class Drawn(unittest.TestCase):
     def test_ceilings_and_ensembles_stand_in_the_short_term(self):
         text = re.sub(r"<[^>]+>", " ", self.report.split("Short term</h2>")[1].split("<h2>")[0])
         self.assertRegex(text, r"solver vs solver\s+solver.{1,6}s ensemble\s+climatology\s+persistence")
-        self.assertRegex(text, r"Fair CRPS of the ensemble \(std\)")
+        self.assertRegex(text, r"Fair CRPS of the ensemble, first 20 steps \(std\)")
         self.assertIn("Spread / skill of the ensemble", text)
         self.assertIn("The energy budget is not available: the data set does not say what drives", self.report)
 

@@ -41,6 +41,23 @@ class Shipped(unittest.TestCase):
         self.assertLess(value("sns_floor2", "spectrum_error/late"), 0.4)  # two solver runs: about 0.1
         self.assertLess(value("sns", "spectrum_error/mid"), value("gaussian", "spectrum_error/mid"))
 
+    def test_check_says_what_reproduce_would(self):
+        def check(*overrides):
+            return subprocess.run([str(SNS), "check", str(SOURCE / "yaml/kolmogorov/quickstart.yaml"), "run.device=cpu", *overrides],
+                                  capture_output=True, text=True)
+
+        other = "solver.viscosity=1e-3: the finished weights of gaussian, sns were trained on the flow of the file"
+        changed = check("solver.viscosity=1e-3")
+        self.assertEqual(changed.returncode, 0, changed.stderr)
+        self.assertIn(other, changed.stderr)
+        self.assertNotIn(other, check("solver.viscosity=1e-3", "retrain=true").stderr)
+        self.assertNotIn("flow of the file", check("solver.precision=float64").stderr)
+        for override, message in {"figure.steps=[0,5000]": "5000 lies beyond the rollout's 1000 steps",
+                                  "video.methods=[foo]": "rollout.methods has no 'foo'",
+                                  "datagen.trajectories=1000001": "training would see them"}.items():
+            refused = check(override)
+            self.assertEqual(refused.returncode, 2, refused.stderr)
+            self.assertIn(message, refused.stderr)
 
     def test_check_estimates_what_a_finer_solver_costs_more(self):
         done = subprocess.run([str(SNS), "check", str(SOURCE / "yaml/kolmogorov/interval.yaml"), "run.device=cpu", "rollout.steps=250000"],
@@ -207,6 +224,28 @@ class Shipped(unittest.TestCase):
                 error = {name: float(found["spectrum_error/late"]["value"]) for name, found in results.items()}
                 self.assertLess(error["gaussian_sampled"], 0.7 * error["gaussian"])
                 self.assertLess(error["gaussian_stopped_sampled"], 0.7 * error["gaussian_stopped"])
+
+
+class Keys(unittest.TestCase):
+    """Every key that a configuration can have is named in the documents."""
+
+    def test_documents_name_every_key(self):
+        documents = " ".join((SOURCE / "docs" / name).read_text() for name in ("configuration.md", "training.md", "equations.md"))
+        models = "\n".join(f"  {kind}_: {{kind: {kind}}}" for kind in ("gaussian", "sns", "thermalizer", "acdm"))
+        methods = ("models:\n" + models + "\nrollout: {methods: {plain_: {emulator: gaussian_}, made_: {generator: acdm_},\n"
+                   "  refined_: {emulator: gaussian_, refiner: sns_}, thermal_: {emulator: gaussian_, refiner: thermalizer_}}}\n")
+        flows = {"kolmogorov": "grid: {points: 64}, viscosity: 1.0e-2, stepper: {dt: 0.02}",
+                 "qg2layer": "grid: {points: 64, length: 1.0e6}, beta: 1.5e-11, bottom_drag: 5.787e-7, deformation_radius: 15000.0, "
+                             "depth_ratio: 0.25, upper_depth: 500.0, mean_flow: [0.025, 0.0], stepper: {dt: 3600.0}"}
+        for system, solver in flows.items():
+            with self.subTest(system), tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "keys.yaml"
+                file.write_text(f"solver: {{system: {system}, {solver}}}\ndatagen: {{trajectories: 4}}\n{methods}")
+                result = subprocess.run([str(SNS), "check", str(file), "--resolved", "run.device=cpu"], capture_output=True, text=True)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                keys = {key for key in re.findall(r"^ *(\w+):", result.stdout.split("\nsolver\n")[0], re.M) if not key.endswith("_")}
+                self.assertGreater(len(keys), 100)
+                self.assertEqual({key for key in keys if not re.search(rf"\b{key}\b", documents)}, set())
 
 
 if __name__ == "__main__":

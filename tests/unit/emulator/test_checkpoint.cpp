@@ -56,7 +56,7 @@ TrainingState state_at(std::int64_t step) {
 
 TEST_CASE("a checkpoint restores everything that later updates depend on") {
   ScratchFolder scratch;
-  CheckpointFolder checkpoints(scratch / "checkpoints", 2);
+  CheckpointFolder checkpoints(scratch / "checkpoints", 2, 1);
   CHECK_FALSE(checkpoints.latest().has_value());
   Trained original(1, 5), copy(2, 0);
   auto state = state_at(5);
@@ -83,7 +83,7 @@ TEST_CASE("a checkpoint restores everything that later updates depend on") {
 
 TEST_CASE("the newest checkpoints stay, and `last` names the newest") {
   ScratchFolder scratch;
-  CheckpointFolder checkpoints(scratch.path(), 2);
+  CheckpointFolder checkpoints(scratch.path(), 2, 1);
   Trained model(1, 1);
   for (const int step : {0, 10, 20, 30}) {
     checkpoints.save(state_at(step), *model.parameters, *model.ema, *model.optimizer);
@@ -103,13 +103,13 @@ TEST_CASE("what a killed process left half written is ignored and removed") {
   ScratchFolder scratch;
   Trained model(1, 1);
   {
-    CheckpointFolder checkpoints(scratch.path(), 2);
+    CheckpointFolder checkpoints(scratch.path(), 2, 1);
     checkpoints.save(state_at(7), *model.parameters, *model.ema, *model.optimizer);
   }
   std::filesystem::create_directory(scratch / "ckpt-00000009.tmp");
   std::filesystem::remove(scratch / "last");
   std::filesystem::create_directory_symlink("ckpt-00000008", scratch / "last");  // dangling
-  CheckpointFolder reopened(scratch.path(), 2);
+  CheckpointFolder reopened(scratch.path(), 2, 1);
   CHECK_FALSE(std::filesystem::exists(scratch / "ckpt-00000009.tmp"));
   REQUIRE(reopened.latest().has_value());
   CHECK(read_training_state(*reopened.latest()).step == 7);
@@ -119,7 +119,7 @@ TEST_CASE("a process killed while it replaced its only checkpoint leaves that ch
   ScratchFolder scratch;
   Trained model(1, 1);
   {
-    CheckpointFolder checkpoints(scratch.path(), 1);
+    CheckpointFolder checkpoints(scratch.path(), 1, 1);
     checkpoints.save(state_at(7), *model.parameters, *model.ema, *model.optimizer);
   }
   // Between the two renames of a second save of step 7: the old one moved away, the new one not yet in place.
@@ -127,14 +127,14 @@ TEST_CASE("a process killed while it replaced its only checkpoint leaves that ch
   std::filesystem::rename(checkpoint, scratch / "ckpt-00000007.old.tmp");
   std::filesystem::create_directory(scratch / "ckpt-00000007.tmp");
   {
-    CheckpointFolder reopened(scratch.path(), 1);
+    CheckpointFolder reopened(scratch.path(), 1, 1);
     REQUIRE(reopened.latest().has_value());
     CHECK(read_training_state(*reopened.latest()).step == 7);
     CHECK(names(scratch.path()) == std::set<std::string>{"ckpt-00000007", "last"});
   }
   // After the second rename: the new one is there, the old one goes.
   std::filesystem::create_directory(scratch / "ckpt-00000007.old.tmp");
-  CheckpointFolder again(scratch.path(), 1);
+  CheckpointFolder again(scratch.path(), 1, 1);
   CHECK(read_training_state(*again.latest()).step == 7);
   CHECK(names(scratch.path()) == std::set<std::string>{"ckpt-00000007", "last"});
 }
@@ -143,7 +143,7 @@ TEST_CASE("in a copy that followed its links, `last` is a folder: it is read, re
   ScratchFolder scratch;
   Trained model(1, 1);
   {
-    CheckpointFolder original(scratch / "run", 2);
+    CheckpointFolder original(scratch / "run", 2, 1);
     original.save(state_at(7), *model.parameters, *model.ema, *model.optimizer);
   }
   std::filesystem::create_directory(scratch / "copy");
@@ -151,7 +151,7 @@ TEST_CASE("in a copy that followed its links, `last` is a folder: it is read, re
                         std::filesystem::copy_options::recursive);
   std::filesystem::copy(scratch / "run/ckpt-00000007", scratch / "copy/last",
                         std::filesystem::copy_options::recursive);
-  CheckpointFolder copy(scratch / "copy", 2);
+  CheckpointFolder copy(scratch / "copy", 2, 1);
   CHECK(read_training_state(*copy.latest()).step == 7);
   SUBCASE("saved to") {
     copy.save(state_at(9), *model.parameters, *model.ema, *model.optimizer);
@@ -166,7 +166,7 @@ TEST_CASE("in a copy that followed its links, `last` is a folder: it is read, re
 
 TEST_CASE("a checkpoint holds what the source of the samples adds, and the metrics of the validation") {
   ScratchFolder scratch;
-  CheckpointFolder checkpoints(scratch.path(), 1);
+  CheckpointFolder checkpoints(scratch.path(), 1, 1);
   Trained model(1, 1);
   auto state = state_at(4);
   state.validated_step = 4;
@@ -184,7 +184,7 @@ TEST_CASE("a checkpoint holds what the source of the samples adds, and the metri
 
 TEST_CASE("damaged checkpoints give one clear line") {
   ScratchFolder scratch;
-  CheckpointFolder checkpoints(scratch.path(), 2);
+  CheckpointFolder checkpoints(scratch.path(), 2, 1);
   Trained model(1, 1);
   checkpoints.save(state_at(1), *model.parameters, *model.ema, *model.optimizer);
   const auto folder = *checkpoints.latest();
