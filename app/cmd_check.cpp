@@ -199,9 +199,9 @@ void run_check(const ConfigArguments& arguments, bool resolved) {
 #if SNS_HAVE_EXPERIMENTS
   const auto experiment = describe_experiment(config, run, info, data, speed);
   const ExperimentBlocks blocks = read_experiment_blocks(config);
-  if (const std::string changed = changed_flow(blocks.models, arguments.overrides);
-      !blocks.retrain && !changed.empty())
-    log::warn("{}", changed);
+  if (const auto of_file = flow_of_file(arguments); of_file && !blocks.retrain)
+    if (const std::string changed = changed_flow(blocks.models, info, *of_file); !changed.empty())
+      log::warn("{}", changed);
 #endif
 
   if (resolved) fmt::print("{}\n", config.resolved_yaml());

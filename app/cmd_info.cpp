@@ -149,8 +149,8 @@ void print_interrupted(const fs::path& folder) {
   fmt::print("to go on         the same 'sns simulate' command with --resume\n");
 }
 
-constexpr const char* kRunParts[] = {"dataset",    "truth",   "models",     "rollouts",
-                                     "evaluation", "figures", "report.html"};
+constexpr const char* kRunParts[] = {"dataset", "truth",   "models", "rollouts",   "evaluation",
+                                     "oracle",  "figures", "video",  "report.html"};
 
 void print_run(const fs::path& folder) {
   fmt::print("run              {}\n", folder.string());
@@ -179,8 +179,14 @@ void run_info(const fs::path& path) {
     if (fs::exists(path / "checkpoint.h5") && fs::exists(path / "diagnostics")) return print_interrupted(path);
     if (fs::exists(path / "MANIFEST.jsonl")) return print_data_set(path);
     if (fs::exists(path / "shipped" / "config.yaml")) return print_weights_folder(path / "shipped");
-    require(std::any_of(std::begin(kRunParts), std::end(kRunParts),
-                        [&](const char* part) { return fs::exists(path / part); }),
+    if (fs::exists(path / "checkpoints" / "last")) {
+      fmt::print("training         {}\nstate            {}\n", path.string(),
+                 fs::read_symlink(path / "checkpoints" / "last").string());
+      return;
+    }
+    require(fs::exists(path / "config.yaml") ||
+                std::any_of(std::begin(kRunParts), std::end(kRunParts),
+                            [&](const char* part) { return fs::exists(path / part); }),
             "{} is no data set, run, folder of weights or interrupted simulation", path.string());
     return print_run(path);
   }

@@ -2,8 +2,10 @@
 
 #include "app/file_check.hpp"
 #include "core/error.hpp"
+#include "core/run_config.hpp"
 #include "core/stop.hpp"
 #include "core/text.hpp"
+#include "datagen/solver_source.hpp"
 #include "experiments/overlay.hpp"
 
 #include <algorithm>
@@ -61,6 +63,21 @@ std::string ConfigArguments::command(const std::string& verb) const {
   if (!device.empty()) text += " --device " + device;
   for (const std::string& item : overrides) text += " " + shell_word(item);
   return text;
+}
+
+std::optional<SolverInfo> flow_of_file(const ConfigArguments& arguments) {
+  const auto& overrides = arguments.overrides;
+  if (std::none_of(overrides.begin(), overrides.end(),
+                   [](const std::string& text) { return text.starts_with("solver"); }))
+    return std::nullopt;
+  ConfigArguments plain = arguments;
+  plain.overrides.clear();
+  try {
+    const Config config = plain.load();
+    return SolverSource(config, read_run(config)).info();
+  } catch (const Error&) {
+    return std::nullopt;  // overrides may be what makes it whole
+  }
 }
 
 CLI::Validator at_least(std::int64_t least) {

@@ -1,9 +1,11 @@
 #pragma once
 #include "core/config.hpp"
+#include "solvers/solver.hpp"
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,10 @@ struct ConfigArguments {
   /// "sns <verb> FILE --scale NAME key=value": as typed, for reports and messages.
   std::string command(const std::string& verb) const;
 };
+
+/// What the solver of the file is without the overrides; none where they do not touch it, or the file alone is
+/// none.
+std::optional<SolverInfo> flow_of_file(const ConfigArguments& arguments);
 
 /// For options that take numbers from `least` on.
 CLI::Validator at_least(std::int64_t least);

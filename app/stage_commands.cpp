@@ -122,8 +122,9 @@ class Elapsed {
 Runnable::Runnable(ConfigArguments typed, const std::string& verb)
     : arguments(std::move(typed)), config(arguments.load()), experiment(config, arguments.command(verb)) {
   experiment.add_stages(graph);
-  if (const std::string changed = experiment.changed_flow(arguments.overrides); !changed.empty())
-    log::warn("{}", changed);
+  if (const auto of_file = flow_of_file(arguments))
+    if (const std::string changed = experiment.changed_flow(*of_file); !changed.empty())
+      log::warn("{}", changed);
 }
 
 void run_stages(Runnable& run, int jobs) {

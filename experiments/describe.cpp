@@ -258,11 +258,11 @@ void cost_of_truth(const RolloutConfig& rollout, const FrameSize& frames, const 
   cost.stages.push_back(std::move(truth));
 }
 
-/// Of the frames of all methods, of truth and of its floor.
+/// Of the frames of all methods, of truth, its floor and forecasts without dynamics.
 double evaluation_seconds(const RolloutConfig& rollout, const FrameSize& frames, int threads) {
   constexpr double kPerValue = 5e-8;  // measured on one core, 32 x 32 points: spectra, distributions, C(tau)
   const double trajectories =
-      static_cast<double>(rollout.methods.size() + 1) * rollout.members + rollout.floor_members;
+      static_cast<double>(rollout.methods.size() + 4) * rollout.members + rollout.floor_members;
   const double values = static_cast<double>(frames.channels) * frames.points * frames.points;
   return trajectories * static_cast<double>(rollout.steps) * values * kPerValue / threads;
 }
@@ -286,9 +286,6 @@ ExperimentBlocks read_experiment_blocks(const Config& config) {
   VideoConfig video;
   Section video_section = root.child("video");
   read(video_section, video);
-  if (blocks.rollout)
-    require_shown(figure_section, figure, video_section, video, blocks.rollout->steps,
-                  method_names(*blocks.rollout));
   return blocks;
 }
 
@@ -317,6 +314,21 @@ std::string total_text(const std::vector<StageCost>& stages) {
   return fmt::format("about {} and {}{}", human_time(seconds), human_bytes(disk), parts);
 }
 
+namespace {
+
+/// ConfigError for figures and videos of what the rollouts do not have.
+void require_shown(const Config& config, const RolloutConfig& rollout, bool oracle) {
+  Section root = config.root(), figure_section = root.child("figure"), video_section = root.child("video");
+  FigureConfig figure;
+  read(figure_section, figure);
+  VideoConfig video;
+  read(video_section, video);
+  require_shown(figure_section, figure, video_section, video, rollout.steps, method_names(rollout));
+  require_drawable(figure, method_names(rollout), oracle, config.file());
+}
+
+}  // namespace
+
 ExperimentCost describe_experiment(const Config& config, const RunConfig& run, const SolverInfo& solver,
                                    const DatagenPlan& data, double solver_speed) {
   const FrameSize frames{static_cast<int>(solver.fields.size()),
@@ -324,7 +336,10 @@ ExperimentCost describe_experiment(const Config& config, const RunConfig& run, c
   auto [models, rollout_block, oracle, retrain] = read_experiment_blocks(config);
   if (models.empty() && !rollout_block) return {};
   require_same_force(models, solver);
-  if (rollout_block) Experiment::require_unseen_truth(data);
+  if (rollout_block) {
+    Experiment::require_unseen_truth(data);
+    require_shown(config, *rollout_block, oracle.has_value());
+  }
   if (!retrain) {
     require_shipped_weights(models, rollout_block ? rollout_block->methods : std::vector<MethodConfig>(),
                             oracle, config.file());

@@ -21,7 +21,6 @@ namespace {
 
 using metrics::FrameDiagnostics;
 using metrics::FrameSource;
-using metrics::MemberRecord;
 using metrics::RecordSettings;
 
 /// Reads one member's frames in chunks and hands each to `visit(frame index, frame)`.

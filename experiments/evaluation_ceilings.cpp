@@ -44,7 +44,8 @@ void add_crps(Judged& ceiling, const Evaluation& evaluation, const FrameSource& 
   const std::size_t fields = evaluation.fields.size(), pixels = truth.pixels();
   const EvaluateConfig& config = evaluation.inputs.config;
   if (truth.members() == 1) return;
-  const std::int64_t steps = FrameSource::rollout(ensembles, truth.fields()).frames() - 1;
+  const std::int64_t steps =
+      std::min(FrameSource::rollout(ensembles, truth.fields()).frames(), truth.frames()) - 1;
   const std::int64_t window = metrics::make_windows(truth.frames(), config.window).front().last;
   const std::int64_t frames = std::min(truth.frames(), std::max(window + 1, metrics::kPairedFrames));
   std::vector<float> frame(truth.frame_size());
@@ -84,27 +85,19 @@ Trajectories constant(const Trajectories& truth,
   return result;
 }
 
-/// Trajectories of the truth that a member's forecast may be made of: those that are no reference of the scores
-/// where there are any, else the other paired ones. Empty where the truth has one trajectory.
-std::vector<int> strangers(const FrameSource& truth, const std::vector<int>& paired, int member) {
-  std::vector<int> floor, others;
-  for (int m = 0; m < truth.members(); ++m) {
-    if (m == member) continue;
-    others.push_back(m);
-    if (std::find(paired.begin(), paired.end(), m) == paired.end()) floor.push_back(m);
-  }
-  return floor.empty() ? others : floor;
-}
-
-/// In every window the frames that a stranger has there, in an order that means nothing: states and sampling
-/// error of a solver run, without its motion.
+/// In every window the frames that another trajectory has there, in an order that means nothing: states and
+/// sampling error of a solver run, without its motion. Floor trajectories, no two members the same one where
+/// there are enough; without a floor the other paired ones.
 class Shuffled {
  public:
   Shuffled(const FrameSource& truth, std::vector<int> paired, std::int64_t window, std::uint64_t seed)
       : truth_(truth),
         paired_(std::move(paired)),
         windows_(metrics::make_windows(truth.frames(), window)),
-        seed_(seed) {}
+        seed_(seed) {
+    for (int m = 0; m < truth.members(); ++m)
+      if (std::find(paired_.begin(), paired_.end(), m) == paired_.end()) floor_.push_back(m);
+  }
 
   void operator()(std::size_t member, std::int64_t first, std::int64_t count, std::span<float> out) {
     const std::size_t size = truth_.frame_size();
@@ -126,17 +119,34 @@ class Shuffled {
     member_ = member;
     window_ = 0;
     while (windows_[window_].last < t) ++window_;
+    from_ = stranger(member);
     RandomStream random(seed_, Purpose::shuffled_frames, static_cast<std::uint64_t>(truth_.id(paired_[member])),
                         window_);
-    const std::vector<int> candidates = strangers(truth_, paired_, paired_[member]);
-    from_ = candidates[random.below(candidates.size())];
     order_.resize(static_cast<std::size_t>(windows_[window_].last - windows_[window_].first + 1));
     std::iota(order_.begin(), order_.end(), std::int64_t{0});
-    for (std::size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[random.below(i)]);
+    shuffle(order_, random);
+  }
+
+  /// Whose frames a member has in a window: one permutation for all members. No trajectory has id 0 in a truth
+  /// set.
+  int stranger(std::size_t member) const {
+    RandomStream random(seed_, Purpose::shuffled_frames, 0, window_);
+    if (floor_.empty()) {
+      const std::uint64_t shift = 1 + random.below(paired_.size() - 1);
+      return paired_[(member + shift) % paired_.size()];
+    }
+    std::vector<int> drawn = floor_;
+    shuffle(drawn, random);
+    return drawn[member % drawn.size()];
+  }
+
+  template <class Value>
+  static void shuffle(std::vector<Value>& values, RandomStream& random) {
+    for (std::size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[random.below(i)]);
   }
 
   const FrameSource& truth_;
-  std::vector<int> paired_;
+  std::vector<int> paired_, floor_;
   std::vector<metrics::Window> windows_;
   std::uint64_t seed_;
   std::size_t member_ = 0, window_ = 0;
@@ -144,18 +154,17 @@ class Shuffled {
   std::vector<std::int64_t> order_;
 };
 
-/// Mean over members and frames of the trajectories that are not `member`, of all fields one after the other;
-/// of that one where there is no other.
+/// Mean over frames of the floor's trajectories, of the other paired ones where there is no floor, of the
+/// member's own where it is alone; all fields one after the other.
 std::vector<float> mean_of_others(const Evaluation& evaluation, std::size_t member) {
   std::vector<float> mean;
   for (std::size_t f = 0; f < evaluation.fields.size(); ++f) {
     const auto& paired = evaluation.truth.fields[f].members;
     std::vector<const std::vector<double>*> others;
-    for (std::size_t m = 0; m < paired.size(); ++m)
-      if (m != member) others.push_back(&paired[m].mean_field);
     if (evaluation.floor)
       for (const auto& record : evaluation.floor->fields[f].members) others.push_back(&record.mean_field);
-    if (others.empty()) others.push_back(&paired[member].mean_field);
+    for (std::size_t m = 0; !evaluation.floor && m < paired.size(); ++m)
+      if (m != member || paired.size() == 1) others.push_back(&paired[m].mean_field);
     for (std::size_t i = 0; i < others.front()->size(); ++i) {
       double sum = 0;
       for (const auto* field : others) sum += (*field)[i];

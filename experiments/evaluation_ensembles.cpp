@@ -75,10 +75,10 @@ void judge_ensemble(Judged& judged, const std::filesystem::path& file, const Eva
   }
   judged.ensemble_members = static_cast<int>(count);
   const std::int64_t window =
-      metrics::make_windows(judged.frames, evaluation.inputs.config.window).front().last;
+      metrics::make_windows(truth.frames(), evaluation.inputs.config.window).front().last;
   for (std::size_t f = 0; f < judged.fields.size(); ++f) {
     auto scores = metrics::ensemble_scores(judged.fields[f].ensemble, judged.ensemble_members, window,
-                                           ensemble.frames() - 1, bootstrap,
+                                           std::min(ensemble.frames(), truth.frames()) - 1, bootstrap,
                                            judged.fields.size() > 1 ? evaluation.flow.fields[f] : "");
     std::move(scores.begin(), scores.end(), std::back_inserter(judged.scores));
   }

@@ -218,7 +218,7 @@ std::string ceiling_lines(const Evaluation& evaluation) {
     std::string line;
     for (const Judged& ceiling : evaluation.ceilings)
       for (const Score& score : ceiling.scores)
-        if (score.info.id() == first.info.id())
+        if (score.info.id() == first.info.id() && ceiling.name != "shuffled")
           line += fmt::format("{}{} {}", line.empty() ? "" : ", ", ceiling.name,
                               show(score.estimate, score.info.better));
     text += fmt::format("{}: {}\n", first.info.label, line);

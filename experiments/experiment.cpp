@@ -79,8 +79,8 @@ void Experiment::require_unseen_truth(const DatagenPlan& data) {
         end - 1, kFirstTruthTrajectory);
 }
 
-std::string Experiment::changed_flow(const std::vector<std::string>& overrides) const {
-  return retrain_ ? std::string() : sns::changed_flow(models_, overrides);
+std::string Experiment::changed_flow(const SolverInfo& of_file) const {
+  return retrain_ ? std::string() : sns::changed_flow(models_, solver_.info(), of_file);
 }
 
 DatagenPlan Experiment::truth_plan() const {

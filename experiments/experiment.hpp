@@ -63,7 +63,7 @@ class Experiment {
   /// ConfigError if the data set has trajectories of the truth set.
   static void require_unseen_truth(const DatagenPlan& data);
   /// As sns::changed_flow; nothing where networks are trained anew.
-  std::string changed_flow(const std::vector<std::string>& overrides) const;
+  std::string changed_flow(const SolverInfo& of_file) const;
   /// ConfigError where there is nothing to draw, or a kind of figure lacks what it is drawn from.
   void require_figures() const;
 

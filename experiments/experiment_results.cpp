@@ -14,17 +14,7 @@
 namespace sns {
 
 void Experiment::require_figures() const {
-  if (!rollout_.methods.empty() && (oracle_ || !draws(figure_, "oracle"))) return;
-  const std::string file = config_.file().string();
-  if (draws(figure_, "oracle") && !oracle_)
-    fail<ConfigError>("{}: figure.kinds has the oracle, but there is no block 'oracle' that names a model",
-                      file);
-  for (const std::string& kind : figure_.kinds)
-    if (kind != "oracle")
-      fail<ConfigError>(
-          "{}: rollout.methods names no method to compare with the solver; figure.kinds has '{}', which shows "
-          "methods",
-          file, kind);
+  require_drawable(figure_, method_names(rollout_), oracle_.has_value(), config_.file());
 }
 
 void Experiment::add_evaluation(StageGraph& graph) const {

@@ -154,6 +154,21 @@ void read(Section& video, VideoConfig& config) {
   video.maybe("steps", config.steps, positive);
 }
 
+void require_drawable(const FigureConfig& figure, const std::vector<std::string>& methods, bool oracle,
+                      const fs::path& experiment_file) {
+  if (!methods.empty() && (oracle || !draws(figure, "oracle"))) return;
+  const std::string file = experiment_file.string();
+  if (draws(figure, "oracle") && !oracle)
+    fail<ConfigError>("{}: figure.kinds has the oracle, but there is no block 'oracle' that names a model",
+                      file);
+  for (const std::string& kind : figure.kinds)
+    if (kind != "oracle")
+      fail<ConfigError>(
+          "{}: rollout.methods names no method to compare with the solver; figure.kinds has '{}', which shows "
+          "methods",
+          file, kind);
+}
+
 void require_shown(Section& figure, const FigureConfig& figure_config, Section& video,
                    const VideoConfig& video_config, std::int64_t steps,
                    const std::vector<std::string>& methods) {

@@ -168,21 +168,21 @@ std::string check_shipped(const ModelSpec& model, const SolverInfo& solver, cons
   return hashes;
 }
 
-std::string changed_flow(const std::vector<ModelSpec>& models, const std::vector<std::string>& overrides) {
-  constexpr const char* kFlow[] = {
-      "grid",        "viscosity",          "drag",        "forcing",     "beta",
-      "bottom_drag", "deformation_radius", "depth_ratio", "upper_depth", "mean_flow"};
+std::string changed_flow(const std::vector<ModelSpec>& models, const SolverInfo& solver,
+                         const SolverInfo& of_file) {
   std::string names;
   for (const ModelSpec& model : models)
     if (model.weights) names += (names.empty() ? "" : ", ") + model.name;
   if (names.empty()) return {};
-  for (const std::string& text : overrides)
-    for (const char* key : kFlow)
-      if (text.starts_with(fmt::format("solver.{}=", key)) || text.starts_with(fmt::format("solver.{}.", key)))
-        return fmt::format(
-            "{}: the finished weights of {} were trained on the flow of the file; retrain=true trains on this "
-            "one",
-            text, names);
+  for (const auto& [name, value] : solver.scalars) {
+    const std::optional<double> theirs = scalar(of_file, name);
+    if (theirs != value)
+      return fmt::format(
+          "the flow has {} {:g}, and the finished weights of {} were trained on that of the file ({}); "
+          "retrain=true "
+          "trains on this one",
+          name, value, names, theirs ? fmt::format("{:g}", *theirs) : "none");
+  }
   return {};
 }
 

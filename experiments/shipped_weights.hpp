@@ -46,9 +46,10 @@ std::optional<std::filesystem::path> shipped_combination(const MethodConfig& met
 std::string check_shipped(const ModelSpec& model, const SolverInfo& solver, const DatagenPlan& data,
                           const std::filesystem::path& folder);
 
-/// What to say where overrides change the flow of an experiment that takes finished weights, which were trained
-/// on the file's own; else empty. What is not of the flow (precision, backend, limits) may change.
-std::string changed_flow(const std::vector<ModelSpec>& models, const std::vector<std::string>& overrides);
+/// What to say where an experiment that takes finished weights has another flow than the file that names them,
+/// on whose flow they were trained; else empty. A flow is what solver.scalars has.
+std::string changed_flow(const std::vector<ModelSpec>& models, const SolverInfo& solver,
+                         const SolverInfo& of_file);
 
 /// ConfigError where a model's network sees another force than the solver's (network.forcing_wavenumber).
 void require_same_force(const std::vector<ModelSpec>& models, const SolverInfo& solver);

@@ -113,11 +113,16 @@ std::optional<fs::path> CheckpointFolder::latest() const {
   return found.back();
 }
 
-std::optional<fs::path> CheckpointFolder::latest_regular() const {
+std::optional<fs::path> CheckpointFolder::to_return_to() const {
   std::optional<fs::path> newest;
   for (const auto& checkpoint : complete())
     if (step_of(checkpoint) % every_ == 0) newest = checkpoint;
-  return newest;
+  return newest ? newest : latest();
+}
+
+void CheckpointFolder::remove_after(std::int64_t step) {
+  for (const auto& checkpoint : complete())
+    if (step_of(checkpoint) > step) fs::remove_all(checkpoint);
 }
 
 void CheckpointFolder::save(const TrainingState& state, const FlatParameters& parameters, const Ema& ema,
@@ -156,15 +161,19 @@ void CheckpointFolder::save(const TrainingState& state, const FlatParameters& pa
   sync_to_disk(folder_);
   fs::remove_all(replaced);
 
-  auto found = complete();
-  for (const auto& old : found) {
-    const auto newer = std::count_if(found.begin(), found.end(), [&](const auto& other) {
-      return step_of(other) > step_of(old) && step_of(other) <= state.step && step_of(other) % every_ == 0;
+  remove_after(state.step);  // those that a rollback abandoned
+  const auto found = complete();
+  const auto newer_regular = [&](const fs::path& than) {
+    return std::count_if(found.begin(), found.end(), [&](const auto& other) {
+      return step_of(other) > step_of(than) && step_of(other) % every_ == 0;
     });
+  };
+  const bool any_regular =
+      std::any_of(found.begin(), found.end(), [&](const auto& other) { return step_of(other) % every_ == 0; });
+  // Without a regular one (every was changed on the way) each may be what a run has to return to.
+  for (const auto& old : found) {
     const bool regular = step_of(old) % every_ == 0;
-    // Steps beyond the saved one were abandoned by a rollback.
-    if (step_of(old) > state.step || (regular ? newer >= keep_ : step_of(old) < state.step))
-      fs::remove_all(old);
+    if (regular ? newer_regular(old) >= keep_ : any_regular && step_of(old) < state.step) fs::remove_all(old);
   }
 }
 

@@ -43,17 +43,20 @@ class CheckpointFolder {
 
   /// Newest complete checkpoint, or nullopt.
   std::optional<std::filesystem::path> latest() const;
-  /// Newest one of a step that is a multiple of `every`, or nullopt. Where a run returns to after trouble: what
-  /// is saved besides, when a run is stopped, must not change where that is.
-  std::optional<std::filesystem::path> latest_regular() const;
+  /// Where a run returns to after trouble: the newest one of a step that is a multiple of `every`, since what
+  /// is saved besides, when a run is stopped, must not change where that is; the newest of all where there is
+  /// none, or nullopt.
+  std::optional<std::filesystem::path> to_return_to() const;
+  /// Removes those of later steps, which a return to an earlier one has abandoned.
+  void remove_after(std::int64_t step);
   /// `add` puts further files into the checkpoint's folder.
   void save(const TrainingState& state, const FlatParameters& parameters, const Ema& ema,
             const AdamW& optimizer, const std::function<void(const std::filesystem::path&)>& add = {});
   /// Removes all checkpoints.
   void clear();
   /// What to say where the disk has less space left than checkpoints, and `weights` further pairs of raw and
-  /// averaged weights, of a network with so many parameters still take, each new checkpoint being complete before
-  /// an old one goes; else empty.
+  /// averaged weights, of a network with so many parameters still take, each new checkpoint being complete
+  /// before an old one goes; else empty.
   std::string disk_warning(std::int64_t parameters, std::int64_t weights) const;
 
  private:

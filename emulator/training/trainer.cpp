@@ -85,7 +85,8 @@ class Trainer {
           "{}: training.batch: each step takes {} windows, and the data have {}: it sees some of them twice",
           spec_.name, images_per_step(), task_->windows());
     // The installed weights, and the best ones of each validation until the next checkpoint.
-    const std::int64_t weights = 2 + (data_.validation ? config_.checkpoint_every / config_.validate_every : 0);
+    const std::int64_t ahead = std::min(config_.checkpoint_every, config_.steps - state_.step);
+    const std::int64_t weights = 2 + (data_.validation ? ahead / config_.validate_every : 0);
     const std::string disk = checkpoints_.disk_warning(learner_->parameters.count(), weights);
     if (state_.step < config_.steps && !disk.empty()) log::warn("{}: {}", spec_.name, disk);
     const auto first = state_.step;
@@ -257,10 +258,11 @@ class Trainer {
         "lower training.learning_rate or set training.clip_norm",
         spec_.name, failed.step, kMostHalvings);
     drop_prepared();
-    const auto last = checkpoints_.latest_regular();
+    const auto last = checkpoints_.to_return_to();
     require(last.has_value(), "{}: no checkpoint to return to at step {}", spec_.name, failed.step);
     const double spent = wall();
     restore(*last);
+    checkpoints_.remove_after(state_.step);
     wall_before_ = spent;
     state_.rollbacks = failed.rollbacks + 1;
     state_.halvings = failed.halvings + 1;
@@ -394,8 +396,10 @@ class Trainer {
   TrainResult finish(std::int64_t first) {
     const bool best = config_.select == "best" && state_.best_step >= 0;
     if (config_.select == "best" && !best)
-      log::warn("{}: training.select: no validation was of the longest rollouts; the last weights are used",
-                spec_.name);
+      log::warn(
+          "{}: training.select: no validation counts (of the longest rollouts, with a finite loss); the last "
+          "weights are used",
+          spec_.name);
     if (!best) update_validation();
     TrainResult result;
     result.folder = folder_;

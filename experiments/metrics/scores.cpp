@@ -414,13 +414,6 @@ std::vector<Score> score(std::span<const MemberRecord> members, const TruthRefer
   return table.take();
 }
 
-std::vector<Score> short_term(std::span<const MemberRecord> members, const ScoreSettings& settings,
-                              const Bootstrap& bootstrap, const std::string& field) {
-  Table table(members, bootstrap, field);
-  add_short_term(table, settings);
-  return table.take();
-}
-
 std::vector<PairedDifference> paired_differences(std::span<const Score> a, std::span<const Score> b,
                                                  const Bootstrap& bootstrap) {
   std::vector<PairedDifference> result;

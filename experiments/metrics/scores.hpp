@@ -45,10 +45,6 @@ std::vector<Score> score(std::span<const MemberRecord> members, const TruthRefer
                          const ScoreSettings& settings, const Bootstrap& bootstrap,
                          const std::string& field = {});
 
-/// Those scores of the short term alone.
-std::vector<Score> short_term(std::span<const MemberRecord> members, const ScoreSettings& settings,
-                              const Bootstrap& bootstrap, const std::string& field = {});
-
 /// Spectrum error of one window: of each member (infinite unless all its frames are finite), and of the mean
 /// spectrum of the members with a finite frame.
 struct WindowError {

@@ -46,14 +46,16 @@ class Shipped(unittest.TestCase):
             return subprocess.run([str(SNS), "check", str(SOURCE / "yaml/kolmogorov/quickstart.yaml"), "run.device=cpu", *overrides],
                                   capture_output=True, text=True)
 
-        other = "solver.viscosity=1e-3: the finished weights of gaussian, sns were trained on the flow of the file"
+        other = "the flow has viscosity 0.001, and the finished weights of gaussian, sns were trained on that of the file (0.01)"
         changed = check("solver.viscosity=1e-3")
         self.assertEqual(changed.returncode, 0, changed.stderr)
         self.assertIn(other, changed.stderr)
         self.assertNotIn(other, check("solver.viscosity=1e-3", "retrain=true").stderr)
-        self.assertNotIn("flow of the file", check("solver.precision=float64").stderr)
+        for same in ("solver.precision=float64", "solver.viscosity=1.0e-2"):
+            self.assertNotIn("the finished weights", check(same).stderr)
         for override, message in {"figure.steps=[0,5000]": "5000 lies beyond the rollout's 1000 steps",
                                   "video.methods=[foo]": "rollout.methods has no 'foo'",
+                                  "figure.kinds=[oracle]": "there is no block 'oracle'",
                                   "datagen.trajectories=1000001": "training would see them"}.items():
             refused = check(override)
             self.assertEqual(refused.returncode, 2, refused.stderr)

@@ -53,12 +53,12 @@ inline std::vector<double> example_axis(std::int64_t count, double spacing) {
   return values;
 }
 
-inline void write_example_truth(const std::filesystem::path& folder) {
+inline void write_example_truth(const std::filesystem::path& folder, int floor = ExampleRollouts::kFloor) {
   using E = ExampleRollouts;
   const auto frames = static_cast<std::uint64_t>(E::kSteps + 1), n = static_cast<std::uint64_t>(E::kPoints);
   std::filesystem::create_directories(folder / "data/test");
   // Two files, so that trajectories have to be found by id.
-  const std::vector<std::pair<int, int>> files{{0, 2}, {2, E::kMembers + E::kFloor}};
+  const std::vector<std::pair<int, int>> files{{0, 2}, {2, E::kMembers + floor}};
   for (const auto& [first, last] : files) {
     const auto count = static_cast<std::uint64_t>(last - first);
     auto file =
@@ -151,10 +151,10 @@ inline void write_example_ensemble(const std::filesystem::path& path, std::int64
 }
 
 /// Writes all files below `folder` and returns the inputs of their evaluation, into <folder>/evaluation.
-inline EvaluateInputs write_example(const std::filesystem::path& folder) {
+inline EvaluateInputs write_example(const std::filesystem::path& folder, int floor = ExampleRollouts::kFloor) {
   EvaluateInputs inputs;
   inputs.truth = folder / "truth";
-  write_example_truth(inputs.truth);
+  write_example_truth(inputs.truth, floor);
   std::filesystem::create_directories(folder / "rollouts");
   for (const std::string method : {"diverging", "copy", "other"}) {
     inputs.methods.push_back({method, folder / "rollouts" / (method + ".h5")});

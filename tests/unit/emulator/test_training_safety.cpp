@@ -142,6 +142,21 @@ TEST_CASE("where a run returns to after trouble does not depend on where it was 
   CHECK_FALSE(std::filesystem::exists(scratch / "parts/checkpoints/ckpt-00000012"));
 }
 
+TEST_CASE("a run whose checkpoint_every was changed returns to what there is") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  auto spec = small_spec("gaussian");
+  spec.training.steps = 20;
+  train_model(spec, poisoned(scratch / "dataset", 1000, 1000), scratch / "model", cpu_run());
+  spec.training.steps = 30;
+  spec.training.checkpoint_every = 7;  // neither 10 nor 20 is a multiple
+  const auto result = train_model(spec, poisoned(scratch / "dataset", 0, 0), scratch / "model", cpu_run());
+  CHECK(result.rollbacks == 1);
+  CHECK(result.steps == 30);
+  CHECK(std::filesystem::exists(scratch / "model/checkpoints/ckpt-00000028"));
+  CHECK_FALSE(std::filesystem::exists(scratch / "model/checkpoints/ckpt-00000020"));
+}
+
 TEST_CASE("a halving of the learning rate is taken back after long enough without trouble") {
   ScratchFolder scratch;
   write_synthetic_dataset(scratch / "dataset");

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <tuple>
 
 using namespace sns;
@@ -120,18 +121,15 @@ TEST_CASE_FIXTURE(Fixture, "an evaluation finds what the example rollouts were g
 
 TEST_CASE_FIXTURE(Fixture, "the ceilings of the short term are what their forecasts score") {
   const auto root = json();
-  // By hand: the mean field over the frames after the first of all other trajectories, and the first frame of
+  // By hand: the mean field over the frames after the first of the floor's trajectories, and the first frame of
   // each.
   constexpr std::size_t kPixels = Example::kPoints * Example::kPoints;
-  constexpr int kAll = Example::kMembers + Example::kFloor;
   std::vector<std::vector<float>> members;
-  std::vector<std::vector<double>> means(kAll, std::vector<double>(kPixels, 0.0));
-  for (int m = 0; m < kAll; ++m) {
+  std::vector<double> mean(kPixels, 0.0);
+  for (int m = 0; m < Example::kMembers + Example::kFloor; ++m) {
     members.push_back(example_member(static_cast<std::uint64_t>(m)));
-    for (int of = 0; of < kAll; ++of)
-      for (std::size_t i = kPixels; of != m && i < members.back().size(); ++i)
-        means[static_cast<std::size_t>(of)][i % kPixels] +=
-            static_cast<double>(members.back()[i]) / ((kAll - 1) * Example::kSteps);
+    for (std::size_t i = kPixels; m >= Example::kMembers && i < members.back().size(); ++i)
+      mean[i % kPixels] += static_cast<double>(members.back()[i]) / (Example::kFloor * Example::kSteps);
   }
   const double deviation = root["truth"]["fields"][0]["field_std"];
   const auto nrmse = [&](int member, const auto& forecast) {
@@ -149,9 +147,7 @@ TEST_CASE_FIXTURE(Fixture, "the ceilings of the short term are what their foreca
   const auto& persistence = root["ceilings"]["persistence"]["results"]["nrmse/early"];
   for (int m = 0; m < Example::kMembers; ++m) {
     CHECK(number(climatology["members"][static_cast<std::size_t>(m)]) ==
-          test::relative(nrmse(m, [&](int of, std::size_t i) {
-            return means[static_cast<std::size_t>(of)][i];
-          })).epsilon(1e-5));
+          test::relative(nrmse(m, [&](int, std::size_t i) { return mean[i]; })).epsilon(1e-5));
     CHECK(number(persistence["members"][static_cast<std::size_t>(m)]) ==
           test::relative(nrmse(m, [&](int of, std::size_t i) {
             return static_cast<double>(members[static_cast<std::size_t>(of)][i]);
@@ -183,7 +179,10 @@ TEST_CASE_FIXTURE(Fixture, "the ceilings of long statistics are what forecasts w
   CHECK(of("climatology", "stable_fraction/all") == 0);
   CHECK(of("persistence", "energy_ratio/late") == test::relative(1).epsilon(0.5));
   CHECK(of("persistence", "stable_fraction/all") == 1);
-  CHECK(of("persistence", "w1_increment/late") > 5 * of("shuffled", "w1/late"));
+  CHECK(of("shuffled", "w1_increment/late") > of("persistence", "w1_increment/late"));
+  // One mean field for all members, of runs that are no part of the reference: as far from it as those runs.
+  CHECK(of("climatology", "mean_field_distance/all") ==
+        test::relative(number(root["floor"]["results"]["mean_field_distance/all"]["value"])).epsilon(1e-4));
   // Shuffled frames are the solver's one by one, follow nothing, and change by the distance of unrelated
   // states.
   CHECK(of("shuffled", "energy_ratio/late") == test::relative(1).epsilon(0.1));
@@ -195,6 +194,37 @@ TEST_CASE_FIXTURE(Fixture, "the ceilings of long statistics are what forecasts w
   CHECK(of("shuffled", "spectrum_error/late") > floor / 3);
   CHECK(of("shuffled", "spectrum_error/late") < 3 * floor);
   CHECK(of("shuffled", "rate_ratio/late") > 1.5);
+}
+
+TEST_CASE_FIXTURE(Fixture, "shuffled frames of a window are those of another run there") {
+  const auto root = json();
+  const auto& shuffled = root["ceilings"]["shuffled"]["results"]["energy_ratio/late"]["members"];
+  const auto& floor = root["floor"]["results"]["energy_ratio/late"]["members"];
+  std::map<double, int> used;
+  for (const auto& value : shuffled) {
+    const auto same = std::find_if(floor.begin(), floor.end(), [&](const auto& other) {
+      return std::abs(number(other) - number(value)) < 1e-6 * number(value);
+    });
+    REQUIRE(same != floor.end());
+    ++used[number(*same)];
+  }
+  CHECK(used.size() == Example::kFloor);  // three runs for four members
+}
+
+TEST_CASE("without a floor ceilings are made of the other members, never of the run they are compared with") {
+  ScratchFolder folder;
+  auto inputs = write_example(folder.path(), 0);
+  evaluate_rollouts(inputs);
+  auto root = nlohmann::json::parse(read_text(inputs.output / "metrics.json"));
+  CHECK(root["floor"].is_null());
+  const auto members = [&](const char* ceiling, const char* metric) {
+    return root["ceilings"][ceiling]["results"][metric]["members"];
+  };
+  for (int m = 0; m < Example::kMembers; ++m) {
+    const auto i = static_cast<std::size_t>(m);
+    CHECK(number(members("shuffled", "nrmse/early")[i]) > 0.8);
+    CHECK(number(members("climatology", "nrmse/early")[i]) > 0.7);
+  }
 }
 
 TEST_CASE_FIXTURE(Fixture, "the number of threads does not change the numbers") {
