@@ -53,10 +53,11 @@ class OfARun(unittest.TestCase):
         first, attributes = frames(self.root / "run/rollouts/sns.h5")
         self.assertTrue(np.isfinite(first).all())
         written = file.read_bytes()
-        # calibrate measures the same on the run's data set; --dry-run writes nothing.
+        # calibrate measures the same on the run's data set, with as many threads, which sums depend on; --dry-run writes nothing.
         file.unlink()
         levels = re.search(r"max_level: (\d+)", (self.root / "run/config.yaml").read_text())
-        pair = ("calibrate", "--weights", self.root / "run/models/sns", "--surrogate", self.root / "run/models/gaussian",
+        threads = re.search(r"threads: (\d+)", (self.root / "run/config.yaml").read_text())[1]
+        pair = ("calibrate", "--threads", threads, "--weights", self.root / "run/models/sns", "--surrogate", self.root / "run/models/gaussian",
                 "--data", self.root / "run/dataset", *(("--highest-level", levels[1]) if levels else ()))
         dry = sns(*pair, "--dry-run")
         self.assertEqual(dry.returncode, 0, dry.stderr)
