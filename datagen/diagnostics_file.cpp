@@ -39,7 +39,8 @@ class Records {
   std::size_t record_values() const { return members_ * values_; }
   /// Times that are moved at once.
   std::int64_t pass() const {
-    return static_cast<std::int64_t>(std::max<std::size_t>(1, kPassValues / record_values()));
+    return static_cast<std::int64_t>(
+        std::max<std::size_t>(1, kPassValues / std::max<std::size_t>(1, record_values())));
   }
 
   static h5::Shape offset(const Part& part, std::size_t member, std::int64_t time) {
