@@ -21,7 +21,7 @@ function(sns_add_test)
     sns_bundle(${T_NAME})
   endif()
   if(NOT T_TIMEOUT)
-    set(T_TIMEOUT 300)
+    set(T_TIMEOUT 900)  # against hangs: a busy machine takes several times as long as an idle one
   endif()
   set_tests_properties(${T_NAME} PROPERTIES ENVIRONMENT "OMP_WAIT_POLICY=passive" LABELS "${T_LABEL}" TIMEOUT ${T_TIMEOUT})
 endfunction()

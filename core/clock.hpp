@@ -1,6 +1,7 @@
 #pragma once
-// Time that passes while the program runs.
+// Time that passes while the program runs, and what of it the program's own work took.
 #include <chrono>
+#include <ctime>
 
 namespace sns {
 
@@ -8,6 +9,14 @@ using Clock = std::chrono::steady_clock;
 
 inline double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// Seconds of processor time that all threads of this process have used. Other work on the machine hardly adds
+/// to it, as it does to the time on the clock.
+inline double processor_seconds() {
+  timespec used{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec);
 }
 
 }  // namespace sns

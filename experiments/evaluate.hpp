@@ -2,6 +2,7 @@
 // Metrics of rollouts against the solver. Reads a truth set and rollout files, writes
 // <output>/metrics.json, metrics.csv and curves.h5, and prints a table. Definitions: docs/metrics.md.
 #include "core/config.hpp"
+#include "experiments/metrics/step_time.hpp"
 #include "experiments/report.hpp"
 
 #include <cstdint>
@@ -46,6 +47,7 @@ struct SolverCost {
   int members = 0;                   ///< in the timed batch
   int threads = 0;
   std::string precision, backend;
+  std::vector<metrics::Stretch> stretches = {};  ///< of the time it was run for
 };
 
 struct SolverTiming {

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 namespace sns {
 namespace {
 
 using metrics::Better;
+using metrics::CostClock;
+using metrics::Estimate;
 using metrics::RolloutLog;
 using metrics::Score;
 
@@ -19,14 +22,14 @@ const Score* find_score(const std::vector<Score>& scores, const std::string& id)
 
 /// The difference first - second of a metric over common members, if it was made; its sign is turned where the
 /// pair was taken the other way round.
-std::optional<metrics::Estimate> difference(const Evaluation& evaluation, const std::string& first,
-                                            const std::string& second, const std::string& id) {
+std::optional<Estimate> difference(const Evaluation& evaluation, const std::string& first,
+                                   const std::string& second, const std::string& id) {
   for (const PairedMethods& pair : evaluation.paired) {
     const bool turned = pair.a == second && pair.b == first;
     if (!turned && (pair.a != first || pair.b != second)) continue;
     for (const auto& one : pair.differences)
       if (one.info.id() == id)
-        return turned ? metrics::Estimate{-one.difference.value, -one.difference.high, -one.difference.low}
+        return turned ? Estimate{-one.difference.value, -one.difference.high, -one.difference.low}
                       : one.difference;
   }
   return std::nullopt;
@@ -78,12 +81,14 @@ std::vector<std::string> better_in(const Evaluation& evaluation, const Judged& o
   return ids;
 }
 
+/// "cpu", "cuda:0", ...; empty where the file does not say.
+std::string device_of(const RolloutLog& log) {
+  const auto found = log.attributes.find("device");
+  return found == log.attributes.end() ? "" : found->second;
+}
+
 bool same_machine(const RolloutLog& a, const RolloutLog& b) {
-  const auto device = [](const RolloutLog& log) {
-    const auto found = log.attributes.find("device");
-    return found == log.attributes.end() ? "" : found->second.substr(0, 4);
-  };
-  return a.threads == b.threads && device(a) == device(b);
+  return a.threads == b.threads && device_of(a).substr(0, 4) == device_of(b).substr(0, 4);
 }
 
 int lost_members(const Judged& method) {
@@ -93,16 +98,40 @@ int lost_members(const Judged& method) {
                                         [](double fraction) { return !(fraction >= 1); }));
 }
 
+metrics::Resampling resampling(const Evaluation& evaluation) {
+  const EvaluateConfig& config = evaluation.inputs.config;
+  return {.seed = evaluation.inputs.seed, .resamples = config.bootstrap, .confidence = config.confidence};
+}
+
+/// The time of a step by one clock; log: a RolloutLog or a SolverCost, whose wall clock older files have alone.
+template <class Log>
+double step_time(const Log& log, CostClock clock) {
+  return clock == CostClock::wall ? log.milliseconds_per_step
+                                  : metrics::milliseconds_per_step(log.stretches, clock);
+}
+
+/// The time of a step over another one's.
+template <class Log>
+Estimate times_of(const RolloutLog& log, const Log& other, const Evaluation& evaluation) {
+  const CostClock clock = cost_clock(evaluation);
+  Estimate ratio = metrics::step_time_ratio(log.stretches, other.stretches, clock, resampling(evaluation));
+  ratio.value = step_time(log, clock) / step_time(other, clock);
+  return ratio;
+}
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+constexpr Estimate kNotComparable{kNone, kNone, kNone};
+
 /// Solvers in the order in which an emulator is set beside them: those of its device and threads by their cost,
 /// then the others by their points.
 std::vector<const Judged*> solvers_beside(const Evaluation& evaluation, const Judged& emulator) {
   std::vector<const Judged*> solvers;
   for (const Judged& method : evaluation.methods)
     if (method.log->solver) solvers.push_back(&method);
+  const CostClock clock = cost_clock(evaluation);
   const auto rank = [&](const Judged* solver) {
     const bool comparable = same_machine(*emulator.log, *solver->log);
-    return std::pair(!comparable,
-                     comparable ? solver->log->milliseconds_per_step : solver->log->solver->points);
+    return std::pair(!comparable, comparable ? step_time(*solver->log, clock) : solver->log->solver->points);
   };
   std::stable_sort(solvers.begin(), solvers.end(),
                    [&](const Judged* a, const Judged* b) { return rank(a) < rank(b); });
@@ -120,7 +149,7 @@ void find_equal_solver(const Evaluation& evaluation, const Judged& emulator, Spe
     comparison.equal_points = solver->log->solver->points;
     comparison.worse_in = better_in(evaluation, *solver, emulator);
     if (same_machine(*emulator.log, *solver->log))
-      comparison.times_equal = emulator.log->milliseconds_per_step / solver->log->milliseconds_per_step;
+      comparison.times_equal = times_of(*emulator.log, *solver->log, evaluation);
     return;
   }
 }
@@ -134,11 +163,11 @@ std::string time_units(const Evaluation& evaluation) {
 }
 
 /// Evaluations per step of surrogate, noise heads and denoiser, with intervals over initial conditions.
-std::array<metrics::Estimate, 3> evaluations_per_step(const RolloutLog& log, const Evaluation& evaluation) {
+std::array<Estimate, 3> evaluations_per_step(const RolloutLog& log, const Evaluation& evaluation) {
   const EvaluateConfig& config = evaluation.inputs.config;
   const metrics::Bootstrap bootstrap(evaluation.inputs.seed, static_cast<int>(log.work.size()),
                                      config.bootstrap, config.confidence);
-  std::array<metrics::Estimate, 3> estimates;
+  std::array<Estimate, 3> estimates;
   for (std::size_t kind = 0; kind < estimates.size(); ++kind)
     estimates[kind] = bootstrap.estimate([&](std::span<const int> drawn) {
       double evaluations = 0, steps = 0;
@@ -153,15 +182,28 @@ std::array<metrics::Estimate, 3> evaluations_per_step(const RolloutLog& log, con
 }
 
 void append(std::string& text, const std::string& method, const std::string& key, const std::string& unit,
-            const metrics::Estimate& value) {
+            const Estimate& value) {
   text += fmt::format("{},{},,all,{},measured,{},{},{},,\n", method, key, unit, csv_number(value.value),
                       csv_number(value.low), csv_number(value.high));
 }
 
-/// What is measured once.
+/// What has no interval.
 void append(std::string& text, const std::string& method, const std::string& key, const std::string& unit,
             double value) {
-  append(text, method, key, unit, {value, std::nan(""), std::nan("")});
+  append(text, method, key, unit, {value, kNone, kNone});
+}
+
+/// Both times of a step; that of processors where it is on record.
+template <class Log>
+void append_times(std::string& text, const std::string& method, const Log& log, const Evaluation& evaluation) {
+  const auto estimate = [&](CostClock clock) {
+    Estimate one = metrics::milliseconds_per_step(log.stretches, clock, resampling(evaluation));
+    one.value = step_time(log, clock);
+    return one;
+  };
+  append(text, method, "milliseconds_per_step", "ms", estimate(CostClock::wall));
+  if (!log.stretches.empty())
+    append(text, method, "processor_milliseconds_per_step", "ms", estimate(CostClock::processor));
 }
 
 std::string shown(double value) {
@@ -170,12 +212,24 @@ std::string shown(double value) {
 
 }  // namespace
 
-double times_solver(const RolloutLog& log, const std::optional<SolverCost>& solver) {
-  if (!solver || log.threads != solver->threads) return std::nan("");
-  const auto device = log.attributes.find("device");
-  const bool on_gpu = device != log.attributes.end() && device->second.starts_with("cuda");
-  if (on_gpu != (solver->backend == "cufft")) return std::nan("");
-  return log.milliseconds_per_step / solver->milliseconds_per_step;
+CostClock cost_clock(const Evaluation& evaluation) {
+  const auto counted = [](const auto& log) {
+    return log.threads == 1 && std::isfinite(step_time(log, CostClock::processor));
+  };
+  const auto& solver = evaluation.inputs.solver_cost;
+  const bool all = std::all_of(evaluation.methods.begin(), evaluation.methods.end(),
+                               [&](const Judged& method) {
+                                 return device_of(*method.log).starts_with("cpu") && counted(*method.log);
+                               }) &&
+                   (!solver || (solver->backend != "cufft" && counted(*solver)));
+  return all ? CostClock::processor : CostClock::wall;
+}
+
+Estimate times_solver(const RolloutLog& log, const Evaluation& evaluation) {
+  const auto& solver = evaluation.inputs.solver_cost;
+  if (!solver || log.threads != solver->threads) return kNotComparable;
+  if (device_of(log).starts_with("cuda") != (solver->backend == "cufft")) return kNotComparable;
+  return times_of(log, *solver, evaluation);
 }
 
 double simulated_per_second(double interval, double milliseconds_per_step) {
@@ -196,8 +250,8 @@ std::vector<SpeedComparison> compare_speed(const Evaluation& evaluation) {
     if (method.log->solver) continue;
     SpeedComparison one;
     one.method = method.name;
-    one.times_reference = times_solver(*method.log, evaluation.inputs.solver_cost);
-    one.times_equal = std::nan("");
+    one.times_reference = times_solver(*method.log, evaluation);
+    one.times_equal = kNotComparable;
     one.lost = lost_members(method);
     // Half of the metrics of a method that loses members are infinite or of the survivors alone, with intervals
     // that everything is within: nothing would be surely better.
@@ -207,7 +261,24 @@ std::vector<SpeedComparison> compare_speed(const Evaluation& evaluation) {
   return result;
 }
 
+namespace {
+
+/// Times of a step with their intervals; null where they are not on record.
+template <class Log>
+Json times_json(const Log& log, const Evaluation& evaluation) {
+  Json times = Json::object();
+  for (const auto& [name, clock] : {std::pair("wall", CostClock::wall), {"processor", CostClock::processor}})
+    times[name] =
+        log.stretches.empty()
+            ? Json(nullptr)
+            : json_estimate(metrics::milliseconds_per_step(log.stretches, clock, resampling(evaluation)));
+  return times;
+}
+
+}  // namespace
+
 Json cost_json(const RolloutLog& log, const Evaluation& evaluation) {
+  const Estimate times = times_solver(log, evaluation);
   Json cost{{"wall_seconds", log.wall_seconds},
             {"member_steps", log.member_steps},
             {"threads", log.threads},
@@ -215,7 +286,9 @@ Json cost_json(const RolloutLog& log, const Evaluation& evaluation) {
             {"milliseconds_per_step", log.milliseconds_per_step},
             {"simulated_per_second",
              json_number(simulated_per_second(interval_of(evaluation), log.milliseconds_per_step))},
-            {"times_solver", json_number(times_solver(log, evaluation.inputs.solver_cost))},
+            {"times_solver", json_number(times.value)},
+            {"times_solver_estimate", json_estimate(times)},
+            {"milliseconds_estimates", times_json(log, evaluation)},
             {"evaluations_per_step",
              {{"surrogate", log.surrogate}, {"classifier", log.classifier}, {"denoiser", log.denoiser}}}};
   const auto evaluations = evaluations_per_step(log, evaluation);
@@ -235,6 +308,7 @@ Json solver_cost_json(const Evaluation& evaluation) {
   const SolverCost& cost = *evaluation.inputs.solver_cost;
   return {{"steps_per_second", cost.steps_per_second},
           {"milliseconds_per_step", cost.milliseconds_per_step},
+          {"milliseconds_estimates", times_json(cost, evaluation)},
           {"simulated_per_second",
            json_number(simulated_per_second(interval_of(evaluation), cost.milliseconds_per_step))},
           {"steps_per_frame", cost.steps_per_frame},
@@ -251,11 +325,13 @@ Json speed_json(const std::vector<SpeedComparison>& comparisons) {
     Json better = Json::object();
     for (const auto& [solver, ids] : one.better_than) better[solver] = ids;
     list.push_back({{"method", one.method},
-                    {"times_reference", json_number(one.times_reference)},
+                    {"times_reference", json_number(one.times_reference.value)},
+                    {"times_reference_estimate", json_estimate(one.times_reference)},
                     {"lost", one.lost},
                     {"equal_solver", one.equal_solver.empty() ? Json(nullptr) : Json(one.equal_solver)},
                     {"equal_points", one.equal_points},
-                    {"times_equal", json_number(one.times_equal)},
+                    {"times_equal", json_number(one.times_equal.value)},
+                    {"times_equal_estimate", json_estimate(one.times_equal)},
                     {"worse_in", one.worse_in},
                     {"better_than", std::move(better)}});
   }
@@ -270,10 +346,10 @@ std::string cost_csv(const Evaluation& evaluation) {
   for (const Judged& method : evaluation.methods) {
     const RolloutLog& log = *method.log;
     append(text, method.name, "steps_per_second", "s^-1", log.steps_per_second);
-    append(text, method.name, "milliseconds_per_step", "ms", log.milliseconds_per_step);
+    append_times(text, method.name, log, evaluation);
     append(text, method.name, "simulated_per_second", rate,
            simulated_per_second(interval, log.milliseconds_per_step));
-    append(text, method.name, "times_solver", "-", times_solver(log, reference));
+    append(text, method.name, "times_solver", "-", times_solver(log, evaluation));
     const auto evaluations = evaluations_per_step(log, evaluation);
     append(text, method.name, "surrogate_evaluations", "per step", evaluations[0]);
     append(text, method.name, "classifier_evaluations", "per step", evaluations[1]);
@@ -287,7 +363,7 @@ std::string cost_csv(const Evaluation& evaluation) {
     append(text, one.method, "times_equal_solver", "-", one.times_equal);
   if (!reference) return text;
   append(text, "solver", "steps_per_second", "s^-1", reference->steps_per_second);
-  append(text, "solver", "milliseconds_per_step", "ms", reference->milliseconds_per_step);
+  append_times(text, "solver", *reference, evaluation);
   append(text, "solver", "simulated_per_second", rate,
          simulated_per_second(interval, reference->milliseconds_per_step));
   return text;
@@ -298,7 +374,7 @@ std::vector<std::vector<std::string>> cost_rows(const Evaluation& evaluation) {
   const double interval = interval_of(evaluation);
   std::vector<std::string> evaluations{"Network evaluations per step", "all"},
       steps{"Solver steps per step", "all"}, speed{"Steps per second of the batch", "all"},
-      time{"Milliseconds per step of a member", "all"},
+      time{"Milliseconds per step of a member", "all"}, processor{"Processor milliseconds per step", "all"},
       simulated{fmt::format("Simulated {} per second", time_units(evaluation)), "all"},
       ratio{"Time of a step / the solver's", "all"};
   for (const auto& method : evaluation.methods) {
@@ -308,19 +384,27 @@ std::vector<std::vector<std::string>> cost_rows(const Evaluation& evaluation) {
                                : "0");
     speed.push_back(fmt::format("{:.3g}", log.steps_per_second));
     time.push_back(fmt::format("{:.3g}", log.milliseconds_per_step));
+    processor.push_back(shown(step_time(log, CostClock::processor)));
     simulated.push_back(shown(simulated_per_second(interval, log.milliseconds_per_step)));
-    ratio.push_back(shown(times_solver(log, solver)));
+    ratio.push_back(shown(times_solver(log, evaluation).value));
   }
   if (solver) {
     evaluations.push_back("solver: 0");
     steps.push_back(fmt::format("solver: {} ({}^2)", solver->steps_per_frame, solver->points));
     speed.push_back(fmt::format("solver: {:.3g}", solver->steps_per_second));
     time.push_back(fmt::format("solver: {:.3g}", solver->milliseconds_per_step));
+    processor.push_back("solver: " + shown(step_time(*solver, CostClock::processor)));
     simulated.push_back("solver: " + shown(simulated_per_second(interval, solver->milliseconds_per_step)));
     ratio.push_back("solver: 1");
   }
-  return {std::move(evaluations), std::move(steps),     std::move(speed),
-          std::move(time),        std::move(simulated), std::move(ratio)};
+  std::vector<std::vector<std::string>> rows{std::move(evaluations), std::move(steps), std::move(speed),
+                                             std::move(time)};
+  const auto on_record = [](const Judged& method) { return !method.log->stretches.empty(); };
+  if (std::any_of(evaluation.methods.begin(), evaluation.methods.end(), on_record))
+    rows.push_back(std::move(processor));
+  rows.push_back(std::move(simulated));
+  rows.push_back(std::move(ratio));
+  return rows;
 }
 
 }  // namespace sns

@@ -9,9 +9,14 @@
 
 namespace sns {
 
-/// A method's time per step over the solver's; NaN unless both were measured on the same device and as many
-/// threads.
-double times_solver(const metrics::RolloutLog& log, const std::optional<SolverCost>& solver);
+/// The clock by which times are compared: that of processors, which other work on the machine disturbs less,
+/// where all methods and the solver that made the data ran on one thread of a CPU and have such times on
+/// record; else the one on the wall.
+metrics::CostClock cost_clock(const Evaluation& evaluation);
+
+/// A method's time per step over that of the solver that made the data; NaN unless both were measured on the
+/// same device and as many threads. Bounds: of how both varied while they ran, NaN where that is not on record.
+metrics::Estimate times_solver(const metrics::RolloutLog& log, const Evaluation& evaluation);
 
 /// Simulated time that all members together cover in a second of wall clock, per member of the batch's worth of
 /// work: the time between frames over the wall clock of one step of one member.
@@ -20,14 +25,13 @@ double simulated_per_second(double interval, double milliseconds_per_step);
 /// An emulator beside the solvers that are methods.
 struct SpeedComparison {
   std::string method;
-  double times_reference =
-      0;         ///< time per step over that of the solver which made the data; NaN: not comparable
+  metrics::Estimate times_reference{};  ///< times_solver()
   int lost = 0;  ///< members that leave the stable range; with any, no solver is looked for
   /// Cheapest solver whose metrics are statistically as good, of those that ran on the same device and as many
   /// threads, or else the coarsest of the others; empty: none is.
   std::string equal_solver;
   int equal_points = 0;
-  double times_equal = 0;             ///< time per step over that solver's; NaN: none, or not comparable
+  metrics::Estimate times_equal{};    ///< time per step over that solver's; NaN: none, or not comparable
   std::vector<std::string> worse_in;  ///< ids of the metrics in which that solver is better: where there are
                                       ///< any, faster is no speed-up
   /// Cheaper solvers that are not as good, and the ids of the metrics in which the emulator is better.

@@ -33,7 +33,6 @@ namespace fs = std::filesystem;
 struct Checkpoint {
   std::int64_t step = 0;  ///< last frame in the file
   double wall_seconds = 0;
-  double living_seconds = 0;              ///< of these, the steps in which some member was not lost
   std::vector<std::int64_t> failed_step;  ///< [member]
   std::vector<float> state;               ///< normalised frame `step`, [member][channel][cell]
   std::vector<float> stepper;             ///< RolloutStepper::save()
@@ -43,13 +42,9 @@ struct Checkpoint {
 void save(const fs::path& file, const Checkpoint& c, const std::string& identity) {
   write_atomically(file, [&](const fs::path& target) {
     std::ofstream out(target, std::ios::binary);
-    const nlohmann::json head = {{"identity", identity},
-                                 {"step", c.step},
-                                 {"wall_seconds", c.wall_seconds},
-                                 {"failed_step", c.failed_step},
-                                 {"values", c.state.size()},
-                                 {"stepper_values", c.stepper.size()},
-                                 {"living_seconds", c.living_seconds}};
+    const nlohmann::json head = {{"identity", identity},           {"step", c.step},
+                                 {"wall_seconds", c.wall_seconds}, {"failed_step", c.failed_step},
+                                 {"values", c.state.size()},       {"stepper_values", c.stepper.size()}};
     out << head.dump() << '\n';
     for (const std::vector<float>* part : {&c.state, &c.stepper})
       out.write(reinterpret_cast<const char*>(part->data()),
@@ -72,7 +67,6 @@ std::optional<Checkpoint> load(const fs::path& file, const std::string& identity
   Checkpoint c;
   c.step = head.at("step").get<std::int64_t>();
   c.wall_seconds = head.at("wall_seconds").get<double>();
-  c.living_seconds = head.value("living_seconds", c.wall_seconds);
   c.failed_step = head.at("failed_step").get<std::vector<std::int64_t>>();
   c.state.resize(values);
   c.stepper.resize(head.value("stepper_values", std::size_t{0}));
@@ -125,14 +119,10 @@ class Rollout {
       if (stop)
         fail<Stopped>("rollout {} stopped after step {} of {}; run the same command to continue",
                       job_.output.stem().string(), step, job_.steps);
-      const auto begin = Clock::now();
-      const bool anyone = !alive_.empty();
       x = advance(file, initial, x, ++step);
-      if (anyone) at_.living_seconds += seconds_since(begin);
       progress.update(step, failures_note());
     }
-    RolloutSummary summary{job_.steps,         wall_seconds(),  0,
-                           at_.living_seconds, at_.failed_step, stepper_.remarks()};
+    RolloutSummary summary{job_.steps, wall_seconds(), 0, at_.failed_step, stepper_.remarks()};
     summary.steps_per_second = static_cast<double>(job_.steps) / std::max(summary.wall_seconds, 1e-9);
     file.complete(summary);
     fs::rename(partial_, job_.output);
@@ -194,6 +184,8 @@ class Rollout {
   /// Frame `step` from frame step-1 for the living members; dead ones stay NaN.
   torch::Tensor advance(RolloutFile& file, const torch::Tensor& initial, const torch::Tensor& x,
                         std::int64_t step) {
+    const auto begin = Clock::now();
+    const double processor_begin = processor_seconds();
     std::vector<std::int32_t> levels(static_cast<std::size_t>(2 * members_), -1);
     std::vector<std::int64_t> evaluations(static_cast<std::size_t>(3 * members_), 0);
     torch::Tensor next = torch::full_like(x, std::numeric_limits<float>::quiet_NaN());
@@ -210,6 +202,7 @@ class Rollout {
     torch::Tensor host = next.to(torch::kCPU);  // on the CPU, next itself
     bury(next, host, stopped, step);
     file.append(step, physical(host), levels, evaluations);
+    file.took({.wall = seconds_since(begin), .processor = processor_seconds() - processor_begin});
     return next;
   }
 

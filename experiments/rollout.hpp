@@ -73,7 +73,6 @@ struct RolloutSummary {
   std::int64_t steps = 0;
   double wall_seconds = 0;                              ///< all sessions together
   double steps_per_second = 0;                          ///< of the whole batch
-  double living_seconds = 0;                            ///< wall clock of steps in which not all were lost
   std::vector<std::int64_t> failed_step;                ///< first bad frame of each member, -1 where none
   std::vector<std::pair<std::string, double>> remarks;  ///< the stepper's
 };
@@ -82,7 +81,8 @@ struct RolloutSummary {
 ///   /<field> f32 [member,time,x,y] physical, /time f64, /member i64 (trajectory ids),
 ///   /levels i32 [member,time,2] (frames a-1 and a; -1 where none was predicted),
 ///   /evaluations i64 [member,time,3] (surrogate, classifier, denoiser), /failed_step i64 [member],
-///   root attributes steps_per_second, wall_seconds, living_seconds, complete and those of the job.
+///   /step_seconds f64 [time,2] (what each step of the batch took on the clock, and of processors; frame 0: 0),
+///   root attributes steps_per_second, wall_seconds, complete and those of the job.
 /// A member that becomes non-finite, passes `limit` or is given up by its method is NaN from that frame on and
 /// is not evaluated any more; the others go on. Where a checkpoint of the same identity exists the run
 /// continues from it, with the numbers it would have had without the interruption. Stopped: a stop was asked

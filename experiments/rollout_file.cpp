@@ -30,6 +30,7 @@ RolloutFile::RolloutFile(h5::File file, const RolloutJob& job)
     : file_(std::move(file)),
       levels_(file_.dataset("levels")),
       evaluations_(file_.dataset("evaluations")),
+      step_seconds_(file_.dataset("step_seconds")),
       members_(static_cast<std::int64_t>(job.trajectories.size())),
       channels_(static_cast<std::int64_t>(job.fields.size())),
       points_x_(static_cast<std::int64_t>(job.axes[0].second.size())),
@@ -40,6 +41,7 @@ RolloutFile::RolloutFile(h5::File file, const RolloutJob& job)
   frames_.resize(static_cast<std::size_t>(chunk_ * members_ * channels_ * cells_));
   level_rows_.resize(static_cast<std::size_t>(chunk_ * members_ * 2));
   evaluation_rows_.resize(static_cast<std::size_t>(chunk_ * members_ * 3));
+  second_rows_.resize(static_cast<std::size_t>(chunk_ * 2));
 }
 
 RolloutFile RolloutFile::create(const std::filesystem::path& path, const RolloutJob& job) {
@@ -68,17 +70,25 @@ RolloutFile RolloutFile::create(const std::filesystem::path& path, const Rollout
     for (int axis = 0; axis < 4; ++axis) field.attach_scale(axis, scales[static_cast<std::size_t>(axis)]);
   }
   // Every axis has a scale, so that netCDF's tools open the file.
-  const auto add_rows = [&](h5::Dataset rows, const std::string& scale,
-                            const std::vector<std::string>& columns) {
+  const auto add_columns = [&](h5::Dataset& rows, int axis, const std::string& scale,
+                               const std::vector<std::string>& columns) {
     rows.set_attribute("columns", columns);
     h5::Dataset names = file.write_strings(scale, columns);
     names.make_scale(scale);
+    rows.attach_scale(axis, names);
+  };
+  const auto add_rows = [&](h5::Dataset rows, const std::string& scale,
+                            const std::vector<std::string>& columns) {
     for (int axis = 0; axis < 2; ++axis) rows.attach_scale(axis, scales[static_cast<std::size_t>(axis)]);
-    rows.attach_scale(2, names);
+    add_columns(rows, 2, scale, columns);
   };
   add_rows(root.create<std::int32_t>("levels", {members, frames, 2}), "frame_of_pair", {"previous", "present"});
   add_rows(root.create<std::int64_t>("evaluations", {members, frames, 3}), "network",
            {"surrogate", "classifier", "denoiser"});
+  h5::Dataset seconds = root.create<double>("step_seconds", {frames, 2});
+  seconds.set_attribute("units", "s");
+  seconds.attach_scale(0, scales[1]);
+  add_columns(seconds, 1, "clock", {"wall", "processor"});
   file.write<std::int64_t>("failed_step", {members}, std::vector<std::int64_t>(members, -1))
       .attach_scale(0, scales[0]);
 
@@ -121,6 +131,12 @@ void RolloutFile::append(std::int64_t step, std::span<const float> physical,
   ++held_;
 }
 
+void RolloutFile::took(const metrics::Seconds& seconds) {
+  const auto row = second_rows_.begin() + 2 * (held_ - 1);
+  row[0] = seconds.wall;
+  row[1] = seconds.processor;
+}
+
 void RolloutFile::rewrite(std::int64_t step, std::span<const float> physical) {
   if (held_ > 0 && step >= first_)
     std::copy(physical.begin(), physical.end(),
@@ -153,6 +169,7 @@ void RolloutFile::flush(bool durable) {
     levels_.write_slab<std::int32_t>({0, u(first_), 0}, {u(members_), u(held_), 2}, levels);
     const auto evaluations = member_major<std::int64_t>(held(evaluation_rows_), held_, members_, 3);
     evaluations_.write_slab<std::int64_t>({0, u(first_), 0}, {u(members_), u(held_), 3}, evaluations);
+    step_seconds_.write_slab<double>({u(first_), 0}, {u(held_), 2}, held(second_rows_));
     held_ = 0;
   }
   if (durable) file_.flush();
@@ -162,7 +179,6 @@ void RolloutFile::complete(const RolloutSummary& summary) {
   flush(false);
   file_.dataset("failed_step").write<std::int64_t>(summary.failed_step);
   file_.set_attribute("wall_seconds", summary.wall_seconds);
-  file_.set_attribute("living_seconds", summary.living_seconds);
   file_.set_attribute("steps_per_second", summary.steps_per_second);
   for (const auto& [name, value] : summary.remarks) file_.set_attribute(name, value);
   file_.set_attribute("complete", true);
@@ -170,6 +186,7 @@ void RolloutFile::complete(const RolloutSummary& summary) {
   fields_.clear();
   levels_ = {};
   evaluations_ = {};
+  step_seconds_ = {};
   file_.close();
 }
 

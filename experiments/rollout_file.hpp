@@ -2,6 +2,7 @@
 // The file of a rollout while it grows. All storage is contiguous and allocated at creation, so that
 // writing frames never touches HDF5's metadata: a process killed at any moment leaves a readable file.
 #include "core/hdf5.hpp"
+#include "experiments/metrics/step_time.hpp"
 #include "experiments/rollout.hpp"
 
 namespace sns {
@@ -17,6 +18,8 @@ class RolloutFile {
   /// levels: [member][2]; evaluations: [member][3].
   void append(std::int64_t step, std::span<const float> physical, std::span<const std::int32_t> levels,
               std::span<const std::int64_t> evaluations);
+  /// Says what the step whose frame was appended last took, appending included.
+  void took(const metrics::Seconds& seconds);
   /// Replaces the stored frame `step` (the last one appended, flushed or not).
   void rewrite(std::int64_t step, std::span<const float> physical);
   /// Frames held but not yet written.
@@ -32,12 +35,13 @@ class RolloutFile {
 
   h5::File file_;
   std::vector<h5::Dataset> fields_;
-  h5::Dataset levels_, evaluations_;
+  h5::Dataset levels_, evaluations_, step_seconds_;
   std::int64_t members_, channels_, points_x_, points_y_, cells_;
   std::int64_t chunk_, first_ = 1, held_ = 0;
   std::vector<float> frames_;  // [frame][member][channel][cell]
   std::vector<std::int32_t> level_rows_;
   std::vector<std::int64_t> evaluation_rows_;
+  std::vector<double> second_rows_;  // [frame][clock]
 };
 
 }  // namespace sns

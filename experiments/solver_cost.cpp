@@ -1,9 +1,10 @@
+#include "core/clock.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
 #include "experiments/evaluate.hpp"
 #include "solvers/solver.hpp"
 
-#include <chrono>
+#include <vector>
 
 namespace sns {
 namespace {
@@ -34,14 +35,16 @@ std::optional<SolverCost> measure_solver_cost(Section& block, const SolverTiming
   }
   solver->advance(timing.steps_per_frame);  // planning and first touch are not what is timed
   std::vector<float> frames(static_cast<std::size_t>(timing.members) * solver->frame_size(1));
-  const auto start = std::chrono::steady_clock::now();
+  std::vector<metrics::Seconds> seconds;
+  const auto start = Clock::now();
   double elapsed = 0;
-  std::int64_t done = 0;
   while (elapsed < timing.seconds) {
+    const double processor_begin = processor_seconds(), begin = elapsed;
     solver->record({.frames = 1, .steps_per_frame = timing.steps_per_frame, .coarsen = {}}, frames);
-    ++done;
-    elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    elapsed = seconds_since(start);
+    seconds.push_back({.wall = elapsed - begin, .processor = processor_seconds() - processor_begin});
   }
+  const auto done = static_cast<std::int64_t>(seconds.size());
   if (const std::string why = loss(*solver); !why.empty()) return give_up(why);
   const SolverInfo& info = solver->info();
   SolverCost cost;
@@ -53,6 +56,7 @@ std::optional<SolverCost> measure_solver_cost(Section& block, const SolverTiming
   cost.threads = timing.threads;
   cost.precision = info.precision;
   cost.backend = info.backend;
+  cost.stretches = metrics::stretches_of(seconds, std::vector<std::int64_t>(seconds.size(), timing.members));
   return cost;
 }
 

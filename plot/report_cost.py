@@ -61,6 +61,23 @@ def speed_sentences(metrics):
                    f"{equal_clause(metrics, one)}.{better_clause(metrics, one)}</p>" for one in metrics["speed"])
 
 
+def on_record(cost, clock):
+    """The time of a step by a clock as an estimate, or None: earlier evaluations have that of the clock on the wall, without an interval."""
+    return (cost.get("milliseconds_estimates") or {}).get(clock)
+
+
+def by_processor(metrics):
+    """Whether times are compared by the processor's clock."""
+    return metrics.get("cost_clock") == "processor"
+
+
+def shown_time(metrics, cost):
+    """Milliseconds of a step by the clock that is compared, in words."""
+    if by_processor(metrics):
+        return f"{short(number(on_record(cost, 'processor')['value']))} ms of a processor"
+    return f"{short(number(cost['milliseconds_per_step']))} ms"
+
+
 def cost_sentence(metrics):
     parts = []
     for method in metrics["methods"]:
@@ -68,13 +85,12 @@ def cost_sentence(metrics):
         use = cost["solver"]
         work = (counted(use["steps_per_frame"], "solver step") if use else
                 counted(sum(cost["evaluations_per_step"].values()), "network evaluation"))
-        parts.append(f"{html.escape(method['name'])} {work} per step and "
-                     f"{short(number(cost['milliseconds_per_step']))} ms per step")
+        parts.append(f"{html.escape(method['name'])} {work} per step and {shown_time(metrics, cost)} per step")
     solver = metrics["solver_cost"]
     sentence = "Cost: " + "; ".join(parts) + "."
     if solver:
         sentence += (f" The solver that made the data covers the same simulated time in "
-                     f"{short(number(solver['milliseconds_per_step']))} ms ({solver['points']} x {solver['points']} points, "
+                     f"{shown_time(metrics, solver)} ({solver['points']} x {solver['points']} points, "
                      f"{counted(solver['threads'], 'thread')}).")
     return sentence
 
@@ -90,32 +106,50 @@ def evaluations_cell(cost, kind):
     return f"<td>{short(cost['evaluations_per_step'][kind])}{f' {interval(estimate)}' if differ else ''}</td>"
 
 
+def with_interval(value, estimate):
+    """Table cell of a value and, where it is on record, its interval."""
+    return f"<td>{short(number(value))}{f' {interval(estimate)}' if estimate else ''}</td>"
+
+
+def time_cells(cost, processor):
+    """Milliseconds of a step on the wall and, if that column is there, of processors."""
+    wall = with_interval(cost["milliseconds_per_step"], on_record(cost, "wall"))
+    if not processor:
+        return wall
+    used = on_record(cost, "processor")
+    return wall + (with_interval(used["value"], used) if used else "<td>&ndash;</td>")
+
+
 def cost_table(metrics):
     solver = metrics["solver_cost"]
     scale, unit = time_unit(metrics)
+    costs = [method["cost"] for method in metrics["methods"]] + ([solver] if solver else [])
+    processor = any(on_record(cost, "processor") for cost in costs)
+    clock = "processor time" if by_processor(metrics) else "time"
     head = ("<tr><th></th><th>surrogate</th><th>noise heads</th><th>denoiser</th><th>solver steps</th>"
-            f"<th>milliseconds per step</th><th>simulated {unit} per second</th><th>threads</th>"
-            "<th>time per step / solver's</th><th>Courant number</th></tr>")
+            f"<th>milliseconds per step</th>{'<th>of processors</th>' if processor else ''}"
+            f"<th>simulated {unit} per second</th><th>threads</th>"
+            f"<th>{clock} per step / solver's</th><th>Courant number</th></tr>")
     rows = []
     for method in metrics["methods"]:
         cost, use = method["cost"], method["cost"]["solver"]
         steps = f"{use['steps_per_frame']} ({use['points']} x {use['points']}, dt {use['dt']:g})" if use else "0"
         evaluations = "".join(evaluations_cell(cost, kind) for kind in ("surrogate", "classifier", "denoiser"))
-        rows.append(f"<tr><td>{html.escape(method['name'])}</td>{evaluations}<td>{steps}</td>"
-                    f"<td>{short(number(cost['milliseconds_per_step']))}</td>"
+        rows.append(f"<tr><td>{html.escape(method['name'])}</td>{evaluations}<td>{steps}</td>{time_cells(cost, processor)}"
                     f"<td>{short(scale * number(cost['simulated_per_second']))}</td><td>{cost['threads'] or '&ndash;'}</td>"
-                    f"<td>{short(number(cost['times_solver']))}</td>"
+                    f"{with_interval(cost['times_solver'], cost.get('times_solver_estimate'))}"
                     f"<td>{short(number(use['largest_courant'])) if use else ''}</td></tr>")
     if solver:
         rows.append(f"<tr><td>solver ({solver['points']} x {solver['points']}, {solver['precision']}, "
                     f"{solver['backend']}, {counted(solver['members'], 'member')})"
-                    f"</td><td></td><td></td><td></td><td>{solver['steps_per_frame']}</td>"
-                    f"<td>{short(solver['milliseconds_per_step'])}</td>"
+                    f"</td><td></td><td></td><td></td><td>{solver['steps_per_frame']}</td>{time_cells(solver, processor)}"
                     f"<td>{short(scale * number(solver['simulated_per_second']))}</td>"
                     f"<td>{solver['threads']}</td><td>1</td><td></td></tr>")
-    return ("<p class='small'>Network evaluations (with intervals over initial conditions where members differ), solver steps and "
-            "wall clock, which is measured once for all members, per step of one member, lost members counted "
-            "while they lived; a step is one frame interval. Simulated time is that of all members together. File output "
-            "is included for the methods, coarse solvers among them. The ratio is empty where device or threads differ from "
-            "the solver's. Courant number: largest of those looked at, every 50 frames.</p>"
+    times = ("Intervals of times are over stretches of the run, twenty of a method's and of the solver's, and say how the machine "
+             "varied while it ran. " if processor else "Wall clock is measured once for all members. ")
+    return ("<p class='small'>Network evaluations (with intervals over initial conditions where members differ), solver steps, "
+            f"wall clock{' and time of processors' if processor else ''} per step of one member, lost members counted "
+            f"while they lived; a step is one frame interval. {times}Simulated time is that of all members together in a second "
+            "of wall clock. File output is included for the methods, coarse solvers among them. The ratio is empty where device "
+            "or threads differ from the solver's. Courant number: largest of those looked at, every 50 frames.</p>"
             f"<div class='scroll'><table>{head}{''.join(rows)}</table></div>")

@@ -69,6 +69,31 @@ void read_evaluations(const h5::Dataset& evaluations, RolloutLog& log) {
   log.denoiser = static_cast<double>(sums[2]) / steps;
 }
 
+/// What the steps took, file output included; when the last member is lost the rest of the file is written
+/// without computing anything, which does not count.
+void read_times(const h5::File& file, RolloutLog& log) {
+  double computing = log.wall_seconds;
+  if (file.exists("step_seconds")) {
+    const auto values = file.dataset("step_seconds").read<double>();
+    require(values.size() == 2 * static_cast<std::size_t>(log.steps + 1),
+            "/step_seconds of the rollout does not fit /time");
+    std::vector<Seconds> seconds;
+    std::vector<std::int64_t> living;
+    for (std::int64_t step = 1; step <= log.steps; ++step) {
+      const auto i = 2 * static_cast<std::size_t>(step);
+      seconds.push_back({.wall = values[i], .processor = values[i + 1]});
+      living.push_back(std::count_if(log.work.begin(), log.work.end(),
+                                     [&](const MemberWork& member) { return step <= member.steps; }));
+    }
+    log.stretches = stretches_of(seconds, living);
+    computing = 0;
+    for (const Stretch& one : log.stretches) computing += one.seconds.wall;
+  } else if (file.has_attribute("living_seconds")) {
+    computing = file.attribute<double>("living_seconds");  // of earlier versions
+  }
+  log.milliseconds_per_step = 1e3 * computing / static_cast<double>(log.member_steps);
+}
+
 }  // namespace
 
 RolloutLog read_rollout_log(const std::filesystem::path& path, std::int64_t window) {
@@ -90,10 +115,7 @@ RolloutLog read_rollout_log(const std::filesystem::path& path, std::int64_t wind
   read_evaluations(evaluations, log);
   if (file.has_attribute("steps_per_second")) log.steps_per_second = file.attribute<double>("steps_per_second");
   if (file.has_attribute("wall_seconds")) log.wall_seconds = file.attribute<double>("wall_seconds");
-  // When the last member is lost the rest of the file is written without computing anything.
-  const double computing =
-      file.has_attribute("living_seconds") ? file.attribute<double>("living_seconds") : log.wall_seconds;
-  log.milliseconds_per_step = 1e3 * computing / static_cast<double>(log.member_steps);
+  read_times(file, log);
   if (file.has_attribute("threads")) log.threads = file.attribute<int>("threads");
   if (file.has_attribute("solver_points"))
     log.solver = SolverUse{static_cast<int>(file.attribute<double>("solver_points")),

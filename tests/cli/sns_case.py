@@ -83,7 +83,7 @@ class SnsCase(unittest.TestCase):
     def sns(self, verb, *arguments, code=0, **environment):
         """Runs to the end and checks the exit code; returns (stdout, stderr)."""
         process = self.start(verb, *arguments, **environment)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=600)
         self.assertEqual(process.returncode, code, f"sns {verb} {arguments}\n{out}\n{err}")
         return out, err
 
@@ -110,7 +110,7 @@ class SnsCase(unittest.TestCase):
                 time.sleep(0.005)
             if process.poll() is None:
                 process.send_signal(kill)
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=600)
             if process.returncode == 0:
                 return kills
             # -SIGTERM: it came before the program had started
@@ -227,7 +227,7 @@ def check_readers(folder):
     """Runs scripts/check_dataset.py, with The Well's loader where it is installed; returns the finished process."""
     python = str(WELL_PYTHON) if WELL_PYTHON.exists() else sys.executable
     return subprocess.run([python, SOURCE / "scripts" / "check_dataset.py", folder], capture_output=True, text=True,
-                          env={**os.environ, "PYTHONWARNINGS": "ignore"}, timeout=120)
+                          env={**os.environ, "PYTHONWARNINGS": "ignore"}, timeout=600)
 
 
 def arrays(path, prefix=""):

@@ -91,7 +91,7 @@ class Dataset(SnsCase):
     def test_parallel_shards(self):
         processes = [self.start("datagen", self.config, "-o", "a", "--shard", f"{i}/3") for i in range(3)]
         for process in processes:
-            _, err = process.communicate(timeout=120)
+            _, err = process.communicate(timeout=600)
             self.assertEqual(process.returncode, 0, err)
         self.sns("verify", "a")
 
@@ -133,7 +133,7 @@ class Dataset(SnsCase):
         while process.poll() is None and not (self.folder / "a/partial/tiny_000000/checkpoint.h5").exists():
             time.sleep(0.002)
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         self.assertEqual(process.returncode, -signal.SIGKILL)
         self.assertEqual(dataset_arrays(self.folder / "a/replaced"), before)
         self.sns("datagen", self.config, "-o", "a", *LONG)
@@ -294,7 +294,7 @@ except check.FormatError as error:
         for fault, key in (("axes", "output_fields"), ("frame", "input_fields"), ("none", None)):
             with self.subTest(fault):
                 done = subprocess.run([WELL_PYTHON, "-c", program, self.folder / "a", fault], capture_output=True, text=True,
-                                      timeout=120, env={**os.environ, "PYTHONPATH": str(SOURCE / "scripts"),
+                                      timeout=600, env={**os.environ, "PYTHONPATH": str(SOURCE / "scripts"),
                                                         "PYTHONWARNINGS": "ignore", "PYTHONDONTWRITEBYTECODE": "1"})
                 self.assertEqual(done.returncode, 0, done.stderr)
                 if key:

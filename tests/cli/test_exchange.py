@@ -92,7 +92,7 @@ class Exchange(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
 
     def run_program(self, *command, code=0):
-        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=600)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done.stdout + done.stderr
 

@@ -41,7 +41,7 @@ class GpuCheck(unittest.TestCase):
     def check(self, *arguments, script, code):
         out = self.folder / "out"
         command = [sys.executable, PROGRAM, "--programs", self.program(script), "--out", out, *arguments]
-        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         report = json.loads((out / "gpu_check.json").read_text())
         return {row["check"]: row for row in report["checks"]}, done.stdout
@@ -128,7 +128,7 @@ class GpuCheck(unittest.TestCase):
                          ("failed", "cuda:2 is not among the devices of CUDA_VISIBLE_DEVICES=5,7"))
 
     def test_starts_where_python_adds_no_folders(self):
-        subprocess.run([sys.executable, PROGRAM, "--list"], env={**os.environ, "PYTHONSAFEPATH": "1"}, timeout=60, check=True,
+        subprocess.run([sys.executable, PROGRAM, "--list"], env={**os.environ, "PYTHONSAFEPATH": "1"}, timeout=300, check=True,
                        stdout=subprocess.DEVNULL)
 
     def test_names_failing_cases(self):
@@ -165,13 +165,13 @@ class GpuCheck(unittest.TestCase):
         for arguments, message in (
                 (["--device", "gpu"], "--device is 'gpu'"), (["--programs", self.folder], "there is no sns in"),
                 (["--only", "everything"], "invalid choice")):
-            done = subprocess.run([sys.executable, PROGRAM, *arguments], capture_output=True, text=True, timeout=60,
+            done = subprocess.run([sys.executable, PROGRAM, *arguments], capture_output=True, text=True, timeout=300,
                                   cwd=self.folder)
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn(message, done.stderr)
 
     def names(self):
-        listed = subprocess.run([sys.executable, PROGRAM, "--list"], capture_output=True, text=True, timeout=60,
+        listed = subprocess.run([sys.executable, PROGRAM, "--list"], capture_output=True, text=True, timeout=300,
                                 check=True).stdout
         return re.findall(r"(?m)^(\S.*?) +\d+ s  ", listed)
 

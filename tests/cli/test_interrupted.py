@@ -55,7 +55,7 @@ class Interrupted(SnsCase):
         process = self.start(*command)
         wait_for_frames(self, process, partial)
         process.send_signal(signal.SIGTERM)
-        message = process.communicate(timeout=120)[1]
+        message = process.communicate(timeout=600)[1]
         self.assertEqual(process.returncode, 75, message)
         stopped = stopped_step(message)
         # Killed when it has written frames beyond the checkpoint.
@@ -63,7 +63,7 @@ class Interrupted(SnsCase):
         self.assertEqual(wait_until_it_continues(self, process), stopped)
         wait_for_frames(self, process, partial)
         process.kill()
-        process.communicate(timeout=120)
+        process.communicate(timeout=600)
         self.assertEqual(process.returncode, -signal.SIGKILL)
         _, log = self.sns(*command)
         self.assertGreaterEqual(continued_step(log), stopped)  # on a slow machine there may be a later one

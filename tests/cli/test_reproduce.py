@@ -77,6 +77,7 @@ class Reproduce(unittest.TestCase):
                 self.assertEqual(data["levels"].dims, ("member", "time", "frame_of_pair"))
                 self.assertEqual(data["evaluations"].sel(network="classifier").dims, ("member", "time"))
                 self.assertEqual(data["failed_step"].dims, ("member",))
+                self.assertEqual(data["step_seconds"].sel(clock="processor").dims, ("time",))
 
     def test_rollouts_start_from_the_truth(self):
         truth = sorted((self.run_folder / "truth/data/test").glob("*.h5"))
@@ -315,7 +316,7 @@ class Reproduce(unittest.TestCase):
         while not Path(f"{whole}.partial").exists() and process.poll() is None:
             time.sleep(0.002)
         filler = fill_disk(folder / "rollouts")
-        err = process.communicate(timeout=120)[1]
+        err = process.communicate(timeout=600)[1]
         self.assertEqual(process.returncode, 1, err)
         errors = [line for line in err.splitlines() if line.startswith("sns: error")]
         self.assertEqual(len(errors), 1, err)

@@ -106,7 +106,7 @@ class SideBySide(SnsCase):
     def test_a_stop_is_passed_on(self):
         process, children = self.both_training()
         process.send_signal(signal.SIGTERM)
-        err = process.communicate(timeout=60)[1]
+        err = process.communicate(timeout=300)[1]
         self.assertEqual(process.returncode, 75, err)
         self.assertFalse(any(map(alive, children)))
         self.assertEqual(err.count("stopping at the next safe point"), 1, err)
@@ -149,7 +149,7 @@ class SideBySide(SnsCase):
         process, children = self.both_training()
         self.assertIn(f"is in use by another process (process {process.pid} ", self.sns(*self.command(), code=1)[1])
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
 
     def test_ctrl_c_reaches_the_stages_once_and_they_save(self):
         process, children = self.both_training(start_new_session=True)
@@ -159,7 +159,7 @@ class SideBySide(SnsCase):
         for again in (signal.SIGINT, signal.SIGTERM):  # no second request: that is for the parent to make
             os.kill(children[0], again)
         os.kill(children[0], signal.SIGCONT)
-        err = process.communicate(timeout=60)[1]
+        err = process.communicate(timeout=300)[1]
         self.assertEqual(process.returncode, 75, err)
         self.assert_both_go_on()
         for name in MODELS:
@@ -173,7 +173,7 @@ class SideBySide(SnsCase):
         time.sleep(1)
         self.assertIsNone(process.poll())
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         self.assertEqual(process.returncode, -signal.SIGTERM)
         self.wait_for_end(children)
 
@@ -183,7 +183,7 @@ class SideBySide(SnsCase):
         process.send_signal(signal.SIGTERM)
         self.wait_for_end(children[1:])
         os.kill(children[0], signal.SIGKILL)
-        err = process.communicate(timeout=60)[1]
+        err = process.communicate(timeout=300)[1]
         self.assertEqual(process.returncode, 1, err)
         self.assertIn("was ended by signal 9", err)
 
@@ -199,7 +199,7 @@ class SideBySide(SnsCase):
                                      *map(LONG.format, MODELS), "--until", "train")
                 self.wait_until(process, lambda: self.state("dataset/stage.json") is not None)
                 copy.write_text(change(copy.read_text()))
-                err = process.communicate(timeout=60)[1]
+                err = process.communicate(timeout=300)[1]
                 self.assertEqual(process.returncode, 2, err)
                 self.assert_one_line(err, message)
                 shutil.rmtree(self.run_folder)
@@ -231,7 +231,7 @@ class SideBySide(SnsCase):
         logs = [self.run_folder / "models" / name / "metrics.jsonl" for name in MODELS]
         self.wait_until(process, lambda: all(path.exists() for path in [*aside, *logs]))
         process.send_signal(signal.SIGTERM)
-        err = process.communicate(timeout=60)[1]
+        err = process.communicate(timeout=300)[1]
         self.assertEqual(process.returncode, 75, err)
         self.assertTrue(all(path.exists() for path in aside))
         out, err = self.sns(*self.command("--until", "train"))
@@ -246,7 +246,7 @@ class SideBySide(SnsCase):
                 self.wait_until(process, lambda: made_by(process.pid))
                 time.sleep(delay)
                 process.send_signal(signal.SIGTERM)
-                err = process.communicate(timeout=60)[1]
+                err = process.communicate(timeout=300)[1]
                 self.assertEqual(process.returncode, 75, err)
                 self.assertEqual(err.count("stopped: "), 1, err)
                 self.assertLessEqual(err.count("stopping at"), 1, err)  # none where a stage had just ended
@@ -255,13 +255,13 @@ class SideBySide(SnsCase):
     def test_where_sigterm_is_ignored_a_time_budget_holds(self):
         command = [PROGRAM, *map(str, self.command(*map(LONG.format, MODELS), "--until", "train", "--time-budget", 2))]
         script = "import os, signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
-        done = subprocess.run([sys.executable, "-c", script, *command], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-c", script, *command], capture_output=True, text=True, timeout=300)
         self.assertEqual(done.returncode, 75, done.stderr)
 
     def test_a_killed_stage_stops_the_others(self):
         process, children = self.both_training()
         os.kill(children[0], signal.SIGKILL)
-        err = process.communicate(timeout=60)[1]
+        err = process.communicate(timeout=300)[1]
         self.assertEqual(process.returncode, 1, err)
         self.assertRegex(err, r"sns: error: train/\w+: its process was ended by signal 9 \(Killed\)")
         self.assertFalse(any(map(alive, children)))
@@ -418,7 +418,7 @@ class Together(SnsCase):
             time.sleep(0.01)
         self.assertIsNone(process.poll())
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
         self.assertEqual(process.returncode, 75, err)
         self.assertIn("alone: [", err)
         self.assertNotIn("refined: train sns: 800000/800000", err)
@@ -433,7 +433,7 @@ class Together(SnsCase):
             time.sleep(0.01)
         self.assertLess(time.monotonic() - start, 10)
         process.send_signal(signal.SIGTERM)  # does not wait for the picture either
-        err = process.communicate(timeout=60)[1]
+        err = process.communicate(timeout=300)[1]
         self.assertIn("stopping at the next safe point; signal again to end at once", err)
 
     def test_a_run_that_ends_as_its_time_does_is_no_stopped_one(self):
@@ -468,7 +468,7 @@ class Together(SnsCase):
         children = made_by(process.pid)
         self.assertTrue(children)
         process.send_signal(signal.SIGTERM)
-        err = process.communicate(timeout=60)[1]
+        err = process.communicate(timeout=300)[1]
         self.assertEqual(process.returncode, 75, err)
         self.assertFalse(any(map(alive, children)))
         self.assertIn("sns: stopped: on request; run the same command to continue", err)

@@ -267,7 +267,7 @@ class Resume(SnsCase):
                         wait_until_it_handles(process, number)
                         time.sleep(delay)
                         process.send_signal(number)
-                        _, err = process.communicate(timeout=60)
+                        _, err = process.communicate(timeout=300)
                         self.assertEqual(process.returncode, 75, err)
                         self.assertRegex(err, "nothing was under way|before anything was begun")
                         self.assertEqual(sorted(self.folder.iterdir()), before)
@@ -291,7 +291,7 @@ class Resume(SnsCase):
         self.assert_one_line(err, "in use")
         self.assertTrue(self.checkpoint.exists())
         running.send_signal(signal.SIGTERM)
-        self.assertIn("--resume", running.communicate(timeout=60)[1])
+        self.assertIn("--resume", running.communicate(timeout=300)[1])
         self.sns("simulate", self.config, "-o", "a.h5", "--overwrite", "--steps", 20)
         self.assertFalse(self.checkpoint.parent.exists())
 
@@ -377,7 +377,7 @@ class FullDisk(SnsCase):
         while process.poll() is None and not (self.disk / "a.h5.partial" / "checkpoint.h5").exists():
             time.sleep(0.002)
         filler = fill_disk(self.disk)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=600)
         self.assertEqual(process.returncode, 1, err)
         self.assertEqual(len([line for line in err.splitlines() if line.startswith("sns: error:")]), 1, err)
         filler.unlink()
@@ -391,7 +391,7 @@ class FullDisk(SnsCase):
         while process.poll() is None and not (self.disk / "set/partial/tiny_000000/checkpoint.h5").exists():
             time.sleep(0.002)
         filler = fill_disk(self.disk)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=600)
         self.assertEqual(process.returncode, 1, err)
         self.assertEqual(len([line for line in err.splitlines() if line.startswith("sns: error:")]), 1, err)
         self.assertRegex(err, "the disk is full|No space left on device")

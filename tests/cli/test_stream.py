@@ -102,12 +102,12 @@ class Stream(unittest.TestCase):
                                        stdout=subprocess.DEVNULL)
             wait_for_lines(self, process, parts / "models/sns/metrics.jsonl", lines)
             process.kill()
-            process.communicate(timeout=60)
+            process.communicate(timeout=300)
         process = subprocess.Popen(arguments("train", parts, *keys, "--model", "sns"), stderr=subprocess.PIPE, text=True,
                                    stdout=subprocess.DEVNULL)
         wait_for_lines(self, process, parts / "models/sns/metrics.jsonl", 250)
         process.send_signal(signal.SIGTERM)
-        errors = process.communicate(timeout=60)[1]
+        errors = process.communicate(timeout=300)[1]
         self.assertEqual(process.returncode, 75, errors)
         self.assertIn("checkpoint written", errors)
         last = self.check(sns("train", parts, *keys, "--model", "sns"))

@@ -142,7 +142,7 @@ class TrainCase(unittest.TestCase):
 
     @classmethod
     def sns(cls, *arguments):
-        return subprocess.run(cls.arguments(*arguments), capture_output=True, text=True, cwd=cls.root, timeout=300)
+        return subprocess.run(cls.arguments(*arguments), capture_output=True, text=True, cwd=cls.root, timeout=900)
 
     def fails(self, code, words, *arguments):
         """The program ends with `code` and one line on stderr that holds all `words`; returns the line."""
@@ -175,7 +175,7 @@ class TrainCase(unittest.TestCase):
         output = self.root / f"killed-{model}-{after}"
         process = self.start(output, model, after)
         process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         self.assertEqual(process.returncode, -signal.SIGKILL)
         self.finish_and_compare(output, model)
 
@@ -223,7 +223,7 @@ class Train(TrainCase):
         mount_small_disk(self, disk, "6m")
         process = self.start(disk / "run")
         filler = fill_disk(disk)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=600)
         self.assertEqual(process.returncode, 1, err)
         errors = [line for line in err.splitlines() if line.startswith("sns: error")]
         self.assertEqual(len(errors), 1, err)
@@ -236,7 +236,7 @@ class Train(TrainCase):
         output = self.root / "terminated"
         process = self.start(output)
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=300)
         self.assertEqual(process.returncode, 75, errors)
         self.assertIn("checkpoint written", errors)
         self.finish_and_compare(output)
@@ -272,7 +272,7 @@ class Train(TrainCase):
                 text += part.decode()
         except OSError:  # the other end is closed
             pass
-        self.assertEqual(process.wait(timeout=60), 0, text)
+        self.assertEqual(process.wait(timeout=300), 0, text)
         self.assertRegex(text, r"train gaussian: \d+/1600 images \(\d+ %\), [\d.e+]+ images/s, [\d:]+( s)? left, loss [\d.]+")
 
     def test_a_surrogate_that_learns_nothing_is_warned_of(self):
@@ -376,7 +376,7 @@ class Train(TrainCase):
         limited = ["sh", "-c", f'ulimit -v {32 << 20}; exec "$@"', "sh"]  # KiB: no machine shall try to find the memory
         command = self.arguments("train", self.config(self.root / "large"), "--dataset", self.root / "dataset", "--model",
                                  "gaussian", "models.gaussian.training.batch=1000000000")
-        done = subprocess.run([*limited, *command], capture_output=True, text=True, cwd=self.root, timeout=300)
+        done = subprocess.run([*limited, *command], capture_output=True, text=True, cwd=self.root, timeout=900)
         self.assertEqual(done.returncode, 1, done.stderr)
         lines = [line for line in done.stderr.splitlines() if line.startswith("sns: error")]
         self.assertEqual(len(lines), 1, done.stderr)
@@ -486,7 +486,7 @@ class Train(TrainCase):
                            "many_out.h5"), cwd=self.root, stderr=subprocess.PIPE, text=True)
         wait_until_it_handles(process, signal.SIGTERM)
         process.send_signal(signal.SIGTERM)
-        errors = process.communicate(timeout=60)[1]
+        errors = process.communicate(timeout=300)[1]
         self.assertEqual(process.returncode, 75, errors)
         self.assertIn("nothing was written", errors)
         self.assertEqual([path.name for path in self.root.glob("*many*")], ["many.h5"])

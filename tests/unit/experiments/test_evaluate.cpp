@@ -367,6 +367,69 @@ TEST_CASE("times are compared with the solver's on the same device and threads o
   CHECK(ratio(1).is_null());
 }
 
+TEST_CASE("times are those of processors where all ran on one thread and recorded them") {
+  ScratchFolder folder;
+  auto inputs = write_example(folder.path());
+  // Each frame of each method takes 4 ms on the wall and 2 of the processor; the solver 2 and 0.5 for its four
+  // members.
+  const auto record = [](const std::filesystem::path& path) {
+    auto file = h5::File::open_edit(path);
+    std::vector<double> seconds(2 * 91, 0.0);
+    for (std::size_t i = 1; i <= 90; ++i) {
+      seconds[2 * i] = 4e-3;
+      seconds[2 * i + 1] = 2e-3;
+    }
+    file.write<double>("step_seconds", {91, 2}, seconds);
+    file.set_attribute("threads", 1);
+    file.close();
+  };
+  for (const EvaluateMethod& method : inputs.methods) record(method.file);
+  inputs.solver_cost->threads = 1;
+  inputs.solver_cost->milliseconds_per_step = 0.5;
+  inputs.solver_cost->stretches.assign(20, {.seconds = {.wall = 2e-3, .processor = 0.5e-3}, .member_steps = 4});
+  const auto evaluated = [&] {
+    evaluate_rollouts(inputs);
+    return nlohmann::json::parse(read_text(inputs.output / "metrics.json"));
+  };
+  const auto root = evaluated();
+  CHECK(root["cost_clock"] == "processor");
+  const auto& copy = root["methods"][1]["cost"];
+  CHECK(number(copy["milliseconds_per_step"]) == test::relative(1));
+  CHECK(number(copy["milliseconds_estimates"]["wall"]["high"]) == test::relative(1));
+  CHECK(number(copy["milliseconds_estimates"]["processor"]["value"]) == test::relative(0.5));
+  CHECK(number(copy["times_solver"]) == test::relative(0.5 / 0.125));
+  CHECK(number(copy["times_solver_estimate"]["low"]) == test::relative(4));
+  CHECK(number(root["solver_cost"]["milliseconds_estimates"]["processor"]["low"]) == test::relative(0.125));
+  CHECK(number(root["speed"][1]["times_reference_estimate"]["high"]) == test::relative(4));
+  // Two members are lost at kNanStart: the batch's steps are shared by those that are left.
+  CHECK(number(root["methods"][0]["cost"]["milliseconds_per_step"]) ==
+        test::relative(4.0 * 90 / (2 * 90 + 2 * Example::kNanStart)));
+  const std::string table = read_text(inputs.output / "metrics.csv");
+  CHECK(contains(table, "copy,processor_milliseconds_per_step,,all,ms,measured,0.5,0.5,0.5,,"));
+  CHECK(contains(table, "copy,milliseconds_per_step,,all,ms,measured,1,1,1,,"));
+  SUBCASE("with more threads, the wall's") {
+    auto file = h5::File::open_edit(inputs.methods[1].file);
+    file.set_attribute("threads", 2);
+    file.close();
+    const auto wall = evaluated();
+    CHECK(wall["cost_clock"] == "wall");
+    CHECK(number(wall["methods"][2]["cost"]["times_solver"]) == test::relative(2));
+    CHECK(wall["methods"][1]["cost"]["times_solver"].is_null());
+  }
+  SUBCASE("where one has none on record, the wall's") {
+    write_example_rollout(inputs.methods[1].file, "copy");
+    auto file = h5::File::open_edit(inputs.methods[1].file);
+    file.set_attribute("threads", 1);
+    file.close();
+    const auto wall = evaluated();
+    CHECK(wall["cost_clock"] == "wall");
+    CHECK(wall["methods"][1]["cost"]["milliseconds_estimates"]["processor"].is_null());
+    CHECK(number(wall["methods"][1]["cost"]["times_solver"]) == test::relative(1e3 * 3.0 / (4 * 90) / 0.5));
+    CHECK(wall["methods"][1]["cost"]["times_solver_estimate"]["low"].is_null());
+    CHECK_FALSE(contains(read_text(inputs.output / "metrics.csv"), "copy,processor_milliseconds"));
+  }
+}
+
 TEST_CASE("an emulator is set beside the cheapest solver whose metrics are as good") {
   ScratchFolder folder;
   const auto inputs = write_example(folder.path());
@@ -459,10 +522,10 @@ TEST_CASE("the cheapest solver is the one to beat, whatever its points, on the e
   const auto cheapest =
       compared({method("coarse", 56, 5.6, 1), method("fine", 64, 1.6, 1), method("elsewhere", 48, 0.3, 2)});
   CHECK(cheapest.equal_solver == "fine");
-  CHECK(cheapest.times_equal == test::relative(1.2 / 1.6));
+  CHECK(cheapest.times_equal.value == test::relative(1.2 / 1.6));
   const auto others = compared({method("fine", 64, 0.2, 2), method("coarse", 48, 0.3, 2)});
   CHECK(others.equal_solver == "coarse");
-  CHECK(std::isnan(others.times_equal));
+  CHECK(std::isnan(others.times_equal.value));
 }
 
 TEST_CASE("nothing is better than a solver that scores as independent runs do, but for the forecast") {

@@ -16,11 +16,13 @@
 #include <torch/utils.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <numeric>
 #include <thread>
 
 namespace fs = std::filesystem;
@@ -101,12 +103,26 @@ TEST_CASE("frames that are written when all members are lost cost a method nothi
   failing.blow_up_step = 2;
   failing.blow_up_value = std::nan("");
   const sns::RolloutJob job = job_for(folder / "a.h5", 4000, {1});
+  failing.on_step = [](std::int64_t) { std::this_thread::sleep_for(std::chrono::milliseconds(50)); };
   const sns::RolloutSummary summary = sns::run_rollout(job, failing);
   CHECK(summary.failed_step == std::vector<std::int64_t>{2});
-  CHECK(summary.living_seconds > 0);
-  CHECK(summary.living_seconds < summary.wall_seconds / 2);  // two steps of 4000
-  CHECK(sns::metrics::read_rollout_log(job.output, 100).milliseconds_per_step ==
-        sns::test::relative(1e3 * summary.living_seconds / 2));
+  const auto file = sns::h5::File::open_read(job.output);
+  CHECK(file.dataset("step_seconds").shape() == sns::h5::Shape{4001, 2});
+  const auto seconds = file.dataset("step_seconds").read<double>();
+  CHECK(seconds[0] == 0);
+  CHECK(seconds[1] == 0);
+  // On the clock the steps slept, of the processor's time that took nothing.
+  const double wall = seconds[2] + seconds[4], processor = seconds[3] + seconds[5];
+  CHECK(wall >= 0.1);
+  CHECK(wall < summary.wall_seconds);
+  CHECK(processor > 0);
+  CHECK(processor < wall / 2);
+  CHECK(std::accumulate(seconds.begin() + 6, seconds.end(), 0.0) > 0);  // the rest is written, too
+  const auto log = sns::metrics::read_rollout_log(job.output, 100);
+  CHECK(log.milliseconds_per_step == sns::test::relative(1e3 * wall / 2));
+  CHECK(log.stretches.size() == 2);
+  CHECK(sns::metrics::milliseconds_per_step(log.stretches, sns::metrics::CostClock::processor) ==
+        sns::test::relative(1e3 * processor / 2));
 }
 
 TEST_CASE("a failed member is blank from its failure on; the others do not notice") {
@@ -155,6 +171,9 @@ TEST_CASE("a stopped rollout continues bit for bit") {
   sns::run_rollout(job, dynamics);
   CHECK(dynamics.calls == 2 * 63);  // steps 38..100
   CHECK(same_bits(frames(whole.output), frames(job.output)));
+  // What every step took is on record, of those before the stop, too.
+  const auto seconds = sns::h5::File::open_read(job.output).dataset("step_seconds").read<double>();
+  CHECK(std::count_if(seconds.begin() + 2, seconds.end(), [](double s) { return s > 0; }) == 200);
 
   SUBCASE("another identity starts again") {
     dynamics.on_step = [](std::int64_t step) {
