@@ -98,7 +98,8 @@ void add_predict(CLI::App& app) {
       ->type_name("DIR");
   verb->add_option("--input", options.input,
                    "array in physical units: states (B,x,y), or pairs (B,2,x,y) = (x_{t-1}, x_t) for SNS; for "
-                   "models of C fields (C,x,y) instead of (x,y), or C arrays with commas between: /PATH,/PATH")
+                   "models of C fields (C,x,y) instead of (x,y), or C arrays with commas between: /PATH,/PATH; "
+                   "/PATH@N or /PATH@last: a frame of an array with a time axis, of each of its members")
       ->required()
       ->type_name("FILE.h5:/PATH");
   verb->add_option("-o,--output", options.output, "file to write (default: <input>_predicted.h5)")
@@ -129,6 +130,8 @@ void add_predict(CLI::App& app) {
   verb->footer(
       "Examples:\n"
       "  sns predict --weights runs/q/models/gaussian --input states.h5:/vorticity -o next.h5\n"
+      "  sns predict --weights runs/q/models/gaussian --input runs/q/rollouts/sns.h5:/vorticity@last -o "
+      "next.h5\n"
       "  sns predict --weights runs/q/models/sns --input pairs.h5:/pairs --long ic.h5:/vorticity --level-floor "
       "2\n"
       "  sns predict --weights runs/q/models/sns --input pairs.h5:/pairs --oracle 100,900 -o oracle.h5\n"

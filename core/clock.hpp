@@ -11,9 +11,9 @@ inline double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Seconds of processor time that all threads of this process have used. Other work on the machine hardly adds
-/// to it, as it does to the time on the clock.
-inline double processor_seconds() {
+/// Seconds of CPU time that all threads of this process have used. Other work on the machine hardly adds to it,
+/// as it does to the time on the clock.
+inline double cpu_seconds() {
   timespec used{};
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
   return static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec);

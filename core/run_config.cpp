@@ -1,5 +1,6 @@
 #include "core/run_config.hpp"
 
+#include "core/device_name.hpp"
 #include "core/parallel.hpp"
 
 #include <algorithm>
@@ -17,10 +18,7 @@ std::string file_name_rule(const std::string& name) {
 }
 
 std::string device_rule(const std::string& device) {
-  const bool numbered = device.rfind("cuda:", 0) == 0 && device.size() > 5 && device.size() < 9 &&
-                        device.find_first_not_of("0123456789", 5) == std::string::npos;
-  if (device == "auto" || device == "cpu" || device == "cuda" || numbered) return {};
-  return "must be auto, cpu, cuda or cuda:N";
+  return parse_device(device) ? "" : fmt::format("must be {}", kDeviceNames);
 }
 
 }  // namespace

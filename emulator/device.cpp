@@ -1,5 +1,6 @@
 #include "emulator/device.hpp"
 
+#include "core/device_name.hpp"
 #include "core/error.hpp"
 #include "core/log.hpp"
 
@@ -7,8 +8,6 @@
 #include <torch/types.h>
 
 #include <dlfcn.h>
-
-#include <charconv>
 
 namespace sns {
 
@@ -24,8 +23,10 @@ const std::string& load_cuda_backend() {
 }
 
 c10::Device pick_device(const std::string& name) {
-  if (name == "cpu") return torch::kCPU;
-  if (name == "auto") {
+  const auto device = parse_device(name);
+  if (!device) fail<ConfigError>("run.device is '{}'; allowed are {}", name, kDeviceNames);
+  if (device->kind == DeviceName::Kind::cpu) return torch::kCPU;
+  if (device->kind == DeviceName::Kind::automatic) {
     if (load_cuda_backend().empty()) return {torch::kCUDA, 0};
     [[maybe_unused]] static const bool told = [] {  // each stage of an experiment asks
       log::info("device: CPU");
@@ -34,20 +35,12 @@ c10::Device pick_device(const std::string& name) {
     }();
     return torch::kCPU;
   }
-  int index = 0;
-  bool known = name == "cuda";
-  if (name.starts_with("cuda:")) {
-    const char* const end = name.data() + name.size();
-    const auto [last, error] = std::from_chars(name.data() + 5, end, index);
-    known = error == std::errc() && last == end && index >= 0;
-  }
-  if (!known) fail<ConfigError>("run.device is '{}'; allowed are auto, cpu, cuda, cuda:N", name);
   require(load_cuda_backend().empty(), "run.device is '{}', but CUDA cannot be used: {}", name,
           load_cuda_backend());
   const auto count = static_cast<int>(torch::cuda::device_count());
-  require(index < count, "run.device is '{}', but this machine has {} GPU{}", name, count,
+  require(device->number < count, "run.device is '{}', but this machine has {} GPU{}", name, count,
           count == 1 ? "" : "s");
-  return {torch::kCUDA, static_cast<c10::DeviceIndex>(index)};
+  return {torch::kCUDA, static_cast<c10::DeviceIndex>(device->number)};
 }
 
 bool cpu_has_bfloat16() {

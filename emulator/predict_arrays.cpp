@@ -46,30 +46,30 @@ InputArray::InputArray(const std::string& address, const Model& model, std::int6
 }
 
 void InputArray::open(const std::string& address, const char* meaning) {
-  const auto [file, path] = h5::split_address(address);
-  files_.push_back(std::make_unique<h5::File>(h5::File::open_read(file)));
-  require(files_.back()->exists(path), "{} has no array {}", file.string(), path);
+  arrays_.emplace_back(address, item_.size());
+  const h5::AddressedArray& array = arrays_.back();
   // Files that do not say how the flow is driven are taken as they are.
-  if (files_.back()->has_attribute(kForcingWavenumber))
-    require_same_force(model_.config().network, files_.back()->attribute<double>(kForcingWavenumber),
-                       file.string());
-  arrays_.push_back(files_.back()->dataset(path));
-  const h5::Dataset& array = arrays_.back();
+  if (array.file().has_attribute(kForcingWavenumber))
+    require_same_force(model_.config().network, array.file().attribute<double>(kForcingWavenumber),
+                       array.file().path().string());
   const h5::Shape shape = array.shape();
   const bool single = shape == item_;
   require(
       single || (shape.size() == item_.size() + 1 && std::equal(item_.begin(), item_.end(), shape.begin() + 1)),
-      "{} has shape {}; the model takes {} {}, one or an array of them", array.label(), shape_text(shape),
-      meaning, shape_text(item_));
+      "{} has shape {}; the model takes {} {}, one or an array of them{}", array.dataset().label(),
+      shape_text(shape), meaning, shape_text(item_),
+      shape.size() == item_.size() + 2 ? "; @N or @last behind its name takes one frame of each member" : "");
   const std::int64_t count = single ? 1 : static_cast<std::int64_t>(shape[0]);
-  require(count > 0, "{} is empty", array.label());
+  require(count > 0, "{} is empty", array.dataset().label());
   require(arrays_.size() == 1 || (single == single_ && count == count_),
-          "{} and {} hold different numbers of {}", arrays_.front().label(), array.label(), meaning);
+          "{} and {} hold different numbers of {}", arrays_.front().dataset().label(), array.dataset().label(),
+          meaning);
   single_ = single;
   count_ = count;
 }
 
-torch::Tensor InputArray::read_one(const h5::Dataset& array, std::int64_t first, std::int64_t count) const {
+torch::Tensor InputArray::read_one(const h5::AddressedArray& array, std::int64_t first,
+                                   std::int64_t count) const {
   h5::Shape offset(item_.size(), 0), extent = item_;
   if (!single_) {
     offset.insert(offset.begin(), static_cast<std::uint64_t>(first));
@@ -80,14 +80,14 @@ torch::Tensor InputArray::read_one(const h5::Dataset& array, std::int64_t first,
       torch::empty({count, frames_, model_.config().field_channels / std::ssize(arrays_), n, n});
   array.read_slab<float>(offset, extent,
                          std::span<float>(values.data_ptr<float>(), static_cast<std::size_t>(values.numel())));
-  require(values.isfinite().all().item<bool>(), "{}, items {}..{}: a value is not finite", array.label(), first,
-          first + count - 1);
+  require(values.isfinite().all().item<bool>(), "{}, items {}..{}: a value is not finite",
+          array.dataset().label(), first, first + count - 1);
   return values;
 }
 
 torch::Tensor InputArray::read(std::int64_t first, std::int64_t count) const {
   std::vector<torch::Tensor> fields;
-  for (const h5::Dataset& array : arrays_) fields.push_back(read_one(array, first, count));
+  for (const h5::AddressedArray& array : arrays_) fields.push_back(read_one(array, first, count));
   return torch::cat(fields, 2).flatten(1, 2).to(model_.device()) / model_.scale(frames_);
 }
 

@@ -1,10 +1,9 @@
 #pragma once
 // Arrays of the files that `sns predict` reads and writes.
-#include "core/hdf5.hpp"
+#include "core/hdf5_addressed.hpp"
 #include "emulator/diffusion/sampler.hpp"
 #include "emulator/models/model.hpp"
 
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,9 +17,10 @@ h5::Shape rows_of(std::int64_t count, const h5::Shape& item);
 /// B items of `frames` frames each; one item may stand without its first axis.
 class InputArray {
  public:
-  /// address: FILE.h5:/path, or, for a model of C fields, C paths with commas between them, one for each field
-  /// in the model's order; a path without a file is in the file of the one before it. Error if there is no such
-  /// array, or it has another shape than `frames` (and `meaning`, for the message) asks for.
+  /// address: FILE.h5:/path, /path@N or /path@last (h5::AddressedArray), or, for a model of C fields, C paths
+  /// with commas between them, one for each field in the model's order; a path without a file is in the file of
+  /// the one before it. Error if there is no such array, or it has another shape than `frames` (and `meaning`,
+  /// for the message) asks for.
   InputArray(const std::string& address, const Model& model, std::int64_t frames, const char* meaning);
   std::int64_t count() const { return count_; }
   /// Items first..first+count-1 in the model's units, frames side by side: [count, frames * C, n, n] on its
@@ -29,13 +29,12 @@ class InputArray {
 
  private:
   void open(const std::string& address, const char* meaning);
-  torch::Tensor read_one(const h5::Dataset& array, std::int64_t first, std::int64_t count) const;
+  torch::Tensor read_one(const h5::AddressedArray& array, std::int64_t first, std::int64_t count) const;
 
   const Model& model_;
   std::int64_t frames_;
-  h5::Shape item_;                                ///< of one array
-  std::vector<std::unique_ptr<h5::File>> files_;  ///< one for each array
-  std::vector<h5::Dataset> arrays_;               ///< one, or one for each field
+  h5::Shape item_;                          ///< of one array
+  std::vector<h5::AddressedArray> arrays_;  ///< one, or one for each field
   bool single_ = false;
   std::int64_t count_ = 0;
 };

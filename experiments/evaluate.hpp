@@ -47,7 +47,7 @@ struct SolverCost {
   int members = 0;                   ///< in the timed batch
   int threads = 0;
   std::string precision, backend;
-  std::vector<metrics::Stretch> stretches = {};  ///< of the time it was run for
+  std::vector<metrics::Block> blocks = {};  ///< of the time it was run for
 };
 
 struct SolverTiming {

@@ -107,14 +107,21 @@ metrics::Resampling resampling(const Evaluation& evaluation) {
 template <class Log>
 double step_time(const Log& log, CostClock clock) {
   return clock == CostClock::wall ? log.milliseconds_per_step
-                                  : metrics::milliseconds_per_step(log.stretches, clock);
+                                  : metrics::milliseconds_per_step(log.blocks, clock);
+}
+
+template <class Log>
+Estimate step_time_estimate(const Log& log, CostClock clock, const Evaluation& evaluation) {
+  Estimate estimate = metrics::milliseconds_per_step(log.blocks, clock, resampling(evaluation));
+  estimate.value = step_time(log, clock);
+  return estimate;
 }
 
 /// The time of a step over another one's.
 template <class Log>
 Estimate times_of(const RolloutLog& log, const Log& other, const Evaluation& evaluation) {
   const CostClock clock = cost_clock(evaluation);
-  Estimate ratio = metrics::step_time_ratio(log.stretches, other.stretches, clock, resampling(evaluation));
+  Estimate ratio = metrics::step_time_ratio(log.blocks, other.blocks, clock, resampling(evaluation));
   ratio.value = step_time(log, clock) / step_time(other, clock);
   return ratio;
 }
@@ -164,9 +171,8 @@ std::string time_units(const Evaluation& evaluation) {
 
 /// Evaluations per step of surrogate, noise heads and denoiser, with intervals over initial conditions.
 std::array<Estimate, 3> evaluations_per_step(const RolloutLog& log, const Evaluation& evaluation) {
-  const EvaluateConfig& config = evaluation.inputs.config;
-  const metrics::Bootstrap bootstrap(evaluation.inputs.seed, static_cast<int>(log.work.size()),
-                                     config.bootstrap, config.confidence);
+  const auto [seed, resamples, confidence] = resampling(evaluation);
+  const metrics::Bootstrap bootstrap(seed, static_cast<int>(log.work.size()), resamples, confidence);
   std::array<Estimate, 3> estimates;
   for (std::size_t kind = 0; kind < estimates.size(); ++kind)
     estimates[kind] = bootstrap.estimate([&](std::span<const int> drawn) {
@@ -193,17 +199,21 @@ void append(std::string& text, const std::string& method, const std::string& key
   append(text, method, key, unit, {value, kNone, kNone});
 }
 
-/// Both times of a step; that of processors where it is on record.
+/// CPU time is on record where the blocks are.
 template <class Log>
 void append_times(std::string& text, const std::string& method, const Log& log, const Evaluation& evaluation) {
-  const auto estimate = [&](CostClock clock) {
-    Estimate one = metrics::milliseconds_per_step(log.stretches, clock, resampling(evaluation));
-    one.value = step_time(log, clock);
-    return one;
-  };
-  append(text, method, "milliseconds_per_step", "ms", estimate(CostClock::wall));
-  if (!log.stretches.empty())
-    append(text, method, "processor_milliseconds_per_step", "ms", estimate(CostClock::processor));
+  append(text, method, "milliseconds_per_step", "ms", step_time_estimate(log, CostClock::wall, evaluation));
+  if (!log.blocks.empty())
+    append(text, method, "cpu_milliseconds_per_step", "ms",
+           step_time_estimate(log, CostClock::cpu, evaluation));
+}
+
+/// Times of a step with their intervals, as far as they are on record.
+template <class Log>
+Json times_json(const Log& log, const Evaluation& evaluation) {
+  return {{"wall", json_estimate(step_time_estimate(log, CostClock::wall, evaluation))},
+          {"cpu", log.blocks.empty() ? Json(nullptr)
+                                     : json_estimate(step_time_estimate(log, CostClock::cpu, evaluation))}};
 }
 
 std::string shown(double value) {
@@ -214,7 +224,7 @@ std::string shown(double value) {
 
 CostClock cost_clock(const Evaluation& evaluation) {
   const auto counted = [](const auto& log) {
-    return log.threads == 1 && std::isfinite(step_time(log, CostClock::processor));
+    return log.threads == 1 && std::isfinite(step_time(log, CostClock::cpu));
   };
   const auto& solver = evaluation.inputs.solver_cost;
   const bool all = std::all_of(evaluation.methods.begin(), evaluation.methods.end(),
@@ -222,7 +232,7 @@ CostClock cost_clock(const Evaluation& evaluation) {
                                  return device_of(*method.log).starts_with("cpu") && counted(*method.log);
                                }) &&
                    (!solver || (solver->backend != "cufft" && counted(*solver)));
-  return all ? CostClock::processor : CostClock::wall;
+  return all ? CostClock::cpu : CostClock::wall;
 }
 
 Estimate times_solver(const RolloutLog& log, const Evaluation& evaluation) {
@@ -260,22 +270,6 @@ std::vector<SpeedComparison> compare_speed(const Evaluation& evaluation) {
   }
   return result;
 }
-
-namespace {
-
-/// Times of a step with their intervals; null where they are not on record.
-template <class Log>
-Json times_json(const Log& log, const Evaluation& evaluation) {
-  Json times = Json::object();
-  for (const auto& [name, clock] : {std::pair("wall", CostClock::wall), {"processor", CostClock::processor}})
-    times[name] =
-        log.stretches.empty()
-            ? Json(nullptr)
-            : json_estimate(metrics::milliseconds_per_step(log.stretches, clock, resampling(evaluation)));
-  return times;
-}
-
-}  // namespace
 
 Json cost_json(const RolloutLog& log, const Evaluation& evaluation) {
   const Estimate times = times_solver(log, evaluation);
@@ -374,9 +368,11 @@ std::vector<std::vector<std::string>> cost_rows(const Evaluation& evaluation) {
   const double interval = interval_of(evaluation);
   std::vector<std::string> evaluations{"Network evaluations per step", "all"},
       steps{"Solver steps per step", "all"}, speed{"Steps per second of the batch", "all"},
-      time{"Milliseconds per step of a member", "all"}, processor{"Processor milliseconds per step", "all"},
+      time{"Milliseconds per step of a member", "all"}, cpu{"CPU milliseconds per step", "all"},
       simulated{fmt::format("Simulated {} per second", time_units(evaluation)), "all"},
-      ratio{"Time of a step / the solver's", "all"};
+      ratio{cost_clock(evaluation) == CostClock::cpu ? "CPU time of a step / the solver's"
+                                                     : "Time of a step / the solver's",
+            "all"};
   for (const auto& method : evaluation.methods) {
     const RolloutLog& log = *method.log;
     evaluations.push_back(fmt::format("{:.3g}", log.surrogate + log.classifier + log.denoiser));
@@ -384,7 +380,7 @@ std::vector<std::vector<std::string>> cost_rows(const Evaluation& evaluation) {
                                : "0");
     speed.push_back(fmt::format("{:.3g}", log.steps_per_second));
     time.push_back(fmt::format("{:.3g}", log.milliseconds_per_step));
-    processor.push_back(shown(step_time(log, CostClock::processor)));
+    cpu.push_back(shown(step_time(log, CostClock::cpu)));
     simulated.push_back(shown(simulated_per_second(interval, log.milliseconds_per_step)));
     ratio.push_back(shown(times_solver(log, evaluation).value));
   }
@@ -393,15 +389,15 @@ std::vector<std::vector<std::string>> cost_rows(const Evaluation& evaluation) {
     steps.push_back(fmt::format("solver: {} ({}^2)", solver->steps_per_frame, solver->points));
     speed.push_back(fmt::format("solver: {:.3g}", solver->steps_per_second));
     time.push_back(fmt::format("solver: {:.3g}", solver->milliseconds_per_step));
-    processor.push_back("solver: " + shown(step_time(*solver, CostClock::processor)));
+    cpu.push_back("solver: " + shown(step_time(*solver, CostClock::cpu)));
     simulated.push_back("solver: " + shown(simulated_per_second(interval, solver->milliseconds_per_step)));
     ratio.push_back("solver: 1");
   }
   std::vector<std::vector<std::string>> rows{std::move(evaluations), std::move(steps), std::move(speed),
                                              std::move(time)};
-  const auto on_record = [](const Judged& method) { return !method.log->stretches.empty(); };
+  const auto on_record = [](const Judged& method) { return !method.log->blocks.empty(); };
   if (std::any_of(evaluation.methods.begin(), evaluation.methods.end(), on_record))
-    rows.push_back(std::move(processor));
+    rows.push_back(std::move(cpu));
   rows.push_back(std::move(simulated));
   rows.push_back(std::move(ratio));
   return rows;

@@ -9,7 +9,7 @@
 
 namespace sns {
 
-/// The clock by which times are compared: that of processors, which other work on the machine disturbs less,
+/// The clock by which times are compared: CPU time, which other work on the machine disturbs less,
 /// where all methods and the solver that made the data ran on one thread of a CPU and have such times on
 /// record; else the one on the wall.
 metrics::CostClock cost_clock(const Evaluation& evaluation);

@@ -283,7 +283,7 @@ void write_metrics_json(const Evaluation& evaluation, const std::filesystem::pat
   for (const auto& pair : evaluation.paired) paired.push_back(paired_json(pair));
   root["paired"] = std::move(paired);
   root["solver_cost"] = solver_cost_json(evaluation);
-  root["cost_clock"] = cost_clock(evaluation) == metrics::CostClock::processor ? "processor" : "wall";
+  root["cost_clock"] = cost_clock(evaluation) == metrics::CostClock::cpu ? "cpu" : "wall";
   root["speed"] = speed_json(compare_speed(evaluation));
   root["quality_metrics"] = quality_metrics();
   write_text(file, root.dump(1) + "\n");

@@ -113,8 +113,7 @@ class Rollout {
     find_living();
     for (std::int64_t step = at_.step; step < job_.steps;) {
       const bool stop = stop_requested();
-      const bool due =
-          file.pending() >= job_.chunk && seconds_since(last_checkpoint_) >= job_.checkpoint_seconds;
+      const bool due = file.pending() == 0 && seconds_since(last_checkpoint_) >= job_.checkpoint_seconds;
       if (stop || due) write_checkpoint(file, x, step);
       if (stop)
         fail<Stopped>("rollout {} stopped after step {} of {}; run the same command to continue",
@@ -185,7 +184,7 @@ class Rollout {
   torch::Tensor advance(RolloutFile& file, const torch::Tensor& initial, const torch::Tensor& x,
                         std::int64_t step) {
     const auto begin = Clock::now();
-    const double processor_begin = processor_seconds();
+    const double cpu_begin = cpu_seconds();
     std::vector<std::int32_t> levels(static_cast<std::size_t>(2 * members_), -1);
     std::vector<std::int64_t> evaluations(static_cast<std::size_t>(3 * members_), 0);
     torch::Tensor next = torch::full_like(x, std::numeric_limits<float>::quiet_NaN());
@@ -202,7 +201,8 @@ class Rollout {
     torch::Tensor host = next.to(torch::kCPU);  // on the CPU, next itself
     bury(next, host, stopped, step);
     file.append(step, physical(host), levels, evaluations);
-    file.took({.wall = seconds_since(begin), .processor = processor_seconds() - processor_begin});
+    if (step == job_.steps) file.flush(false);
+    file.record_time(step, {.wall = seconds_since(begin), .cpu = cpu_seconds() - cpu_begin});
     return next;
   }
 
@@ -291,7 +291,8 @@ std::uint64_t rollout_bytes(std::int64_t steps, std::int64_t members, std::int64
                             std::int64_t points) {
   const auto per_frame = static_cast<std::uint64_t>(channels * points * points) * sizeof(float) +
                          2 * sizeof(std::int32_t) + 3 * sizeof(std::int64_t);
-  return static_cast<std::uint64_t>(members * (steps + 1)) * per_frame;
+  constexpr std::uint64_t kClocks = 2 * sizeof(double);
+  return static_cast<std::uint64_t>(steps + 1) * (static_cast<std::uint64_t>(members) * per_frame + kClocks);
 }
 
 }  // namespace sns

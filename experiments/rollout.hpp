@@ -81,7 +81,7 @@ struct RolloutSummary {
 ///   /<field> f32 [member,time,x,y] physical, /time f64, /member i64 (trajectory ids),
 ///   /levels i32 [member,time,2] (frames a-1 and a; -1 where none was predicted),
 ///   /evaluations i64 [member,time,3] (surrogate, classifier, denoiser), /failed_step i64 [member],
-///   /step_seconds f64 [time,2] (what each step of the batch took on the clock, and of processors; frame 0: 0),
+///   /step_seconds f64 [time,2] (what each step of the batch took, wall clock and CPU time; frame 0: 0),
 ///   root attributes steps_per_second, wall_seconds, complete and those of the job.
 /// A member that becomes non-finite, passes `limit` or is given up by its method is NaN from that frame on and
 /// is not evaluated any more; the others go on. Where a checkpoint of the same identity exists the run

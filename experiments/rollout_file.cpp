@@ -41,7 +41,6 @@ RolloutFile::RolloutFile(h5::File file, const RolloutJob& job)
   frames_.resize(static_cast<std::size_t>(chunk_ * members_ * channels_ * cells_));
   level_rows_.resize(static_cast<std::size_t>(chunk_ * members_ * 2));
   evaluation_rows_.resize(static_cast<std::size_t>(chunk_ * members_ * 3));
-  second_rows_.resize(static_cast<std::size_t>(chunk_ * 2));
 }
 
 RolloutFile RolloutFile::create(const std::filesystem::path& path, const RolloutJob& job) {
@@ -88,7 +87,7 @@ RolloutFile RolloutFile::create(const std::filesystem::path& path, const Rollout
   h5::Dataset seconds = root.create<double>("step_seconds", {frames, 2});
   seconds.set_attribute("units", "s");
   seconds.attach_scale(0, scales[1]);
-  add_columns(seconds, 1, "clock", {"wall", "processor"});
+  add_columns(seconds, 1, "clock", {"wall", "cpu"});
   file.write<std::int64_t>("failed_step", {members}, std::vector<std::int64_t>(members, -1))
       .attach_scale(0, scales[0]);
 
@@ -110,6 +109,7 @@ RolloutFile RolloutFile::create(const std::filesystem::path& path, const Rollout
   const std::vector<std::int64_t> zero(members * 3, 0);
   out.first_ = 0;
   out.append(0, job.initial, none, zero);
+  out.record_time(0, {});
   out.flush(true);
   return out;
 }
@@ -120,7 +120,6 @@ RolloutFile RolloutFile::reopen(const std::filesystem::path& path, const Rollout
 
 void RolloutFile::append(std::int64_t step, std::span<const float> physical,
                          std::span<const std::int32_t> levels, std::span<const std::int64_t> evaluations) {
-  if (held_ == chunk_) flush(false);
   if (held_ == 0) first_ = step;
   std::copy(physical.begin(), physical.end(),
             frames_.begin() + held_ * static_cast<std::int64_t>(physical.size()));
@@ -128,13 +127,12 @@ void RolloutFile::append(std::int64_t step, std::span<const float> physical,
             level_rows_.begin() + held_ * static_cast<std::int64_t>(levels.size()));
   std::copy(evaluations.begin(), evaluations.end(),
             evaluation_rows_.begin() + held_ * static_cast<std::int64_t>(evaluations.size()));
-  ++held_;
+  if (++held_ == chunk_) flush(false);
 }
 
-void RolloutFile::took(const metrics::Seconds& seconds) {
-  const auto row = second_rows_.begin() + 2 * (held_ - 1);
-  row[0] = seconds.wall;
-  row[1] = seconds.processor;
+void RolloutFile::record_time(std::int64_t step, const metrics::Seconds& seconds) {
+  if (second_rows_.empty()) first_timed_ = step;
+  second_rows_.insert(second_rows_.end(), {seconds.wall, seconds.cpu});
 }
 
 void RolloutFile::rewrite(std::int64_t step, std::span<const float> physical) {
@@ -169,8 +167,11 @@ void RolloutFile::flush(bool durable) {
     levels_.write_slab<std::int32_t>({0, u(first_), 0}, {u(members_), u(held_), 2}, levels);
     const auto evaluations = member_major<std::int64_t>(held(evaluation_rows_), held_, members_, 3);
     evaluations_.write_slab<std::int64_t>({0, u(first_), 0}, {u(members_), u(held_), 3}, evaluations);
-    step_seconds_.write_slab<double>({u(first_), 0}, {u(held_), 2}, held(second_rows_));
     held_ = 0;
+  }
+  if (!second_rows_.empty()) {
+    step_seconds_.write_slab<double>({u(first_timed_), 0}, {second_rows_.size() / 2, 2}, second_rows_);
+    second_rows_.clear();
   }
   if (durable) file_.flush();
 }

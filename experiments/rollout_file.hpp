@@ -14,12 +14,12 @@ class RolloutFile {
   /// Opens one that `create` made for the same job.
   static RolloutFile reopen(const std::filesystem::path& path, const RolloutJob& job);
 
-  /// Holds frame `step` of all members until the next flush. physical: [member][channel][x*y];
+  /// Holds frame `step` of all members; a chunk that is full is written. physical: [member][channel][x*y];
   /// levels: [member][2]; evaluations: [member][3].
   void append(std::int64_t step, std::span<const float> physical, std::span<const std::int32_t> levels,
               std::span<const std::int64_t> evaluations);
-  /// Says what the step whose frame was appended last took, appending included.
-  void took(const metrics::Seconds& seconds);
+  /// Holds what a step took, the writing of its frame included, until the next flush. In the order of steps.
+  void record_time(std::int64_t step, const metrics::Seconds& seconds);
   /// Replaces the stored frame `step` (the last one appended, flushed or not).
   void rewrite(std::int64_t step, std::span<const float> physical);
   /// Frames held but not yet written.
@@ -41,7 +41,8 @@ class RolloutFile {
   std::vector<float> frames_;  // [frame][member][channel][cell]
   std::vector<std::int32_t> level_rows_;
   std::vector<std::int64_t> evaluation_rows_;
-  std::vector<double> second_rows_;  // [frame][clock]
+  std::int64_t first_timed_ = 0;
+  std::vector<double> second_rows_;  // [step][clock], from first_timed_ on
 };
 
 }  // namespace sns

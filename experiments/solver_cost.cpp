@@ -39,10 +39,10 @@ std::optional<SolverCost> measure_solver_cost(Section& block, const SolverTiming
   const auto start = Clock::now();
   double elapsed = 0;
   while (elapsed < timing.seconds) {
-    const double processor_begin = processor_seconds(), begin = elapsed;
+    const double cpu_begin = cpu_seconds(), begin = elapsed;
     solver->record({.frames = 1, .steps_per_frame = timing.steps_per_frame, .coarsen = {}}, frames);
     elapsed = seconds_since(start);
-    seconds.push_back({.wall = elapsed - begin, .processor = processor_seconds() - processor_begin});
+    seconds.push_back({.wall = elapsed - begin, .cpu = cpu_seconds() - cpu_begin});
   }
   const auto done = static_cast<std::int64_t>(seconds.size());
   if (const std::string why = loss(*solver); !why.empty()) return give_up(why);
@@ -56,7 +56,7 @@ std::optional<SolverCost> measure_solver_cost(Section& block, const SolverTiming
   cost.threads = timing.threads;
   cost.precision = info.precision;
   cost.backend = info.backend;
-  cost.stretches = metrics::stretches_of(seconds, std::vector<std::int64_t>(seconds.size(), timing.members));
+  cost.blocks = metrics::blocks_of(seconds, std::vector<std::int64_t>(seconds.size(), timing.members));
   return cost;
 }
 

@@ -22,11 +22,23 @@ def solver_name(method):
     return f"{method['name']} ({use['points']} x {use['points']} points)"
 
 
+def spread(comparison, key):
+    """The interval of a ratio of times and their clock, for behind its words; empty where it is not on record."""
+    shown = interval(comparison.get(f"{key}_estimate") or {"low": None, "high": None})
+    return f" (ratio of times per step {short(number(comparison[key]))} {shown})" if shown else ""
+
+
 def reference_clause(comparison):
     ratio = number(comparison["times_reference"])
     if math.isnan(ratio):
         return "is not compared with the solver that made the data (another device, other threads, or no time)"
-    return f"is {times(ratio)} than the solver that made the data"
+    return f"is {times(ratio)} than the solver that made the data{spread(comparison, 'times_reference')}"
+
+
+def surely_faster(comparison):
+    """Whether the whole interval of the ratio to the equal solver's time is below 1 or, where none is on record, the ratio."""
+    high = number((comparison.get("times_equal_estimate") or {"high": None})["high"])
+    return (number(comparison["times_equal"]) if math.isnan(high) else high) < 1
 
 
 def equal_clause(metrics, comparison):
@@ -44,10 +56,14 @@ def equal_clause(metrics, comparison):
     if math.isnan(ratio):
         return f"{name} has metrics as good as its own, but ran on another device or other threads"
     worse = comparison["worse_in"]
-    verdict = "a speed-up at equal metrics" if ratio < 1 and not worse else "no speed-up at equal metrics"
-    if ratio < 1 and worse:
+    faster = surely_faster(comparison)
+    verdict = "a speed-up at equal metrics" if faster and not worse else "no speed-up at equal metrics"
+    if faster and worse:
         verdict += f", as that solver is better in: {html.escape(labels(metrics, worse))}"
-    return f"it is {times(ratio)} than {name}, the cheapest solver tried whose metrics are statistically as good: {verdict}"
+    elif ratio < 1 and not faster:
+        verdict += ", as the two times are not told apart"
+    return (f"it is {times(ratio)} than {name}, the cheapest solver tried whose metrics are statistically as good"
+            f"{spread(comparison, 'times_equal')}: {verdict}")
 
 
 def better_clause(metrics, comparison):
@@ -66,15 +82,15 @@ def on_record(cost, clock):
     return (cost.get("milliseconds_estimates") or {}).get(clock)
 
 
-def by_processor(metrics):
-    """Whether times are compared by the processor's clock."""
-    return metrics.get("cost_clock") == "processor"
+def by_cpu_time(metrics):
+    """Whether times are compared by CPU time rather than by the clock on the wall."""
+    return metrics.get("cost_clock") == "cpu"
 
 
 def shown_time(metrics, cost):
     """Milliseconds of a step by the clock that is compared, in words."""
-    if by_processor(metrics):
-        return f"{short(number(on_record(cost, 'processor')['value']))} ms of a processor"
+    if by_cpu_time(metrics):
+        return f"{short(number(on_record(cost, 'cpu')['value']))} ms of CPU time"
     return f"{short(number(cost['milliseconds_per_step']))} ms"
 
 
@@ -108,15 +124,15 @@ def evaluations_cell(cost, kind):
 
 def with_interval(value, estimate):
     """Table cell of a value and, where it is on record, its interval."""
-    return f"<td>{short(number(value))}{f' {interval(estimate)}' if estimate else ''}</td>"
+    return f"<td>{short(number(value))} {interval(estimate) if estimate else ''}".rstrip() + "</td>"
 
 
-def time_cells(cost, processor):
-    """Milliseconds of a step on the wall and, if that column is there, of processors."""
+def time_cells(cost, cpu_time):
+    """Milliseconds of a step on the wall and, if that column is there, of CPU time."""
     wall = with_interval(cost["milliseconds_per_step"], on_record(cost, "wall"))
-    if not processor:
+    if not cpu_time:
         return wall
-    used = on_record(cost, "processor")
+    used = on_record(cost, "cpu")
     return wall + (with_interval(used["value"], used) if used else "<td>&ndash;</td>")
 
 
@@ -124,10 +140,10 @@ def cost_table(metrics):
     solver = metrics["solver_cost"]
     scale, unit = time_unit(metrics)
     costs = [method["cost"] for method in metrics["methods"]] + ([solver] if solver else [])
-    processor = any(on_record(cost, "processor") for cost in costs)
-    clock = "processor time" if by_processor(metrics) else "time"
+    cpu_time = any(on_record(cost, "cpu") for cost in costs)
+    clock = "CPU time" if by_cpu_time(metrics) else "time"
     head = ("<tr><th></th><th>surrogate</th><th>noise heads</th><th>denoiser</th><th>solver steps</th>"
-            f"<th>milliseconds per step</th>{'<th>of processors</th>' if processor else ''}"
+            f"<th>milliseconds per step</th>{'<th>CPU milliseconds</th>' if cpu_time else ''}"
             f"<th>simulated {unit} per second</th><th>threads</th>"
             f"<th>{clock} per step / solver's</th><th>Courant number</th></tr>")
     rows = []
@@ -135,20 +151,21 @@ def cost_table(metrics):
         cost, use = method["cost"], method["cost"]["solver"]
         steps = f"{use['steps_per_frame']} ({use['points']} x {use['points']}, dt {use['dt']:g})" if use else "0"
         evaluations = "".join(evaluations_cell(cost, kind) for kind in ("surrogate", "classifier", "denoiser"))
-        rows.append(f"<tr><td>{html.escape(method['name'])}</td>{evaluations}<td>{steps}</td>{time_cells(cost, processor)}"
+        rows.append(f"<tr><td>{html.escape(method['name'])}</td>{evaluations}<td>{steps}</td>{time_cells(cost, cpu_time)}"
                     f"<td>{short(scale * number(cost['simulated_per_second']))}</td><td>{cost['threads'] or '&ndash;'}</td>"
                     f"{with_interval(cost['times_solver'], cost.get('times_solver_estimate'))}"
                     f"<td>{short(number(use['largest_courant'])) if use else ''}</td></tr>")
     if solver:
         rows.append(f"<tr><td>solver ({solver['points']} x {solver['points']}, {solver['precision']}, "
                     f"{solver['backend']}, {counted(solver['members'], 'member')})"
-                    f"</td><td></td><td></td><td></td><td>{solver['steps_per_frame']}</td>{time_cells(solver, processor)}"
+                    f"</td><td></td><td></td><td></td><td>{solver['steps_per_frame']}</td>{time_cells(solver, cpu_time)}"
                     f"<td>{short(scale * number(solver['simulated_per_second']))}</td>"
                     f"<td>{solver['threads']}</td><td>1</td><td></td></tr>")
-    times = ("Intervals of times are over stretches of the run, twenty of a method's and of the solver's, and say how the machine "
-             "varied while it ran. " if processor else "Wall clock is measured once for all members. ")
+    times = ("Intervals of times are over up to twenty blocks of a run's steps, and say how the machine, and the work, varied along it. "
+             if cpu_time else "Wall clock is measured once for all members. ")
+    clocks = "wall clock and CPU time" if cpu_time else "and wall clock"
     return ("<p class='small'>Network evaluations (with intervals over initial conditions where members differ), solver steps, "
-            f"wall clock{' and time of processors' if processor else ''} per step of one member, lost members counted "
+            f"{clocks} per step of one member, lost members counted "
             f"while they lived; a step is one frame interval. {times}Simulated time is that of all members together in a second "
             "of wall clock. File output is included for the methods, coarse solvers among them. The ratio is empty where device "
             "or threads differ from the solver's. Courant number: largest of those looked at, every 50 frames.</p>"

@@ -1,11 +1,11 @@
 #include "solvers/cuda_plugin.hpp"
 
+#include "core/device_name.hpp"
 #include "core/error.hpp"
 #include "core/module.hpp"
 #include "solvers/cuda_module.hpp"
 
 #include <array>
-#include <charconv>
 
 namespace sns {
 namespace {
@@ -37,21 +37,11 @@ const Module& cuda_module() {
   return module;
 }
 
-int device_number(const std::string& device) {
-  if (device == "cuda") return 0;
-  const std::string_view digits = std::string_view(device).substr(std::string_view("cuda:").size());
-  int number = -1;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-  if (error != std::errc{} || end != digits.data() + digits.size() || number < 0)
-    fail<ConfigError>("device '{}' is unknown: auto, cpu, cuda or cuda:N", device);
-  return number;
-}
-
 template <class Params>
 std::unique_ptr<spectral::Engine> make_engine(spectral::Engine* (*Module::*make)(const Params*, int, int, char*,
                                                                                  std::size_t),
                                               const Params& params, int members, const std::string& device) {
-  const int number = device_number(device);
+  const int number = parse_device(device).value().number;
   std::string why;
   require(cuda_usable(why), "device {} cannot be used: {}; use run.device=cpu", device, why);
   std::array<char, 512> message{};

@@ -35,17 +35,6 @@ bool is_even_square(const h5::Shape& state) {
   return state[state.size() - 2] == n && n % 2 == 0 && n >= kFewestPoints && n <= kMostPoints;
 }
 
-/// "/vorticity@last" -> {"/vorticity", "last"}; a name without a frame as it is.
-std::pair<std::string, std::string> split_frame(const std::string& name) {
-  const std::size_t at = name.rfind('@');
-  const std::string frame = at == std::string::npos ? std::string() : name.substr(at + 1);
-  constexpr std::size_t kMostDigits = 9;
-  const bool number = !frame.empty() && frame.size() <= kMostDigits &&
-                      frame.find_first_not_of("0123456789") == std::string::npos;
-  if (!number && frame != "last") return {name, ""};
-  return {name.substr(0, at), frame};
-}
-
 }  // namespace
 
 std::optional<StoredStates> match_states(const h5::Shape& array, const StateLayout& layout) {
@@ -82,43 +71,18 @@ std::vector<double> states_on_grid(std::vector<double> values, const h5::Shape& 
 }
 
 InitialStatesFile::InitialStatesFile(std::string address, const StateLayout& layout)
-    : address_(std::move(address)) {
-  const auto [path, typed] = h5::split_address(address_);
-  const h5::File file = h5::File::open_read(path);
-  const auto [name, frame] = file.exists(typed) ? std::pair(typed, std::string()) : split_frame(typed);
-  require(file.exists(name), "{} has no dataset {}", path.string(), name);
-  require(!file.is_group(name), "{} is a group, not a dataset", address_);
-  dataset_ = file.dataset(name);
-  if (!frame.empty()) choose_frame(frame, layout);
+    : address_(std::move(address)), array_(address_, layout.shape.size()) {
   const auto match = match_states(shape(), layout);
   require(match.has_value(),
           "the initial state {} has shape {}; the solver needs ({}) = {}, or several along an axis in front{}",
           address_, shape_text(shape()), layout.axes, shape_text(layout.shape),
-          frame_ || shape().size() != layout.shape.size() + 2
+          array_.one_entry() || shape().size() != layout.shape.size() + 2
               ? resample_hint(shape(), layout)
               : "; of an array with a time axis @N or @last behind its name takes one frame");
   stored_ = *match;
-  require(dataset_.kind() == h5::Kind::float32 || dataset_.kind() == h5::Kind::float64,
-          "the initial state {} holds {} values; float32 or float64 are needed", address_,
-          h5::name(dataset_.kind()));
-}
-
-h5::Shape InitialStatesFile::shape() const {
-  h5::Shape shape = dataset_.shape();
-  if (frame_) shape.erase(shape.begin() + static_cast<std::ptrdiff_t>(time_axis_));
-  return shape;
-}
-
-void InitialStatesFile::choose_frame(const std::string& frame, const StateLayout& layout) {
-  const h5::Shape array = dataset_.shape();
-  require(array.size() > layout.shape.size(), "{}: @{} needs an array with a time axis, and it has shape {}",
-          address_, frame, shape_text(array));
-  time_axis_ = array.size() - layout.shape.size() - 1;
-  const std::uint64_t frames = array[time_axis_];
-  require(frames > 0, "{} holds no frames", address_);
-  const std::uint64_t wanted = frame == "last" ? frames - 1 : std::stoull(frame);
-  require(wanted < frames, "{} has {} frames: @0 to @{}, or @last", address_, frames, frames - 1);
-  frame_ = wanted;
+  const h5::Kind kind = array_.dataset().kind();
+  require(kind == h5::Kind::float32 || kind == h5::Kind::float64,
+          "the initial state {} holds {} values; float32 or float64 are needed", address_, h5::name(kind));
 }
 
 std::vector<double> InitialStatesFile::read(std::uint64_t index) const {
@@ -129,12 +93,8 @@ std::vector<double> InitialStatesFile::read(std::uint64_t index) const {
     offset.insert(offset.begin(), index);
     extent.insert(extent.begin(), 1);
   }
-  if (frame_) {
-    offset.insert(offset.begin() + static_cast<std::ptrdiff_t>(time_axis_), *frame_);
-    extent.insert(extent.begin() + static_cast<std::ptrdiff_t>(time_axis_), 1);
-  }
   std::vector<double> values(h5::element_count(stored_.state));
-  dataset_.read_slab<double>(offset, extent, std::span(values));
+  array_.read_slab<double>(offset, extent, std::span(values));
   return values;
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 // Initial states that lie in files.
 #include "core/config.hpp"
-#include "core/hdf5.hpp"
+#include "core/hdf5_addressed.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -35,16 +35,15 @@ std::string resample_hint(const h5::Shape& array, const StateLayout& layout);
 std::vector<double> states_on_grid(std::vector<double> values, const h5::Shape& state,
                                    const StateLayout& layout);
 
-/// An array of states in a file, FILE.h5:/dataset: float32 or float64, of the layout's shape, with or without
-/// an axis of several states in front. FILE.h5:/dataset@N and @last are entry N, or the last one, along the
-/// axis before those of a state: the frames of a simulation, or one state of an array of states.
+/// An array of states in a file, FILE.h5:/dataset (h5::AddressedArray): float32 or float64, of the layout's
+/// shape, with or without an axis of several states in front.
 class InitialStatesFile {
  public:
   /// Error if it is not there, or of another type or shape (all named).
   InitialStatesFile(std::string address, const StateLayout& layout);
 
   /// Of the array, without its time axis.
-  h5::Shape shape() const;
+  h5::Shape shape() const { return array_.shape(); }
   const StoredStates& stored() const { return stored_; }
   /// State `index`, or the only one where there is no axis of states, as it lies there: of shape
   /// stored().state. Error if the file has fewer.
@@ -53,13 +52,8 @@ class InitialStatesFile {
   std::string sha256() const;
 
  private:
-  /// frame: a number or "last".
-  void choose_frame(const std::string& frame, const StateLayout& layout);
-
   std::string address_;
-  h5::Dataset dataset_;
-  std::size_t time_axis_ = 0;           // where there is a frame
-  std::optional<std::uint64_t> frame_;  // of an array with a time axis
+  h5::AddressedArray array_;
   StoredStates stored_;
 };
 

@@ -1,5 +1,6 @@
 #include "solvers/solver.hpp"
 
+#include "core/device_name.hpp"
 #include "core/log.hpp"
 #include "core/memory.hpp"
 #include "solvers/cuda_plugin.hpp"
@@ -62,15 +63,13 @@ void Solver::record_on_host(const FrameRequest& request, float* out, std::size_t
 namespace {
 
 std::string resolve_device(std::string_view device) {
-  if (device == "auto") {
-    std::string why;
-    if (cuda_usable(why)) return "cuda";
-    log::debug("device auto: cpu, because {}", why);
-    return "cpu";
-  }
-  if (device != "cpu" && device != "cuda" && !device.starts_with("cuda:"))
-    fail<ConfigError>("device '{}' is unknown: auto, cpu, cuda or cuda:N", device);
-  return std::string(device);
+  const auto name = parse_device(device);
+  if (!name) fail<ConfigError>("device '{}' is unknown: {}", device, kDeviceNames);
+  if (name->kind != DeviceName::Kind::automatic) return std::string(device);
+  std::string why;
+  if (cuda_usable(why)) return "cuda";
+  log::debug("device auto: cpu, because {}", why);
+  return "cpu";
 }
 
 /// Refuses what cannot fit, before it is allocated.

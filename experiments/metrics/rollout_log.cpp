@@ -74,20 +74,21 @@ void read_evaluations(const h5::Dataset& evaluations, RolloutLog& log) {
 void read_times(const h5::File& file, RolloutLog& log) {
   double computing = log.wall_seconds;
   if (file.exists("step_seconds")) {
-    const auto values = file.dataset("step_seconds").read<double>();
-    require(values.size() == 2 * static_cast<std::size_t>(log.steps + 1),
-            "/step_seconds of the rollout does not fit /time");
+    const auto step_seconds = file.dataset("step_seconds");
+    require(step_seconds.shape() == h5::Shape{static_cast<std::uint64_t>(log.steps) + 1, 2},
+            "{} does not fit /time", step_seconds.label());
+    const auto values = step_seconds.read<double>();
     std::vector<Seconds> seconds;
     std::vector<std::int64_t> living;
     for (std::int64_t step = 1; step <= log.steps; ++step) {
       const auto i = 2 * static_cast<std::size_t>(step);
-      seconds.push_back({.wall = values[i], .processor = values[i + 1]});
+      seconds.push_back({.wall = values[i], .cpu = values[i + 1]});
       living.push_back(std::count_if(log.work.begin(), log.work.end(),
                                      [&](const MemberWork& member) { return step <= member.steps; }));
     }
-    log.stretches = stretches_of(seconds, living);
+    log.blocks = blocks_of(seconds, living);
     computing = 0;
-    for (const Stretch& one : log.stretches) computing += one.seconds.wall;
+    for (const Block& one : log.blocks) computing += one.seconds.wall;
   } else if (file.has_attribute("living_seconds")) {
     computing = file.attribute<double>("living_seconds");  // of earlier versions
   }

@@ -40,7 +40,7 @@ struct RolloutLog {
   double wall_seconds = 0;
   double steps_per_second = 0;       ///< of the whole batch; 0: the file does not say
   double milliseconds_per_step = 0;  ///< wall clock per computed step of a member; as SolverCost's
-  std::vector<Stretch> stretches;    ///< what parts of the rollout took; empty: the file does not say
+  std::vector<Block> blocks;         ///< what parts of the rollout took; empty: the file does not say
   int threads = 0;                   ///< 0: the file does not say
   std::optional<SolverUse> solver;
   /// Text attributes of the file: method, git_commit, device and all weights* (hashes).

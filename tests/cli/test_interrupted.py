@@ -5,6 +5,7 @@ import signal
 import tempfile
 from pathlib import Path
 
+import h5py
 from sns_case import SnsCase, arrays, continued_step, sns, stopped_step, wait_for_frames, wait_until_it_continues
 from test_methods import EXTRA, METHODS
 
@@ -44,6 +45,8 @@ class Interrupted(SnsCase):
     def finished(self, file):
         """The numbers of a finished rollout, which is taken away."""
         found = arrays(file)
+        with h5py.File(file) as rollout:  # of every step, those before an interruption, too
+            self.assertTrue((rollout["step_seconds"][1:] > 0).all())
         file.unlink()
         file.with_name(f"{file.stem}.stage.json").unlink()
         return found
@@ -73,6 +76,22 @@ class Interrupted(SnsCase):
         for method in ["sns", "sns_lagged", "thermalizer", "acdm", "solver"]:
             with self.subTest(method):
                 self.interrupt_and_compare(self.run_folder / f"rollouts/{method}.h5", *self.command("rollout", "--method", method))
+
+    def test_what_an_earlier_version_began_is_made_again(self):
+        """A part without the times of its steps: padded ones would be no times."""
+        file, command = self.run_folder / "rollouts/solver.h5", self.command("rollout", "--method", "solver")
+        self.sns(*command)
+        whole = self.finished(file)
+        partial = file.with_name(f"{file.name}.partial")
+        process = self.start(*command)
+        wait_for_frames(self, process, partial)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=600)
+        with h5py.File(partial, "a") as rollout:
+            del rollout["step_seconds"]
+        _, log = self.sns(*command)
+        self.assertRegex(log, r"step_seconds.*; the rollout starts again")
+        self.assertEqual(self.finished(file), whole)
 
     def test_ensembles(self):
         alone = [f"rollout.methods.{name}=null" for name in OTHERS]

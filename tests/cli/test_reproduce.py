@@ -77,7 +77,7 @@ class Reproduce(unittest.TestCase):
                 self.assertEqual(data["levels"].dims, ("member", "time", "frame_of_pair"))
                 self.assertEqual(data["evaluations"].sel(network="classifier").dims, ("member", "time"))
                 self.assertEqual(data["failed_step"].dims, ("member",))
-                self.assertEqual(data["step_seconds"].sel(clock="processor").dims, ("time",))
+                self.assertEqual(data["step_seconds"].sel(clock="cpu").dims, ("time",))
 
     def test_rollouts_start_from_the_truth(self):
         truth = sorted((self.run_folder / "truth/data/test").glob("*.h5"))

@@ -1,4 +1,4 @@
-"""`sns train` and `sns predict` as a user meets them. Usage: test_train.py PATH/TO/sns [CLASS ...]
+"""`sns train` as a user meets it. Usage: test_train.py PATH/TO/sns [CLASS ...]
 
 On the CPU results are a function of data, configuration, seed and number of threads; most tests here run with one.
 """
@@ -9,17 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import unittest
 from pathlib import Path
 
 import h5py
 import numpy as np
-from sns_case import (assert_same_training, curve, digest, fill_disk, mount_small_disk, run_tests, wait_for_lines,
-                      wait_until_it_handles)
-
-SNS = ""
-POINTS, FRAMES = 16, 40
+import train_case
+from sns_case import assert_same_training, curve, digest, fill_disk, mount_small_disk, run_tests
+from train_case import POINTS, TrainCase, write_dataset
 
 CONFIG = """
 run: {name: t, seed: 5, output: %s, device: cpu, threads: 1}
@@ -93,91 +89,6 @@ models:
     diffusion: {levels: 20}
     training: {steps: 60, batch: 8, learning_rate: 2.0e-3, validate_every: 50, checkpoint_every: 20, validation_samples: 8}
 """
-
-
-def write_dataset(folder, points=POINTS, seed=0, fields=("vorticity",)):
-    """Travelling waves in the layout of `sns datagen`; each field runs behind the one before it."""
-    rng = np.random.default_rng(seed)
-    grid = 2 * np.pi * np.arange(points) / points
-    for split, samples in (("train", 4), ("valid", 2), ("test", 2)):
-        (folder / "data" / split).mkdir(parents=True)
-        phase = rng.uniform(0, 6, samples)[:, None, None, None] + 0.1 * np.arange(FRAMES)[:, None, None]
-        with h5py.File(folder / "data" / split / "waves_000000.h5", "w") as file:
-            file.attrs["dataset_name"] = "waves"
-            file["dimensions/time"] = 0.1 * np.arange(FRAMES)
-            group = file.create_group("t0_fields")
-            group.attrs["field_names"] = np.array(fields, dtype=object)
-            for number, name in enumerate(fields):
-                behind = phase - 0.7 * number
-                group[name] = (2 * np.sin(grid[:, None] + behind) * np.cos(2 * grid[None, :] - behind)).astype("f4")
-    (folder / "stats.yaml").write_text("std: {%s}\n" % ", ".join(f"{name}: 1.0" for name in fields))
-
-
-class TrainCase(unittest.TestCase):
-    """Models of CONFIG, trained without an interruption on data with FIELDS; ways to interrupt them."""
-    POINTS = POINTS
-
-    @classmethod
-    def setUpClass(cls):
-        cls.root = Path(tempfile.mkdtemp(prefix="sns-train-"))
-        write_dataset(cls.root / "dataset", cls.POINTS, fields=cls.FIELDS)
-        cls.trained = cls.root / "whole"
-        done = cls.sns("train", cls.config(cls.trained), "--dataset", cls.root / "dataset")
-        assert done.returncode == 0, done.stderr
-        cls.first_output = done.stdout
-
-    @classmethod
-    def tearDownClass(cls):
-        shutil.rmtree(cls.root)
-
-    @classmethod
-    def config(cls, output):
-        file = cls.root / f"{output.name}.yaml"
-        file.write_text(cls.CONFIG % output)
-        return file
-
-    @classmethod
-    def arguments(cls, *arguments):
-        return [SNS, *map(str, arguments)]
-
-    @classmethod
-    def sns(cls, *arguments):
-        return subprocess.run(cls.arguments(*arguments), capture_output=True, text=True, cwd=cls.root, timeout=900)
-
-    def fails(self, code, words, *arguments):
-        """The program ends with `code` and one line on stderr that holds all `words`; returns the line."""
-        done = self.sns(*arguments)
-        errors = [line for line in done.stderr.splitlines() if line.startswith("sns: error")]
-        self.assertEqual(done.returncode, code, done.stderr)
-        self.assertEqual(len(errors), 1, done.stderr)
-        self.assertNotRegex(done.stderr, "terminate|Traceback")
-        for word in words:
-            self.assertIn(word, errors[0])
-
-    def start(self, output, model="gaussian", after=45):
-        """Starts training of a model and waits until it is past step `after`, and so past its first checkpoints."""
-        process = subprocess.Popen(
-            self.arguments("train", self.config(output), "--dataset", self.root / "dataset", "--model", model),
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        wait_for_lines(self, process, output / "models" / model / "metrics.jsonl", after)
-        return process
-
-    def finish_and_compare(self, output, model="gaussian"):
-        done = self.sns("train", self.config(output), "--dataset", self.root / "dataset", "--model", model)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("resuming at step", done.stderr)
-        whole, parts = self.trained / "models" / model, output / "models" / model
-        best = [f"{folder.name}/ema.safetensors" for folder in whole.glob("best-*")]
-        self.assertEqual(len(best), 1)
-        assert_same_training(self, whole, parts, *best)
-
-    def kill_and_compare(self, model, after=45):
-        output = self.root / f"killed-{model}-{after}"
-        process = self.start(output, model, after)
-        process.kill()
-        process.communicate(timeout=300)
-        self.assertEqual(process.returncode, -signal.SIGKILL)
-        self.finish_and_compare(output, model)
 
 
 class TrainTwoFields(TrainCase):
@@ -389,58 +300,6 @@ class Train(TrainCase):
         self.fails(2, ["another configuration", "--resume never"], "train", self.config(output), "--dataset",
                    self.root / "dataset", "models.gaussian.training.batch=3")
 
-    def predict(self, model, array, *more, code=0, words=(), attributes=()):
-        with h5py.File(self.root / "input.h5", "w") as file:
-            file["x"] = array
-            file.attrs.update(attributes)
-        arguments = ("predict", "--weights", model, "--input", "input.h5:/x", "-o", "out.h5", *more)
-        if (self.root / "out.h5").exists():
-            self.fails(2, ["out.h5 exists", "--overwrite"], *arguments)
-            arguments += ("--overwrite",)
-        if code:
-            return self.fails(code, words, *arguments)
-        done = self.sns(*arguments)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        with h5py.File(self.root / "out.h5") as file:
-            return {name: file[name][...] for name in file}
-
-    def frames(self):
-        with h5py.File(self.root / "dataset/data/test/waves_000000.h5") as file:
-            return file["t0_fields/vorticity"][...]
-
-    def test_predict_one_emulator_step(self):
-        frames = self.frames()
-        model = self.trained / "models/gaussian"
-        out = self.predict(model, frames[:, 3].astype("f8"))["next"]
-        self.assertEqual(out.shape, (2, POINTS, POINTS))
-        error = np.sqrt(np.mean((out - frames[:, 4]) ** 2)) / np.sqrt(np.mean((frames[:, 3] - frames[:, 4]) ** 2))
-        self.assertLess(error, 0.9)  # persistence: 1
-        one = self.predict(model, frames[1, 3])["next"]
-        np.testing.assert_allclose(one[0], out[1], atol=1e-5)
-
-    def test_predict_one_refinement(self):
-        frames = self.frames()
-        model = self.trained / "models/sns"
-        out = self.predict(model, frames[:, 3:5], "--level-floor", "2", "--seed", "3")
-        self.assertEqual(out["refined"].shape, (2, 2, POINTS, POINTS))
-        self.assertEqual(out["levels"].shape, (2, 2))
-        np.testing.assert_array_equal(out["used_levels"], np.maximum(out["levels"], 2))
-        np.testing.assert_array_equal(out["evaluations"], out["used_levels"].sum(axis=1) + 2)
-        again = self.predict(model, frames[:, 3:5], "--level-floor", "2", "--seed", "3")
-        np.testing.assert_array_equal(out["refined"], again["refined"])
-        other = self.predict(model, frames[:, 3:5], "--level-floor", "2", "--seed", "4")
-        self.assertFalse(np.array_equal(out["refined"], other["refined"]))
-
-    def test_predict_refuses_bad_input(self):
-        frames, gaussian = self.frames(), self.trained / "models/gaussian"
-        self.predict(gaussian, frames[:, 3, :8], code=1, words=["shape", "states"])
-        self.predict(self.trained / "models/sns", frames[:1, 3], code=1, words=["shape", "pairs"])
-        bad = frames[:, 3].copy()
-        bad[0, 0, 0] = np.nan
-        self.predict(gaussian, bad, code=1, words=["not finite"])
-        self.predict(self.root / "nowhere", frames[:, 3], code=1, words=["nowhere"])
-        self.assertFalse(list(self.root.glob("out.h5?*")), "a temporary file was left behind")
-
     def test_output_that_cannot_be_written(self):
         """Below a regular file, and where there are no files: not even root can write there."""
         file = self.root / "plain"
@@ -478,31 +337,8 @@ class Train(TrainCase):
         self.predict(model, frame, attributes={"forcing_wavenumber": 2.0}, code=2,
                      words=["input.h5", "forcing_wavenumber is 3", "has 2 periods"])
 
-    def test_predict_stops_on_request_and_writes_nothing(self):
-        with h5py.File(self.root / "many.h5", "w") as file:
-            file["x"] = np.repeat(self.frames()[:1, 3], 40_000, axis=0)
-        process = subprocess.Popen(
-            self.arguments("predict", "--weights", self.trained / "models/gaussian", "--input", "many.h5:/x", "-o",
-                           "many_out.h5"), cwd=self.root, stderr=subprocess.PIPE, text=True)
-        wait_until_it_handles(process, signal.SIGTERM)
-        process.send_signal(signal.SIGTERM)
-        errors = process.communicate(timeout=300)[1]
-        self.assertEqual(process.returncode, 75, errors)
-        self.assertIn("nothing was written", errors)
-        self.assertEqual([path.name for path in self.root.glob("*many*")], ["many.h5"])
-
-    def test_predict_refuses_bad_weights(self):
-        frames = self.frames()
-        truncated, foreign = self.root / "truncated", self.root / "foreign"
-        for folder in (truncated, foreign):
-            shutil.copytree(self.trained / "models/gaussian", folder, dirs_exist_ok=True)
-        weights = truncated / "ema.safetensors"
-        weights.write_bytes(weights.read_bytes()[:1000])
-        self.predict(truncated, frames[:, 3], code=1, words=["ema.safetensors"])
-        shutil.copy(self.trained / "models/sns/ema.safetensors", foreign)
-        self.predict(foreign, frames[:, 3], code=1, words=["another architecture"])
 
 
 if __name__ == "__main__":
-    SNS = os.path.abspath(sys.argv.pop(1))
+    train_case.PROGRAM = os.path.abspath(sys.argv.pop(1))
     run_tests(verbosity=2)

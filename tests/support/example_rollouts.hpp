@@ -6,6 +6,8 @@
 #include "core/random.hpp"
 #include "experiments/evaluate.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
@@ -176,6 +178,12 @@ inline EvaluateInputs write_example(const std::filesystem::path& folder, int flo
                                   .precision = "float32",
                                   .backend = "fftw"};
   return inputs;
+}
+
+/// A number of an evaluation's JSON, where infinities are strings and undefined values null.
+inline double number(const nlohmann::json& value) {
+  if (value.is_string()) return std::stod(value.get<std::string>());
+  return value.is_null() ? std::nan("") : value.get<double>();
 }
 
 }  // namespace sns::test

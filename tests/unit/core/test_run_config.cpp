@@ -47,6 +47,9 @@ TEST_CASE("run block: errors") {
   CHECK(contains(refuse("run: {threads: 1.5}"), "not '1.5'"));
   CHECK(contains(refuse("run: {threads: 99999}"), "not '99999'"));
   CHECK(contains(refuse("run: {threads: ''}"), "not ''"));
+  for (const char* word : {"'cuda:'", "'cuda:x'", "'cuda:-1'", "'cuda:1x'", "CUDA", "''"})
+    CHECK_MESSAGE(
+        contains(refuse(fmt::format("run: {{device: {}}}", word)), "must be auto, cpu, cuda or cuda:N"), word);
   CHECK(refuse("run: {device: gpu}") == "run.device is gpu but must be auto, cpu, cuda or cuda:N  x.yaml:1");
   CHECK(contains(refuse("run: {device: 'cuda:'}"), "must be auto, cpu, cuda or cuda:N"));
   CHECK(contains(refuse("run: {device: 'cuda:x'}"), "must be auto, cpu, cuda or cuda:N"));

@@ -111,18 +111,18 @@ TEST_CASE("frames that are written when all members are lost cost a method nothi
   const auto seconds = file.dataset("step_seconds").read<double>();
   CHECK(seconds[0] == 0);
   CHECK(seconds[1] == 0);
-  // On the clock the steps slept, of the processor's time that took nothing.
-  const double wall = seconds[2] + seconds[4], processor = seconds[3] + seconds[5];
+  // The steps slept, which takes no CPU time.
+  const double wall = seconds[2] + seconds[4], cpu = seconds[3] + seconds[5];
   CHECK(wall >= 0.1);
   CHECK(wall < summary.wall_seconds);
-  CHECK(processor > 0);
-  CHECK(processor < wall / 2);
+  CHECK(cpu > 0);
+  CHECK(cpu < wall / 2);
   CHECK(std::accumulate(seconds.begin() + 6, seconds.end(), 0.0) > 0);  // the rest is written, too
   const auto log = sns::metrics::read_rollout_log(job.output, 100);
   CHECK(log.milliseconds_per_step == sns::test::relative(1e3 * wall / 2));
-  CHECK(log.stretches.size() == 2);
-  CHECK(sns::metrics::milliseconds_per_step(log.stretches, sns::metrics::CostClock::processor) ==
-        sns::test::relative(1e3 * processor / 2));
+  CHECK(log.blocks.size() == 2);
+  CHECK(sns::metrics::milliseconds_per_step(log.blocks, sns::metrics::CostClock::cpu) ==
+        sns::test::relative(1e3 * cpu / 2));
 }
 
 TEST_CASE("a failed member is blank from its failure on; the others do not notice") {
