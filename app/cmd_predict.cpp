@@ -108,7 +108,9 @@ void add_predict(CLI::App& app) {
   verb->add_flag("--generate", options.generate,
                  "SNS: make the next state of each state from noise, without an emulator");
   verb->add_option("--long", options.long_input,
-                   "SNS: clean frames (B,x,y) or one frame (x,y); default: each pair's first frame")
+                   "SNS: clean frames (B,x,y) or one frame (x,y), by an address like --input's; default: each "
+                   "pair's first "
+                   "frame")
       ->type_name("FILE.h5:/PATH");
   verb->add_option("--lag", options.lag, "lagged SNS: steps from the --long frame to the present one")
       ->check(CLI::NonNegativeNumber);

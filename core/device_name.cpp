@@ -12,10 +12,10 @@ std::optional<DeviceName> parse_device(std::string_view word) {
   constexpr std::string_view kNumbered = "cuda:";
   if (!word.starts_with(kNumbered)) return std::nullopt;
   const std::string_view digits = word.substr(kNumbered.size());
-  int number = -1;
+  int number = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
   const bool whole = error == std::errc{} && end == digits.data() + digits.size();
-  if (!whole || number < 0) return std::nullopt;
+  if (!whole || digits.front() == '-') return std::nullopt;
   return DeviceName{Kind::cuda, number};
 }
 

@@ -26,7 +26,8 @@ AddressedArray::AddressedArray(const std::string& address, std::size_t item_axes
   const std::string typed = split_address(address).second;
   // A name may have an @ of its own.
   const auto [name, entry] = file_.exists(typed) ? std::pair(typed, std::string()) : split_entry(typed);
-  require(file_.exists(name), "{} has no dataset {}", file_.path().string(), name);
+  require(file_.exists(name), "{} has no dataset {}{}", file_.path().string(), name,
+          name.find('@') == std::string::npos ? "" : " (a frame is chosen by @N or @last behind the name)");
   require(!file_.is_group(name), "{} is a group, not a dataset", address);
   dataset_ = file_.dataset(name);
   if (!entry.empty()) choose(address, entry, item_axes);
@@ -42,6 +43,10 @@ void AddressedArray::choose(const std::string& address, const std::string& entry
   const std::uint64_t wanted = entry == "last" ? entries - 1 : std::stoull(entry);
   require(wanted < entries, "{} has {} frames: @0 to @{}, or @last", address, entries, entries - 1);
   entry_ = wanted;
+}
+
+std::string AddressedArray::label() const {
+  return entry_ ? fmt::format("{}@{}", dataset_.label(), *entry_) : dataset_.label();
 }
 
 Shape AddressedArray::shape() const {

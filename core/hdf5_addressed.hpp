@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 namespace sns::h5 {
@@ -19,6 +20,8 @@ class AddressedArray {
   const File& file() const { return file_; }
   const Dataset& dataset() const { return dataset_; }
   bool one_entry() const { return entry_.has_value(); }
+  /// For messages: file, array and entry.
+  std::string label() const;
   /// Without the axis of the entry, if there is one.
   Shape shape() const;
   /// offset and count: as of an array of shape().

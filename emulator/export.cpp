@@ -10,10 +10,10 @@
 namespace sns {
 
 ExportSummary export_model(const ExportOptions& options) {
+  prepare_output(options.output);
   if (std::filesystem::exists(options.output) && !options.overwrite)
     fail<ConfigError>("{} exists; give --overwrite to replace it", options.output.string());
   const auto model = load_model(options.weights, options.which, torch::kCPU);
-  prepare_output(options.output);
   const ModelConfig config = resolved(load_model_config(options.weights / "config.yaml"));
   ExportSummary summary{model->config().kind, 0};
   NamedTensors tensors;

@@ -340,6 +340,7 @@ PredictSummary predict(const PredictOptions& options) {
   if (options.batch < 1) fail<ConfigError>("batch {} must be at least 1", options.batch);
   if (options.generate && !options.oracle.empty())
     fail<ConfigError>("--generate makes states, --oracle estimates given ones: give one of them");
+  prepare_output(options.output);
   if (!options.overwrite && std::filesystem::exists(options.output))
     fail<ConfigError>("{} exists; give --overwrite to replace it or another -o", options.output.string());
   const auto model = load_model(options.weights, parse_weights(options.which), pick_device(options.device));
@@ -348,7 +349,6 @@ PredictSummary predict(const PredictOptions& options) {
                       options.generate ? "--generate is" : "the oracle is");
   refuse_foreign_options(model->config().kind, options);
   refuse_own_input(options, model->config().field_channels);
-  prepare_output(options.output);
   const c10::InferenceMode guard;
   PredictSummary summary;
   write_atomically(options.output, [&](const std::filesystem::path& temporary) {

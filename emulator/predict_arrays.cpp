@@ -56,14 +56,13 @@ void InputArray::open(const std::string& address, const char* meaning) {
   const bool single = shape == item_;
   require(
       single || (shape.size() == item_.size() + 1 && std::equal(item_.begin(), item_.end(), shape.begin() + 1)),
-      "{} has shape {}; the model takes {} {}, one or an array of them{}", array.dataset().label(),
-      shape_text(shape), meaning, shape_text(item_),
+      "{} has shape {}; the model takes {} {}, one or an array of them{}", array.label(), shape_text(shape),
+      meaning, shape_text(item_),
       shape.size() == item_.size() + 2 ? "; @N or @last behind its name takes one frame of each member" : "");
   const std::int64_t count = single ? 1 : static_cast<std::int64_t>(shape[0]);
-  require(count > 0, "{} is empty", array.dataset().label());
+  require(count > 0, "{} is empty", array.label());
   require(arrays_.size() == 1 || (single == single_ && count == count_),
-          "{} and {} hold different numbers of {}", arrays_.front().dataset().label(), array.dataset().label(),
-          meaning);
+          "{} and {} hold different numbers of {}", arrays_.front().label(), array.label(), meaning);
   single_ = single;
   count_ = count;
 }
@@ -80,8 +79,8 @@ torch::Tensor InputArray::read_one(const h5::AddressedArray& array, std::int64_t
       torch::empty({count, frames_, model_.config().field_channels / std::ssize(arrays_), n, n});
   array.read_slab<float>(offset, extent,
                          std::span<float>(values.data_ptr<float>(), static_cast<std::size_t>(values.numel())));
-  require(values.isfinite().all().item<bool>(), "{}, items {}..{}: a value is not finite",
-          array.dataset().label(), first, first + count - 1);
+  require(values.isfinite().all().item<bool>(), "{}, items {}..{}: a value is not finite", array.label(), first,
+          first + count - 1);
   return values;
 }
 

@@ -337,13 +337,14 @@ std::string cost_csv(const Evaluation& evaluation) {
   const auto& reference = evaluation.inputs.solver_cost;
   const double interval = interval_of(evaluation);
   const std::string rate = time_units(evaluation) + " s^-1";
+  const std::string unit_of_ratio = cost_clock(evaluation) == CostClock::cpu ? "CPU time" : "wall clock";
   for (const Judged& method : evaluation.methods) {
     const RolloutLog& log = *method.log;
     append(text, method.name, "steps_per_second", "s^-1", log.steps_per_second);
     append_times(text, method.name, log, evaluation);
     append(text, method.name, "simulated_per_second", rate,
            simulated_per_second(interval, log.milliseconds_per_step));
-    append(text, method.name, "times_solver", "-", times_solver(log, evaluation));
+    append(text, method.name, "times_solver", unit_of_ratio, times_solver(log, evaluation));
     const auto evaluations = evaluations_per_step(log, evaluation);
     append(text, method.name, "surrogate_evaluations", "per step", evaluations[0]);
     append(text, method.name, "classifier_evaluations", "per step", evaluations[1]);
@@ -354,7 +355,7 @@ std::string cost_csv(const Evaluation& evaluation) {
     append(text, method.name, "largest_courant", "-", log.solver->largest_courant);
   }
   for (const SpeedComparison& one : compare_speed(evaluation))
-    append(text, one.method, "times_equal_solver", "-", one.times_equal);
+    append(text, one.method, "times_equal_solver", unit_of_ratio, one.times_equal);
   if (!reference) return text;
   append(text, "solver", "steps_per_second", "s^-1", reference->steps_per_second);
   append_times(text, "solver", *reference, evaluation);
@@ -368,10 +369,11 @@ std::vector<std::vector<std::string>> cost_rows(const Evaluation& evaluation) {
   const double interval = interval_of(evaluation);
   std::vector<std::string> evaluations{"Network evaluations per step", "all"},
       steps{"Solver steps per step", "all"}, speed{"Steps per second of the batch", "all"},
-      time{"Milliseconds per step of a member", "all"}, cpu{"CPU milliseconds per step", "all"},
+      time{"Wall milliseconds per step of a member", "all"},
+      cpu{"CPU milliseconds per step of a member", "all"},
       simulated{fmt::format("Simulated {} per second", time_units(evaluation)), "all"},
       ratio{cost_clock(evaluation) == CostClock::cpu ? "CPU time of a step / the solver's"
-                                                     : "Time of a step / the solver's",
+                                                     : "Wall clock of a step / the solver's",
             "all"};
   for (const auto& method : evaluation.methods) {
     const RolloutLog& log = *method.log;

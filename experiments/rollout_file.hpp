@@ -18,7 +18,8 @@ class RolloutFile {
   /// levels: [member][2]; evaluations: [member][3].
   void append(std::int64_t step, std::span<const float> physical, std::span<const std::int32_t> levels,
               std::span<const std::int64_t> evaluations);
-  /// Holds what a step took, the writing of its frame included, until the next flush. In the order of steps.
+  /// Holds what a step took, the writing of a chunk that it filled included, until the next flush. In the order
+  /// of steps.
   void record_time(std::int64_t step, const metrics::Seconds& seconds);
   /// Replaces the stored frame `step` (the last one appended, flushed or not).
   void rewrite(std::int64_t step, std::span<const float> physical);

@@ -22,23 +22,25 @@ def solver_name(method):
     return f"{method['name']} ({use['points']} x {use['points']} points)"
 
 
-def spread(comparison, key):
+def spread(metrics, comparison, key):
     """The interval of a ratio of times and their clock, for behind its words; empty where it is not on record."""
     shown = interval(comparison.get(f"{key}_estimate") or {"low": None, "high": None})
-    return f" (ratio of times per step {short(number(comparison[key]))} {shown})" if shown else ""
+    clock = "CPU time" if by_cpu_time(metrics) else "wall clock"
+    return f" (ratio of {clock} per step {short(number(comparison[key]))} {shown})" if shown else ""
 
 
-def reference_clause(comparison):
+def reference_clause(metrics, comparison):
     ratio = number(comparison["times_reference"])
     if math.isnan(ratio):
         return "is not compared with the solver that made the data (another device, other threads, or no time)"
-    return f"is {times(ratio)} than the solver that made the data{spread(comparison, 'times_reference')}"
+    return f"is {times(ratio)} than the solver that made the data{spread(metrics, comparison, 'times_reference')}"
 
 
 def surely_faster(comparison):
-    """Whether the whole interval of the ratio to the equal solver's time is below 1 or, where none is on record, the ratio."""
-    high = number((comparison.get("times_equal_estimate") or {"high": None})["high"])
-    return (number(comparison["times_equal"]) if math.isnan(high) else high) < 1
+    """Whether the whole interval of the ratio to the equal solver's time is below 1. Earlier evaluations have the ratio alone."""
+    if "times_equal_estimate" not in comparison:
+        return number(comparison["times_equal"]) < 1
+    return number(comparison["times_equal_estimate"]["high"]) < 1  # never of NaN: too few steps for an interval
 
 
 def equal_clause(metrics, comparison):
@@ -56,14 +58,16 @@ def equal_clause(metrics, comparison):
     if math.isnan(ratio):
         return f"{name} has metrics as good as its own, but ran on another device or other threads"
     worse = comparison["worse_in"]
-    faster = surely_faster(comparison)
-    verdict = "a speed-up at equal metrics" if faster and not worse else "no speed-up at equal metrics"
-    if faster and worse:
-        verdict += f", as that solver is better in: {html.escape(labels(metrics, worse))}"
-    elif ratio < 1 and not faster:
-        verdict += ", as the two times are not told apart"
+    reasons = []
+    if ratio < 1 and not surely_faster(comparison):
+        reasons.append("the two times are not told apart")
+    if ratio < 1 and worse:
+        reasons.append(f"that solver is better in: {html.escape(labels(metrics, worse))}")
+    verdict = "a speed-up at equal metrics" if ratio < 1 and not reasons else "no speed-up at equal metrics"
+    if reasons:
+        verdict += f", as {' and '.join(reasons)}"
     return (f"it is {times(ratio)} than {name}, the cheapest solver tried whose metrics are statistically as good"
-            f"{spread(comparison, 'times_equal')}: {verdict}")
+            f"{spread(metrics, comparison, 'times_equal')}: {verdict}")
 
 
 def better_clause(metrics, comparison):
@@ -73,7 +77,7 @@ def better_clause(metrics, comparison):
 
 def speed_sentences(metrics):
     """Each emulator beside the solver and beside the cheapest solver tried whose metrics are as good."""
-    return "".join(f"<p><strong>{html.escape(one['method'])}</strong> {reference_clause(one)}; "
+    return "".join(f"<p><strong>{html.escape(one['method'])}</strong> {reference_clause(metrics, one)}; "
                    f"{equal_clause(metrics, one)}.{better_clause(metrics, one)}</p>" for one in metrics["speed"])
 
 
@@ -139,11 +143,10 @@ def time_cells(cost, cpu_time):
 def cost_table(metrics):
     solver = metrics["solver_cost"]
     scale, unit = time_unit(metrics)
-    costs = [method["cost"] for method in metrics["methods"]] + ([solver] if solver else [])
-    cpu_time = any(on_record(cost, "cpu") for cost in costs)
+    cpu_time = any(on_record(method["cost"], "cpu") for method in metrics["methods"])
     clock = "CPU time" if by_cpu_time(metrics) else "time"
     head = ("<tr><th></th><th>surrogate</th><th>noise heads</th><th>denoiser</th><th>solver steps</th>"
-            f"<th>milliseconds per step</th>{'<th>CPU milliseconds</th>' if cpu_time else ''}"
+            f"<th>milliseconds per step</th>{'<th>CPU milliseconds per step</th>' if cpu_time else ''}"
             f"<th>simulated {unit} per second</th><th>threads</th>"
             f"<th>{clock} per step / solver's</th><th>Courant number</th></tr>")
     rows = []

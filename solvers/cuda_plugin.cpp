@@ -41,7 +41,9 @@ template <class Params>
 std::unique_ptr<spectral::Engine> make_engine(spectral::Engine* (*Module::*make)(const Params*, int, int, char*,
                                                                                  std::size_t),
                                               const Params& params, int members, const std::string& device) {
-  const int number = parse_device(device).value().number;
+  const auto name = parse_device(device);
+  require(name && name->kind == DeviceName::Kind::cuda, "'{}' is no GPU", device);
+  const int number = name->number;
   std::string why;
   require(cuda_usable(why), "device {} cannot be used: {}; use run.device=cpu", device, why);
   std::array<char, 512> message{};

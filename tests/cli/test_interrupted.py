@@ -87,7 +87,8 @@ class Interrupted(SnsCase):
         wait_for_frames(self, process, partial)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=600)
-        with h5py.File(partial, "a") as rollout:
+        self.assertEqual(process.returncode, 75)
+        with h5py.File(partial, "r+") as rollout:
             del rollout["step_seconds"]
         _, log = self.sns(*command)
         self.assertRegex(log, r"step_seconds.*; the rollout starts again")

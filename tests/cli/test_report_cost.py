@@ -50,7 +50,7 @@ class Cost(unittest.TestCase):
     def test_times_have_intervals_by_both_clocks(self):
         metrics = self.timed("cpu")
         table = report_cost.cost_table(metrics)
-        self.assertIn("<th>CPU milliseconds</th>", table)
+        self.assertIn("<th>CPU milliseconds per step</th>", table)
         self.assertIn("<td>12 [11, 13]</td><td>5 [4.90, 5.10]</td>", table)
         self.assertIn("<td>4 [3, 5]</td><td>2 [1.90, 2.10]</td>", table)
         self.assertIn("<td>2.50 [2.30, 2.70]</td>", table)
@@ -113,14 +113,16 @@ class Cost(unittest.TestCase):
         def claim(low, high, **more):
             return self.text(self.COARSE, equal="coarse", ratio=0.9,
                              times_equal_estimate={"value": 0.9, "low": low, "high": high}, **more)
-        self.assertIn("(ratio of times per step 0.900 [0.800, 0.950]): a speed-up at equal metrics.", claim(0.8, 0.95))
+        self.assertIn("(ratio of wall clock per step 0.900 [0.800, 0.950]): a speed-up at equal metrics.", claim(0.8, 0.95))
         self.assertIn("[0.800, 1.05]): no speed-up at equal metrics, as the two times are not told apart.", claim(0.8, 1.05))
-        self.assertIn(": a speed-up at equal metrics.", claim(None, None))  # where no interval is on record
-        self.assertIn("3 times slower than the solver that made the data (ratio of times per step 3 [2.90, 3.10])",
+        self.assertIn(": no speed-up at equal metrics, as the two times are not told apart.", claim(None, None))  # of a few steps
+        self.assertIn("as the two times are not told apart and that solver is better in: W1.", claim(0.8, 1.05, worse=["w1/late"]))
+        self.assertIn("3 times slower than the solver that made the data (ratio of wall clock per step 3 [2.90, 3.10])",
                       claim(None, None, times_reference_estimate={"value": 3.0, "low": 2.9, "high": 3.1}))
 
     def test_a_method_without_cpu_time_beside_others(self):
         metrics = self.timed("wall")
+        metrics["methods"].append({"name": "new", "cost": dict(metrics["methods"][0]["cost"])})
         old = metrics["methods"][0]["cost"]
         old["milliseconds_estimates"] = {"wall": {"value": 12.0, "low": None, "high": None}, "cpu": None}
         old["times_solver_estimate"] = {"value": 3.0, "low": None, "high": None}

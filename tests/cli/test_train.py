@@ -338,7 +338,6 @@ class Train(TrainCase):
                      words=["input.h5", "forcing_wavenumber is 3", "has 2 periods"])
 
 
-
 if __name__ == "__main__":
     train_case.PROGRAM = os.path.abspath(sys.argv.pop(1))
     run_tests(verbosity=2)

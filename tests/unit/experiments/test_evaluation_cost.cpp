@@ -83,6 +83,7 @@ TEST_CASE("times are CPU times where all ran on one thread and recorded them") {
   const std::string table = read_text(inputs.output / "metrics.csv");
   CHECK(contains(table, "copy,cpu_milliseconds_per_step,,all,ms,measured,0.5,0.3"));
   CHECK(contains(table, "copy,milliseconds_per_step,,all,ms,measured,1,1,1,,"));
+  CHECK(contains(table, "copy,times_solver,,all,CPU time,measured,4,"));
   SUBCASE("with more threads, the wall's") {
     auto file = h5::File::open_edit(inputs.methods[1].file);
     file.set_attribute("threads", 2);
@@ -172,7 +173,7 @@ TEST_CASE("an emulator is set beside the cheapest solver whose metrics are as go
     CHECK(root["methods"][2]["cost"]["solver"].is_null());
     const std::string table = read_text(inputs.output / "metrics.csv");
     CHECK(contains(table, "copy,solver_points,,all,per side,measured,16"));
-    CHECK(contains(table, "other,times_equal_solver,,all,-,measured,6"));
+    CHECK(contains(table, "other,times_equal_solver,,all,wall clock,measured,6"));
     CHECK(contains(table, "solver,simulated_per_second,,all,time s^-1,measured,50"));
   }
   SUBCASE("a solver that blows up is no match, and the metrics say so") {

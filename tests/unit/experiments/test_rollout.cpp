@@ -240,6 +240,7 @@ TEST_CASE("a rollout killed at any moment continues bit for bit") {
   const sns::test::ScratchFolder folder;
   const sns::RolloutJob whole = job_for(folder / "whole.h5", 400, {5, 6});
   NoisyDecay dynamics;
+  dynamics.rewrite = true;
   sns::run_rollout(whole, dynamics);
   sns::RolloutJob job = job_for(folder / "killed.h5", 400, {5, 6});
   job.checkpoint_seconds = 0;  // after every chunk
@@ -247,6 +248,7 @@ TEST_CASE("a rollout killed at any moment continues bit for bit") {
   REQUIRE(child >= 0);
   if (child == 0) {
     NoisyDecay slow;
+    slow.rewrite = true;
     slow.on_step = [](std::int64_t step) {
       if (step == 203) kill(getpid(), SIGKILL);
     };
@@ -260,6 +262,8 @@ TEST_CASE("a rollout killed at any moment continues bit for bit") {
   sns::run_rollout(job, dynamics);
   CHECK(dynamics.calls < 2 * 230);  // it did continue: checkpoint at step 192
   CHECK(same_bits(frames(whole.output), frames(job.output)));
+  const auto seconds = sns::h5::File::open_read(job.output).dataset("step_seconds").read<double>();
+  CHECK(std::count_if(seconds.begin() + 2, seconds.end(), [](double s) { return s > 0; }) == 2 * 400);
 }
 
 TEST_CASE("a refiner may rewrite the previous frame, also across a chunk's end") {
