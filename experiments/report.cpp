@@ -204,7 +204,7 @@ std::vector<fs::path> figure_files(const fs::path& figures, const FigureConfig& 
     if (kind == "video") continue;
     const std::string name = kind == "snapshots" ? "figure1" : kind;
     if (fields.size() > 1 && (kind == "dynamics" || kind == "temporal" || kind == "forecast"))
-      for (const std::string& field : fields) names.push_back(name + "_" + field);
+      for (const std::string& field : fields) names.push_back(fmt::format("{}_{}", name, field));
     else
       names.push_back(name);
   }
