@@ -107,10 +107,10 @@ void add_predict(CLI::App& app) {
   verb->add_flag("--overwrite", options.overwrite, "replace OUT.h5");
   verb->add_flag("--generate", options.generate,
                  "SNS: make the next state of each state from noise, without an emulator");
-  verb->add_option("--long", options.long_input,
-                   "SNS: clean frames (B,x,y) or one frame (x,y), by an address like --input's; default: each "
-                   "pair's first "
-                   "frame")
+  verb->add_option(
+          "--long", options.long_input,
+          "SNS: clean frames (B,x,y) or one frame (x,y), by an address like --input's; default: each pair's "
+          "first frame")
       ->type_name("FILE.h5:/PATH");
   verb->add_option("--lag", options.lag, "lagged SNS: steps from the --long frame to the present one")
       ->check(CLI::NonNegativeNumber);
@@ -132,8 +132,7 @@ void add_predict(CLI::App& app) {
   verb->footer(
       "Examples:\n"
       "  sns predict --weights runs/q/models/gaussian --input states.h5:/vorticity -o next.h5\n"
-      "  sns predict --weights runs/q/models/gaussian --input runs/q/rollouts/sns.h5:/vorticity@last -o "
-      "next.h5\n"
+      "  sns predict --weights runs/q/models/gaussian --input runs/q/rollouts/sns.h5:/vorticity@last\n"
       "  sns predict --weights runs/q/models/sns --input pairs.h5:/pairs --long ic.h5:/vorticity --level-floor "
       "2\n"
       "  sns predict --weights runs/q/models/sns --input pairs.h5:/pairs --oracle 100,900 -o oracle.h5\n"

@@ -51,16 +51,20 @@ class Interrupted(SnsCase):
         file.with_name(f"{file.stem}.stage.json").unlink()
         return found
 
-    def interrupt_and_compare(self, file, *command):
-        self.sns(*command)
-        whole = self.finished(file)
+    def begin_and_stop(self, file, *command):
+        """Stops a rollout by SIGTERM when it has written frames; returns what it leaves and the step that it says."""
         partial = file.with_name(f"{file.name}.partial")
         process = self.start(*command)
         wait_for_frames(self, process, partial)
         process.send_signal(signal.SIGTERM)
         message = process.communicate(timeout=600)[1]
         self.assertEqual(process.returncode, 75, message)
-        stopped = stopped_step(message)
+        return partial, stopped_step(message)
+
+    def interrupt_and_compare(self, file, *command):
+        self.sns(*command)
+        whole = self.finished(file)
+        partial, stopped = self.begin_and_stop(file, *command)
         # Killed when it has written frames beyond the checkpoint.
         process = self.start(*command)
         self.assertEqual(wait_until_it_continues(self, process), stopped)
@@ -82,12 +86,7 @@ class Interrupted(SnsCase):
         file, command = self.run_folder / "rollouts/solver.h5", self.command("rollout", "--method", "solver")
         self.sns(*command)
         whole = self.finished(file)
-        partial = file.with_name(f"{file.name}.partial")
-        process = self.start(*command)
-        wait_for_frames(self, process, partial)
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=600)
-        self.assertEqual(process.returncode, 75)
+        partial, _ = self.begin_and_stop(file, *command)
         with h5py.File(partial, "r+") as rollout:
             del rollout["step_seconds"]
         _, log = self.sns(*command)

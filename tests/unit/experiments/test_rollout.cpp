@@ -8,6 +8,7 @@
 #include "core/stop.hpp"
 #include "experiments/metrics/rollout_log.hpp"
 #include "experiments/rollout.hpp"
+#include "experiments/rollout_file.hpp"
 #include "tests/support/child.hpp"
 #include "tests/support/scratch.hpp"
 #include "tests/support/small_rollouts.hpp"
@@ -264,6 +265,21 @@ TEST_CASE("a rollout killed at any moment continues bit for bit") {
   CHECK(same_bits(frames(whole.output), frames(job.output)));
   const auto seconds = sns::h5::File::open_read(job.output).dataset("step_seconds").read<double>();
   CHECK(std::count_if(seconds.begin() + 2, seconds.end(), [](double s) { return s > 0; }) == 2 * 400);
+}
+
+TEST_CASE("a chunk is written by the step that fills it, so that its time counts") {
+  const sns::test::ScratchFolder folder;
+  sns::RolloutJob job = job_for(folder / "a.h5", 8, {1});
+  job.chunk = 3;
+  auto file = sns::RolloutFile::create(job.output, job);
+  const std::vector<std::int32_t> levels(2, -1);
+  const std::vector<std::int64_t> evaluations(3, 0);
+  std::vector<std::int64_t> pending;
+  for (std::int64_t step = 1; step <= 4; ++step) {
+    file.append(step, job.initial, levels, evaluations);
+    pending.push_back(file.pending());
+  }
+  CHECK(pending == std::vector<std::int64_t>{1, 2, 0, 1});
 }
 
 TEST_CASE("a refiner may rewrite the previous frame, also across a chunk's end") {
