@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include <memory>
+#include <optional>
 
 namespace sns {
 namespace {
@@ -20,7 +21,8 @@ struct BenchArguments {
 };
 
 void run_bench(BenchArguments& arguments) {
-  if (!arguments.json.empty()) prepare_output(arguments.json);
+  std::optional<OutputFolder> folder;
+  if (!arguments.json.empty()) folder.emplace(arguments.json);
   const Config config = arguments.config.load();
   const RunConfig run = read_run(config);
   arguments.options.solver = arguments.only != "models";

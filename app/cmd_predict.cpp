@@ -25,6 +25,7 @@ void run_predict(PredictArguments arguments) {
   if (options.generate) set_generation_defaults(options.sampling);
   if (arguments.path) options.sampling.path = *arguments.path;
   if (arguments.start) options.sampling.start = *arguments.start;
+  if (!options.surrogate.empty()) options.sampling.estimate = "combined";
   options.command = typed_command();
   if (options.threads < 1) options.threads = default_threads();
   const auto summary = predict(options);
@@ -32,10 +33,10 @@ void run_predict(PredictArguments arguments) {
 }
 
 /// Options that some kinds of models have, in the order of the help.
-const char* const kOptionsOfKinds[] = {"--generate", "--long",         "--lag",         "--oracle",
-                                       "--path",     "--rule",         "--level-floor", "--threshold",
-                                       "--gate",     "--start-level",  "--stop-level",  "--noise-limit",
-                                       "--start",    "--conditioning", "--reverse-std", "--clip"};
+const char* const kOptionsOfKinds[] = {
+    "--sampled",     "--generate",   "--long",  "--lag",          "--oracle",      "--surrogate",
+    "--path",        "--rule",       "--gate",  "--level-floor",  "--threshold",   "--start-level",
+    "--noise-limit", "--stop-level", "--start", "--conditioning", "--reverse-std", "--clip"};
 
 /// How refiners and generators sample; names as in a configuration's methods.
 void add_sampling(CLI::App& verb, PredictArguments& arguments) {
@@ -105,6 +106,9 @@ void add_predict(CLI::App& app) {
   verb->add_option("-o,--output", options.output, "file to write (default: <input>_predicted.h5)")
       ->type_name("OUT.h5");
   verb->add_flag("--overwrite", options.overwrite, "replace OUT.h5");
+  verb->add_flag(
+      "--sampled", options.sampled,
+      "emulators: draw the next state, with noise like the error of a step that sns calibrate measured");
   verb->add_flag("--generate", options.generate,
                  "SNS: make the next state of each state from noise, without an emulator");
   verb->add_option(
@@ -112,6 +116,10 @@ void add_predict(CLI::App& app) {
           "SNS: clean frames (B,x,y) or one frame (x,y), by an address like --input's; default: each pair's "
           "first frame")
       ->type_name("FILE.h5:/PATH");
+  verb->add_option("--surrogate", options.surrogate,
+                   "SNS: follow what its estimates and the prediction of this emulator for the past frame make "
+                   "together, as sns calibrate --surrogate measured; wants --path fixed_past or clean_past")
+      ->type_name("DIR");
   verb->add_option("--lag", options.lag, "lagged SNS: steps from the --long frame to the present one")
       ->check(CLI::NonNegativeNumber);
   verb->add_option("--use", options.which, "which weights")
@@ -133,6 +141,10 @@ void add_predict(CLI::App& app) {
       "Examples:\n"
       "  sns predict --weights runs/q/models/gaussian --input states.h5:/vorticity -o next.h5\n"
       "  sns predict --weights runs/q/models/gaussian --input runs/q/rollouts/sns.h5:/vorticity@last\n"
+      "  sns predict --weights runs/q/models/gaussian --input states.h5:/vorticity --sampled --seed 1 -o "
+      "next.h5\n"
+      "  sns predict --weights runs/q/models/sns --input pairs.h5:/pairs --surrogate runs/q/models/gaussian "
+      "--path fixed_past\n"
       "  sns predict --weights runs/q/models/sns --input pairs.h5:/pairs --long ic.h5:/vorticity --level-floor "
       "2\n"
       "  sns predict --weights runs/q/models/sns --input pairs.h5:/pairs --oracle 100,900 -o oracle.h5\n"

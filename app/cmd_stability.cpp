@@ -9,7 +9,9 @@
 #include "solvers/qg2layer/qg2layer.hpp"
 #include "solvers/qg2layer/stability.hpp"
 
+#include <filesystem>
 #include <memory>
+#include <optional>
 
 namespace sns {
 namespace {
@@ -19,16 +21,6 @@ struct StabilityArguments {
   std::filesystem::path output;
   bool overwrite = false;
 };
-
-/// Refuses, before anything is computed, an output that exists or cannot be written.
-void check_output(const StabilityArguments& arguments) {
-  const std::filesystem::path& output = arguments.output;
-  if (output.empty()) return;
-  require(!std::filesystem::is_directory(output), "{} is a folder; -o names a file", output.string());
-  if (std::filesystem::exists(output) && !arguments.overwrite)
-    fail<ConfigError>("{} exists; give --overwrite to replace it", output.string());
-  make_writable_folder(output.has_parent_path() ? output.parent_path() : std::filesystem::path("."));
-}
 
 /// Maps over l in increasing order and k, the order in which they are drawn.
 void write_maps(const std::filesystem::path& output, const qg2layer::Params& params, const SolverInfo& info,
@@ -76,7 +68,12 @@ void run_stability(const StabilityArguments& arguments) {
     solver.reject("system", fmt::format("{} has no linear stability analysis: qg2layer has", system));
   const qg2layer::Params params = qg2layer::read_config(solver).params;
   const SolverSource source(config, run);
-  check_output(arguments);
+  std::optional<OutputFolder> folder;
+  if (!arguments.output.empty()) {
+    if (std::filesystem::exists(arguments.output) && !arguments.overwrite)
+      fail<ConfigError>("{} exists; give --overwrite to replace it", arguments.output.string());
+    folder.emplace(arguments.output);
+  }
   fmt::print("{}\n", source.info().title);
   for (const bool drag : {true, false})
     fmt::print("{:<13} {}\n", drag ? "with drag" : "without drag",

@@ -220,10 +220,18 @@ void make_writable_folder(const fs::path& folder) {
   ::unlink(probe.c_str());
 }
 
-void prepare_output(const fs::path& file) {
+OutputFolder::OutputFolder(const fs::path& file) {
   std::error_code error;
   require(!fs::is_directory(file, error), "{} is a folder; a file is to be written", file.string());
-  make_writable_folder(folder_of(file));
+  const fs::path folder = folder_of(file);
+  for (fs::path at = folder; !at.empty() && !fs::exists(at, error); at = at.parent_path()) made_.push_back(at);
+  make_writable_folder(folder);
+}
+
+OutputFolder::~OutputFolder() {
+  std::error_code not_empty;
+  for (const fs::path& folder : made_)
+    if (!fs::remove(folder, not_empty)) break;
 }
 
 std::map<std::string, std::string> read_sums(const fs::path& folder) {

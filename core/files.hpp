@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sns {
 
@@ -27,8 +28,19 @@ void sync_to_disk(const std::filesystem::path& path);
 /// Creates the folder (and parents) and checks that it can be written to; one clear Error otherwise.
 void make_writable_folder(const std::filesystem::path& folder);
 
-/// Makes the folder that `file` is to be written to, and checks that it can be; Error if `file` is a folder.
-void prepare_output(const std::filesystem::path& file);
+/// The folder that `file` is to be written to, made and seen to be writable before long work; Error if it is
+/// not, or if `file` is a folder. Folders that it made and that are empty in the end, as nothing was written,
+/// go again.
+class OutputFolder {
+ public:
+  explicit OutputFolder(const std::filesystem::path& file);
+  ~OutputFolder();
+  OutputFolder(const OutputFolder&) = delete;
+  OutputFolder& operator=(const OutputFolder&) = delete;
+
+ private:
+  std::vector<std::filesystem::path> made_;  ///< the innermost first
+};
 
 /// Hash by file name, as a folder's SHA256SUMS lists them (lines "HASH  NAME"); empty where there is none.
 std::map<std::string, std::string> read_sums(const std::filesystem::path& folder);

@@ -63,7 +63,7 @@ class Simulation {
 
   void run() {
     if (!plan_.full) require_divisible(info_, plan_.coarsen);
-    prepare_output(options_.output);
+    const OutputFolder folder(options_.output);
     if (!claim_output()) return;
     warn_of_equal_members();
     require_memory(static_cast<double>(plan_.members) *

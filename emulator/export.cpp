@@ -10,7 +10,7 @@
 namespace sns {
 
 ExportSummary export_model(const ExportOptions& options) {
-  prepare_output(options.output);
+  const OutputFolder folder(options.output);
   if (std::filesystem::exists(options.output) && !options.overwrite)
     fail<ConfigError>("{} exists; give --overwrite to replace it", options.output.string());
   const auto model = load_model(options.weights, options.which, torch::kCPU);

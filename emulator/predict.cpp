@@ -10,10 +10,13 @@
 #include "emulator/models/acdm.hpp"
 #include "emulator/models/gaussian.hpp"
 #include "emulator/models/sns.hpp"
+#include "emulator/models/step_noise.hpp"
 #include "emulator/models/thermalizer.hpp"
 #include "emulator/predict_arrays.hpp"
 #include "emulator/runtime.hpp"
+#include "emulator/training/combination.hpp"
 #include "emulator/training/estimate_error.hpp"
+#include "emulator/training/step_error.hpp"
 
 #include <c10/core/InferenceMode.h>
 
@@ -37,11 +40,17 @@ void for_batches(const PredictOptions& options, std::int64_t items, const Item& 
   }
 }
 
-/// Noise of rows first..first+count-1.
+/// first..first+count-1
+template <class Integer>
+std::vector<Integer> rows(std::int64_t first, std::int64_t count) {
+  std::vector<Integer> numbers(static_cast<std::size_t>(count));
+  std::iota(numbers.begin(), numbers.end(), static_cast<Integer>(first));
+  return numbers;
+}
+
+/// Noise of these rows.
 PhiloxNoise noise_of(const PredictOptions& options, std::int64_t first, std::int64_t count) {
-  std::vector<std::uint64_t> rows(static_cast<std::size_t>(count));
-  std::iota(rows.begin(), rows.end(), static_cast<std::uint64_t>(first));
-  return PhiloxNoise(options.seed, rows, 0);
+  return PhiloxNoise(options.seed, rows<std::uint64_t>(first, count), 0);
 }
 
 /// An i64 for each item: denoiser evaluations.
@@ -76,9 +85,17 @@ class RefinementArrays {
 std::int64_t predict_next(GaussianEmulator& model, const PredictOptions& options, h5::File& out) {
   const h5::Shape frame = frame_shape(model);
   const InputArray input(options.input, model, 1, "states");
+  StepNoise noise{.seed = options.seed};
+  if (options.sampled) {
+    noise.error.emplace(load_step_error(options.weights, parse_weights(options.which)));
+    out.set_attribute("seed", options.seed);
+    out.set_attribute("step_error_sha256", sha256_file(options.weights / kStepErrorFile));
+  }
   auto next = out.create<float>("next", rows_of(input.count(), frame));
   for_batches(options, input.count(), [&](std::int64_t first, std::int64_t count) {
-    write_rows(next, first, rows_of(count, frame), model.step(input.read(first, count)) * model.scale());
+    const torch::Tensor predicted = model.step(input.read(first, count));
+    write_rows(next, first, rows_of(count, frame),
+               noise.add(predicted, rows<std::int64_t>(first, count), 0) * model.scale());
   });
   return input.count();
 }
@@ -177,8 +194,38 @@ void warn_of_clean_past(const Sns& model, const Path& path) {
               path.text());
 }
 
+/// The surrogate whose predictions an SNS's estimates are combined with.
+class Companion {
+ public:
+  /// Gives the model what was measured of the two.
+  Companion(Sns& model, const PredictOptions& options, h5::File& out)
+      : model_(model),
+        surrogate_(
+            load_model_as<GaussianEmulator>(options.surrogate, parse_weights(options.which), model.device())) {
+    const Weights weights = parse_weights(options.which);
+    model.use_combination(
+        std::make_shared<CombinedEstimate>(load_combination(options.weights, options.surrogate, weights)));
+    out.set_attribute("surrogate", options.surrogate.string());
+    out.set_attribute("surrogate_sha256", sha256_file(options.surrogate / file_name(weights)));
+    out.set_attribute("combined_estimate_sha256",
+                      sha256_file(options.weights / combination_file(options.surrogate, weights)));
+  }
+  /// For the past frames of x (long, past, present), in the model's units, as x.
+  torch::Tensor prediction(const torch::Tensor& x) const {
+    const std::int64_t channels = model_.config().field_channels;
+    const torch::Tensor past = x.narrow(1, channels, channels) * model_.scale() / surrogate_->scale();
+    return surrogate_->step(past) * surrogate_->scale() / model_.scale();
+  }
+
+ private:
+  const Sns& model_;
+  std::unique_ptr<GaussianEmulator> surrogate_;
+};
+
 std::int64_t predict_refined(Sns& model, const PredictOptions& options, h5::File& out) {
   const SnsInput input(model, options, 2);
+  std::optional<Companion> companion;
+  if (!options.surrogate.empty()) companion.emplace(model, options, out);
   const RefineOptions how = sns_refinement(options.sampling);
   warn_of_clean_past(model, how.path);
   out.set_attribute("path", options.sampling.path);
@@ -193,7 +240,8 @@ std::int64_t predict_refined(Sns& model, const PredictOptions& options, h5::File
     const torch::Tensor x = input.read(first, count);
     const auto predicted = heeded(model.levels(x, lags_of(options)), how.path);
     PhiloxNoise noise = noise_of(options, first, count);
-    const Refined result = model.refine(x, predicted, how, noise, lags_of(options));
+    const Refined result = model.refine(x, predicted, how, noise, lags_of(options),
+                                        companion ? companion->prediction(x) : torch::Tensor());
     write_rows(refined, first, rows_of(count, pair), physical_pairs(model, result.x));
     record.write(first, predicted, result);
   });
@@ -254,11 +302,12 @@ std::vector<std::string> options_of(const std::string& kind, const PredictOption
   if (kind == "acdm") return {"--start", "--conditioning", "--reverse-std"};
   if (kind == "thermalizer")
     return {"--rule", "--start-level", "--stop-level", "--noise-limit", "--reverse-std"};
-  if (kind != "sns") return {};
+  if (kind == "gaussian") return {"--sampled"};
   if (options.generate)
     return {"--generate", "--long", "--lag", "--path", "--start", "--clip", "--reverse-std"};
   if (!options.oracle.empty()) return {"--oracle", "--long", "--lag"};
-  return {"--long", "--lag", "--path", "--rule", "--level-floor", "--threshold", "--gate", "--reverse-std"};
+  return {"--long",        "--lag",       "--path", "--rule",       "--surrogate",
+          "--level-floor", "--threshold", "--gate", "--reverse-std"};
 }
 
 void refuse_foreign_options(const std::string& kind, const PredictOptions& options) {
@@ -340,7 +389,7 @@ PredictSummary predict(const PredictOptions& options) {
   if (options.batch < 1) fail<ConfigError>("batch {} must be at least 1", options.batch);
   if (options.generate && !options.oracle.empty())
     fail<ConfigError>("--generate makes states, --oracle estimates given ones: give one of them");
-  prepare_output(options.output);
+  const OutputFolder folder(options.output);
   if (!options.overwrite && std::filesystem::exists(options.output))
     fail<ConfigError>("{} exists; give --overwrite to replace it or another -o", options.output.string());
   const auto model = load_model(options.weights, parse_weights(options.which), pick_device(options.device));
@@ -348,6 +397,9 @@ PredictSummary predict(const PredictOptions& options) {
     fail<ConfigError>("{} holds a model of kind '{}'; {} SNS's", options.weights.string(), model->config().kind,
                       options.generate ? "--generate is" : "the oracle is");
   refuse_foreign_options(model->config().kind, options);
+  if (!options.surrogate.empty())
+    if (const std::string why = why_not_combined(options.sampling); !why.empty())
+      fail<ConfigError>("--surrogate: {}", why);
   refuse_own_input(options, model->config().field_channels);
   const c10::InferenceMode guard;
   PredictSummary summary;

@@ -18,10 +18,12 @@ struct PredictOptions {
   std::filesystem::path output;  ///< HDF5 file
   bool overwrite = false;        ///< replace a file that is there
   SamplingWords sampling;
-  bool generate = false;    ///< SNS: the next state from noise, rather than a refined pair
-  std::vector<int> oracle;  ///< SNS: levels (s1, s2) of Tweedie's estimate; empty: refinement
-  std::uint64_t seed = 0;   ///< of the noise
-  std::int64_t batch = 16;  ///< samples of one network evaluation
+  bool sampled = false;             ///< gaussian: with noise like the error of its step (kStepErrorFile)
+  std::filesystem::path surrogate;  ///< SNS: weights folder of the surrogate for Estimate::combined; or empty
+  bool generate = false;            ///< SNS: the next state from noise, rather than a refined pair
+  std::vector<int> oracle;          ///< SNS: levels (s1, s2) of Tweedie's estimate; empty: refinement
+  std::uint64_t seed = 0;           ///< of the noise
+  std::int64_t batch = 16;          ///< samples of one network evaluation
   std::string device = "auto";
   int threads = 1;
   std::string command;  ///< recorded in the file
@@ -43,10 +45,11 @@ struct PredictSummary {
 /// clean pair, /levels as above. sns with `generate`: states -> /next, /evaluations and, but for path
 /// clean_past, /levels (present: -1). thermalizer: states -> /refined [B, x, y] (NaN: given up) and the same
 /// three arrays as sns (past: -1). acdm: states -> /next and /evaluations.
-/// Root attributes name the weights (SHA-256), seed, command, software, and every option that had a part in the
-/// result. Row b's noise depends on b and the seed alone. Error: weights or input missing, damaged, of another
-/// shape, or not finite. ConfigError: the output exists and overwrite is not set, or is a file that is read;
-/// options that do not fit the model.
+/// With `surrogate` the walk of an SNS follows what its estimates and that surrogate's prediction for the past
+/// frame make together. Root attributes name the weights (SHA-256), seed, command, software, and every option
+/// that had a part in the result. Row b's noise depends on b and the seed alone. Error: weights or input
+/// missing, damaged, of another shape, or not finite. ConfigError: the output exists and overwrite is not set,
+/// or is a file that is read; options that do not fit the model.
 PredictSummary predict(const PredictOptions& options);
 
 }  // namespace sns

@@ -340,9 +340,11 @@ ExperimentCost describe_experiment(const Config& config, const RunConfig& run, c
     Experiment::require_unseen_truth(data);
     require_shown(config, *rollout_block, oracle.has_value());
   }
+  const std::vector<MethodConfig> methods =
+      rollout_block ? rollout_block->methods : std::vector<MethodConfig>();
+  require_combinations(models, methods, retrain, config.file());
   if (!retrain) {
-    require_shipped_weights(models, rollout_block ? rollout_block->methods : std::vector<MethodConfig>(),
-                            oracle, config.file());
+    require_shipped_weights(models, methods, oracle, config.file());
     for (const ModelSpec& model : models)
       if (model.weights) check_shipped(model, solver, data, shipped_folder(model, config.file()));
   }

@@ -112,9 +112,7 @@ bool Experiment::uses(const ModelSpec& model) const {
 }
 
 bool Experiment::needs_dataset() const {
-  return std::any_of(models_.begin(), models_.end(), [&](const ModelSpec& model) {
-    return !shipped(model) && model.training.data == "dataset";
-  });
+  return trains_on_dataset(models_, retrain_);
 }
 
 std::optional<fs::path> Experiment::finished_combination(const MethodConfig& method) const {
@@ -125,15 +123,7 @@ std::optional<fs::path> Experiment::finished_combination(const MethodConfig& met
 void Experiment::add_stages(StageGraph& graph) const {
   const RunFolder at = folder();
   if (!retrain_) require_shipped_weights(models_, rollout_.methods, oracle_, config_.file());
-  for (const MethodConfig& method : rollout_.methods)
-    if (method.combines() && !finished_combination(method) && !needs_dataset())
-      fail<ConfigError>(
-          "rollout.methods.{}.estimate: combined is measured on the frames of a data set, and this run makes "
-          "none: "
-          "its networks are finished or trained on streams. Name weights of both that sns calibrate "
-          "--surrogate "
-          "has measured",
-          method.name);
+  require_combinations(models_, rollout_.methods, retrain_, config_.file());
   if (needs_dataset())
     graph.add({.name = "dataset",
                .record = at.dataset() / "stage.json",

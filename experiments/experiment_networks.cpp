@@ -175,8 +175,7 @@ std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& me
   SurrogateOptions options;
   options.first_step = method.first_step;
   options.every = method.every;
-  options.noise = method.noise;
-  options.seed = run_.seed;
+  options.noise = {.white = method.noise, .seed = run_.seed};
   options.inference = {
       .one_by_one = rollout_.deterministic,
       .precision = method.precision_in(rollout_) == "bfloat16" ? torch::kBFloat16 : torch::kFloat32,
@@ -200,7 +199,7 @@ std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& me
     emulator = load_model_as<GaussianEmulator>(folder_of(*method.emulator), weights, job.device);
     job.attributes.emplace_back("weights_emulator_sha256", hash(*method.emulator));
     if (method.sampled)
-      options.error.emplace(load_step_error(measured_of(*method.emulator, kStepErrorFile), weights));
+      options.noise.error.emplace(load_step_error(measured_of(*method.emulator, kStepErrorFile), weights));
   }
   std::unique_ptr<DiffusionStage> stage;
   if (const auto& name = method.diffusion_model()) {

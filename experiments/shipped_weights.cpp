@@ -129,6 +129,25 @@ std::optional<fs::path> shipped_combination(const MethodConfig& method, const st
   return folder / combination_file(shipped_folder(surrogate, experiment_file), parse_weights(method.weights));
 }
 
+bool trains_on_dataset(const std::vector<ModelSpec>& models, bool retrain) {
+  return std::any_of(models.begin(), models.end(), [retrain](const ModelSpec& model) {
+    return (retrain || !model.weights) && model.training.data == "dataset";
+  });
+}
+
+void require_combinations(const std::vector<ModelSpec>& models, const std::vector<MethodConfig>& methods,
+                          bool retrain, const fs::path& experiment_file) {
+  for (const MethodConfig& method : methods) {
+    if (!method.combines() || (!retrain && shipped_combination(method, models, experiment_file))) continue;
+    if (!trains_on_dataset(models, retrain))
+      fail<ConfigError>(
+          "rollout.methods.{}.estimate: combined is measured on the frames of a data set, and this run makes "
+          "none: its networks are finished or trained on streams. Name weights of both that sns calibrate "
+          "--surrogate has measured",
+          method.name);
+  }
+}
+
 std::string check_shipped(const ModelSpec& model, const SolverInfo& solver, const DatagenPlan& data,
                           const fs::path& folder) {
   std::string hashes = shipped_identity(folder);

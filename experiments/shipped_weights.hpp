@@ -40,6 +40,14 @@ std::optional<std::filesystem::path> shipped_combination(const MethodConfig& met
                                                          const std::vector<ModelSpec>& models,
                                                          const std::filesystem::path& experiment_file);
 
+/// Whether a network is trained here on a data set.
+bool trains_on_dataset(const std::vector<ModelSpec>& models, bool retrain);
+
+/// ConfigError that names a method whose combined estimates are not there and could not be measured: there is
+/// no data set.
+void require_combinations(const std::vector<ModelSpec>& models, const std::vector<MethodConfig>& methods,
+                          bool retrain, const std::filesystem::path& experiment_file);
+
 /// ConfigError unless the weights in `folder` are of the network that the model's block describes, with the
 /// same scales, and of frames of this flow: fields, points and, where the weights tell it, time between frames.
 /// Returns shipped_identity().

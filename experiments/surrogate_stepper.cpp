@@ -1,9 +1,6 @@
 #include "experiments/surrogate_stepper.hpp"
 
 #include "core/error.hpp"
-#include "core/random.hpp"
-
-#include <torch/types.h>
 
 #include <algorithm>
 
@@ -41,24 +38,6 @@ void SurrogateStepper::restore(std::span<const float> saved, torch::Device devic
     RolloutStepper::restore(saved, device);
 }
 
-torch::Tensor SurrogateStepper::with_noise(const torch::Tensor& y, std::span<const std::int64_t> trajectories,
-                                           std::int64_t step) const {
-  if (options_.noise == 0 && !options_.error) return y;
-  torch::Tensor xi = torch::empty(y.sizes(), torch::kFloat32);
-  const std::int64_t values = xi.numel() / xi.size(0);
-  for (std::size_t b = 0; b < trajectories.size(); ++b) {
-    RandomStream stream(options_.seed, Purpose::emulator_noise, static_cast<std::uint64_t>(trajectories[b]),
-                        static_cast<std::uint64_t>(step));
-    stream.fill_normal(std::span(xi.mutable_data_ptr<float>() + static_cast<std::int64_t>(b) * values,
-                                 static_cast<std::size_t>(values)));
-    if (!options_.error) continue;
-    // one by one, and on the CPU: the same bits in every batch and on every device
-    torch::Tensor member = xi[static_cast<std::int64_t>(b)];
-    member.copy_((*options_.error)(member));
-  }
-  return y + (options_.error ? 1.0 : options_.noise) * xi.to(y.device());
-}
-
 StepOutcome SurrogateStepper::advance(const torch::Tensor& initial, const torch::Tensor& x,
                                       std::span<const std::int64_t> trajectories, std::int64_t step) {
   StepOutcome out;
@@ -66,7 +45,7 @@ StepOutcome SurrogateStepper::advance(const torch::Tensor& initial, const torch:
   torch::Tensor prediction;
   if (emulator_) {
     prediction = emulator_->step(x);
-    out.next = with_noise(prediction, trajectories, step);
+    out.next = options_.noise.add(prediction, trajectories, step);
     out.evaluations.select(1, 0).fill_(1);
   }
   if (!stage_) return out;

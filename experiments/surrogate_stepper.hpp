@@ -1,22 +1,19 @@
 #pragma once
 // One step of a rollout by trained models: a surrogate, alone or refined, or a generator.
-#include "emulator/models/field_covariance.hpp"
 #include "emulator/models/gaussian.hpp"
+#include "emulator/models/step_noise.hpp"
 #include "experiments/diffusion_stage.hpp"
 #include "experiments/rollout.hpp"
 
 #include <memory>
-#include <optional>
 
 namespace sns {
 
 struct SurrogateOptions {
   std::int64_t first_step = 1;  ///< the first that is refined; earlier ones are the surrogate's alone
   std::int64_t every = 1;       ///< from there on each `every`-th is, the others are the surrogate's alone
-  double noise = 0;             ///< std of white noise added to each surrogate step, normalised units
-  std::optional<ColouredNoise> error = std::nullopt;  ///< instead: noise like the error of a step
-  std::uint64_t seed = 0;                             ///< of that noise
-  Inference inference;                                ///< how both models are evaluated
+  StepNoise noise = {};         ///< added to each surrogate step
+  Inference inference;          ///< how both models are evaluated
 };
 
 /// y = x_{a-1} + Psi(x_{a-1}) (+ noise xi), then what the stage makes of it; without a surrogate, what the
@@ -35,9 +32,6 @@ class SurrogateStepper : public RolloutStepper {
   const std::vector<double>& field_std() const;
 
  private:
-  /// y, what the surrogate predicts, with the noise of its step.
-  torch::Tensor with_noise(const torch::Tensor& y, std::span<const std::int64_t> trajectories,
-                           std::int64_t step) const;
   torch::Tensor to_stage(const torch::Tensor& x) const { return units_.defined() ? x * units_ : x; }
   torch::Tensor from_stage(const torch::Tensor& x) const { return units_.defined() ? x / units_ : x; }
 

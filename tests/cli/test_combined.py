@@ -110,6 +110,9 @@ class OfARun(unittest.TestCase):
         done = self.roll_out(self.METHOD, *streams, "--dry-run")
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn("rollout.methods.sns.estimate: combined is measured on the frames of a data set, and this run makes none", done.stderr)
+        done = sns("check", SOURCE / "yaml/kolmogorov/quickstart.yaml", "--scale", "smoke", "run.device=cpu", "retrain=true", self.METHOD, *streams)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("this run makes none", done.stderr)
         done = self.roll_out(self.METHOD, streams[1], "--dry-run")  # the refiner's training makes one
         self.assertEqual(done.returncode, 0, done.stderr)
         # On a surrogate alone the key has no effect, and that is said.

@@ -1,4 +1,5 @@
 """`sns predict` as a user meets it. Usage: test_predict.py PATH/TO/sns [CLASS ...]"""
+import hashlib
 import os
 import shutil
 import signal
@@ -51,6 +52,72 @@ class Predict(train_case.TrainCase):
         np.testing.assert_array_equal(out["refined"], again["refined"])
         other = self.predict(model, frames[:, 3:5], "--level-floor", "2", "--seed", "4")
         self.assertFalse(np.array_equal(out["refined"], other["refined"]))
+
+    def test_a_sampled_step(self):
+        """Noise with the covariance of the step's error, which the training has measured."""
+        frames, gaussian = self.frames(), self.trained / "models/gaussian"
+        unmeasured = self.root / "unmeasured"
+        shutil.copytree(gaussian, unmeasured, ignore=shutil.ignore_patterns("step_error*"))
+        self.predict(unmeasured, frames[:, 3], "--sampled", code=1, words=["does not hold the error of its steps", "sns calibrate"])
+        states = frames[:, 2:34].reshape(-1, POINTS, POINTS)
+        mean = self.predict(gaussian, states)["next"]
+        noise = self.predict(gaussian, states, "--sampled", "--seed", "7", "--batch", "5")["next"] - mean
+        with h5py.File(self.root / "out.h5") as file:
+            self.assertEqual(file.attrs["seed"], 7)
+            self.assertEqual(file.attrs["step_error_sha256"], hashlib.sha256((gaussian / "step_error.safetensors").read_bytes()).hexdigest())
+        # Waves of one wavenumber are in four of the modes: so is their error, mostly, and so the noise.
+        with h5py.File(self.root / "dataset/data/valid/waves_000000.h5") as file:
+            valid = file["t0_fields/vorticity"][...]
+        error = self.predict(gaussian, valid[:, :-1].reshape(-1, POINTS, POINTS))["next"] - valid[:, 1:].reshape(-1, POINTS, POINTS)
+        drawn, measured = (np.mean(np.abs(np.fft.fft2(x)) ** 2, axis=0) for x in (noise, error))
+        self.assertAlmostEqual(drawn.sum() / measured.sum(), 1, delta=0.3)
+        np.testing.assert_allclose(drawn[1, 2] + drawn[1, -2], measured[1, 2] + measured[1, -2], rtol=0.5)
+        alone = self.predict(gaussian, states[:1], "--sampled", "--seed", "7")["next"]
+        np.testing.assert_allclose(alone[0] - mean[0], noise[0], atol=1e-5)
+        other = self.predict(gaussian, states[:1], "--sampled", "--seed", "8")["next"]
+        self.assertGreater(np.abs(other - alone).max(), 1e-3 * noise.std())
+        self.predict(self.trained / "models/sns", frames[:, 3:5], "--sampled", code=2, words=["--sampled says nothing"])
+
+    def test_a_refinement_by_combined_estimates(self):
+        frames, sns, gaussian = self.frames(), self.trained / "models/sns", self.trained / "models/gaussian"
+        combined = ("--surrogate", gaussian, "--path", "fixed_past", "--level-floor", "12", "--seed", "3")
+        pairs = frames[:, 3:5]
+        self.predict(sns, pairs, "--surrogate", gaussian, code=2, words=["--surrogate", "path A denoises the past one, too"])
+        self.predict(sns, pairs, *combined, code=1, words=["combined needs", "--surrogate"])
+        self.calibrate("--weights", sns, "--surrogate", gaussian)
+        # A present frame of nothing but noise, nearly, and a denoiser of a hundred steps: the prediction for the past is what it goes to.
+        lost = pairs.copy()
+        lost[:, 1] = np.random.default_rng(0).normal(size=lost[:, 1].shape)
+        prediction = self.predict(gaussian, frames[:, 3])["next"]
+        together = self.predict(sns, lost, *combined)
+        with h5py.File(self.root / "out.h5") as file:
+            self.assertEqual(file.attrs["surrogate"], str(gaussian))
+            for attribute, path in (("surrogate_sha256", gaussian / "ema.safetensors"),
+                                    ("combined_estimate_sha256", *sns.glob("combined_[!r]*.safetensors"))):
+                self.assertEqual(file.attrs[attribute], hashlib.sha256(path.read_bytes()).hexdigest())
+        alone = self.predict(sns, lost, *combined[2:])
+        def distance(made):
+            return np.sqrt(np.mean((made["refined"][:, 1] - prediction) ** 2))
+        self.assertLess(distance(together), 0.5 * distance(alone))
+        self.predict(gaussian, frames[:, 3], "--surrogate", gaussian, code=2, words=["--surrogate"])
+
+    def test_a_mistake_leaves_no_folder(self):
+        with h5py.File(self.root / "states.h5", "w") as file:
+            file["x"] = self.frames()[:, 3]
+        gaussian, output = self.trained / "models/gaussian", self.root / "new/folder/out.h5"
+        self.fails(1, ["nowhere"], "predict", "--weights", "nowhere", "--input", "states.h5:/x", "-o", output)
+        self.fails(1, ["/y"], "predict", "--weights", gaussian, "--input", "states.h5:/y", "-o", output)
+        self.fails(1, ["nowhere"], "export", "--weights", "nowhere", "-o", output)
+        self.assertFalse((self.root / "new").exists())
+        (self.root / "new").mkdir()
+        self.fails(1, ["nowhere"], "predict", "--weights", "nowhere", "--input", "states.h5:/x", "-o", output)
+        self.assertEqual(list((self.root / "new").iterdir()), [])
+        self.assertEqual(self.sns("predict", "--weights", gaussian, "--input", "states.h5:/x", "-o", output).returncode, 0)
+        self.assertEqual(list(output.parent.iterdir()), [output])
+
+    def calibrate(self, *arguments):
+        done = self.sns("calibrate", *arguments, "--data", self.root / "dataset")
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_predict_refuses_bad_input(self):
         frames, gaussian = self.frames(), self.trained / "models/gaussian"

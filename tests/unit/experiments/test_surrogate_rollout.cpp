@@ -35,8 +35,8 @@ sns::SurrogateStepper tiny_stepper(bool refined, const sns::Path& path = sns::Pa
   sns::SurrogateOptions options;
   options.first_step = first_step;
   options.every = every;
-  options.seed = 11;
-  options.noise = 0.01;
+  options.noise.seed = 11;
+  options.noise.white = 0.01;
   sns::RefineOptions refine;
   refine.path = path;
   refine.level_floor = 2;
@@ -82,8 +82,8 @@ TEST_CASE("a sampled surrogate adds noise with the error's covariance, of the me
   spectrum[2][0][0][0][0] = spectrum[14][0][0][0][0] = 40.0;
   const auto stepper = [&](bool sampled) {
     sns::SurrogateOptions options;
-    options.seed = 11;
-    if (sampled) options.error.emplace(sns::FieldCovariance(spectrum));
+    options.noise.seed = 11;
+    if (sampled) options.noise.error.emplace(sns::FieldCovariance(spectrum));
     return sns::SurrogateStepper(std::make_unique<sns::GaussianEmulator>(tiny("gaussian"), 1, torch::kCPU),
                                  nullptr, options);
   };
@@ -205,8 +205,8 @@ sns::SurrogateStepper lagged_stepper(std::int64_t first_step = 1, int threshold 
   refiner.diffusion.levels = levels;
   sns::SurrogateOptions options;
   options.first_step = first_step;
-  options.seed = 11;
-  options.noise = 1e-3;
+  options.noise.seed = 11;
+  options.noise.white = 1e-3;
   sns::RefineOptions refine;
   refine.threshold = threshold;
   refine.gate = gate;
