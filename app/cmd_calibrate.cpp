@@ -169,6 +169,10 @@ void run_calibrate(CalibrateArguments arguments) {
     fail<ConfigError>("--surrogate is for an SNS, whose estimates it is combined with; {} holds kind {}",
                       arguments.weights.string(), config.kind);
   const DatasetInfo info = describe_dataset(arguments.data);
+  require_same_force(config.network, info.forcing_wavenumber, arguments.weights.string());
+  if (!arguments.surrogate.empty())
+    require_same_force(load_model_config(arguments.surrogate / "config.yaml").network, info.forcing_wavenumber,
+                       arguments.surrogate.string());
   require(std::abs(info.frame_interval - config.frame_interval) <= 1e-9 * info.frame_interval ||
               config.frame_interval == 0,
           "{} has frames {:g} time units apart, and the weights are for {:g}", arguments.data.string(),

@@ -4,6 +4,7 @@
 #include "core/files.hpp"
 #include "core/live_line.hpp"
 #include "core/log.hpp"
+#include "emulator/training/checkpoint.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -180,18 +181,28 @@ void run_together(const std::vector<std::unique_ptr<Runnable>>& runs, int jobs) 
   elapsed.print(jobs);
 }
 
+/// Whether the training in a model's folder has gone through all steps: to go on with one is no moment's work.
+bool trained_through(const fs::path& folder, std::int64_t steps) {
+  const fs::path last = folder / "checkpoints" / "last";
+  return fs::exists(last / "state.json") && read_training_state(last).step >= steps;
+}
+
 void require_trained(const Runnable& run) {
   const Experiment& experiment = run.experiment;
   for (const StageStatus& stage : run.graph.plan(run.targets)) {
     if (stage.name.rfind("train/", 0) != 0 || stage.state == StageState::finished) continue;
     const std::string model = stage.name.substr(6);
     const ModelSpec& spec = find_model(experiment.models(), model);
-    const bool made = fs::exists(experiment.folder().model(model) / "model.safetensors");
+    const fs::path folder = experiment.folder().model(model);
+    const bool made = fs::exists(folder / "model.safetensors"), changed = stage.state == StageState::changed,
+               through = made && trained_through(folder, spec.training.steps);
     const bool shipped = spec.weights.has_value() && !experiment.retrain();
-    if (shipped || (made && stage.state != StageState::changed)) continue;  // a moment's work, or a mere check
+    if (shipped || (through && !changed)) continue;  // a moment's work, or a mere check
     fail<ConfigError>("model '{}' {} ({}): run '{}' or '{}' first", model,
-                      made ? "was trained with another configuration" : "is not trained", stage.reason,
-                      run.arguments.command("train"), run.arguments.command("reproduce"));
+                      !made     ? "is not trained"
+                      : changed ? "was trained with another configuration"
+                                : "is not trained to the end",
+                      stage.reason, run.arguments.command("train"), run.arguments.command("reproduce"));
   }
 }
 

@@ -24,6 +24,7 @@ enum class Purpose : std::uint64_t {
   split = 11,
   refine_levels = 12,
   shuffled_frames = 13,
+  predicted_step = 14,
 };
 
 class RandomStream {

@@ -85,7 +85,7 @@ class RefinementArrays {
 std::int64_t predict_next(GaussianEmulator& model, const PredictOptions& options, h5::File& out) {
   const h5::Shape frame = frame_shape(model);
   const InputArray input(options.input, model, 1, "states");
-  StepNoise noise{.seed = options.seed};
+  StepNoise noise{.seed = options.seed, .purpose = Purpose::predicted_step};
   if (options.sampled) {
     noise.error.emplace(load_step_error(options.weights, parse_weights(options.which)));
     out.set_attribute("seed", options.seed);
@@ -205,6 +205,7 @@ class Companion {
     const Weights weights = parse_weights(options.which);
     model.use_combination(
         std::make_shared<CombinedEstimate>(load_combination(options.weights, options.surrogate, weights)));
+    out.set_attribute("estimate", options.sampling.estimate);
     out.set_attribute("surrogate", options.surrogate.string());
     out.set_attribute("surrogate_sha256", sha256_file(options.surrogate / file_name(weights)));
     out.set_attribute("combined_estimate_sha256",
@@ -346,7 +347,8 @@ void describe(h5::File& out, const PredictOptions& options, const Model& model) 
   if (sns && options.lag > 0) out.set_attribute("lag", options.lag);
   if (model.config().kind != "gaussian") {
     out.set_attribute("seed", options.seed);
-    if (options.oracle.empty()) out.set_attribute("reverse_std", options.sampling.reverse_std);
+    if (options.surrogate.empty() && options.oracle.empty())
+      out.set_attribute("reverse_std", options.sampling.reverse_std);
   }
   out.set_attribute("batch", options.batch);
   out.set_attribute("device", model.device().str());

@@ -112,8 +112,9 @@ void read_sns_refiner(Section& section, SamplingConfig& sampling, const ModelSpe
   }
   section.maybe<int>("threshold", sampling.threshold, level(-1, levels));
   section.maybe("gate", sampling.gate, one_of(gate_names()));
-  if (sampling.fixed_share < 1 && (sampling.threshold >= 0 || sampling.gate != "either"))
-    section.reject("fixed_share", "a threshold or a gate would leave the other frames alone: give one of them");
+  if (section.has("fixed_levels") && (sampling.threshold >= 0 || sampling.gate != "either"))
+    section.reject("fixed_levels",
+                   "a threshold or a gate would change them or leave frames alone: give one of them");
   section.maybe("write_back", sampling.write_back, one_of({"path", "always"}));
   if (sampling.write_back == "always" && !parse_path(sampling.path).cleans_past())
     section.reject("write_back", fmt::format("path {} leaves the past frame noisy: it cannot be written back",

@@ -323,7 +323,8 @@ void require_shown(const Config& config, const RolloutConfig& rollout, bool orac
   read(figure_section, figure);
   VideoConfig video;
   read(video_section, video);
-  require_shown(figure_section, figure, video_section, video, rollout.steps, method_names(rollout));
+  require_shown(figure_section, figure, video_section, video, rollout.steps, rollout.members,
+                method_names(rollout));
   require_drawable(figure, method_names(rollout), oracle, config.file());
 }
 
@@ -342,7 +343,7 @@ ExperimentCost describe_experiment(const Config& config, const RunConfig& run, c
   }
   const std::vector<MethodConfig> methods =
       rollout_block ? rollout_block->methods : std::vector<MethodConfig>();
-  require_combinations(models, methods, retrain, config.file());
+  require_measurable(models, methods, data, retrain, config.file());
   if (!retrain) {
     require_shipped_weights(models, methods, oracle, config.file());
     for (const ModelSpec& model : models)

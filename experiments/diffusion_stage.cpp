@@ -75,7 +75,7 @@ class SnsRefiner : public SnsStage {
     out.next = refined.x.narrow(1, 2 * channels, channels);
     if (conduct_.write_back || (options_.path.steps_together() && options_.path.cleans_past())) {
       out.previous = refined.x.narrow(1, channels, channels);
-      if (!lags.empty()) past_.rewrite(out.previous);
+      if (!lags.empty() && input.step > 1) past_.rewrite(out.previous);  // never the initial condition
     }
     if (options_.gate == Gate::present && !lags.empty()) move_long_frames(input, triple, lags, out);
   }

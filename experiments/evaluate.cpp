@@ -240,6 +240,10 @@ Evaluation measure(const EvaluateInputs& inputs) {
       pairing.push_back(sources.paired[i % sources.paired.size()]);
     Judged floor = record("floor", trajectories(sources.truth, sources.floor), pairing, recording);
     judge(floor, evaluation, score_settings, sources.paired, pairing);
+    if (floor.members() < sources.paired.size())
+      log::warn("the floor has {} solver runs for {} members: errors of means over members are smaller of more",
+                floor.members(), sources.paired.size());
+    judge_means_of(floor, sources.paired.size(), evaluation, score_settings);
     evaluation.floor = std::move(floor);
   } else {
     log::warn("the truth set holds no trajectories beyond the rollouts' members: no truth-against-truth floor");

@@ -148,6 +148,8 @@ std::vector<const Judged*> solvers_beside(const Evaluation& evaluation, const Ju
 void find_equal_solver(const Evaluation& evaluation, const Judged& emulator, SpeedComparison& comparison) {
   for (const Judged* solver : solvers_beside(evaluation, emulator)) {
     auto ids = better_in(evaluation, emulator, *solver);
+    // One that loses members is not as good as an emulator that keeps all, however few the members.
+    if (ids.empty() && lost_members(*solver) > 0) ids.emplace_back("stable_fraction/all");
     if (!ids.empty()) {
       comparison.better_than.emplace_back(solver->name, std::move(ids));
       continue;

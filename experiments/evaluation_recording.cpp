@@ -133,4 +133,24 @@ void judge(Judged& judged, const Evaluation& evaluation, const metrics::ScoreSet
   judge_flow(judged, evaluation, paired, pairing, bootstrap);
 }
 
+void judge_means_of(Judged& judged, std::size_t members, const Evaluation& evaluation,
+                    const metrics::ScoreSettings& settings) {
+  if (judged.members() <= members) return;
+  const EvaluateConfig& config = evaluation.inputs.config;
+  const metrics::Bootstrap bootstrap(evaluation.inputs.seed, static_cast<int>(members), config.bootstrap,
+                                     config.confidence);
+  for (std::size_t f = 0; f < judged.fields.size(); ++f) {
+    const metrics::TruthReference& reference = *evaluation.fields[f].reference;
+    const auto first = std::span<const MemberRecord>(judged.fields[f].members).first(members);
+    for (metrics::Score& score : metrics::score(first, reference, settings, bootstrap,
+                                                judged.fields.size() > 1 ? evaluation.flow.fields[f] : "")) {
+      if (score.info.statistic != metrics::Statistic::ensemble) continue;
+      for (metrics::Score& of_all : judged.scores)
+        if (of_all.info.id() == score.info.id()) of_all = std::move(score);
+    }
+    for (std::size_t w = 0; w < judged.fields[f].errors.size(); ++w)
+      judged.fields[f].errors[w].ensemble = metrics::window_error(first, w, reference, bootstrap).ensemble;
+  }
+}
+
 }  // namespace sns

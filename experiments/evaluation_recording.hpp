@@ -40,6 +40,11 @@ struct Recording {
 /// frames, fields and flow of a judged set. Stopped when asked to.
 Judged record(std::string name, const Trajectories& trajectories, const Pairing& pairing, Recording& recording);
 
+/// Scores its mean over members (spectrum, field) by its first `members` alone, if it has more: errors of means
+/// fall with the number of members. For the floor, which is compared with means over as many.
+void judge_means_of(Judged& judged, std::size_t members, const Evaluation& evaluation,
+                    const metrics::ScoreSettings& settings);
+
 /// Gives a recorded set its scores against `evaluation.truth`, whose members are those of `paired`.
 void judge(Judged& judged, const Evaluation& evaluation, const metrics::ScoreSettings& settings,
            const std::vector<int>& paired, const Pairing& pairing);

@@ -61,7 +61,7 @@ Experiment::Experiment(const Config& config, std::string command)
   }
   Section video = root.child("video");
   read(video, video_);
-  require_shown(figure, figure_, video, video_, rollout_.steps, method_names(rollout_));
+  require_shown(figure, figure_, video, video_, rollout_.steps, rollout_.members, method_names(rollout_));
   require_unseen_truth(data_plan_);
   config.finish({"simulate"});
   for (const auto& [name, keys] : model_keys_without_effect(config)) log::warn("models.{}: {}", name, keys);
@@ -123,7 +123,7 @@ std::optional<fs::path> Experiment::finished_combination(const MethodConfig& met
 void Experiment::add_stages(StageGraph& graph) const {
   const RunFolder at = folder();
   if (!retrain_) require_shipped_weights(models_, rollout_.methods, oracle_, config_.file());
-  require_combinations(models_, rollout_.methods, retrain_, config_.file());
+  require_measurable(models_, rollout_.methods, data_plan_, retrain_, config_.file());
   if (needs_dataset())
     graph.add({.name = "dataset",
                .record = at.dataset() / "stage.json",

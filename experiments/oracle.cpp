@@ -187,16 +187,14 @@ class Oracle {
   OracleResult result_;
 };
 
-/// Mean over trajectories with its interval, which a single trajectory does not have.
+/// Mean over trajectories with its interval, which few trajectories do not have.
 metrics::Estimate mean_of(const std::vector<Errors>& errors, const metrics::Bootstrap& bootstrap,
                           const std::function<double(const Errors&)>& value) {
-  metrics::Estimate estimate = bootstrap.estimate([&](std::span<const int> drawn) {
+  return bootstrap.estimate([&](std::span<const int> drawn) {
     double sum = 0;
     for (const int b : drawn) sum += value(errors[static_cast<std::size_t>(b)]);
     return sum / static_cast<double>(drawn.size());
   });
-  if (errors.size() < 2) estimate.low = estimate.high = std::nan("");
-  return estimate;
 }
 
 nlohmann::ordered_json as_json(const metrics::Estimate& estimate) {

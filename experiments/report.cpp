@@ -170,11 +170,13 @@ void require_drawable(const FigureConfig& figure, const std::vector<std::string>
 }
 
 void require_shown(Section& figure, const FigureConfig& figure_config, Section& video,
-                   const VideoConfig& video_config, std::int64_t steps,
+                   const VideoConfig& video_config, std::int64_t steps, int members,
                    const std::vector<std::string>& methods) {
   if (figure_config.steps && figure_config.steps->back() > steps)
     figure.reject("steps",
                   fmt::format("{} lies beyond the rollout's {} steps", figure_config.steps->back(), steps));
+  if (figure_config.member >= members)
+    figure.reject("member", fmt::format("{}: there are members 0 to {}", figure_config.member, members - 1));
   for (const std::string& name : video_config.methods.value_or(std::vector<std::string>()))
     if (std::find(methods.begin(), methods.end(), name) == methods.end())
       video.reject("methods", fmt::format("rollout.methods has no '{}'", name));

@@ -40,9 +40,10 @@ void read(Section& video, VideoConfig& config);
 /// ConfigError where there is nothing to draw, or a kind of figure lacks what it is drawn from.
 void require_drawable(const FigureConfig& figure, const std::vector<std::string>& methods, bool oracle,
                       const std::filesystem::path& experiment_file);
-/// ConfigError where figures show steps that rollouts of so many do not have, or the video shows other methods.
+/// ConfigError where figures show steps or members that rollouts of so many do not have, or the video shows
+/// other methods.
 void require_shown(Section& figure, const FigureConfig& figure_config, Section& video,
-                   const VideoConfig& video_config, std::int64_t steps,
+                   const VideoConfig& video_config, std::int64_t steps, int members,
                    const std::vector<std::string>& methods);
 
 /// While one lives `action` is called, many times a second, while a script draws: for who has more to do than

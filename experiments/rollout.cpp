@@ -188,6 +188,7 @@ class Rollout {
     std::vector<std::int32_t> levels(static_cast<std::size_t>(2 * members_), -1);
     std::vector<std::int64_t> evaluations(static_cast<std::size_t>(3 * members_), 0);
     torch::Tensor next = torch::full_like(x, std::numeric_limits<float>::quiet_NaN());
+    torch::Tensor previous;
     std::vector<StoppedMember> stopped;
     if (!alive_.empty()) {
       const auto living = [&](const torch::Tensor& t) { return all_live() ? t : t.index_select(0, living_); };
@@ -195,15 +196,34 @@ class Rollout {
       record(outcome, levels, evaluations);
       next.index_copy_(0, living_, outcome.next);
       if (outcome.previous.defined() && step > 1)
-        file.rewrite(step - 1, physical(x.clone().index_copy_(0, living_, outcome.previous).to(torch::kCPU)));
+        previous = x.clone().index_copy_(0, living_, outcome.previous).to(torch::kCPU);
       stopped = std::move(outcome.stopped);
     }
     torch::Tensor host = next.to(torch::kCPU);  // on the CPU, next itself
     bury(next, host, stopped, step);
+    if (previous.defined()) rewrite(file, step - 1, previous, x);
     file.append(step, physical(host), levels, evaluations);
     if (step == job_.steps) file.flush(false);
     file.record_time(step, {.wall = seconds_since(begin), .cpu = cpu_seconds() - cpu_begin});
     return next;
+  }
+
+  /// Puts what a refinement made of frame `step` in its place, of members that live on; not where that is no
+  /// frame of the flow itself.
+  void rewrite(RolloutFile& file, std::int64_t step, torch::Tensor& made, const torch::Tensor& x) {
+    const torch::Tensor before = x.to(torch::kCPU);
+    for (std::int64_t m = 0; m < members_; ++m)
+      if (at_.failed_step[static_cast<std::size_t>(m)] >= 0 || !within_limit(made, m))
+        made.select(0, m).copy_(before.select(0, m));
+    file.rewrite(step, physical(made));
+  }
+
+  /// Whether the member's frame, on the host, is finite and not beyond the limit.
+  bool within_limit(const torch::Tensor& host, std::int64_t member) const {
+    const std::size_t size = values_ / static_cast<std::size_t>(members_);
+    const float* const frame = host.const_data_ptr<float>() + static_cast<std::size_t>(member) * size;
+    // NaN compares false, so "not within the limit" covers it.
+    return std::all_of(frame, frame + size, [this](float v) { return std::abs(v) <= job_.limit; });
   }
 
   /// A frame on the host in physical units; valid until the next call.
@@ -234,13 +254,9 @@ class Rollout {
             std::int64_t step) {
     std::map<std::int64_t, std::string> reasons;
     for (const StoppedMember& one : stopped) reasons[alive_.at(static_cast<std::size_t>(one.row))] = one.why;
-    const std::size_t size = values_ / static_cast<std::size_t>(members_);
-    for (const std::int64_t m : alive_) {
-      const float* const frame = host.const_data_ptr<float>() + static_cast<std::size_t>(m) * size;
-      // NaN compares false, so "not within the limit" covers it.
-      const bool good = std::all_of(frame, frame + size, [this](float v) { return std::abs(v) <= job_.limit; });
-      if (!good) reasons.try_emplace(m, fmt::format("not finite or beyond {} standard deviations", job_.limit));
-    }
+    for (const std::int64_t m : alive_)
+      if (!within_limit(host, m))
+        reasons.try_emplace(m, fmt::format("not finite or beyond {} standard deviations", job_.limit));
     for (const auto& [m, why] : reasons) {
       for (torch::Tensor* const frames : {&next, &host})
         frames->select(0, m).fill_(std::numeric_limits<float>::quiet_NaN());

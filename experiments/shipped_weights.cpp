@@ -135,16 +135,32 @@ bool trains_on_dataset(const std::vector<ModelSpec>& models, bool retrain) {
   });
 }
 
-void require_combinations(const std::vector<ModelSpec>& models, const std::vector<MethodConfig>& methods,
-                          bool retrain, const fs::path& experiment_file) {
-  for (const MethodConfig& method : methods) {
-    if (!method.combines() || (!retrain && shipped_combination(method, models, experiment_file))) continue;
-    if (!trains_on_dataset(models, retrain))
+void require_measurable(const std::vector<ModelSpec>& models, const std::vector<MethodConfig>& methods,
+                        const DatagenPlan& data, bool retrain, const fs::path& experiment_file) {
+  const bool validates = std::any_of(data.splits.begin(), data.splits.end(), [](const Split& split) {
+    return split.name == "valid" && split.trajectories > 0;
+  });
+  const auto require_validation = [&](const MethodConfig& method, const char* key) {
+    if (!validates)
       fail<ConfigError>(
-          "rollout.methods.{}.estimate: combined is measured on the frames of a data set, and this run makes "
-          "none: its networks are finished or trained on streams. Name weights of both that sns calibrate "
-          "--surrogate has measured",
-          method.name);
+          "rollout.methods.{}.{}: what it needs is measured on validation frames, of which datagen.split "
+          "leaves none",
+          method.name, key);
+  };
+  for (const MethodConfig& method : methods) {
+    if (method.combines() && (retrain || !shipped_combination(method, models, experiment_file))) {
+      if (!trains_on_dataset(models, retrain))
+        fail<ConfigError>(
+            "rollout.methods.{}.estimate: combined is measured on the frames of a data set, and this run makes "
+            "none: its networks are finished or trained on streams. Name weights of both that sns calibrate "
+            "--surrogate has measured",
+            method.name);
+      require_validation(method, "estimate");
+    }
+    for (const ModelSpec& model : models)
+      if (const auto needed = needed_measurement(method, model);
+          needed && (retrain || !model.weights) && model.training.data == "dataset")
+        require_validation(method, needed->key);
   }
 }
 
@@ -152,6 +168,10 @@ std::string check_shipped(const ModelSpec& model, const SolverInfo& solver, cons
                           const fs::path& folder) {
   std::string hashes = shipped_identity(folder);
   const ModelConfig stored = load_model_config(folder / "config.yaml");
+  // Where a list of hashes vouches for the folder config.yaml is what came with the weights. Elsewhere, as
+  // beside converted ones, it may be corrected, and says what frames the same weights make.
+  if (!read_sums(folder).contains("config.yaml"))
+    hashes += fmt::format("\nconfig: {}", sha256_file(folder / "config.yaml"));
   const std::string theirs = architecture(stored), ours = architecture(model.model);
   if (theirs != ours)
     fail<ConfigError>(

@@ -43,14 +43,14 @@ std::optional<std::filesystem::path> shipped_combination(const MethodConfig& met
 /// Whether a network is trained here on a data set.
 bool trains_on_dataset(const std::vector<ModelSpec>& models, bool retrain);
 
-/// ConfigError that names a method whose combined estimates are not there and could not be measured: there is
-/// no data set.
-void require_combinations(const std::vector<ModelSpec>& models, const std::vector<MethodConfig>& methods,
-                          bool retrain, const std::filesystem::path& experiment_file);
+/// ConfigError that names a method whose combined estimates, or the errors of whose network, are not there and
+/// could not be measured: there is no data set, or it has no validation frames.
+void require_measurable(const std::vector<ModelSpec>& models, const std::vector<MethodConfig>& methods,
+                        const DatagenPlan& data, bool retrain, const std::filesystem::path& experiment_file);
 
 /// ConfigError unless the weights in `folder` are of the network that the model's block describes, with the
 /// same scales, and of frames of this flow: fields, points and, where the weights tell it, time between frames.
-/// Returns shipped_identity().
+/// Returns shipped_identity(), and the hash of config.yaml where no list of hashes in the folder has it.
 std::string check_shipped(const ModelSpec& model, const SolverInfo& solver, const DatagenPlan& data,
                           const std::filesystem::path& folder);
 

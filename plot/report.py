@@ -20,6 +20,8 @@ from report_text import (by_field, ceiling_table, counted, duration, long_ceilin
                          short, stage_table, summary)
 from training_curves import training_figure
 
+FEWEST_FOR_INTERVAL = 4  # members; as the program's kFewestForInterval
+
 
 def image(file, caption):
     """<figure> with the PNG inlined; empty if it was not drawn."""
@@ -105,8 +107,9 @@ def floor_distances(metrics):
 
 def table_caption(metrics):
     truth, windows = metrics["truth"], metrics["windows"]
+    few = "" if truth["members"] >= FEWEST_FOR_INTERVAL else f"; fewer than {FEWEST_FOR_INTERVAL} have none but of shares"
     return (f"Value and {100 * metrics['config']['confidence']:g} % interval (percentile bootstrap over "
-            f"{counted(truth['members'], 'initial condition')}, {metrics['config']['bootstrap']} resamples). The column "
+            f"{counted(truth['members'], 'initial condition')}, {metrics['config']['bootstrap']} resamples{few}). The column "
             f"<em>solver vs solver</em> holds the scores of {counted(truth['floor_members'], 'independent solver run')}: what a "
             f"perfect emulator would get. Early, mid, late: steps {windows['early'][0]}&ndash;{windows['early'][1]}, "
             f"{windows['mid'][0]}&ndash;{windows['mid'][1]}, {windows['late'][0]}&ndash;{windows['late'][1]}. "
@@ -115,7 +118,7 @@ def table_caption(metrics):
 
 def oracle_caption(oracle):
     trajectories = len(oracle["trajectories"])
-    band = (f"; band: {100 * oracle['confidence']:g} % bootstrap interval over trajectories" if trajectories > 1 else "")
+    band = (f"; band: {100 * oracle['confidence']:g} % bootstrap interval over trajectories" if trajectories >= FEWEST_FOR_INTERVAL else "")
     return (f"Estimates of a frame x<sub>t</sub> at noise level {oracle['level']} by {html.escape(oracle['model'])}, "
             f"which was trained on levels 0 to {oracle['levels'] - 1}, from it and a past frame at level s<sub>2</sub>. "
             f"Above: one pair, in standard deviations. Below: mean square error over {trajectories} solver trajectories that training has not seen and "

@@ -118,7 +118,7 @@ def metric_tables(metrics):
 
 
 def is_refined(method):
-    return method["cost"]["evaluations_per_step"]["denoiser"] > 0
+    return "weights_refiner_sha256" in method["attributes"]
 
 
 def is_solver(method):

@@ -266,7 +266,7 @@ class Pages:
         seconds = {name: m["cost"]["wall_seconds"] for name, m in methods.items()}
         made_by = judged[0] if judged else results[0].oracle
         parts = [facts_table(run, made_by, {name: m["attributes"] for name, m in methods.items()}),
-                 model_table(run, models.values()), stage_table(run, [r.folder for r in results], seconds)]
+                 model_table(run, models.values()), stage_table(run, [r.folder for r in results], models.values(), seconds)]
         return f"## {run.name}\n\n" + "\n\n".join(map(to_markdown, parts))
 
     def listed(self, names):

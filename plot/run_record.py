@@ -17,9 +17,8 @@ def card(folder):
 
 
 def weights_folder(run, model):
-    """Where a run keeps the weights of a model, trained or shipped."""
-    shipped = run / "models" / model / "shipped"
-    return shipped if shipped.exists() else shipped.parent
+    """Where a run keeps the weights of a model that its results are of: there may be trained and shipped ones."""
+    return run / "models" / model["name"] / ("shipped" if model["shipped"] else "")
 
 
 def data_hash(folder):
@@ -38,10 +37,10 @@ def data_seconds(folder):
     return total
 
 
-def stages(run, results):
+def stages(run, results, models):
     """Records of the finished stages of a run and of its folders of results, by name of the stage."""
-    files = [run / "dataset" / "stage.json", run / "truth" / "stage.json", *sorted(run.glob("models/*/stage.json")),
-             *sorted(run.glob("models/*/shipped/stage.json")), *sorted(run.glob("rollouts/*.stage.json")),
+    files = [run / "dataset" / "stage.json", run / "truth" / "stage.json",
+             *sorted(weights_folder(run, model) / "stage.json" for model in models), *sorted(run.glob("rollouts/*.stage.json")),
              *sorted(run.glob("rollouts/ensembles/*.stage.json"))]
     shared = {record["stage"]: record for record in map(_read, files) if record and record["state"] == "finished"}
     own = {}
@@ -75,9 +74,9 @@ def _duration(seconds):
     return "came with the software" if seconds is None else f"{seconds:,.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
 
 
-def stage_table(run, results, rollout_seconds):
+def stage_table(run, results, models, rollout_seconds):
     """Wall clock of each stage, when it ended, and the commit of the program that ran it."""
-    found = stages(run, results)
+    found = stages(run, results, models)
     spent = {name: seconds_of(run, record, rollout_seconds) for name, record in found.items()}
     rows = "".join(f"<tr><td>{html.escape(name)}</td><td>{_duration(spent[name])}</td><td>{record['finished']}</td>"
                    f"<td><code>{record['git_commit'][:12]}</code></td></tr>" for name, record in found.items())
@@ -90,7 +89,7 @@ def model_table(run, models):
     """Size, training and SHA-256 of the data of each model; `models` as in the program's facts."""
     rows = []
     for model in models:
-        folder = weights_folder(run, model["name"])
+        folder = weights_folder(run, model)
         rows_of_card, count = card(folder), parameter_count(folder)
         cells = [html.escape(model["name"]), model["kind"], f"{count:,}" if count else "&ndash;",
                  *(html.escape(rows_of_card.get(key, "\N{EN DASH}")) for key in (

@@ -316,11 +316,14 @@ class Sampler {
   torch::Tensor index_, active_, clean_;
 };
 
+torch::Tensor alpha_bars(const Schedule& schedule, torch::Device device) {
+  return at::tensor(schedule.alpha_bar, torch::kFloat64).to(device);
+}
+
 /// The factors that levels stand for, as columns for x.
-std::pair<torch::Tensor, torch::Tensor> signal_and_std(const Schedule& schedule, const torch::Tensor& x,
+std::pair<torch::Tensor, torch::Tensor> signal_and_std(const torch::Tensor& alpha_bars, const torch::Tensor& x,
                                                        const torch::Tensor& levels) {
-  const torch::Tensor alpha_bar =
-      at::tensor(schedule.alpha_bar, torch::kFloat64).to(levels.device()).index_select(0, levels);
+  const torch::Tensor alpha_bar = alpha_bars.index_select(0, levels);
   std::vector<std::int64_t> shape(static_cast<std::size_t>(x.dim()), 1);
   shape[0] = x.size(0);
   return {alpha_bar.sqrt().to(x.scalar_type()).view(shape),
@@ -421,14 +424,16 @@ Sampled follow(const Schedule& schedule, const Layout& layout, const Denoiser& d
 }
 
 Denoiser clipped(const Schedule& schedule, const Layout& layout, Denoiser denoiser, double limit) {
-  return [&schedule, layout, denoiser = std::move(denoiser), limit](const torch::Tensor& active,
-                                                                    const Step& step) {
+  // The table goes to the device once, not in every step.
+  return [&schedule, layout, denoiser = std::move(denoiser), limit, table = torch::Tensor()](
+             const torch::Tensor& active, const Step& step) mutable {
+    if (!table.defined()) table = alpha_bars(schedule, active.device());
     const std::int64_t width = layout.frames * layout.channels;
     const auto by_frame = [&](const torch::Tensor& t) {
       return t.narrow(1, t.size(1) - width, width).unflatten(1, {layout.frames, layout.channels}).flatten(0, 1);
     };
     const torch::Tensor x = by_frame(active), eps = by_frame(denoiser(active, step));
-    const auto [signal, std] = signal_and_std(schedule, x, step.levels.reshape(-1));
+    const auto [signal, std] = signal_and_std(table, x, step.levels.reshape(-1));
     const torch::Tensor clean = (x - std * eps) / signal;
     const torch::Tensor at_limit = (x - signal * clean.clamp(-limit, limit)) / std;
     return at::where(clean.abs() > limit, at_limit, eps).view({active.size(0), width, x.size(2), x.size(3)});
@@ -437,13 +442,13 @@ Denoiser clipped(const Schedule& schedule, const Layout& layout, Denoiser denois
 
 torch::Tensor add_noise(const Schedule& schedule, const torch::Tensor& x, const torch::Tensor& levels,
                         const torch::Tensor& noise) {
-  const auto [signal, std] = signal_and_std(schedule, x, levels);
+  const auto [signal, std] = signal_and_std(alpha_bars(schedule, levels.device()), x, levels);
   return signal * x + std * noise;
 }
 
 torch::Tensor tweedie(const Schedule& schedule, const torch::Tensor& x, const torch::Tensor& levels,
                       const torch::Tensor& eps) {
-  const auto [signal, std] = signal_and_std(schedule, x, levels);
+  const auto [signal, std] = signal_and_std(alpha_bars(schedule, levels.device()), x, levels);
   return (x - std * eps) / signal;
 }
 

@@ -61,8 +61,9 @@ torch::Tensor CombinedEstimate::eps(const torch::Tensor& noisy, const torch::Ten
   const torch::Tensor denoised = (noisy - noise * eps) / signal;
   const torch::Tensor seen =
       at::fft_rfft2(at::cat({denoised, noisy, prediction}), c10::nullopt, {-2, -1}, "ortho");
+  shell_of_mode_ = shell_of_mode_.to(noisy.device());
   const torch::Tensor modes = weights(at, noisy.device())
-                                  .index_select(0, shell_of_mode_.to(noisy.device()))
+                                  .index_select(0, shell_of_mode_)
                                   .view({points_, points_ / 2 + 1, fields(), 3 * fields()})
                                   .permute({2, 3, 0, 1});
   const torch::Tensor clean =

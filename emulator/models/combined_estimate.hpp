@@ -48,7 +48,7 @@ class CombinedEstimate {
   std::int64_t points_;
   EstimateErrors errors_;
   torch::Tensor gains_;                                           ///< of the table: A, signal * B, C
-  torch::Tensor shell_of_mode_;                                   ///< int64
+  mutable torch::Tensor shell_of_mode_;                           ///< int64, on the device of the last frames
   mutable std::map<std::pair<int, int>, torch::Tensor> weights_;  ///< of levels that were met; one device
 };
 

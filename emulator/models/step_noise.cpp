@@ -1,7 +1,5 @@
 #include "emulator/models/step_noise.hpp"
 
-#include "core/random.hpp"
-
 #include <ATen/Functions.h>
 
 namespace sns {
@@ -12,7 +10,7 @@ torch::Tensor StepNoise::add(const torch::Tensor& predictions, std::span<const s
   torch::Tensor xi = at::empty(predictions.sizes(), torch::kFloat32);
   const std::int64_t values = xi.numel() / xi.size(0);
   for (std::size_t b = 0; b < trajectories.size(); ++b) {
-    RandomStream stream(seed, Purpose::emulator_noise, static_cast<std::uint64_t>(trajectories[b]),
+    RandomStream stream(seed, purpose, static_cast<std::uint64_t>(trajectories[b]),
                         static_cast<std::uint64_t>(step));
     stream.fill_normal(std::span(xi.mutable_data_ptr<float>() + static_cast<std::int64_t>(b) * values,
                                  static_cast<std::size_t>(values)));

@@ -1,4 +1,5 @@
 #pragma once
+#include "core/random.hpp"
 #include "emulator/models/field_covariance.hpp"
 
 #include <cstdint>
@@ -12,6 +13,7 @@ struct StepNoise {
   double white = 0;                                   ///< standard deviation of white noise, normalised units
   std::optional<ColouredNoise> error = std::nullopt;  ///< instead: noise like the error of a step
   std::uint64_t seed = 0;
+  Purpose purpose = Purpose::emulator_noise;
 
   /// predictions [B, C, n, n] of the frames of `step` of these trajectories, and noise; as they are where there
   /// is none. A trajectory gets the same noise alone and in any batch, on every device.

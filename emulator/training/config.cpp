@@ -99,7 +99,9 @@ void read(Section& section, TrainingConfig& config, const std::string& kind, int
   section.maybe("clip_value", config.clip_value);
   check_positive(section, "clip_norm", config.clip_norm);
   check_positive(section, "clip_value", config.clip_value);
-  section.maybe<double>("ema", config.ema, between(0, 1));
+  section.maybe<double>("ema", config.ema, [](double decay) {
+    return decay >= 0 && decay < 1 ? "" : "must be at least 0 and below 1, at which weights would never move";
+  });
   if (kind == "gaussian") read_rollout(section.child("rollout"), config.rollout);
   if (kind == "sns" || kind == "thermalizer")
     section.maybe("cross_entropy_weight", config.cross_entropy_weight, non_negative);

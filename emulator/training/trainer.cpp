@@ -9,6 +9,7 @@
 #include "core/text.hpp"
 #include "emulator/dataset.hpp"
 #include "emulator/device.hpp"
+#include "emulator/failures.hpp"
 #include "emulator/models/model.hpp"
 #include "emulator/nets/initialise.hpp"
 #include "emulator/nets/unet.hpp"
@@ -26,6 +27,7 @@
 #include <algorithm>
 #include <cmath>
 #include <future>
+#include <limits>
 
 namespace sns {
 namespace {
@@ -185,6 +187,11 @@ class Trainer {
   void restore(const fs::path& checkpoint) {
     state_ = read_training_state(checkpoint);
     saved_step_ = state_.step;
+    // Another checkpoint_every goes back to a step whose best weights a later checkpoint let go.
+    if (state_.best_step >= 0 && !fs::exists(best_folder(state_.best_step))) {
+      state_.best_step = -1;
+      state_.best_loss = std::numeric_limits<double>::infinity();
+    }
     load_checkpoint(checkpoint, learner_->parameters, learner_->ema, learner_->optimizer);
     data_.training->restore(checkpoint);
     wall_before_ = state_.wall_seconds;
@@ -418,9 +425,9 @@ class Trainer {
     }
     const bool installed =
         install_weights(best ? best_folder(state_.best_step) : checkpoints_.latest().value());
-    if (data_.validation) keep_errors();
     if (installed || state_.step > first || !fs::exists(folder_ / "model_card.md"))
       write_model_card(folder_, spec_, data_, result, seed_, options_);
+    if (data_.validation) keep_errors();
     return result;
   }
 
@@ -443,11 +450,11 @@ class Trainer {
       }
     } catch (const Stopped&) {
       throw;
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {  // of LibTorch, too: it may be short of memory
       log::warn(
           "{}: beside the weights there is not what they get wrong, which samples (sampled: true, reverse_std: "
           "measured) need: {}",
-          spec_.name, error.what());
+          spec_.name, failure_text(error));
     }
   }
 

@@ -30,7 +30,7 @@ const std::vector<KindKeys>& keys_of_kinds() {
       {{"network"}, {"head_features"}, {"sns", "thermalizer"}},
       {{"network"}, {"predicts"}, {"acdm"}},
       {{"network", "lag"}, {"window", "embedding"}, {"sns"}},
-      {{"diffusion"}, {"levels", "schedule", "prediction"}, {"sns", "thermalizer", "acdm"}},
+      {{"diffusion"}, {"levels", "schedule", "prediction", "noise_range"}, {"sns", "thermalizer", "acdm"}},
       {{"training"}, {"cross_entropy_weight"}, {"sns", "thermalizer"}},
       {{"training", "rollout"},
        {"max_length", "steps_per_length", "noise", "rms_penalty", "rms_limit", "whitening"},

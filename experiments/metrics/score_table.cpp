@@ -31,11 +31,12 @@ const char* name(Statistic statistic) {
   return "";
 }
 
-void ScoreTable::add(MetricInfo info, std::vector<double> values) {
+void ScoreTable::add(MetricInfo info, std::vector<double> values, std::optional<int> lost) {
   Score score;
   score.members = std::move(values);
-  // Where more is better, infinite means "not within the rollout", which is no loss.
-  if (info.better != Better::higher)
+  if (lost)
+    score.lost = *lost;
+  else
     score.lost = static_cast<int>(
         std::count_if(score.members.begin(), score.members.end(), [](double v) { return std::isinf(v); }));
   score.statistic = [members = score.members, statistic = info.statistic](std::span<const int> drawn) {

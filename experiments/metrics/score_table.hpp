@@ -3,6 +3,7 @@
 #include "experiments/metrics/statistics.hpp"
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,8 +44,8 @@ class ScoreTable {
   explicit ScoreTable(const Bootstrap& bootstrap, std::string field = {})
       : bootstrap_(bootstrap), field_(std::move(field)) {}
 
-  /// values: one per member.
-  void add(MetricInfo info, std::vector<double> values);
+  /// values: one per member. lost: of them; without it, those whose value is infinite.
+  void add(MetricInfo info, std::vector<double> values, std::optional<int> lost = std::nullopt);
   void add_ensemble(MetricInfo info, const Estimate& estimate, int lost,
                     std::function<double(std::span<const int>)> statistic);
   std::vector<Score> take() { return std::move(scores_); }

@@ -97,19 +97,30 @@ double rms_distance(std::span<const double> a, std::span<const double> b) {
 /// Scores of one method from the records of its members.
 class Table : public ScoreTable {
  public:
-  Table(std::span<const MemberRecord> members, const Bootstrap& bootstrap, std::string field = {})
-      : ScoreTable(bootstrap, std::move(field)), members_(members) {}
+  /// lost: of the members.
+  Table(std::span<const MemberRecord> members, int lost, const Bootstrap& bootstrap, std::string field = {})
+      : ScoreTable(bootstrap, std::move(field)), members_(members), lost_(lost) {}
 
   template <class PerMember>
   void add(MetricInfo info, const PerMember& value) {
     std::vector<double> values;
     for (const MemberRecord& member : members_) values.push_back(value(member));
-    ScoreTable::add(std::move(info), std::move(values));
+    // A loss is no infinite value where more is better, for which that means "not within the rollout", or where
+    // a share is asked for.
+    const bool counted = info.better == Better::higher || info.statistic == Statistic::share_of_members;
+    ScoreTable::add(std::move(info), std::move(values), counted ? std::optional(lost_) : std::nullopt);
   }
 
  private:
   std::span<const MemberRecord> members_;
+  int lost_;
 };
+
+/// Members that do not stay finite.
+int lost_of(std::span<const MemberRecord> members) {
+  return static_cast<int>(
+      std::count_if(members.begin(), members.end(), [](const auto& m) { return m.first_nonfinite >= 0; }));
+}
 
 double drift(const MemberRecord& member, const TruthReference& reference) {
   std::vector<double> times, errors;
@@ -224,8 +235,7 @@ void add_long_term(Table& table, const TruthReference& reference) {
 /// The distances that the paper's Fig. 8 prints beside its rows.
 void add_mean_distances(Table& table, std::span<const MemberRecord> members, const TruthReference& reference,
                         const Bootstrap& bootstrap) {
-  const auto lost = static_cast<int>(
-      std::count_if(members.begin(), members.end(), [](const auto& m) { return m.first_nonfinite >= 0; }));
+  const int lost = lost_of(members);
   const auto add = [&](MetricInfo info, std::function<double(std::span<const int>)> statistic) {
     table.add_ensemble(std::move(info), bootstrap.estimate(statistic), lost, statistic);
   };
@@ -379,7 +389,10 @@ std::vector<Score> stability(std::span<const std::span<const MemberRecord>> fiel
       if (const std::int64_t at = field[m].*step; at >= 0 && (first < 0 || at < first)) first = at;
     return first;
   };
-  Table table(members, bootstrap);
+  const auto lost = std::count_if(members.begin(), members.end(), [&](const MemberRecord& m) {
+    return earliest(m, &MemberRecord::first_nonfinite) >= 0;
+  });
+  Table table(members, static_cast<int>(lost), bootstrap);
   table.add(
       {"stable_fraction", "all", "Members stable to the end", "", Better::higher, Statistic::share_of_members},
       [&](const MemberRecord& m) { return earliest(m, &MemberRecord::first_unstable) < 0 ? 1.0 : 0.0; });
@@ -399,7 +412,7 @@ std::vector<Score> score(std::span<const MemberRecord> members, const TruthRefer
                          const ScoreSettings& settings, const Bootstrap& bootstrap, const std::string& field) {
   require(static_cast<int>(members.size()) == bootstrap.members(), "{} members, bootstrap over {}",
           members.size(), bootstrap.members());
-  Table table(members, bootstrap, field);
+  Table table(members, lost_of(members), bootstrap, field);
   const Periods periods = Periods::of(members[0].windows.size());
   table.add(
       {"frozen_fraction", "all", "Members that froze", "", Better::lower, Statistic::share_of_members},
@@ -424,12 +437,14 @@ std::vector<PairedDifference> paired_differences(std::span<const Score> a, std::
     Estimate better_share{kUndefined, kUndefined, kUndefined};
     if (!first.members.empty()) {
       std::vector<double> better;
+      bool defined = true;
       for (std::size_t m = 0; m < first.members.size(); ++m) {
         const double x = distance_from_ideal(first.members[m], first.info.better);
         const double y = distance_from_ideal(second->members[m], first.info.better);
         better.push_back(x < y ? 1.0 : x > y ? 0.0 : 0.5);
+        defined = defined && !std::isnan(first.members[m]) && !std::isnan(second->members[m]);
       }
-      better_share = bootstrap.of_share(better);
+      if (defined) better_share = bootstrap.of_share(better);
     }
     const auto difference = [&](std::span<const int> drawn) {
       return first.statistic(drawn) - second->statistic(drawn);

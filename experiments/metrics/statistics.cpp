@@ -89,7 +89,7 @@ Estimate Bootstrap::estimate(const std::function<double(std::span<const int>)>& 
   std::vector<int> all(static_cast<std::size_t>(members_));
   std::iota(all.begin(), all.end(), 0);
   Estimate result{statistic(all), kUndefined, kUndefined};
-  if (std::isnan(result.value)) return result;
+  if (std::isnan(result.value) || members_ < kFewestForInterval) return result;
   const auto width = static_cast<std::size_t>(members_);
   const std::size_t resamples = draws_.size() / width;
   std::vector<double> values;

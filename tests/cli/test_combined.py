@@ -110,6 +110,12 @@ class OfARun(unittest.TestCase):
         done = self.roll_out(self.METHOD, *streams, "--dry-run")
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn("rollout.methods.sns.estimate: combined is measured on the frames of a data set, and this run makes none", done.stderr)
+        unvalidated = ("datagen.split={train: 0.9, valid: 0, test: 0.1}", "rollout.methods.gaussian.sampled=true")
+        for more, key in (((self.METHOD,), "sns.estimate"), (("rollout.methods.sns=null",), "gaussian.sampled")):
+            done = sns("check", SOURCE / "yaml/kolmogorov/quickstart.yaml", "--scale", "smoke", "run.device=cpu", "retrain=true", *unvalidated[:1],
+                       *more, *(unvalidated[1:] if "gaussian" in key else ()))
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(f"rollout.methods.{key}: what it needs is measured on validation frames", done.stderr)
         done = sns("check", SOURCE / "yaml/kolmogorov/quickstart.yaml", "--scale", "smoke", "run.device=cpu", "retrain=true", self.METHOD, *streams)
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn("this run makes none", done.stderr)

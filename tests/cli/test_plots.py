@@ -21,6 +21,7 @@ import report
 import report_levels
 import report_text
 import results
+import run_record
 import snapshots
 import video
 
@@ -338,6 +339,23 @@ class ResultsPages(unittest.TestCase):
         made = run(sys.executable, PLOT / "results.py", self.path / "pictures")
         self.assertEqual(made.returncode, 1)
         self.assertIn("holds no results: run sns reproduce first", made.stderr)
+
+
+class Records(unittest.TestCase):
+    def test_a_folder_that_has_trained_and_shipped_weights(self):
+        """What is said of a model is said of the weights that the results are of."""
+        with tempfile.TemporaryDirectory() as name:
+            run_folder = Path(name)
+            for folder, steps, facts in (("models/a", "20", {"training_seconds": "7"}), ("models/a/shipped", "1500", {"weights": "shipped"})):
+                (run_folder / folder).mkdir(parents=True, exist_ok=True)
+                (run_folder / folder / "model_card.md").write_text(f"| optimiser steps | {steps} |\n")
+                (run_folder / folder / "stage.json").write_text(json.dumps(
+                    {"stage": "train/a", "state": "finished", "facts": facts, "seconds": 9, "finished": "now", "git_commit": "0" * 40}))
+            for shipped, steps, spent in ((False, "20", "7 s"), (True, "1500", "came with the software")):
+                model = {"name": "a", "kind": "gaussian", "shipped": shipped}
+                with self.subTest(shipped):
+                    self.assertIn(f"<td>{steps}</td>", run_record.model_table(run_folder, [model]))
+                    self.assertIn(f"<td>train/a</td><td>{spent}</td>", run_record.stage_table(run_folder, [], [model], {}))
 
 
 class Tables(unittest.TestCase):

@@ -223,6 +223,11 @@ class Reproduce(unittest.TestCase):
         result = self.reproduce("--until", "train", folder=folder)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertFalse((folder / "truth").exists())
+        # A stage that has to train further is no rollout's business, also where no stage has recorded the training.
+        (folder / "models/gaussian/stage.json").unlink()
+        result = self.reproduce("models.gaussian.training.steps=900", verb="rollout", folder=folder)
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertIn("model 'gaussian' is not trained to the end", result.stderr)
         result = self.reproduce("--method", "gaussian", verb="rollout", folder=folder)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertTrue((folder / "rollouts/gaussian.h5").is_file())

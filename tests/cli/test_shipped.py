@@ -53,13 +53,37 @@ class Shipped(unittest.TestCase):
         self.assertNotIn(other, check("solver.viscosity=1e-3", "retrain=true").stderr)
         for same in ("solver.precision=float64", "solver.viscosity=1.0e-2"):
             self.assertNotIn("the finished weights", check(same).stderr)
-        for override, message in {"figure.steps=[0,5000]": "5000 lies beyond the rollout's 1000 steps",
+        for override, message in {"figure.member=8": "there are members 0 to 7",
+                                  "figure.steps=[0,5000]": "5000 lies beyond the rollout's 1000 steps",
                                   "video.methods=[foo]": "rollout.methods has no 'foo'",
                                   "figure.kinds=[oracle]": "there is no block 'oracle'",
                                   "datagen.trajectories=1000001": "training would see them"}.items():
             refused = check(override)
             self.assertEqual(refused.returncode, 2, refused.stderr)
             self.assertIn(message, refused.stderr)
+
+    def test_corrected_scales_of_converted_weights_are_seen(self):
+        """No list of hashes vouches for their config.yaml: it may be corrected, and the same weights then make other frames."""
+        with tempfile.TemporaryDirectory() as folder:
+            weights = Path(folder) / "gaussian"
+            shutil.copytree(SOURCE / "weights/kolmogorov-quickstart/gaussian", weights)
+            (weights / "SHA256SUMS").unlink()
+            command = [str(SNS), "rollout", str(SOURCE / "yaml/kolmogorov/quickstart.yaml"), "--method", "gaussian", "run.device=cpu",
+                       f"run.output={Path(folder) / 'run'}", f"models.gaussian.weights={weights}", "rollout.steps=3", "rollout.members=1",
+                       "rollout.floor_members=1", "evaluate.window=1", "evaluate.lags=1", "figure.steps=[0, 3]"]
+
+            def roll_out():
+                done = subprocess.run(command, capture_output=True, text=True)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                with h5py.File(Path(folder) / "run/rollouts/gaussian.h5") as file:
+                    return file["vorticity"][...]
+
+            first = roll_out()
+            self.assertTrue((roll_out() == first).all())
+            config = (weights / "config.yaml").read_text()
+            std = re.search(r"field_std: \[?([\d.e+-]+)", config).group(1)
+            (weights / "config.yaml").write_text(config.replace(std, str(0.8 * float(std))))
+            self.assertFalse((roll_out() == first).all())
 
     def test_check_estimates_what_a_finer_solver_costs_more(self):
         done = subprocess.run([str(SNS), "check", str(SOURCE / "yaml/kolmogorov/interval.yaml"), "run.device=cpu", "rollout.steps=250000"],

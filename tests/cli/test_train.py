@@ -244,6 +244,11 @@ class Train(TrainCase):
         whole = float(re.search(r"error of a step ([\d.]+) standard deviations", done.stdout).group(1))
         self.assertLess(sum(float(e) ** 2 for _, e in rows), 1.02 * whole**2)  # the corners beyond are not in the rows
         self.assertGreater(sum(float(e) ** 2 for _, e in rows), 0.5 * whole**2)
+        forced = self.root / "forced"
+        shutil.copytree(folder, forced)
+        config = (forced / "config.yaml").read_text()
+        (forced / "config.yaml").write_text(config.replace("network:\n", "network:\n  forcing_wavenumber: 4\n"))
+        self.fails(2, ["forcing_wavenumber"], "calibrate", "--weights", forced, "--data", data)
         before = digest(folder / "step_error.safetensors")
         self.fails(2, ["kind acdm", "surrogates", "refiners"], "calibrate", "--weights", self.trained / "models/acdm", "--data", data)
         self.fails(1, ["does not exist"], "calibrate", "--weights", folder, "--data", self.root / "nothing")

@@ -433,7 +433,8 @@ TEST_CASE("one key makes another kind of a model: keys of its former kind may st
   const std::string keys =
       "network: {hidden: 4, embedding: 16, head_features: 64, predicts: present, lag: {window: 5, embedding: "
       "8}}, "
-      "diffusion: {levels: 20, schedule: cosine, prediction: eps}, training: {steps: 3, cross_entropy_weight: "
+      "diffusion: {levels: 20, schedule: geometric, noise_range: [0.01, 0.9], prediction: eps}, training: "
+      "{steps: 3, cross_entropy_weight: "
       "0.2, "
       "rollout: {max_length: 2, steps_per_length: 5, noise: 0.1, rms_penalty: 1, rms_limit: 2, whitening: 1}, "
       "levels: {sampling: low, max_level: 9, log_fraction: 0.1, past: clean}}";
@@ -459,7 +460,8 @@ TEST_CASE("one key makes another kind of a model: keys of its former kind may st
                               ", training.levels.past (no effect on a model of kind acdm)");
   CHECK(unused("gaussian") ==
         "network.embedding, network.head_features, network.predicts, " + lag +
-            ", diffusion.levels, diffusion.schedule, diffusion.prediction, training.cross_entropy_weight, "
+            ", diffusion.levels, diffusion.schedule, diffusion.noise_range,  diffusion.prediction, "
+            "training.cross_entropy_weight, "
             "training.levels.sampling, training.levels.max_level, training.levels.log_fraction, "
             "training.levels.past (no effect on a model of kind gaussian)");
   // What no kind knows is refused, also beside keys that are set aside.
@@ -475,4 +477,6 @@ TEST_CASE("one key makes another kind of a model: keys of its former kind may st
   CHECK(contains(problem("network: {lag: {windows: 3}}"), "network.lag.windows is unknown"));
   CHECK(contains(problem("training: {levels: {past: clean, pst: clean}}"), "training.levels.pst is unknown"));
   CHECK(model_keys_without_effect(Config::parse("models: {m: {kind: gaussian}}")).empty());
+  // An average that never leaves the initial weights.
+  CHECK(contains(problem("training: {ema: 1}"), "below 1"));
 }

@@ -226,6 +226,35 @@ TEST_CASE("without a floor ceilings are made of the other members, never of the 
   }
 }
 
+TEST_CASE("means over members are compared with means of as many solver runs") {
+  ScratchFolder folder;
+  const auto floor_of = [&](int runs) {
+    auto inputs = write_example(folder.path() / std::to_string(runs), runs);
+    evaluate_rollouts(inputs);
+    return nlohmann::json::parse(read_text(inputs.output / "metrics.json"))["floor"]["results"];
+  };
+  const auto as_many = floor_of(Example::kMembers), more = floor_of(2 * Example::kMembers);
+  for (const char* id : {"spectrum_error_ensemble/late", "spectrum_distance/all"}) {
+    CAPTURE(id);
+    CHECK(number(more[id]["value"]) == test::relative(number(as_many[id]["value"])).epsilon(1e-6));
+    CHECK(number(more[id]["high"]) == test::relative(number(as_many[id]["high"])).epsilon(1e-6));
+  }
+  CHECK(as_many["spectrum_error/late"]["members"].size() == Example::kMembers);
+  CHECK(more["spectrum_error/late"]["members"].size() == 2 * Example::kMembers);
+  CHECK(number(more["spectrum_error/late"]["value"]) != number(as_many["spectrum_error/late"]["value"]));
+}
+
+TEST_CASE("where a score has no value nobody is better in it") {
+  ScratchFolder folder;
+  auto inputs = write_example(folder.path());
+  inputs.config.window = Example::kSteps;  // a single one: there is no drift
+  evaluate_rollouts(inputs);
+  const auto root = nlohmann::json::parse(read_text(inputs.output / "metrics.json"));
+  const auto& pair = root["paired"][2];  // of the two that keep their members
+  CHECK(pair["results"]["spectrum_drift/all"]["better_share"]["value"].is_null());
+  CHECK_FALSE(pair["results"]["spectrum_error/late"]["better_share"]["value"].is_null());
+}
+
 TEST_CASE_FIXTURE(Fixture, "the number of threads does not change the numbers") {
   auto first = json();
   inputs.threads = 1;

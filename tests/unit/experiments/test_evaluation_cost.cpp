@@ -298,6 +298,55 @@ TEST_CASE("nothing is better than a solver that scores as independent runs do, b
   CHECK(compared(less, less, {0.5, 0.4, 0.6}, true, 0.3).worse_in.empty());
 }
 
+TEST_CASE("where methods have the same members their paired difference decides, whichever way it was taken") {
+  const auto judged = [](const char* name, bool solver) {
+    Judged one;
+    one.name = name;
+    one.log.emplace();
+    metrics::Score score;
+    score.info.key = "spectrum_error";
+    score.info.period = "late";
+    score.estimate = {1, 0, 2};  // overlapping: alone they tell nothing
+    one.scores = {score};
+    if (solver) one.log->solver.emplace().points = 16;
+    return one;
+  };
+  const auto better = [&](const char* first, const char* second, metrics::Estimate difference) {
+    Evaluation evaluation;
+    evaluation.methods = {judged("net", false), judged("coarse", true)};
+    evaluation.paired = {{first, second, {{evaluation.methods[0].scores[0].info, difference, {}}}}};
+    return !compare_speed(evaluation).at(0).better_than.empty();
+  };
+  CHECK(better("net", "coarse", {-0.3, -0.5, -0.1}));
+  CHECK(better("coarse", "net", {0.3, 0.1, 0.5}));
+  CHECK_FALSE(better("net", "coarse", {-0.3, -0.5, 0.1}));
+  CHECK_FALSE(better("coarse", "net", {0.3, -0.1, 0.5}));
+  CHECK_FALSE(better("coarse", "net", {-0.3, -0.5, -0.1}));
+}
+
+TEST_CASE("a solver that loses a member is no match, however few they are") {
+  const auto judged = [](const char* name, bool solver, std::vector<double> stable) {
+    Judged one;
+    one.name = name;
+    one.log.emplace();
+    metrics::Score score;
+    score.info.key = "stable_fraction";
+    score.info.period = "all";
+    score.members = std::move(stable);
+    one.scores = {score};
+    if (solver) one.log->solver.emplace().points = 16;
+    return one;
+  };
+  Evaluation evaluation;
+  evaluation.methods = {judged("net", false, {1, 1}), judged("coarse", true, {1, 0}),
+                        judged("fine", true, {1, 1})};
+  const SpeedComparison found = compare_speed(evaluation).at(0);
+  CHECK(found.equal_solver == "fine");
+  REQUIRE(found.better_than.size() == 1);
+  CHECK(found.better_than[0].first == "coarse");
+  CHECK(found.better_than[0].second == std::vector<std::string>{"stable_fraction/all"});
+}
+
 TEST_CASE("the solver is timed from states that it can start from, or not at all") {
   const auto cost = [](const std::string& limit) {
     const Config config = Config::parse(

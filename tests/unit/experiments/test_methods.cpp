@@ -511,4 +511,26 @@ TEST_CASE("lagged SNS with the gate on the present: a second classification, and
     CHECK(always.evaluations[3 * step + 2] > 0);
   }
   CHECK(present.frames == either.frames);  // nothing is refined in either
+
+  // What is refined by the same levels beside long frames that move up and that stay where they are: the first
+  // step has the initial condition beside it in both.
+  const auto refined = [&](const char* file, Gate gate) {
+    ModelConfig config = tiny("sns");
+    config.network.lag = LagConfig{.window = 5, .embedding = 8};
+    RefineOptions options;
+    options.gate = gate;
+    options.threshold = kLevels - 2;  // what the heads say of refined frames is below
+    options.fixed_levels = Levels{0, kLevels - 1};
+    return run(job_for(folder / file, 3, {0}), emulator(),
+               make_sns_refiner(std::make_unique<Sns>(config, 2, torch::kCPU), options, {.seed = 11}));
+  };
+  const Log moving = refined("moving.h5", Gate::present), staying = refined("staying.h5", Gate::either);
+  const std::size_t size = moving.frames.size() / 4;
+  const auto same_until = [&](std::size_t frames) {
+    return std::equal(moving.frames.begin(), moving.frames.begin() + static_cast<std::ptrdiff_t>(frames * size),
+                      staying.frames.begin());
+  };
+  CHECK(moving.evaluations[3 * 1 + 2] > 0);
+  CHECK(same_until(2));
+  CHECK_FALSE(same_until(3));
 }

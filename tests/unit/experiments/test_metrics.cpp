@@ -78,7 +78,17 @@ TEST_CASE("bootstrap draws depend on seed and members alone") {
   CHECK(a.high == b.high);
   CHECK(a.low < a.value);
   CHECK(a.high > a.value);
-  CHECK(Bootstrap(7, 3, 500, 0.95).of_median(std::vector<double>{1, 2, kInfinite}).high == kInfinite);
+  CHECK(Bootstrap(7, 4, 500, 0.95).of_median(std::vector<double>{1, 2, 4, kInfinite}).high == kInfinite);
+}
+
+TEST_CASE("so few members that the bootstrap's interval would miss most of the time have none") {
+  const std::vector<double> values{1, 5, 2, 8};
+  CHECK(Bootstrap(7, 4, 500, 0.95).of_median(values).high == 8);
+  const auto of_three = Bootstrap(7, 3, 500, 0.95).of_median(std::span(values).first(3));
+  CHECK(of_three.value == 2);
+  CHECK(std::isnan(of_three.low));
+  CHECK(std::isnan(of_three.high));
+  CHECK(Bootstrap(7, 1, 500, 0.95).of_share(std::vector<double>{1}).low > 0);  // Wilson's holds for any number
 }
 
 TEST_CASE("the interval of a share keeps its width at 0 and 1") {
@@ -265,6 +275,12 @@ TEST_CASE("a steady member within truth's range is stable, and frozen in its rat
   REQUIRE(record.windows.size() == 2);
   CHECK(record.windows[1].whole());
   CHECK(record.windows[1].rate == 0);
+  std::vector<double> moving(21);
+  for (std::size_t t = 0; t < moving.size(); ++t) moving[t] = t % 2 == 0 ? 0.8 : 1.0;
+  const std::vector<MemberRecord> truth{run(moving)}, members{record, truth[0]};
+  const TruthReference reference = make_reference(truth, {1, 2, 3, 4, 5, 6, 7, 8}, 7, 1, 0, settings_for(21));
+  for (const Score& score : score(members, reference, {0.1, {}}, Bootstrap(1, 2, 10, 0.95), ""))
+    if (score.info.key == "frozen_fraction") CHECK(score.members == std::vector<double>{1, 0});
   CHECK(record.windows[1].energy == relative(0.81 / 4).epsilon(1e-6));
   CHECK(record.windows[1].spectrum[0] == relative(0.81 / 4).epsilon(1e-6));
   CHECK(record.autocorrelation[3] == relative(1).epsilon(1e-5));
@@ -335,13 +351,14 @@ TEST_CASE("distances of the mean field and the mean spectrum from truth's") {
   const RecordSettings settings = settings_for(21);
   const TruthReference reference = make_reference(truth, {1, 2, 3, 4, 5, 6, 7, 8}, 7, 1, 0, settings);
   CHECK(reference.mean_field[0] == relative(0.9).epsilon(1e-6));
-  const Bootstrap bootstrap(1, 2, 200, 0.95);
   const auto scored = [&](const std::vector<MemberRecord>& members, const std::string& id) {
+    const Bootstrap bootstrap(1, static_cast<int>(members.size()), 200, 0.95);
     for (const Score& score : score(members, reference, {0.1, {}}, bootstrap, ""))
       if (score.info.id() == id) return score;
     throw Error("no score " + id);
   };
-  const std::vector<MemberRecord> other{run(std::vector<double>(21, 1.2)), run(std::vector<double>(21, 1.0))};
+  const std::vector<MemberRecord> other{run(std::vector<double>(21, 1.2)), run(std::vector<double>(21, 1.2)),
+                                        run(std::vector<double>(21, 1.0)), run(std::vector<double>(21, 1.0))};
   const Score field = scored(other, "mean_field_distance/all");
   CHECK(field.estimate.value == relative(0.2 / std::numbers::sqrt2).epsilon(1e-5));  // (1.2 + 1.0) / 2 - 0.9
   CHECK(field.estimate.low == relative(0.1 / std::numbers::sqrt2).epsilon(1e-5));
@@ -352,14 +369,18 @@ TEST_CASE("distances of the mean field and the mean spectrum from truth's") {
   CHECK(std::abs(scored(truth, "spectrum_distance/all").estimate.value) < 1e-9);
   CHECK(std::abs(scored(truth, "autocorrelation_error/late").estimate.value) < 1e-9);
 
-  const std::vector<MemberRecord> lost{run(std::vector<double>(21, 1.2), 0),
-                                       run(std::vector<double>(21, 1.0), 15)};
-  CHECK(scored(lost, "mean_field_distance/all").lost == 2);
+  const std::vector<MemberRecord> lost{
+      run(std::vector<double>(21, 1.2), 0), run(std::vector<double>(21, 1.2), 0),
+      run(std::vector<double>(21, 1.2), 0), run(std::vector<double>(21, 1.0), 15)};
+  CHECK(scored(lost, "mean_field_distance/all").lost == 4);
   CHECK(scored(lost, "mean_field_distance/all").estimate.value ==
         relative(0.1 / std::numbers::sqrt2).epsilon(1e-5));
   CHECK(scored(lost, "mean_field_distance/all").estimate.high == kInfinite);  // draws without the finite one
-  CHECK(scored(lost, "autocorrelation_error/late").lost == 2);
-  CHECK(scored(lost, "autocorrelation_error/early").lost == 2);
+  CHECK(scored(lost, "autocorrelation_error/late").lost == 4);
+  CHECK(scored(lost, "autocorrelation_error/early").lost == 4);
+  // A lost member has no infinite value here, and is not frozen.
+  CHECK(scored(lost, "frozen_fraction/all").lost == 4);
+  CHECK(scored(other, "frozen_fraction/all").lost == 0);
 }
 
 TEST_CASE("kinetic energy of each layer comes from inverting both potential vorticities") {
@@ -414,5 +435,6 @@ TEST_CASE("a member is stable while all its fields are") {
   CHECK(scores[0].estimate.value == 0);    // stable
   CHECK(scores[1].estimate.value == 0.5);  // finite
   CHECK(scores[2].members == std::vector<double>{7, 5});
+  CHECK(scores[2].lost == 1);
   CHECK(scores[2].info.id() == "first_unstable/all");
 }

@@ -19,7 +19,7 @@ using test::message_of;
 
 namespace {
 
-constexpr int kLevels = 20, kPoints = 16, kFrames = 12, kTrajectories = 3;
+constexpr int kLevels = 20, kPoints = 16, kFrames = 12, kTrajectories = 4;
 constexpr double kStd = 2;
 
 ModelConfig tiny() {
@@ -85,7 +85,7 @@ struct Fixture {
                      .level = 12,
                      .past_levels = 5,
                      .examples = 2,
-                     .trajectories = 3,
+                     .trajectories = kTrajectories,
                      .times = 2,
                      .levels = kLevels};
     inputs.evaluate.bootstrap = 200;
@@ -102,7 +102,7 @@ struct Fixture {
 
 TEST_CASE_FIXTURE(Fixture, "the oracle's error is that of the estimate") {
   const auto root = json();
-  CHECK(root["trajectories"] == nlohmann::json{1000000, 1000001, 1000002});
+  CHECK(root["trajectories"] == nlohmann::json{1000000, 1000001, 1000002, 1000003});
   CHECK(root["times"] == nlohmann::json{4, 9});  // middles of the halves of 2..11
   REQUIRE(root["error"].size() == 5);
   const double abar = model->schedule().alpha_bar[12], expected = (1 - abar) / abar;
@@ -121,7 +121,7 @@ TEST_CASE_FIXTURE(Fixture, "the oracle's error is that of the estimate") {
   CHECK(root["weights_sha256"] == "abc");
   const auto file = h5::File::open_read(inputs.output / "oracle.h5");
   CHECK(file.attribute<std::string>("weights_sha256") == "abc");
-  CHECK(file.dataset("error_by_trajectory").shape() == h5::Shape{3, 5});
+  CHECK(file.dataset("error_by_trajectory").shape() == h5::Shape{kTrajectories, 5});
   CHECK(file.dataset("example/past_levels").read<std::int64_t>() == std::vector<std::int64_t>{5, 15});
   CHECK(file.dataset("example/estimate").shape() == h5::Shape{2, 1, kPoints, kPoints});
   const auto past = file.dataset("example/past").read<float>(),

@@ -297,6 +297,45 @@ TEST_CASE("a refiner may rewrite the previous frame, also across a chunk's end")
   }
 }
 
+TEST_CASE(
+    "what a lost member's refinement made of the frame before is not kept, nor what is no frame of the flow") {
+  const sns::test::ScratchFolder folder;
+  const auto run = [&](const char* name, bool rewrite, double limit) {
+    NoisyDecay dynamics;
+    dynamics.rewrite = rewrite;
+    dynamics.blow_up_id = 2;
+    dynamics.blow_up_step = 7;
+    dynamics.blow_up_value = 1e6;
+    sns::RolloutJob job = job_for(folder / name, 9, {1, 2});
+    job.limit = limit;
+    CHECK(sns::run_rollout(job, dynamics).failed_step == std::vector<std::int64_t>{-1, 7});
+    return frames(folder / name);
+  };
+  const auto plain = run("plain.h5", false, 50), rewritten = run("rewritten.h5", true, 50);
+  const auto at = [](const std::vector<float>& all, std::size_t member, std::size_t frame) {
+    return all[(member * 10 + frame) * 64];
+  };
+  CHECK(at(rewritten, 0, 6) == sns::test::relative(2 * at(plain, 0, 6)));
+  CHECK(at(rewritten, 1, 5) == sns::test::relative(2 * at(plain, 1, 5)));
+  CHECK(at(rewritten, 1, 6) == at(plain, 1, 6));
+  CHECK(std::isnan(at(rewritten, 1, 7)));
+  // A limit that all frames keep to, and twice the largest does not.
+  const auto largest = [&](std::size_t first, std::size_t last) {
+    float found = 0;
+    for (std::size_t i = 64 * first; i < 64 * last; ++i) found = std::fmax(found, std::abs(plain[i]));
+    return found;
+  };
+  const float limit = 1.01F * largest(0, 20);
+  const auto limited = run("limited.h5", true, limit / job_for(folder / "a.h5", 9, {1, 2}).field_std[0]);
+  int kept = 0;
+  for (std::size_t frame = 1; frame < 9; ++frame) {
+    const bool within = 2 * largest(frame, frame + 1) <= limit;
+    CHECK(at(limited, 0, frame) == sns::test::relative((within ? 2 : 1) * at(plain, 0, frame)));
+    kept += within ? 0 : 1;
+  }
+  CHECK(kept > 0);
+}
+
 TEST_CASE("memory does not grow with the length of a rollout") {
   const sns::test::ScratchFolder folder;
   NoisyDecay dynamics;
