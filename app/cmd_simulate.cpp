@@ -21,19 +21,26 @@ struct SimulateArguments {
   std::string diagnostics;
 };
 
-/// The `simulate` block with the options of the command line on top.
+/// The configuration with the options that stand for keys of the `simulate` block on top, so that the output's
+/// configuration is that of the run.
+Config with_options(const SimulateArguments& arguments) {
+  ConfigArguments config = arguments.config;
+  const auto add = [&](const char* key, const auto& value) {
+    config.overrides.push_back(fmt::format("simulate.{}={}", key, value));
+  };
+  if (arguments.members) add("members", *arguments.members);
+  if (arguments.steps) add("steps", *arguments.steps);
+  if (arguments.every) add("every", *arguments.every);
+  if (!arguments.diagnostics.empty()) add("diagnostics", arguments.diagnostics);
+  return config.load();
+}
+
+/// The `simulate` block, and what only options say.
 SimulatePlan plan_of(const SimulateArguments& arguments, Section section, const RunConfig& run,
                      const SolverInfo& info) {
   SimulatePlan plan = read_simulate_plan(section, run.seed);
-  const bool members_given = arguments.members || section.has("members");
+  const bool members_given = section.has("members");
   plan.full = arguments.full;
-  if (!arguments.diagnostics.empty()) plan.arrays = arguments.diagnostics == "all";
-  plan.steps = arguments.steps.value_or(plan.steps);
-  if (arguments.every) {
-    if (!section.has("diagnostics_every")) plan.diagnostics_every = *arguments.every;
-    plan.every = *arguments.every;
-  }
-  plan.members = arguments.members.value_or(plan.members);
   if (plan.steps > 0 && plan.every > plan.steps) {
     fail<ConfigError>("a frame every {} steps does not fit into {} steps; give --every", plan.every,
                       plan.steps);
@@ -50,7 +57,7 @@ SimulatePlan plan_of(const SimulateArguments& arguments, Section section, const 
 }
 
 void run_simulate(const SimulateArguments& arguments) {
-  const Config config = arguments.config.load();
+  const Config config = with_options(arguments);
   const RunConfig run = read_run(config);
   const SolverSource source(config, run);
   const SimulatePlan plan = plan_of(arguments, config.root().child("simulate"), run, source.info());

@@ -33,7 +33,7 @@ std::string card(const DatagenPlan& plan, const SolverInfo& info, const std::vec
       "---\nlicense: {}\npretty_name: {}\ntags:\n- physics\n- fluid-dynamics\n- chaos\n- "
       "{}\nsize_categories:\n- {}\n"
       "task_categories:\n- time-series-forecasting\n---\n\n# {}\n\n{}\n\n    {}\n\n",
-      licence, plan.name, info.system, size, plan.name, info.title, info.pde);
+      detail::to_yaml(licence), plan.name, info.system, size, plan.name, info.title, info.pde);
   std::string grid;
   for (const Axis& axis : coarse_axes(info, plan.coarsen)) {
     grid += fmt::format("{}{} ({})", grid.empty() ? "" : " x ", axis.coordinates.size(), axis.name);

@@ -92,14 +92,15 @@ void save_checkpoint(const std::filesystem::path& file, const Checkpoint& checkp
   });
 }
 
-std::optional<Checkpoint> load_checkpoint(const std::filesystem::path& file, const std::string& identity) {
+std::optional<Checkpoint> load_checkpoint(const std::filesystem::path& file, const std::string& identity,
+                                          const char* consequence) {
   if (!std::filesystem::exists(file)) return std::nullopt;
   try {
     Checkpoint checkpoint = read_checkpoint(h5::File::open_read(file));
     if (checkpoint.identity == identity) return checkpoint;
-    log::warn("{} belongs to another run; starting again", file.string());
+    log::warn("{} belongs to another run{}", file.string(), consequence);
   } catch (const Error& error) {
-    log::warn("{}; starting again", error.what());
+    log::warn("{}{}", error.what(), consequence);
   }
   return std::nullopt;
 }

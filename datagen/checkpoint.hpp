@@ -32,6 +32,7 @@ Checkpoint read_checkpoint(const h5::Group& group);
 /// Whole file, atomically.
 void save_checkpoint(const std::filesystem::path& file, const Checkpoint& checkpoint);
 /// nullopt if there is none, or (with a warning) if it is damaged or of another run.
-std::optional<Checkpoint> load_checkpoint(const std::filesystem::path& file, const std::string& identity);
+std::optional<Checkpoint> load_checkpoint(const std::filesystem::path& file, const std::string& identity,
+                                          const char* consequence = "; starting again");
 
 }  // namespace sns

@@ -15,10 +15,7 @@ namespace {
 
 [[noreturn]] void fail_io(const char* what, const std::filesystem::path& file, int code) {
   if (code == ENOSPC || code == EDQUOT) {
-    fail(
-        "the disk is full: {} stopped growing; free some space and run the same command again, nothing was "
-        "lost",
-        file.string());
+    fail<DiskFull>("the disk is full: {} stopped growing", file.string());
   }
   fail("cannot {} {}: {}", what, file.string(), std::strerror(code));
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include "core/error.hpp"
 // An append-only file of equal records: where frames wait until their run is complete. Unlike an HDF5 file it
 // survives a kill at any moment: a checkpoint says how many records count, and the rest is cut off.
 #include "core/memory.hpp"
@@ -10,6 +11,12 @@
 #include <string>
 
 namespace sns {
+
+/// What was written is as it was at the last checkpoint, or can be put back to it.
+class DiskFull : public Error {
+ public:
+  using Error::Error;
+};
 
 class FrameLog {
  public:

@@ -253,7 +253,13 @@ class Generator {
     progress_ = &progress;
     while (!pending.empty()) {
       auto jobs = next_batch(pending, members);
-      if (!jobs.empty()) run_batch(jobs);
+      if (jobs.empty()) continue;
+      try {
+        run_batch(jobs);
+      } catch (const DiskFull& full) {
+        fail("{}; free some space and run the same command again: it goes on from the last checkpoints",
+             full.what());
+      }
     }
     progress.finish();
     progress_ = nullptr;

@@ -1,5 +1,6 @@
 #include "datagen/plan.hpp"
 
+#include "core/config_values.hpp"
 #include "core/error.hpp"
 
 #include <algorithm>
@@ -63,6 +64,9 @@ CoarsenConfig read_coarsen(Section section) {
   if (result.factor > 1 && kind == "none") {
     section.reject("kind", fmt::format("factor {} needs a kind: spectral or block_mean", result.factor));
   }
+  // Where a file says one thing of the block and its base another, a factor may be lost.
+  if (kind != "none" && !section.has("factor"))
+    section.reject("kind", fmt::format("{} needs a factor (1: frames on the solver's grid)", kind));
   if (result.factor == 1) result.kind = Coarsening::none;
   return result;
 }
@@ -181,8 +185,9 @@ std::string identity_yaml(const DatagenPlan& plan, const SolverInfo& info, const
   if (plan.coarsen.remove != Removal::none) text += fmt::format("    remove: {}\n", name(plan.coarsen.remove));
   text += "  splits:\n";
   for (const Split& split : plan.splits) text += fmt::format("    {}: {}\n", split.name, split.trajectories);
-  text += fmt::format("  trajectories_per_file: {}\n  compression: {}\n  licence: {}\n",
-                      plan.trajectories_per_file, plan.deflate ? "deflate" : "none", plan.licence);
+  text +=
+      fmt::format("  trajectories_per_file: {}\n  compression: {}\n  licence: {}\n", plan.trajectories_per_file,
+                  plan.deflate ? "deflate" : "none", detail::to_yaml(plan.licence));
   return text;
 }
 

@@ -42,7 +42,8 @@ Shard shard_from_environment() {
   // Array task ids need not start at 0 nor be consecutive (--array=1-9:2).
   constexpr Source kSources[] = {
       {"SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP"},
-      {"SLURM_PROCID", "SLURM_NTASKS", nullptr, nullptr},
+      // SLURM_NTASKS is set in a batch script, too, which runs once.
+      {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", nullptr, nullptr},
       {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", nullptr, nullptr},
       {"RANK", "WORLD_SIZE", nullptr, nullptr},
   };

@@ -89,7 +89,9 @@ class Simulation {
       // Everything is on disk twice while the output is written.
       const std::uint64_t bytes = simulate_bytes(plan_, info_);
       const std::uint64_t there = frames.bytes() + diagnostics.bytes() + interrupted.bytes();
-      require_space(work_, 2 * bytes - std::min(there, 2 * bytes));
+      // States are in the output, in the checkpoint, and in the next one while that is written.
+      const std::uint64_t states = 3 * static_cast<std::uint64_t>(plan_.members) * solver_->save(0).size();
+      require_space(work_, 2 * bytes - std::min(there, 2 * bytes) + states);
     } catch (...) {
       if (options_.overwrite) interrupted.put_back(kRun);
       if (!fs::exists(work_ / "checkpoint.h5")) fs::remove_all(work_);  // nothing to go on with
@@ -97,7 +99,14 @@ class Simulation {
     }
     interrupted.discard();  // the new run is certain to begin
     if (options_.overwrite) std::ofstream(work_ / kReplacing).close();
-    loop();
+    try {
+      loop();
+    } catch (const DiskFull& full) {
+      const auto kept = load_checkpoint(work_ / "checkpoint.h5", identity_);
+      if (!kept) fail("{}; the run had no checkpoint yet: free some space and start it again", full.what());
+      fail("{}; free some space and run it with --resume{}: it goes on from step {}", full.what(),
+           options_.overwrite ? " in place of --overwrite" : "", kept->step);
+    }
     try {
       // In the folder that goes in the end: whoever is killed meanwhile leaves nothing beside it.
       const fs::path written = work_ / "output.h5";
@@ -181,10 +190,12 @@ class Simulation {
   /// Puts the solver and the logs where the run begins or goes on.
   void start() {
     const fs::path file = work_ / "checkpoint.h5";
-    std::optional<Checkpoint> checkpoint = load_checkpoint(file, identity_);
+    std::optional<Checkpoint> checkpoint = load_checkpoint(file, identity_, "");
     if (!checkpoint && fs::exists(file)) {
       fail<ConfigError>(
-          "{} cannot be resumed: it is damaged or of another configuration; give --overwrite to start again",
+          "{} cannot be resumed: it is damaged or of another configuration; give the one that it was begun "
+          "with, or "
+          "--overwrite, which gives up what is there",
           work_.string());
     }
     if (checkpoint &&
@@ -216,11 +227,14 @@ class Simulation {
     const EndAtOnce nothing_done;
     const std::size_t size = solver_->state_size();
     for (int member = 0; member < plan_.members; ++member) {
-      if (plan_.initial) {
-        solver_->set_state(
-            member, std::span(plan_.initial->values).subspan(static_cast<std::size_t>(member) * size, size));
-      } else {
-        solver_->initialise(member, static_cast<std::uint64_t>(member));
+      try {
+        if (plan_.initial)
+          solver_->set_state(
+              member, std::span(plan_.initial->values).subspan(static_cast<std::size_t>(member) * size, size));
+        else
+          solver_->initialise(member, static_cast<std::uint64_t>(member));
+      } catch (const InitialStateError& error) {
+        fail("member {}: {}", member, error.what());
       }
     }
   }

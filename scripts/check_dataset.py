@@ -199,6 +199,9 @@ def check_well_item(item, window, outputs):
 def check_well(folder, split, fields, well):
     dataset_class, normalization = well
     outputs = min(4, next(iter(fields.values()))[0][1] - 1)
+    if outputs == 0:
+        print(f"{split}: samples of one frame hold no pair for The Well's loader, which was not tried")
+        return
     arguments = dict(path=str(folder), well_split_name=split, n_steps_input=1, n_steps_output=outputs, normalize_time_grid=False)
     plain = dataset_class(**arguments)
     windows = list(well_windows(folder / "data" / split, outputs))

@@ -83,9 +83,11 @@ void require_room(const spectral::Grid& grid, std::size_t fields, bool single, i
 }  // namespace
 
 double least_solver_bytes(std::size_t state_values, bool single, int members, int threads) {
-  constexpr double kWorkArrays = 6;
+  // Measured: of a member state, frame and copies for a checkpoint; of a thread and of the whole room to work
+  // in.
+  constexpr double kMemberArrays = 4, kThreadArrays = 6, kWorkArrays = 12;
   const double array = static_cast<double>(state_values) * (single ? sizeof(float) : sizeof(double));
-  return array * (members + kWorkArrays * std::min(members, threads));
+  return array * (kMemberArrays * members + kThreadArrays * std::min(members, threads) + kWorkArrays);
 }
 
 std::unique_ptr<Solver> make_solver(Section& solver, std::uint64_t seed, int members, int threads,

@@ -45,7 +45,7 @@ void eigenmode(const Params& params, const Mode& mode, double amplitude, std::sp
   for (int z = 0; z < 2; ++z)
     for (int y = 0; y < n; ++y)
       for (int x = 0; x < n; ++x, ++at) {
-        const double phase = 2 * std::numbers::pi * (k * x + l * y) / n;
+        const double phase = 2 * std::numbers::pi * (k * (x + kGridOffset) + l * (y + kGridOffset)) / n;
         q[at] = amplitude * (mode.q[static_cast<std::size_t>(z)] * std::polar(1.0, phase)).real();
       }
 }

@@ -46,21 +46,20 @@ void EnsembleSolver::set_state(int member, std::span<const double> state) {
   require(state.size() == state_size(), "a state holds {} values, not {}", state_size(), state.size());
   const auto bad = std::find_if_not(state.begin(), state.end(), [](double x) { return std::isfinite(x); });
   if (bad != state.end())
-    fail<InitialStateError>("the initial state of member {} holds a non-finite value ({}) at flat index {}",
-                            member, *bad, bad - state.begin());
+    fail<InitialStateError>("the initial state holds a non-finite value ({}) at flat index {}", *bad,
+                            bad - state.begin());
   setup_.engine->set_state(member, state.data());
   member_states_[static_cast<std::size_t>(member)] = {};
 
   const double fastest = setup_.engine->speed(member);
-  if (!std::isfinite(fastest))
-    fail<InitialStateError>("the initial state of member {} overflows {}", member, info().precision);
+  if (!std::isfinite(fastest)) fail<InitialStateError>("the initial state overflows {}", info().precision);
   const double courant = fastest * info().dt / setup_.spacing;
   if (courant > setup_.max_courant)
     fail<InitialStateError>(
-        "stepper.dt = {} breaks the CFL limit before the first step: the initial state of member {} has "
+        "stepper.dt = {} breaks the CFL limit before the first step: the initial state has "
         "speed {:.4g}, "
         "Courant number {:.3g} > max_courant {}; use dt <= {:.3g}",
-        info().dt, member, fastest, courant, setup_.max_courant, setup_.max_courant * setup_.spacing / fastest);
+        info().dt, fastest, courant, setup_.max_courant, setup_.max_courant * setup_.spacing / fastest);
 }
 
 void EnsembleSolver::state(int member, std::span<double> out) const {

@@ -13,6 +13,14 @@ from sns_case import SnsCase, arrays, dataset_arrays, digest, fill_disk, mount_s
 
 
 class Output(SnsCase):
+    def test_the_configuration_in_the_file_is_that_of_the_run(self):
+        self.sns("simulate", self.config, "-o", "flags.h5", "--members", 1, "--steps", 6, "--every", 3, "--diagnostics", "all")
+        with h5py.File(self.folder / "flags.h5") as file:
+            stored = file["provenance"].attrs["config_yaml"]
+            self.assertEqual(file["vorticity"].shape[:2], (1, 3))
+        for line in ("members: 1", "steps: 6", "every: 3", "diagnostics: all"):
+            self.assertRegex(stored, rf"(?m)^ +{line}$|[{{ ]{line}[,}}]")
+
     def test_layout(self):
         self.sns("simulate", self.config, "-o", "a.h5", "solver.precision=float64", "--full")
         with h5py.File(self.folder / "a.h5") as file:
@@ -380,6 +388,8 @@ class FullDisk(SnsCase):
         _, err = process.communicate(timeout=600)
         self.assertEqual(process.returncode, 1, err)
         self.assertEqual(len([line for line in err.splitlines() if line.startswith("sns: error:")]), 1, err)
+        step = re.search(r"the disk is full: .*run it with --resume: it goes on from step (\d+)|No space left on device", err)
+        self.assertTrue(step, err)
         filler.unlink()
         self.sns("simulate", self.config, "-o", self.disk / "a.h5", "--resume", *length)
         self.assertEqual(arrays(self.disk / "a.h5"), arrays(self.folder / "whole.h5"))

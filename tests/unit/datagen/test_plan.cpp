@@ -109,6 +109,11 @@ TEST_CASE("the datagen block is read strictly") {
   CHECK(plan.coarsen.remove == Removal::none);
   CHECK_THROWS_AS(plan_from("datagen: {coarsen: {remove: mean}}"), ConfigError);
   CHECK_THROWS_AS(plan_from("datagen: {coarsen: {factor: 2}}"), ConfigError);
+  // As is left where a base has the factor and its kind is another: the block that begins with a kind replaces
+  // it.
+  CHECK_THROWS_WITH_AS(plan_from("datagen: {coarsen: {kind: block_mean}}"), doctest::Contains("needs a factor"),
+                       ConfigError);
+  CHECK(plan_from("datagen: {coarsen: {factor: 1, kind: block_mean}}").coarsen.kind == Coarsening::none);
   CHECK_THROWS_AS(plan_from("datagen: {coarsen: {factor: 2, kind: cubic}}"), ConfigError);
   CHECK_THROWS_AS(plan_from("datagen: {compression: lzf}"), ConfigError);
   CHECK_THROWS_WITH_AS(plan_from("datagen: {trajectories: 100000000000}"), doctest::Contains("10000000"),
@@ -166,7 +171,7 @@ TEST_CASE("shards come from the command line or the batch system") {
   }
   CHECK(shard_from_environment().count == 1);
   {
-    const Environment slurm({{"SLURM_PROCID", "1"}, {"SLURM_NTASKS", "4"}});
+    const Environment slurm({{"SLURM_PROCID", "1"}, {"SLURM_STEP_NUM_TASKS", "4"}});
     CHECK(shard_from_environment().index == 1);
     const Environment array({{"SLURM_ARRAY_TASK_ID", "7"},
                              {"SLURM_ARRAY_TASK_COUNT", "5"},

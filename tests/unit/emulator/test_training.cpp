@@ -460,7 +460,7 @@ TEST_CASE("one key makes another kind of a model: keys of its former kind may st
                               ", training.levels.past (no effect on a model of kind acdm)");
   CHECK(unused("gaussian") ==
         "network.embedding, network.head_features, network.predicts, " + lag +
-            ", diffusion.levels, diffusion.schedule, diffusion.noise_range,  diffusion.prediction, "
+            ", diffusion.levels, diffusion.schedule, diffusion.noise_range, diffusion.prediction, "
             "training.cross_entropy_weight, "
             "training.levels.sampling, training.levels.max_level, training.levels.log_fraction, "
             "training.levels.past (no effect on a model of kind gaussian)");

@@ -164,13 +164,26 @@ TEST_CASE("saved members go on bit for bit") {
 }
 
 TEST_CASE("a member that leaves the CFL limit or turns non-finite stops alone") {
-  // Strong forcing accelerates member 0 from rest beyond the limit; member 1 starts in slow decay.
-  kolmogorov::Params p = small();
-  p.forcing_amplitude = 0;
-  auto solver = make_case(p, {{"max_courant", "0.5"}, {"drag", "0"}}, 2, 2);
-  auto wild = make_case(p, {{"forcing.amplitude", "40"}, {"max_courant", "0.5"}, {"initial.kind", "rest"}}, 1);
+  // Strong forcing accelerates both members beyond the limit; member 1 later, as it moves against it at first.
+  const auto make = [&](int members) {
+    return make_case(small(), {{"forcing.amplitude", "40"}, {"max_courant", "0.5"}, {"initial.kind", "rest"}},
+                     members, members);
+  };
+  const auto forced = make(1);
+  forced->initialise(0, 0);
+  forced->advance(10);
+  REQUIRE(forced->status(0).alive);
+  std::vector<double> against = state_of(*forced, 0);
+  for (double& vorticity : against) vorticity *= -2;
+  auto wild = make(2), alone = make(1);
   wild->initialise(0, 0);
+  wild->set_state(1, against);
+  alone->set_state(0, against);
   const auto frames = record(*wild, {20, 5, {1, Coarsening::none}});
+  const auto expected = record(*alone, {20, 5, {1, Coarsening::none}});
+  const std::int64_t later = alone->status(0).alive ? 1'000'000 : alone->status(0).failed_step;
+  REQUIRE(later > wild->status(0).failed_step);
+  CHECK(same_bits({frames.begin() + static_cast<std::ptrdiff_t>(expected.size()), frames.end()}, expected));
   const MemberStatus status = wild->status(0);
   CHECK_FALSE(status.alive);
   CHECK(status.failed_step % spectral::kGuardInterval == 0);
