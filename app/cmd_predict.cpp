@@ -32,7 +32,7 @@ void run_predict(PredictArguments arguments) {
   fmt::print("{}: {} {} written to {}\n", summary.kind, summary.samples, summary.made, options.output.string());
 }
 
-/// Options that some kinds of models have, in the order of the help.
+/// Options that some kinds of models have.
 const char* const kOptionsOfKinds[] = {
     "--sampled",     "--generate",   "--long",  "--lag",          "--oracle",      "--surrogate",
     "--path",        "--rule",       "--gate",  "--level-floor",  "--threshold",   "--start-level",

@@ -70,9 +70,9 @@ void run_stability(const StabilityArguments& arguments) {
   const SolverSource source(config, run);
   std::optional<OutputFolder> folder;
   if (!arguments.output.empty()) {
+    folder.emplace(arguments.output);
     if (std::filesystem::exists(arguments.output) && !arguments.overwrite)
       fail<ConfigError>("{} exists; give --overwrite to replace it", arguments.output.string());
-    folder.emplace(arguments.output);
   }
   fmt::print("{}\n", source.info().title);
   for (const bool drag : {true, false})

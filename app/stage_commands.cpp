@@ -183,8 +183,11 @@ void run_together(const std::vector<std::unique_ptr<Runnable>>& runs, int jobs) 
 
 /// Whether the training in a model's folder has gone through all steps: to go on with one is no moment's work.
 bool trained_through(const fs::path& folder, std::int64_t steps) {
-  const fs::path last = folder / "checkpoints" / "last";
-  return fs::exists(last / "state.json") && read_training_state(last).step >= steps;
+  std::error_code none;
+  for (const auto& checkpoint : fs::directory_iterator(folder / "checkpoints", none))
+    if (fs::exists(checkpoint.path() / "state.json") && read_training_state(checkpoint.path()).step >= steps)
+      return true;
+  return false;
 }
 
 void require_trained(const Runnable& run) {

@@ -1,7 +1,7 @@
 #pragma once
-#include "core/error.hpp"
 // An append-only file of equal records: where frames wait until their run is complete. Unlike an HDF5 file it
 // survives a kill at any moment: a checkpoint says how many records count, and the rest is cut off.
+#include "core/error.hpp"
 #include "core/memory.hpp"
 
 #include <cstddef>

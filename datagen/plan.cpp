@@ -4,6 +4,7 @@
 #include "core/error.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -171,6 +172,15 @@ DatagenPlan read_datagen_plan(Section datagen, const std::string& name, std::uin
   return plan;
 }
 
+/// As it stands where that is a text in YAML, so that the identities of data sets stay what they were.
+std::string licence_text(const std::string& licence) {
+  const bool plain = !licence.empty() && std::isalnum(static_cast<unsigned char>(licence.front())) != 0 &&
+                     licence.find_first_of("\n\t\"") == std::string::npos &&
+                     licence.find(": ") == std::string::npos && licence.find(" #") == std::string::npos &&
+                     licence.back() != ':' && licence.back() != ' ';
+  return plain ? licence : detail::to_yaml(licence);
+}
+
 std::string identity_yaml(const DatagenPlan& plan, const SolverInfo& info, const std::string& solver_yaml) {
   std::string text =
       fmt::format("name: {}\nseed: {}\nbackend: {}\nsolver:\n", plan.name, plan.seed, info.backend);
@@ -187,7 +197,7 @@ std::string identity_yaml(const DatagenPlan& plan, const SolverInfo& info, const
   for (const Split& split : plan.splits) text += fmt::format("    {}: {}\n", split.name, split.trajectories);
   text +=
       fmt::format("  trajectories_per_file: {}\n  compression: {}\n  licence: {}\n", plan.trajectories_per_file,
-                  plan.deflate ? "deflate" : "none", detail::to_yaml(plan.licence));
+                  plan.deflate ? "deflate" : "none", licence_text(plan.licence));
   return text;
 }
 

@@ -12,7 +12,7 @@ struct Shard {
 
 /// "2/8" (index from 0). ConfigError if malformed.
 Shard parse_shard(const std::string& text);
-/// From the batch system: SLURM_ARRAY_TASK_ID/COUNT, else SLURM_PROCID/NTASKS, else
+/// From the batch system: SLURM_ARRAY_TASK_ID/COUNT, else SLURM_PROCID/STEP_NUM_TASKS, else
 /// OMPI_COMM_WORLD_RANK/SIZE, else RANK/WORLD_SIZE, else a single process.
 Shard shard_from_environment();
 

@@ -62,6 +62,18 @@ class Simulation {
         identity_(sha256(made_of_)) {}
 
   void run() {
+    try {
+      run_whole();
+    } catch (const DiskFull& full) {
+      const auto kept = load_checkpoint(work_ / "checkpoint.h5", identity_, "");
+      if (!kept) fail("{}; free some space and run the same command again", full.what());
+      fail("{}; free some space and run it with --resume{}: it goes on from step {}", full.what(),
+           options_.overwrite ? " in place of --overwrite" : "", kept->step);
+    }
+  }
+
+ private:
+  void run_whole() {
     if (!plan_.full) require_divisible(info_, plan_.coarsen);
     const OutputFolder folder(options_.output);
     if (!claim_output()) return;
@@ -99,14 +111,7 @@ class Simulation {
     }
     interrupted.discard();  // the new run is certain to begin
     if (options_.overwrite) std::ofstream(work_ / kReplacing).close();
-    try {
-      loop();
-    } catch (const DiskFull& full) {
-      const auto kept = load_checkpoint(work_ / "checkpoint.h5", identity_);
-      if (!kept) fail("{}; the run had no checkpoint yet: free some space and start it again", full.what());
-      fail("{}; free some space and run it with --resume{}: it goes on from step {}", full.what(),
-           options_.overwrite ? " in place of --overwrite" : "", kept->step);
-    }
+    loop();
     try {
       // In the folder that goes in the end: whoever is killed meanwhile leaves nothing beside it.
       const fs::path written = work_ / "output.h5";
@@ -122,7 +127,6 @@ class Simulation {
     require_survivors();
   }
 
- private:
   /// False if the output is there already, complete.
   bool claim_output() {
     if (options_.overwrite) return true;  // the output itself is replaced when the new one is complete

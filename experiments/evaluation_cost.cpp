@@ -41,8 +41,12 @@ bool as_good_as_truth(const Evaluation& evaluation, const Score& score) {
   if (!evaluation.floor || score.info.key == "nrmse") return false;
   const Score* floor = find_score(evaluation.floor->scores, score.info.id());
   if (floor == nullptr) return false;
-  return score.info.better == Better::higher ? score.estimate.value >= floor->estimate.low
-                                             : score.estimate.value <= floor->estimate.high;
+  auto [value, low, high] = floor->estimate;
+  if (std::isnan(low)) {  // of few runs: what they score themselves
+    low = high = value;
+    for (const double run : floor->members) low = std::min(low, run), high = std::max(high, run);
+  }
+  return score.info.better == Better::higher ? score.estimate.value >= low : score.estimate.value <= high;
 }
 
 /// Whether a score is a forecast's error at all: beyond climatology's, frames have nothing to do

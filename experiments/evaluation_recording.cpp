@@ -145,8 +145,10 @@ void judge_means_of(Judged& judged, std::size_t members, const Evaluation& evalu
     for (metrics::Score& score : metrics::score(first, reference, settings, bootstrap,
                                                 judged.fields.size() > 1 ? evaluation.flow.fields[f] : "")) {
       if (score.info.statistic != metrics::Statistic::ensemble) continue;
-      for (metrics::Score& of_all : judged.scores)
-        if (of_all.info.id() == score.info.id()) of_all = std::move(score);
+      const auto of_all =
+          std::find_if(judged.scores.begin(), judged.scores.end(),
+                       [&](const metrics::Score& one) { return one.info.id() == score.info.id(); });
+      if (of_all != judged.scores.end()) *of_all = std::move(score);
     }
     for (std::size_t w = 0; w < judged.fields[f].errors.size(); ++w)
       judged.fields[f].errors[w].ensemble = metrics::window_error(first, w, reference, bootstrap).ensemble;

@@ -87,7 +87,7 @@ def draw_error(axes, evaluation):
         middle = curves["window_frames"].mean(axis=1)
         shift = (i - (len(evaluation.methods) - 1) / 2) * 0.012 * middle[-1]
         finite = np.isfinite(errors[:, 0])
-        high = np.where(np.isfinite(errors[:, 2]), errors[:, 2], 1e3)
+        high = np.where(np.isposinf(errors[:, 2]), 1e3, errors[:, 2])  # NaN: few members have no interval, and no bar
         with np.errstate(invalid="ignore"):  # lost windows, which are not drawn
             bars = np.clip(np.stack([errors[:, 0] - errors[:, 1], high - errors[:, 0]]), 0, None)
         if not finite.all():

@@ -16,11 +16,9 @@ from report_cost import cost_summary, cost_table
 from report_criteria import criteria_table
 from report_levels import level_table
 from report_oracle import oracle_table
-from report_text import (by_field, ceiling_table, counted, duration, long_ceiling_table, metric_tables, model_table, notes, number, paired_table,
+from report_text import (FEWEST_FOR_INTERVAL, by_field, ceiling_table, counted, duration, long_ceiling_table, metric_tables, model_table, notes, number, paired_table,
                          short, stage_table, summary)
 from training_curves import training_figure
-
-FEWEST_FOR_INTERVAL = 4  # members; as the program's kFewestForInterval
 
 
 def image(file, caption):

@@ -86,8 +86,11 @@ def how_it_ends(metrics, method):
         return f"{name} leaves the attractor: {error}."
     if lost(method):
         return f"{name} loses {lost(method)} of {counted(method['members'], 'member')}; {error}."
-    if as_good(metrics, results, "spectrum_error/late") is False or does_not_drift(metrics, results) is False:
+    good = as_good(metrics, results, "spectrum_error/late")
+    if good is False or does_not_drift(metrics, results) is False:
         return f"{name} keeps its members, but {error} or drifts."
+    if good is None:
+        return f"{name} keeps its members; {error}, and whether that is more than {RATIO} times is not told."
     return f"{name} does not leave the attractor in this time."
 
 

@@ -3,7 +3,7 @@
 import html
 
 from common import np, open_h5
-from report_text import short
+from report_text import FEWEST_FOR_INTERVAL, short
 
 HEADS = {"past": "previous frame", "present": "new frame"}
 
@@ -73,7 +73,7 @@ def level_table(metrics, rollouts):
         for head, words in HEADS.items():
             if sum(method["levels"][head]) > 0:
                 members = by_member(rollouts, method, head)
-                spread = intervals(members, metrics["config"], metrics["seed"]) if members is not None and len(members) > 1 else None
+                spread = intervals(members, metrics["config"], metrics["seed"]) if members is not None and len(members) >= FEWEST_FOR_INTERVAL else None
                 rows.append(row(method["name"], words, method["levels"][head], spread))
     if not rows:
         return ""

@@ -16,6 +16,8 @@ MAIN = ["stable_fraction/all", "first_unstable/all", "spectrum_error_ensemble/ea
         "frozen_fraction/all", "autocorrelation_error/all", "autocorrelation_error/early", "autocorrelation_error/late",
         "decorrelation_ratio/all", "nrmse/early", "crps/early", "ensemble_nrmse/early", "spread_skill/early", "correlation_time_0.8/all"]
 
+FEWEST_FOR_INTERVAL = 4  # members; as the program's kFewestForInterval
+
 
 def number(value):
     return float("nan") if value is None else float(value)
@@ -44,6 +46,10 @@ def counted(count, noun):
 def interval(entry, scale=1):
     low, high = number(entry["low"]), number(entry["high"])
     return "" if math.isnan(low) or math.isnan(high) else f"[{short(scale * low)}, {short(scale * high)}]"
+
+
+def with_interval(entry):
+    return f"{short(number(entry['value']))} {interval(entry)}".rstrip()
 
 
 def cell(entry, better, scale=1):
@@ -159,14 +165,14 @@ def spectrum_sentence(metrics, method, metric, of):
     if math.isinf(value):
         return f"{where} none of its members is finite."
     factor = f"a typical factor of {math.exp(value):.2f}" if value < 4 else "many orders of magnitude"
-    sentence = f"{where} its spectrum{of} is off by {short(value)} {interval(entry)}, that is {factor}"
+    sentence = f"{where} its spectrum{of} is off by {with_interval(entry)}, that is {factor}"
     if entry["lost"]:
         sentence += f", counted over what is left of its members ({entry['lost']} of {method['members']} lost)"
     floor = metrics["floor"]["results"][metric] if metrics["floor"] else None
     if floor is None:
         return sentence + "."
     limit = number(floor["high"])
-    sentence += f"; independent solver runs differ by {short(number(floor['value']))} {interval(floor)}"
+    sentence += f"; independent solver runs differ by {with_interval(floor)}"
     if entry["lost"] == 0 and value <= limit:
         return sentence + ". That is within sampling error: with this many initial conditions they cannot be told apart."
     return sentence + f". That is {short(value / number(floor['value']))} times the difference between solver runs."

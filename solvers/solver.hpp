@@ -157,9 +157,9 @@ class Solver {
   virtual void restore(int member, std::span<const std::byte> bytes) = 0;
 };
 
-/// Memory that members take at least on a CPU [bytes]: each one's spectra, and for each thread that is busy
-/// stages, a velocity pair and its transforms. state_values: real numbers in the state of a member; single: of
-/// float32.
+/// Memory that members take at least on a CPU [bytes]: each one's spectra, frame and copies for a checkpoint,
+/// for each thread that is busy stages, a velocity pair and its transforms, and room that all share.
+/// state_values: real numbers in the state of a member; single: of float32.
 double least_solver_bytes(std::size_t state_values, bool single, int members, int threads);
 
 /// Reads the `solver` block and builds the solver it names. seed: the run's; members >= 1;

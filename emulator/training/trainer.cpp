@@ -188,7 +188,7 @@ class Trainer {
     state_ = read_training_state(checkpoint);
     saved_step_ = state_.step;
     // Another checkpoint_every goes back to a step whose best weights a later checkpoint let go.
-    if (state_.best_step >= 0 && !fs::exists(best_folder(state_.best_step))) {
+    if (state_.step < config_.steps && state_.best_step >= 0 && !fs::exists(best_folder(state_.best_step))) {
       state_.best_step = -1;
       state_.best_loss = std::numeric_limits<double>::infinity();
     }

@@ -19,7 +19,7 @@ import numpy as np
 from sns_case import SOURCE, sns
 
 COUNTS = {"kolmogorov": {"gaussian": 45_820_801, "thermalizer": 53_286_817, "acdm": 51_534_722, "sns": 73_727_522,
-                         "sns_clean": 73_727_522, "sns_uniform": 73_727_522, "sns_uniform_clean": 73_727_522},
+                         "sns_clean": 73_727_522, "sns_uniform": 73_727_522, "sns_v": 73_727_522, "sns_uniform_clean": 73_727_522},
           "qg2layer": {"gaussian": 45_821_954, "thermalizer": 53_287_970, "acdm": 51_535_874, "sns": 238_509_540,
                        "sns_clean": 238_509_540, "sns_uniform": 238_509_540, "sns_uniform_clean": 238_509_540,
                        "sns_lagged": 245_209_316}}
@@ -41,7 +41,7 @@ class Check(unittest.TestCase):
 
     def test_methods_and_variants(self):
         for name, models in (("kolmogorov/methods", ("gaussian", "thermalizer", "acdm", "sns", "sns_clean")),
-                             ("kolmogorov/generation", ("gaussian", "sns", "sns_uniform", "sns_uniform_clean")),
+                             ("kolmogorov/generation", ("gaussian", "sns", "sns_uniform", "sns_v", "sns_uniform_clean")),
                              ("qg2layer/methods", ("gaussian", "thermalizer", "acdm", "sns", "sns_clean", "sns_lagged")),
                              ("qg2layer/generation", ("gaussian", "sns", "sns_clean", "sns_uniform", "sns_uniform_clean")),
                              ("qg2layer/figure9", ("gaussian", "sns_lagged"))):

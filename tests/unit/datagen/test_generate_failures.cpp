@@ -4,6 +4,7 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "datagen/checkpoint.hpp"
+#include "datagen/frame_log.hpp"
 #include "datagen/manifest.hpp"
 #include "datagen/verify.hpp"
 #include "tests/support/child.hpp"
@@ -183,4 +184,10 @@ TEST_CASE("verify finds a flipped byte wherever it is") {
   CHECK(first_problem().empty());
   std::ofstream(scratch.path / "data/train/stranger.h5") << "x";
   CHECK(first_problem() == "data/train/stranger.h5");
+}
+
+TEST_CASE("a full disk is told apart from other failures to write") {
+  FrameLog full("/dev/full", 8);  // a device that takes nothing
+  const std::vector<std::byte> record(8);
+  CHECK_THROWS_WITH_AS(full.append(record), "the disk is full: /dev/full stopped growing", DiskFull);
 }

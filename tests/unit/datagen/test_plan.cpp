@@ -128,6 +128,21 @@ TEST_CASE("the datagen block is read strictly") {
                        ConfigError);
 }
 
+TEST_CASE("a licence reads back as it was given, and is quoted only where it has to be") {
+  ToySettings settings;
+  const SolverInfo info = toy_source(settings).info();
+  const auto line = [&](const std::string& licence) {
+    DatagenPlan plan = toy_plan();
+    plan.licence = licence;
+    const std::string text = identity_yaml(plan, info, "a: 1\n");
+    const std::size_t at = text.find("licence: ");
+    return text.substr(at, text.find('\n', at) - at);
+  };
+  CHECK(line("CC-BY-4.0") == "licence: CC-BY-4.0");
+  CHECK(line("CC BY 4.0") == "licence: CC BY 4.0");
+  CHECK(line("see: LICENSE # mine") == "licence: \"see: LICENSE # mine\"");
+}
+
 TEST_CASE("everything that decides the data is part of the identity") {
   ToySettings settings;
   const SolverInfo info = toy_source(settings).info();
@@ -170,6 +185,10 @@ TEST_CASE("shards come from the command line or the batch system") {
     CHECK_THROWS_AS(parse_shard(bad), ConfigError);
   }
   CHECK(shard_from_environment().count == 1);
+  {
+    const Environment batch({{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "4"}});  // a batch script, which runs once
+    CHECK(shard_from_environment().count == 1);
+  }
   {
     const Environment slurm({{"SLURM_PROCID", "1"}, {"SLURM_STEP_NUM_TASKS", "4"}});
     CHECK(shard_from_environment().index == 1);

@@ -460,6 +460,21 @@ TEST_CASE("write-back changes the stored past and nothing that follows") {
   CHECK(same_bits(frame(plain, 3), frame(rewritten, 3)));
 }
 
+TEST_CASE("what a lagged model writes back never is another initial condition for it to look back at") {
+  const test::ScratchFolder folder;
+  const auto last_frame = [&](bool write_back) {
+    ModelConfig config = tiny("sns");
+    config.network.lag = LagConfig{.window = 6, .embedding = 8};
+    const auto frames = run(job_for(folder / "a.h5", 4, {0}), emulator(),
+                            make_sns_refiner(std::make_unique<Sns>(config, 2, torch::kCPU), {},
+                                             {.seed = 11, .write_back = write_back}))
+                            .frames;
+    return std::vector<float>(frames.end() - 256, frames.end());
+  };
+  // Up to here it looks back at frame 0 alone, and what is written back changes nothing else that follows.
+  CHECK(same_bits(last_frame(false), last_frame(true)));
+}
+
 TEST_CASE("long frames: lags count from the last clean step of each member") {
   LongFrames past(3);
   const std::vector<std::int64_t> ids{7, 1LL << 40};
