@@ -244,7 +244,7 @@ class Train(TrainCase):
         whole = float(re.search(r"error of a step ([\d.]+) standard deviations", done.stdout).group(1))
         self.assertLess(sum(float(e) ** 2 for _, e in rows), 1.02 * whole**2)  # the corners beyond are not in the rows
         self.assertGreater(sum(float(e) ** 2 for _, e in rows), 0.5 * whole**2)
-        forced = self.root / "forced"
+        forced = self.root / "other-force"
         shutil.copytree(folder, forced)
         config = (forced / "config.yaml").read_text()
         (forced / "config.yaml").write_text(config.replace("network:\n", "network:\n  forcing_wavenumber: 4\n"))
