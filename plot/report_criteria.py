@@ -30,8 +30,14 @@ def as_good(metrics, results, name):
     floor, value = metrics["floor"]["results"], ratio(metrics, results, name)
     if value <= RATIO:
         return True
-    apart = any(number(results[metric]["low"]) > RATIO * number(floor[metric]["high"]) for metric, _ in by_field(metrics, name))
+    apart = any(number(results[metric]["low"]) > RATIO * highest(floor[metric]) for metric, _ in by_field(metrics, name))
     return False if apart else None
+
+
+def highest(entry):
+    """The upper end of an estimate's interval; the estimate itself where few members have none."""
+    high = number(entry["high"])
+    return number(entry["value"]) if math.isnan(high) else high
 
 
 def ratio_cell(metrics, results, name):

@@ -113,6 +113,7 @@ inline void write_example_rollout(const std::filesystem::path& path, const std::
   file.write<std::int32_t>("levels", {members, frames, 2}, levels);
   file.write<std::int64_t>("evaluations", {members, frames, 3}, evaluations);
   file.set_attribute("method", method);
+  if (method == "other") file.set_attribute("weights_refiner_sha256", "0");
   file.set_attribute("git_commit", "unknown");
   file.write<std::int64_t>("failed_step", {members}, failed);
   file.set_attribute("wall_seconds", 3.0);
