@@ -57,7 +57,7 @@ class Common(SnsCase):
         out, _ = self.sns("check", self.config, "solver.viscosity=0.02")
         self.assertTrue(out.startswith("solver\n"), out[:80])
         for text in ("viscosity 0.02", r"32 \(?x\)? x 32", r"16 \(?x\)? x 16", "steps/s", "3 train, 1 valid, 2 test", "disk",
-                     r"memory +at least 57.3 kB for the solver", r"members, at least 57.3 kB for the solver"):
+                     r"memory +at least 131 kB for the solver", r"members, at least 131 kB for the solver"):
             self.assertRegex(out, text)
         resolved, _ = self.sns("check", self.config, "solver.viscosity=0.02", "--resolved")
         self.assertRegex(resolved, r"(?s)^run:.*viscosity: 0.02.*fft_planning: estimate.*\nsolver\n  Kolmogorov")
