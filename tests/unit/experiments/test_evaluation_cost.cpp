@@ -298,17 +298,27 @@ TEST_CASE("nothing is better than a solver that scores as independent runs do, b
   CHECK(compared(less, less, {0.5, 0.4, 0.6}, true, 0.3).worse_in.empty());
 }
 
+namespace {
+
+/// A method, or a coarse solver, with one score, which is still to be given.
+Judged judged_by(const char* key, const char* period, const char* name, bool solver) {
+  Judged one;
+  one.name = name;
+  one.log.emplace();
+  if (solver) one.log->solver.emplace().points = 16;
+  metrics::Score score;
+  score.info.key = key;
+  score.info.period = period;
+  one.scores = {score};
+  return one;
+}
+
+}  // namespace
+
 TEST_CASE("where methods have the same members their paired difference decides, whichever way it was taken") {
   const auto judged = [](const char* name, bool solver) {
-    Judged one;
-    one.name = name;
-    one.log.emplace();
-    metrics::Score score;
-    score.info.key = "spectrum_error";
-    score.info.period = "late";
-    score.estimate = {1, 0, 2};  // overlapping: alone they tell nothing
-    one.scores = {score};
-    if (solver) one.log->solver.emplace().points = 16;
+    Judged one = judged_by("spectrum_error", "late", name, solver);
+    one.scores[0].estimate = {1, 0, 2};  // overlapping: alone they tell nothing
     return one;
   };
   const auto better = [&](const char* first, const char* second, metrics::Estimate difference) {
@@ -326,15 +336,8 @@ TEST_CASE("where methods have the same members their paired difference decides, 
 
 TEST_CASE("a solver that loses a member is no match, however few they are") {
   const auto judged = [](const char* name, bool solver, std::vector<double> stable) {
-    Judged one;
-    one.name = name;
-    one.log.emplace();
-    metrics::Score score;
-    score.info.key = "stable_fraction";
-    score.info.period = "all";
-    score.members = std::move(stable);
-    one.scores = {score};
-    if (solver) one.log->solver.emplace().points = 16;
+    Judged one = judged_by("stable_fraction", "all", name, solver);
+    one.scores[0].members = std::move(stable);
     return one;
   };
   Evaluation evaluation;
