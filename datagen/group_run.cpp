@@ -254,16 +254,17 @@ BatchEnd run_groups(const DatagenPlan& plan, Solver& solver, std::vector<std::un
 }
 
 std::int64_t StepPacer::steps() const {
-  constexpr double kSeconds = 0.25;
-  // As many as lie between two looks of a guard: on a GPU, a call without one returns before its steps are
-  // done, and would make them seem to take no time.
-  constexpr std::int64_t kFirst = 20;
-  if (seconds_per_step_ <= 0) return kFirst;
-  return std::clamp<std::int64_t>(static_cast<std::int64_t>(kSeconds / seconds_per_step_), 1, 1 << 20);
+  return steps_;
 }
 
 void StepPacer::took(std::int64_t steps, double seconds) {
-  if (steps > 0) seconds_per_step_ = std::max(seconds / static_cast<double>(steps), 1e-9);
+  if (steps <= 0) return;
+  constexpr double kSeconds = 0.25;
+  // On a GPU a call in which no guard looks returns before its steps are done, and makes them seem to take no
+  // time. Growing by doubling the calls soon span a look, which tells.
+  const std::int64_t most = 2 * std::min<std::int64_t>(steps, 1 << 19);
+  const double affordable = kSeconds / std::max(seconds / static_cast<double>(steps), 1e-9);
+  steps_ = std::clamp<std::int64_t>(static_cast<std::int64_t>(affordable), 1, most);
 }
 
 }  // namespace sns

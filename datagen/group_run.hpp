@@ -62,14 +62,15 @@ struct BatchEnd {
 BatchEnd run_groups(const DatagenPlan& plan, Solver& solver, std::vector<std::unique_ptr<GroupJob>>& jobs,
                     double checkpoint_seconds, const std::function<void(std::int64_t steps)>& progress);
 
-/// Steps that take about a quarter of a second, so that stops are noticed soon; learns from what it is told.
+/// Steps that take about a quarter of a second, so that stops are noticed soon: begins with one, and learns
+/// from what it is told.
 class StepPacer {
  public:
   std::int64_t steps() const;
   void took(std::int64_t steps, double seconds);
 
  private:
-  double seconds_per_step_ = 0;
+  std::int64_t steps_ = 1;
 };
 
 }  // namespace sns

@@ -12,7 +12,7 @@
 namespace sns {
 
 std::string time_text(double time, const SolverInfo& info) {
-  return info.time_units == "time" ? fmt::format("{:g}", time) : fmt::format("{:g} {}", time, info.time_units);
+  return info.time_units == "1" ? fmt::format("{:g}", time) : fmt::format("{:g} {}", time, info.time_units);
 }
 
 std::optional<double> scalar(const SolverInfo& info, std::string_view name) {

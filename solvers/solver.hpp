@@ -16,6 +16,8 @@
 
 namespace sns {
 
+// Units are UDUNITS names, as the CF conventions ask of files: "1" without dimension.
+
 /// One coordinate axis of the fields, at the solver's resolution.
 struct Axis {
   std::string name;                 ///< "x", "y"

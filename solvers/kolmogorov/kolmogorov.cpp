@@ -76,9 +76,8 @@ SolverInfo describe(const Params& p, const std::string& backend) {
       "dw/dt + u dw/dx + v dw/dy = nu lap(w) - mu w - A k cos(k y), lap(psi) = -w, u = dpsi/dy, v = -dpsi/dx";
   info.precision = p.single_precision ? "float32" : "float64";
   info.backend = backend;
-  info.fields = {{"vorticity", "1/time", "vorticity dv/dx - du/dy"}};
-  info.axes = {{"x", grid_points(p.grid, kGridOffset), "length"},
-               {"y", grid_points(p.grid, kGridOffset), "length"}};
+  info.fields = {{"vorticity", "1", "vorticity dv/dx - du/dy"}};
+  info.axes = {{"x", grid_points(p.grid, kGridOffset), "1"}, {"y", grid_points(p.grid, kGridOffset), "1"}};
   info.parameters = {{"viscosity", p.viscosity},
                      {"drag", p.drag},
                      {"forcing_wavenumber", static_cast<double>(p.forcing_wavenumber)},
@@ -95,25 +94,24 @@ SolverInfo describe(const Params& p, const std::string& backend) {
                                            {"forcing_amplitude", p.forcing_amplitude},
                                            {"drag", p.drag}});
   info.dt = p.dt;
-  info.time_units = "time";
-  info.diagnostics = {{"energy", "length2 time-2", "kinetic energy"},
-                      {"enstrophy", "time-2", "enstrophy"},
-                      {"palinstrophy", "length-2 time-2", "palinstrophy"},
-                      {"injection", "length2 time-3", "work of the forcing"},
-                      {"enstrophy_injection", "time-3", "generation of enstrophy by the forcing"},
-                      {"max_speed", "length time-1", "largest speed"},
+  info.time_units = "1";
+  info.diagnostics = {{"energy", "1", "kinetic energy"},
+                      {"enstrophy", "1", "enstrophy"},
+                      {"palinstrophy", "1", "palinstrophy"},
+                      {"injection", "1", "work of the forcing"},
+                      {"enstrophy_injection", "1", "generation of enstrophy by the forcing"},
+                      {"max_speed", "1", "largest speed"},
                       {"courant", "1", "Courant number of the largest speed"}};
   const std::vector<double> nothing(p.grid.modes(), 0.0);
-  info.diagnostic_axes = {
-      {"k", spectral::shell_wavenumbers(p.grid.n, p.grid.unit(), Shells::to_corners), "rad length-1"},
-      {"k_ring", spectral::ring_spectrum(nothing, p.grid.n, p.grid.unit()).k, "rad length-1"}};
+  info.diagnostic_axes = {{"k", spectral::shell_wavenumbers(p.grid.n, p.grid.unit(), Shells::to_corners), "1"},
+                          {"k_ring", spectral::ring_spectrum(nothing, p.grid.n, p.grid.unit()).k, "1"}};
   info.array_diagnostics = {
       {"energy_spectrum",
-       "length2 time-2",
+       "1",
        "kinetic energy in integer shells up to the corners; adds up to the energy",
        {"k"}},
       {"energy_rings",
-       "length3 time-2",
+       "1",
        "the SNS paper's spectrum: calc_ispec of |u_hat|^2 + |v_hat|^2, unnormalised transforms",
        {"k_ring"}}};
   return info;

@@ -68,6 +68,19 @@ class Dataset(SnsCase):
         with h5py.File(self.folder / "inviscid/data/train/tiny_000000.h5") as file:
             self.assertNotIn("reynolds", file["scalars"])
 
+    def test_the_seed_decides_every_trajectory(self):
+        first = {}
+        for seed in (5, 6):
+            self.sns("datagen", self.config, "-o", f"seed{seed}", f"run.seed={seed}", "datagen.frames=1", "datagen.spinup_steps=0")
+            for path in sorted((self.folder / f"seed{seed}/data").rglob("*.h5")):
+                with h5py.File(path) as file:
+                    self.assertEqual(file["provenance"].attrs["run_seed"], seed)
+                    frames = file["vorticity"][:, 0]
+                    first.setdefault(seed, []).extend(frames.reshape(len(frames), -1))
+        self.assertEqual((len(first[5]), len(first[6])), (12, 12))  # two windows of six trajectories
+        for a, b in zip(first[5], first[6]):
+            self.assertLess(abs(np.corrcoef(a, b)[0, 1]), 0.5)
+
     def test_threads_shards_and_reruns_change_nothing(self):
         self.sns("datagen", self.config, "-o", "one", "run.threads=1")
         expected = dataset_arrays(self.folder / "one")

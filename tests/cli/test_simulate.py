@@ -49,6 +49,16 @@ class Output(SnsCase):
             np.testing.assert_allclose(small[:8, :8] * 4, fine[:8, :8], atol=1e-3 * np.abs(fine).max())
             np.testing.assert_allclose(coarse["x"][:], full["x"][::2])
 
+    def test_the_seed_decides_the_initial_states(self):
+        frames = {}
+        for seed in (5, 6):
+            self.sns("simulate", self.config, "-o", f"{seed}.h5", f"run.seed={seed}", "--steps", 0)
+            with h5py.File(self.folder / f"{seed}.h5") as file:
+                self.assertEqual(file["provenance"].attrs["run_seed"], seed)
+                frames[seed] = file["vorticity"][:, 0]
+        for member in (0, 1):
+            self.assertLess(abs(np.corrcoef(frames[5][member].ravel(), frames[6][member].ravel())[0, 1]), 0.5)
+
     def test_members_do_not_depend_on_batch_or_threads(self):
         self.sns("simulate", self.config, "-o", "two.h5", "run.threads=2", "--members", 3)
         self.sns("simulate", self.config, "-o", "one.h5", "run.threads=1", "--members", 1)
