@@ -1,5 +1,6 @@
 #include "app/commands.hpp"
 #include "core/error.hpp"
+#include "core/files.hpp"
 #include "core/log.hpp"
 #include "core/parallel.hpp"
 #include "emulator/dataset.hpp"
@@ -81,15 +82,22 @@ void print_table(const EstimateErrors& errors, const Schedule& schedule, bool tw
   }
 }
 
+/// Of a refiner: up to the last level that it was trained on.
+std::vector<int> levels_to_measure(const CalibrateArguments& arguments, const ModelConfig& config) {
+  const int last = config.trained_max_level.value_or(config.diffusion.levels - 1);
+  const int highest = arguments.highest.value_or(last);
+  if (highest > last)
+    fail<ConfigError>("--highest-level {}: {} was trained on levels 0 to {}", highest,
+                      arguments.weights.string(), last);
+  return measured_levels(highest);
+}
+
 /// The same for a refiner.
 void calibrate_refiner(const CalibrateArguments& arguments, const DataSplit& frames,
                        const ModelConfig& config) {
-  const int last = config.diffusion.levels - 1, highest = arguments.highest.value_or(last);
-  if (highest > last)
-    fail<ConfigError>("--highest-level {}: the levels of {} are 0 to {}", highest, arguments.weights.string(),
-                      last);
-  const auto found = measure_estimate_errors(arguments.weights, frames, measured_levels(highest),
-                                             kEstimateErrorSamples, pick_device(arguments.device));
+  const std::vector<int> levels = levels_to_measure(arguments, config);
+  const auto found = measure_estimate_errors(arguments.weights, frames, levels, kEstimateErrorSamples,
+                                             pick_device(arguments.device));
   const Weights shown = found.contains(Weights::ema) ? Weights::ema : Weights::raw;
   const bool two_frames = config.kind == "sns" && config.trained_past != "clean";
   print_table(found.at(shown), make_schedule(config.diffusion), two_frames);
@@ -119,13 +127,10 @@ void print_table(const EstimateErrors& alone, const CombinedEstimate& together, 
   }
 }
 
-void calibrate_pair(const CalibrateArguments& arguments, const DataSplit& frames, const ModelConfig& config) {
-  const int last = config.diffusion.levels - 1, highest = arguments.highest.value_or(last);
-  if (highest > last)
-    fail<ConfigError>("--highest-level {}: the levels of {} are 0 to {}", highest, arguments.weights.string(),
-                      last);
+void calibrate_pair(const CalibrateArguments& arguments, const DataSplit& frames, const DatasetInfo& info,
+                    const ModelConfig& config) {
+  const std::vector<int> levels = levels_to_measure(arguments, config);
   const torch::Device device = pick_device(arguments.device);
-  const std::vector<int> levels = measured_levels(highest);
   bool found = false;
   for (const Weights weights : {Weights::ema, Weights::raw}) {
     if (!std::filesystem::exists(arguments.weights / file_name(weights)) ||
@@ -143,7 +148,7 @@ void calibrate_pair(const CalibrateArguments& arguments, const DataSplit& frames
         file_name(weights), arguments.weights.string(), arguments.surrogate.string(), arguments.data.string(),
         arguments.split);
     if (arguments.dry_run) continue;
-    save_combination(arguments.weights, arguments.surrogate, weights, together.estimate);
+    save_combination(arguments.weights, arguments.surrogate, weights, together.estimate, info.hash);
     fmt::print("{} written\n", (arguments.weights / combination_file(arguments.surrogate, weights)).string());
   }
   require(found, "{} and {} have no weights in common: averaged ones, or raw ones", arguments.weights.string(),
@@ -154,6 +159,9 @@ void run_calibrate(CalibrateArguments arguments) {
   if (arguments.threads < 1) arguments.threads = default_threads();
   prepare_torch(arguments.threads);
   const ModelConfig config = load_model_config(arguments.weights / "config.yaml");
+  // What is measured is written with the hash of the weights: they must be the same before and after.
+  std::optional<FolderLock> lock;
+  if (!arguments.dry_run) lock.emplace(arguments.weights);
   if (config.kind != "gaussian" && !measures_estimates(config.kind))
     fail<ConfigError>(
         "{} holds weights of kind {}: what is measured are surrogates (kind gaussian) and refiners (sns, "
@@ -182,7 +190,7 @@ void run_calibrate(CalibrateArguments arguments) {
               arguments.data.string());
   const DataSplit frames(info, arguments.split, scales_per_field(config.field_std, info));
   if (!arguments.surrogate.empty())
-    calibrate_pair(arguments, frames, config);
+    calibrate_pair(arguments, frames, info, config);
   else if (config.kind == "gaussian")
     calibrate_surrogate(arguments, frames, info);
   else
@@ -214,7 +222,7 @@ void add_calibrate(CLI::App& app) {
                    fmt::format("of a surrogate: consecutive frames, at most (default: {})", kStepErrorPairs))
       ->check(CLI::PositiveNumber);
   verb->add_option("--highest-level", arguments->highest,
-                   "of a refiner: the last level that it was trained on (default: its last)")
+                   "of a refiner: the last level that it was trained on (default: what its config.yaml says)")
       ->check(CLI::NonNegativeNumber);
   verb->add_flag("--dry-run", arguments->dry_run, "print the table and write nothing");
   verb->add_option("--device", arguments->device, "auto, cpu, cuda or cuda:N")->capture_default_str();

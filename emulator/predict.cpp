@@ -194,6 +194,12 @@ void warn_of_clean_past(const Sns& model, const Path& path) {
               path.text());
 }
 
+void warn_of_untrained_level(const Model& model, int level) {
+  if (const auto highest = model.config().trained_max_level; highest && level > *highest)
+    log::warn("level {} of a model that was trained on levels up to {}: little can be expected", level,
+              *highest);
+}
+
 /// The surrogate whose predictions an SNS's estimates are combined with.
 class Companion {
  public:
@@ -229,6 +235,7 @@ std::int64_t predict_refined(Sns& model, const PredictOptions& options, h5::File
   if (!options.surrogate.empty()) companion.emplace(model, options, out);
   const RefineOptions how = sns_refinement(options.sampling);
   warn_of_clean_past(model, how.path);
+  warn_of_untrained_level(model, options.sampling.level_floor);
   out.set_attribute("path", options.sampling.path);
   out.set_attribute("rule", options.sampling.rule);
   out.set_attribute("level_floor", options.sampling.level_floor);
@@ -253,6 +260,7 @@ std::int64_t predict_generated(Sns& model, const PredictOptions& options, h5::Fi
   const SnsInput input(model, options, 1);
   const GenerationOptions how = sns_generation(options.sampling);
   warn_of_clean_past(model, how.path);
+  warn_of_untrained_level(model, model.schedule().levels() - 1);
   out.set_attribute("path", options.sampling.path);
   out.set_attribute("start", options.sampling.start);
   out.set_attribute("clip", options.sampling.clip);
@@ -281,6 +289,7 @@ std::int64_t predict_oracle(Sns& model, const PredictOptions& options, h5::File&
     if (options.oracle.size() != 2 || s < 0 || s >= levels)
       fail<ConfigError>("the oracle takes two levels, each 0 to {}", levels - 1);
   const Levels at{options.oracle[0], options.oracle[1]};
+  warn_of_untrained_level(model, std::max(at.past, at.present));
   out.set_attribute("oracle_past_level", at.past);
   out.set_attribute("oracle_present_level", at.present);
   const h5::Shape pair = frame_shape(model, 2), rows = rows_of(input.count(), pair);

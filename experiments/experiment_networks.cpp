@@ -148,9 +148,11 @@ void Experiment::measure_combined_estimates(const MethodConfig& method) const {
   const fs::path at = weights_folder(refiner),
                  surrogate = weights_folder(find_model(models_, *method.emulator));
   const Weights weights = parse_weights(method.weights);
+  const DatasetInfo info = describe_dataset(folder().dataset());
+  const auto measured = [&] { return has_combination(at, surrogate, weights, info.hash); };
   // Methods that are made side by side may want the same: one measures, the others wait for it.
   std::optional<FolderLock> lock;
-  while (!lock && !has_combination(at, surrogate, weights)) {
+  while (!lock && !measured()) {
     throw_if_stopped("while waiting for combined estimates");
     try {
       lock.emplace(at);
@@ -158,16 +160,16 @@ void Experiment::measure_combined_estimates(const MethodConfig& method) const {
       std::this_thread::sleep_for(std::chrono::milliseconds(200));
     }
   }
-  if (has_combination(at, surrogate, weights)) return;
+  if (measured()) return;
   log::info("{}: combined estimates of {} and {} are measured", method.name, refiner.name, *method.emulator);
-  const DatasetInfo info = describe_dataset(folder().dataset());
   const DataSplit frames(info, "valid",
                          scales_per_field(load_model_config(at / "config.yaml").field_std, info));
   const int highest = highest_level(refiner.training.levels, refiner.model.diffusion.levels);
   save_combination(at, surrogate, weights,
                    measure_combination(at, surrogate, weights, frames, measured_levels(highest),
                                        kCombinationSamples, pick_device(run_.device))
-                       .estimate);
+                       .estimate,
+                   info.hash);
 }
 
 std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& method, RolloutJob& job) const {

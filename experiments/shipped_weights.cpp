@@ -41,7 +41,8 @@ std::string architecture(const ModelConfig& config) {
   part.frame_interval = 0;
   part.data_hash.clear();
   part.field_channels = part.image = 1;
-  part.trained_past = ModelConfig{}.trained_past;  // the training block has it
+  part.trained_past = ModelConfig{}.trained_past;  // the training block has these
+  part.trained_max_level.reset();
   return to_yaml(part);
 }
 
@@ -99,9 +100,7 @@ std::string shipped_identity(const fs::path& folder) {
     hashes[raw] = left_out->second;
   for (const auto& [name, hash] : listed) {
     const auto known = hashes.find(name);
-    require((known == hashes.end() ? sha256_file(folder / name) : known->second) == hash,
-            "{} does not have the SHA-256 that {} lists: fetch it again", (folder / name).string(),
-            (folder / "SHA256SUMS").string());
+    require_as_listed(folder, name, known == hashes.end() ? "" : known->second);
   }
   const auto of_raw = hashes.find(raw);
   return (of_raw == hashes.end() ? "" : fmt::format("model: {}\n", of_raw->second)) +
@@ -186,6 +185,13 @@ std::string check_shipped(const ModelSpec& model, const SolverInfo& solver, cons
         "file's "
         "training.levels.past is {}. Give it the same, or train with retrain=true",
         model.name, folder.string(), stored.trained_past, model.training.levels.past);
+  const int highest = highest_level(model.training.levels, model.model.diffusion.levels);
+  if (stored.trained_max_level && highest > *stored.trained_max_level)
+    fail<ConfigError>(
+        "models.{}.weights: {} was trained on levels up to {} (trained_max_level of its config.yaml); this "
+        "file's "
+        "training.levels go up to {}. Give it the same, or train with retrain=true",
+        model.name, folder.string(), *stored.trained_max_level, highest);
   const auto points = static_cast<int>(solver.axes.front().coordinates.size()) / data.coarsen.factor;
   const auto channels = static_cast<int>(solver.fields.size());
   if (stored.field_channels != channels)

@@ -1,8 +1,10 @@
 #include "emulator/models/model_config.hpp"
 
 #include "core/error.hpp"
+#include "core/files.hpp"
 
 #include <algorithm>
+#include <map>
 
 namespace sns {
 namespace {
@@ -165,6 +167,7 @@ std::string to_yaml(const ModelConfig& config) {
                       config.field_channels, config.image, config.frame_interval, quoted(config.data_hash));
   if (config.trained_past != ModelConfig{}.trained_past)
     text += fmt::format("trained_past: {}\n", config.trained_past);
+  if (config.trained_max_level) text += fmt::format("trained_max_level: {}\n", *config.trained_max_level);
   return text;
 }
 
@@ -177,6 +180,8 @@ ModelConfig load_model_config(const std::filesystem::path& file) {
   root.maybe("frame_interval", config.frame_interval, non_negative);
   root.maybe("data_hash", config.data_hash);
   if (config.kind == "sns") root.maybe("trained_past", config.trained_past, one_of({"noised", "clean"}));
+  if (config.kind == "sns" || config.kind == "thermalizer")
+    root.maybe("trained_max_level", config.trained_max_level, between(0, config.diffusion.levels - 1));
   yaml.finish();
   field_std_per_channel(config);
   return config;
@@ -243,6 +248,15 @@ Weights parse_weights(const std::string& name) {
 
 const char* file_name(Weights weights) {
   return weights == Weights::raw ? "model.safetensors" : "ema.safetensors";
+}
+
+void require_as_listed(const std::filesystem::path& folder, const std::string& file, std::string hash) {
+  const std::map<std::string, std::string> listed = read_sums(folder);
+  const auto line = listed.find(file);
+  if (line == listed.end()) return;
+  if (hash.empty()) hash = sha256_file(folder / file);
+  require(line->second == hash, "{} does not have the SHA-256 that {} lists: fetch it again",
+          (folder / file).string(), (folder / "SHA256SUMS").string());
 }
 
 }  // namespace sns

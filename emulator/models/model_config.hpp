@@ -65,6 +65,8 @@ struct ModelConfig {
   /// SNS: past frames that it was trained beside, noised | clean (training.levels.past). Along which paths
   /// the weights may be used depends on it, so that it goes with them.
   std::string trained_past = "noised";
+  /// SNS and thermalizer: the last level that it was trained on; none: all, or unknown.
+  std::optional<int> trained_max_level;
 };
 
 /// Reads kind, network, diffusion and field_std of `models.<name>`; other keys (training, weights) are left to
@@ -78,6 +80,10 @@ ModelConfig load_model_config(const std::filesystem::path& file);
 enum class Weights { raw, ema };
 Weights parse_weights(const std::string& name);  ///< "raw" | "ema"
 const char* file_name(Weights weights);
+
+/// Error where the folder's SHA256SUMS lists another hash for this file of the folder than `hash`, the file's
+/// own if none is given. Nothing where there is no SHA256SUMS, or no such line in it.
+void require_as_listed(const std::filesystem::path& folder, const std::string& file, std::string hash = {});
 
 /// The same model with every choice written out that a default makes from other keys: `embedding` as a number,
 /// attention's levels in order. Two configurations are of the same network if these are equal.

@@ -27,6 +27,7 @@ namespace fs = std::filesystem;
 /// Keys of the file's metadata.
 constexpr const char* kCombinedLevelsKey = "levels";
 constexpr const char* kSurrogateKey = "surrogate_sha256";
+constexpr const char* kDataKey = "data_hash";
 
 MeasuredFile measured_file(const fs::path& surrogate, Weights weights) {
   return {.name = combination_file(surrogate, weights),
@@ -140,11 +141,12 @@ Combination measure_combination(const fs::path& refiner, const fs::path& surroga
 }
 
 void save_combination(const fs::path& refiner, const fs::path& surrogate, Weights weights,
-                      const CombinedEstimate& combination) {
+                      const CombinedEstimate& combination, const std::string& data_hash) {
   measured_file(surrogate, weights)
       .save(refiner, {{weights, combination.table()}},
             {{kCombinedLevelsKey, fmt::format("{}", fmt::join(combination.levels(), " "))},
-             {kSurrogateKey, sha256_file(surrogate / file_name(weights))}});
+             {kSurrogateKey, sha256_file(surrogate / file_name(weights))},
+             {kDataKey, data_hash}});
 }
 
 CombinedEstimate load_combination(const fs::path& refiner, const fs::path& surrogate, Weights weights) {
@@ -170,10 +172,13 @@ CombinedEstimate load_combination(const fs::path& refiner, const fs::path& surro
   }
 }
 
-bool has_combination(const fs::path& refiner, const fs::path& surrogate, Weights weights) {
+bool has_combination(const fs::path& refiner, const fs::path& surrogate, Weights weights,
+                     const std::string& data_hash) {
   try {
     load_combination(refiner, surrogate, weights);
-    return true;
+    const auto facts = measured_file(surrogate, weights).load(refiner, weights).facts;
+    const auto of = facts.find(kDataKey);
+    return of != facts.end() && of->second == data_hash;
   } catch (const Error&) {
     return false;
   }

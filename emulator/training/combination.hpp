@@ -38,16 +38,16 @@ Combination measure_combination(const std::filesystem::path& refiner, const std:
                                 std::int64_t samples, torch::Device device);
 
 /// Writes combination_file() beside the refiner's weights (atomically), and its line of the folder's SHA256SUMS
-/// where there is one.
+/// where there is one. data_hash: of the data set that it was measured on (DatasetInfo::hash).
 void save_combination(const std::filesystem::path& refiner, const std::filesystem::path& surrogate,
-                      Weights weights, const CombinedEstimate& combination);
+                      Weights weights, const CombinedEstimate& combination, const std::string& data_hash);
 
 /// Error where the refiner's folder has none with this surrogate, or one of other weights of its own.
 CombinedEstimate load_combination(const std::filesystem::path& refiner, const std::filesystem::path& surrogate,
                                   Weights weights);
 
-/// Whether load_combination() finds one.
+/// Whether load_combination() finds one, and it was measured on this data set.
 bool has_combination(const std::filesystem::path& refiner, const std::filesystem::path& surrogate,
-                     Weights weights);
+                     Weights weights, const std::string& data_hash);
 
 }  // namespace sns

@@ -1,6 +1,7 @@
 #include "emulator/training/step_error.hpp"
 
 #include "core/error.hpp"
+#include "core/stop.hpp"
 #include "emulator/dataset.hpp"
 #include "emulator/training/measured_file.hpp"
 #include "emulator/training/task.hpp"
@@ -42,6 +43,7 @@ StepError measure_step_error(GaussianEmulator& model, const TrainingFrames& fram
   const std::int64_t size = 2 * frames.frame_size();
   Mean error, change, frame, prediction;
   for (std::int64_t first = 0; first < count; first += kBatch) {
+    throw_if_stopped("while measuring the error of a step");
     const std::int64_t batch = std::min(kBatch, count - first);
     torch::Tensor pair =
         at::empty({batch, 2, frames.channels(), frames.nx(), frames.ny()}, frame_options(frames));

@@ -73,7 +73,10 @@ class Trainer {
     task_ = make_task(*model_, config_, *data_.training, data_.validation.get(), seed_);
     learner_ = std::make_unique<Learner>(*model_, config_);
     state_.identity = to_yaml(spec_.model) + "\n" + training_identity(config_, run.seed);
-    spec_.model.trained_past = config_.levels.past;  // the identity has it among what concerns training
+    // The identity has these among what concerns training.
+    spec_.model.trained_past = config_.levels.past;
+    if (config_.levels.sampling == "low")
+      spec_.model.trained_max_level = highest_level(config_.levels, spec_.model.diffusion.levels);
   }
 
   TrainResult run() {

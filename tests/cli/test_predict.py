@@ -115,19 +115,35 @@ class Predict(train_case.TrainCase):
         self.assertEqual(self.sns("predict", "--weights", gaussian, "--input", "states.h5:/x", "-o", output).returncode, 0)
         self.assertEqual(list(output.parent.iterdir()), [output])
 
+    def test_damaged_weights_are_found(self):
+        damaged, frames = self.root / "damaged", self.frames()
+        shutil.copytree(self.trained / "models/gaussian", damaged)
+        sums = subprocess.run(["sha256sum", "ema.safetensors", "config.yaml"], cwd=damaged, text=True, capture_output=True, check=True)
+        (damaged / "SHA256SUMS").write_text(sums.stdout)
+        self.predict(damaged, frames[:, 3])
+        weights = bytearray((damaged / "ema.safetensors").read_bytes())
+        weights[-3] ^= 1
+        (damaged / "ema.safetensors").write_bytes(weights)
+        words = ["ema.safetensors does not have the SHA-256"]
+        self.predict(damaged, frames[:, 3], code=1, words=words)
+        self.fails(1, words, "export", "--weights", damaged, "-o", self.root / "damaged.safetensors")
+        self.fails(1, words, "calibrate", "--weights", damaged, "--data", self.root / "dataset")
+
     def calibrate(self, *arguments):
         done = self.sns("calibrate", *arguments, "--data", self.root / "dataset")
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_predict_refuses_bad_input(self):
         frames, gaussian = self.frames(), self.trained / "models/gaussian"
+        before = set(self.root.iterdir())
         self.predict(gaussian, frames[:, 3, :8], code=1, words=["shape", "states"])
         self.predict(self.trained / "models/sns", frames[:1, 3], code=1, words=["shape", "pairs"])
         bad = frames[:, 3].copy()
         bad[0, 0, 0] = np.nan
         self.predict(gaussian, bad, code=1, words=["not finite"])
         self.predict(self.root / "nowhere", frames[:, 3], code=1, words=["nowhere"])
-        self.assertFalse(list(self.root.glob("out.h5?*")), "a temporary file was left behind")
+        left = set(self.root.iterdir()) - before - {self.root / "input.h5"}
+        self.assertFalse(left, "files were left behind")
 
     def test_a_frame_of_each_member(self):
         """FILE.h5:/array@N and @last, as `sns simulate --initial` takes them."""

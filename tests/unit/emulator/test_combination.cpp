@@ -77,7 +77,7 @@ TEST_CASE("combination: where the network says nothing the frame and the surroga
   CHECK(std::abs(together.table()[0][1][0][0][3].item<double>()) < 1e-9);
   // What a wave's phase moves by in a frame, 0.1 along one axis and 0.03 along the other, 2.8 / 1.5 strong.
   CHECK(measure_combination(*refiner, *surrogate, frames, levels, 1000).surrogate_error ==
-        doctest::Approx(2.8 / 1.5 * std::hypot(0.1, 0.03) / 2).epsilon(0.05));
+        test::relative(2.8 / 1.5 * std::hypot(0.1, 0.03) / 2).epsilon(0.05));
   // Units of the surrogate are its own.
   const auto of_other_units = silent<GaussianEmulator>(small_model("gaussian", 1, 6.0));
   CHECK(torch::allclose(measured(*of_other_units).table(), together.table(), 1e-4, 1e-6));
@@ -120,7 +120,10 @@ TEST_CASE("combination: what is left of the error is as large as the table says,
                    .to(torch::kFloat64) /
                24;
   const double expected = together.errors().rms({Levels::kClean, 5}, Frame::present);
-  CHECK(std::sqrt(squares.item<double>()) == doctest::Approx(expected).epsilon(0.15));
+  // More, as the table is of the frames that the coefficients were fitted to.
+  const double found = std::sqrt(squares.item<double>());
+  CHECK(found > expected);
+  CHECK(found < 1.4 * expected);
 }
 
 TEST_CASE("combination: a network that was trained beside clean past frames is measured beside them") {
@@ -149,12 +152,14 @@ TEST_CASE("combination: kept beside the refiner's weights for each surrogate") {
   };
   CHECK(contains(message(surrogate), "sns calibrate --weights " + refiner.string() + " --surrogate " +
                                          surrogate.string() + " --data"));
-  CHECK_FALSE(has_combination(refiner, surrogate, Weights::ema));
+  CHECK_FALSE(has_combination(refiner, surrogate, Weights::ema, "these frames"));
   const auto model = load_model_as<Sns>(refiner, Weights::ema, torch::kCPU);
   const auto emulator = load_model_as<GaussianEmulator>(surrogate, Weights::ema, torch::kCPU);
   const CombinedEstimate found =
       measure_combination(*model, *emulator, open(scratch / "data", config), {-1, 0, 4}, 16).estimate;
-  save_combination(refiner, surrogate, Weights::ema, found);
+  save_combination(refiner, surrogate, Weights::ema, found, "these frames");
+  CHECK(has_combination(refiner, surrogate, Weights::ema, "these frames"));
+  CHECK_FALSE(has_combination(refiner, surrogate, Weights::ema, "other frames"));
   const CombinedEstimate read = load_combination(refiner, surrogate, Weights::ema);
   CHECK(read.levels() == found.levels());
   CHECK(torch::allclose(read.table(), found.table(), 1e-6, 1e-9));

@@ -108,7 +108,7 @@ TEST_CASE("combined estimates: refinement leaves the law of the frames as it is,
       CAPTURE(world.trust);
       CAPTURE(level);
       for (const auto& entry : refined_over_law(world, level, estimate, true))
-        for (const double ratio : entry) CHECK(ratio == doctest::Approx(1).epsilon(0.035));
+        for (const double ratio : entry) CHECK(ratio == test::relative(1).epsilon(0.035));
     }
   }
   // A denoiser that does not look at the past forgets it without the surrogate.
@@ -128,8 +128,8 @@ TEST_CASE("combined estimates: what a network cannot tell is the other's") {
     return estimate.table()[0][place][1][0][of].item<double>();
   };
   CHECK(weight(good, 5, 2) > 2 * weight(good, 1, 2));
-  CHECK(rms(timid, low) == doctest::Approx(rms(good, low)));
-  CHECK(rms(timid, high) == doctest::Approx(rms(good, high)));
+  CHECK(rms(timid, low) == test::relative(rms(good, low)));
+  CHECK(rms(timid, high) == test::relative(rms(good, high)));
   // A prediction that is zero tells nothing: the filter of the present frame is left.
   const CombinedEstimate blind = exact({1, 0});
   CHECK(rms(blind, high) > 1.2 * rms(good, high));

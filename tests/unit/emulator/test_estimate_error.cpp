@@ -221,6 +221,7 @@ TEST_CASE("error of estimates: training a refiner measures it at its end where t
     CHECK_FALSE(fs::exists(scratch / (kind + "-unasked") / kEstimateErrorFile));
     if (kind == "acdm") continue;
     const ModelConfig config = load_model_config(folder / "config.yaml");
+    CHECK(config.trained_max_level == (kind == "sns" ? std::optional<int>(6) : std::nullopt));
     const std::vector<int> levels = measured_levels(kind == "sns" ? 6 : 19);
     const std::string written = read_text(folder / kEstimateErrorFile);
     save_estimate_errors(folder, measure_estimate_errors(folder, open(scratch / "data", config), levels,

@@ -143,7 +143,7 @@ TEST_CASE("errors of estimates: refinement that draws from them leaves the law o
     CAPTURE(start.present);
     const auto drawn = refined_over_law(start, ReverseStd::measured, &errors);
     for (const auto& entry : drawn)
-      for (const double ratio : entry) CHECK(ratio == doctest::Approx(1).epsilon(0.03));
+      for (const double ratio : entry) CHECK(ratio == test::relative(1).epsilon(0.03));
     // The last step's mean is smoother than frames are.
     const auto mean = refined_over_law(start, ReverseStd::posterior, nullptr);
     CHECK(mean[0].back() < 0.93);
@@ -160,14 +160,13 @@ TEST_CASE("errors of estimates: the noise of a step has what is known and what i
   const torch::Tensor spectrum = errors.covariance(at, Frame::present).spectrum();
   for (const auto& [i, j] : {std::pair{0, 0}, {1, 2}, {5, 1}, {4, 4}}) {
     const auto shell = shell_of_mode()[i][j].item<std::int64_t>();
-    CHECK(spectrum[i][j][0][0][0].item<double>() ==
-          doctest::Approx(known + part * error[shell].item<double>()));
+    CHECK(spectrum[i][j][0][0][0].item<double>() == test::relative(known + part * error[shell].item<double>()));
     CHECK(spectrum[i][j][0][0][1].item<double>() == 0);
   }
   // At level 0 nothing is known to be left but what the estimate gets wrong.
   const double all = kSchedule.noise_std(0) / kSchedule.signal(0);
   CHECK(errors.covariance({Levels::kClean, 0}, Frame::present).spectrum()[1][1][0][0][0].item<double>() ==
-        doctest::Approx(all * all * best_filter({Levels::kClean, 0}).error[1][1][1].item<double>()));
+        test::relative(all * all * best_filter({Levels::kClean, 0}).error[1][1][1].item<double>()));
   CHECK(contains(test::message_of<Error>([&] {
                    errors.covariance({1, Levels::kClean}, Frame::present);
                  }),
@@ -181,13 +180,13 @@ TEST_CASE(
   const auto power = [](const EstimateErrors& errors, const Levels& at) {
     return std::pow(errors.rms(at, Frame::present), 2);
   };
-  CHECK(power(few, {-1, 3}) == doctest::Approx(power(errors_of_filter(all_levels()), {-1, 3})));
-  CHECK(power(few, {-1, 1}) == doctest::Approx((2 * power(few, {-1, 0}) + power(few, {-1, 3})) / 3));
-  CHECK(power(few, {2, 1}) == doctest::Approx((2 * power(few, {0, 0}) + 4 * power(few, {3, 0}) +
-                                               power(few, {0, 3}) + 2 * power(few, {3, 3})) /
-                                              9));
+  CHECK(power(few, {-1, 3}) == test::relative(power(errors_of_filter(all_levels()), {-1, 3})));
+  CHECK(power(few, {-1, 1}) == test::relative((2 * power(few, {-1, 0}) + power(few, {-1, 3})) / 3));
+  CHECK(power(few, {2, 1}) == test::relative((2 * power(few, {0, 0}) + 4 * power(few, {3, 0}) +
+                                              power(few, {0, 3}) + 2 * power(few, {3, 3})) /
+                                             9));
   CHECK(power(few, {-1, 4}) == power(few, {-1, 3}));
-  CHECK(power(few, {-1, 0}) != doctest::Approx(power(few, {0, 0})));  // a clean past frame tells more
+  CHECK(power(few, {-1, 0}) != test::relative(power(few, {0, 0})));  // a clean past frame tells more
 }
 
 TEST_CASE("errors of estimates: tables that are none") {

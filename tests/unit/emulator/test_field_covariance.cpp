@@ -49,10 +49,10 @@ TEST_CASE("covariance: waves count in their shells, with what they have of the m
   const FieldCovariance covariance = FieldCovariance::of(field);
   const std::vector<double> shells = covariance.shells().front();
   REQUIRE(shells.size() == kPoints / 2 + 1);
-  CHECK(shells[2] == doctest::Approx(3 / std::sqrt(2.0)));  // |(2, 1)| = 2.24
-  CHECK(shells[7] == doctest::Approx(0.5 / std::sqrt(2.0)));
+  CHECK(shells[2] == test::relative(3 / std::sqrt(2.0)));  // |(2, 1)| = 2.24
+  CHECK(shells[7] == test::relative(0.5 / std::sqrt(2.0)));
   CHECK(shells[3] < 1e-12);
-  CHECK(covariance.rms() == doctest::Approx(field.square().mean().sqrt().item<double>()));
+  CHECK(covariance.rms() == test::relative(field.square().mean().sqrt().item<double>()));
 }
 
 TEST_CASE("covariance: shells and corners together are the mean square, of every channel") {
@@ -62,12 +62,12 @@ TEST_CASE("covariance: shells and corners together are the mean square, of every
   const FieldCovariance covariance = FieldCovariance::of(fields);
   CHECK(covariance.points() == kPoints);
   CHECK(covariance.channels() == 2);
-  CHECK(covariance.rms() == doctest::Approx(fields.square().mean().sqrt().item<double>()));
+  CHECK(covariance.rms() == test::relative(fields.square().mean().sqrt().item<double>()));
   // White: the part of a shell is the part of the modes that it holds, about.
   double in_circle = 0;
   const std::vector<double> shells = covariance.shells()[1];
   for (const double shell : shells) in_circle += shell * shell;
-  CHECK(in_circle / 9 == doctest::Approx(std::numbers::pi / 4).epsilon(0.1));
+  CHECK(in_circle / 9 == test::relative(std::numbers::pi / 4).epsilon(0.1));
 }
 
 TEST_CASE("coloured noise has the covariance that it is made of: anisotropic, and between channels") {
@@ -84,12 +84,12 @@ TEST_CASE("coloured noise has the covariance that it is made of: anisotropic, an
                       second = 2 * first.roll({1, 1}, {1, 2}) + 0.3 * field.select(1, 1);
   const FieldCovariance given = FieldCovariance::of(torch::stack({first, second}, 1));
   const FieldCovariance made = FieldCovariance::of(sample(ColouredNoise(given), 2, 4000));
-  CHECK(made.rms() == doctest::Approx(given.rms()).epsilon(0.02));
+  CHECK(made.rms() == test::relative(given.rms()).epsilon(0.02));
   for (std::size_t c = 0; c < 2; ++c)
     for (std::size_t k = 0; k <= kPoints / 2; ++k) {
       CAPTURE(c);
       CAPTURE(k);
-      CHECK(made.shells()[c][k] == doctest::Approx(given.shells()[c][k]).epsilon(0.05));
+      CHECK(made.shells()[c][k] == test::relative(given.shells()[c][k]).epsilon(0.05));
     }
   // Mode by mode, real and imaginary parts: 4000 fields leave 1/63 of a mode's power to chance.
   CHECK(relative(made.spectrum(), given.spectrum()) < 0.05);
@@ -115,18 +115,18 @@ TEST_CASE(
   const double power = modes.abs().square().sum().item<double>();
   const torch::Tensor kept = modes.select(1, 3).select(1, 1),
                       opposite = modes.select(1, kPoints - 3).select(1, 1);
-  CHECK(kept.abs().square().sum().item<double>() == doctest::Approx(power).epsilon(1e-6));
+  CHECK(kept.abs().square().sum().item<double>() == test::relative(power).epsilon(1e-6));
   CHECK(opposite.abs().max().item<double>() < 1e-5 * std::sqrt(power));
   const auto ratio = (kept[1] / kept[0]).item<c10::complex<double>>();
-  CHECK(ratio.real() == doctest::Approx(2 * std::cos(0.5)).epsilon(1e-4));
-  CHECK(ratio.imag() == doctest::Approx(2 * std::sin(0.5)).epsilon(1e-4));
+  CHECK(ratio.real() == test::relative(2 * std::cos(0.5)).epsilon(1e-4));
+  CHECK(ratio.imag() == test::relative(2 * std::sin(0.5)).epsilon(1e-4));
 }
 
 TEST_CASE("coloured noise is linear in the white noise, and white again for a white covariance") {
   const FieldCovariance white = FieldCovariance(torch::cat(
       {torch::ones({kPoints, kPoints / 2 + 1, 1, 1, 1}), torch::zeros({kPoints, kPoints / 2 + 1, 1, 1, 1})},
       -1));
-  CHECK(white.rms() == doctest::Approx(1));
+  CHECK(white.rms() == test::relative(1));
   const ColouredNoise same(white);
   const torch::Tensor a = white_noise(1, 1), b = white_noise(1, 2);
   CHECK(relative(same(a), a) < 1e-6);

@@ -213,6 +213,7 @@ TEST_CASE("model configuration: YAML there and back") {
     config.network.embedding = kind[0] == 's' ? std::optional<int>(7) : std::nullopt;
     if (kind[0] == 's') config.network.head_features = 160;
     if (kind[0] == 's') config.trained_past = "clean";
+    if (kind[0] == 's') config.trained_max_level = 3;
     if (kind[0] == 's') config.diffusion.prediction = "v";
     if (kind[0] == 'g') config.network.forcing_wavenumber = 4;
     save_model_config(config, folder.path());
@@ -223,6 +224,7 @@ TEST_CASE("model configuration: YAML there and back") {
     CHECK(read.network.head_features == config.network.head_features);
     CHECK(read.network.forcing_wavenumber == config.network.forcing_wavenumber);
     CHECK(read.trained_past == config.trained_past);
+    CHECK(read.trained_max_level == config.trained_max_level);
     CHECK(read.diffusion.prediction == config.diffusion.prediction);
   }
   const test::ScratchFolder folder;
@@ -231,6 +233,9 @@ TEST_CASE("model configuration: YAML there and back") {
     return load_model_config(folder / "config.yaml");
   };
   CHECK(load("").trained_past == "noised");
+  CHECK_FALSE(load("").trained_max_level);
+  CHECK(
+      contains(test::message_of<ConfigError>([&] { load("trained_max_level: 1000\n"); }), "trained_max_level"));
   CHECK(contains(test::message_of<ConfigError>([&] { load("trained_past: dirty\n"); }), "noised, clean"));
 }
 

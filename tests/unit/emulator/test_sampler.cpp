@@ -1,4 +1,5 @@
 // Walks of every method, the sampler that executes them, and the models that plan them.
+#include "core/files.hpp"
 #include "emulator/models/acdm.hpp"
 #include "emulator/models/sns.hpp"
 #include "emulator/models/thermalizer.hpp"
@@ -245,6 +246,7 @@ TEST_CASE("bfloat16: outputs stay float32 and within a few roundings of 2^-8") {
     sns.use_for(inference);
   } catch (const Error& error) {
     CHECK(contains(error.what(), "no bfloat16 instructions"));
+    CHECK_FALSE(contains(read_text("/proc/cpuinfo"), "avx512_bf16"));
     MESSAGE("not tested: " << error.what());
     return;
   }

@@ -375,9 +375,15 @@ TEST_CASE("bfloat16 trains to nearly the same loss as float32") {
   auto spec = small_spec("gaussian");
   const auto exact = train_model(spec, scratch / "dataset", scratch / "float32", cpu_run());
   spec.training.precision = "bfloat16";
-  spec.training.bf16_fraction = 0.5;
-  const auto rough = train_model(spec, scratch / "dataset", scratch / "bfloat16", cpu_run());
+  const auto trained = [&](double fraction) {
+    spec.training.bf16_fraction = fraction;
+    return train_model(spec, scratch / "dataset", scratch / fmt::format("bfloat16-{}", fraction), cpu_run());
+  };
+  const auto rough = trained(0.5);
   CHECK(metric(exact.validation, "loss") != metric(rough.validation, "loss"));
+  // The rest of the steps is in float32.
+  CHECK(metric(exact.validation, "loss") == metric(trained(0).validation, "loss"));
+  CHECK(metric(trained(1).validation, "loss") != metric(rough.validation, "loss"));
   // bfloat16 keeps 8 bits: a per cent or so per layer.
   CHECK(metric(rough.validation, "loss") == test::relative(metric(exact.validation, "loss")).epsilon(0.1));
 }
