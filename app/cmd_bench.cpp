@@ -2,6 +2,7 @@
 #include "app/config_arguments.hpp"
 #include "core/files.hpp"
 #include "core/run_config.hpp"
+#include "core/stop.hpp"
 #include "emulator/training/config.hpp"
 #include "experiments/benchmark.hpp"
 
@@ -27,6 +28,7 @@ void run_bench(BenchArguments& arguments) {
   const RunConfig run = read_run(config);
   arguments.options.solver = arguments.only != "models";
   arguments.options.models = arguments.only != "solver";
+  const EndAtOnce nothing_to_save;
   const BenchmarkResult result = run_benchmark(config, run, arguments.options);
   print_benchmark(result);
   if (!arguments.json.empty()) write_text(arguments.json, to_json(result).dump(1) + "\n");

@@ -51,6 +51,7 @@ void add_datagen(CLI::App& app) {
   verb->add_option(
           "--shard", arguments->shard,
           "make every COUNT-th file only, INDEX = 0 .. COUNT-1 (default: from SLURM, Open MPI or torchrun)")
+      ->check(not_empty())
       ->type_name("INDEX/COUNT");
   verb->add_flag("--overwrite", arguments->options.overwrite,
                  "replace a data set of another configuration, which stays until the new one is finished");

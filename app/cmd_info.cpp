@@ -164,10 +164,12 @@ void print_run(const fs::path& folder) {
   }
 }
 
-/// A folder of weights: its configuration, and what its averaged weights hold.
+/// A folder of weights: its configuration, and what its averaged weights hold, or its raw ones where there are
+/// no others.
 void print_weights_folder(const fs::path& folder) {
   fmt::print("weights          {}\n{}", folder.string(), read_text(folder / "config.yaml"));
-  print_safetensors(folder / "ema.safetensors");
+  const fs::path averaged = folder / "ema.safetensors";
+  print_safetensors(fs::exists(averaged) ? averaged : folder / "model.safetensors");
 }
 
 void run_info(const fs::path& path) {
@@ -182,6 +184,13 @@ void run_info(const fs::path& path) {
     if (fs::exists(path / "checkpoints" / "last")) {
       fmt::print("training         {}\nstate            {}\n", path.string(),
                  fs::read_symlink(path / "checkpoints" / "last").string());
+      return;
+    }
+    if (fs::exists(path / "config.yaml") && fs::exists(path / "model.safetensors"))
+      return print_weights_folder(path);
+    if (fs::exists(path / "config.yaml") && fs::exists(path / "partial")) {
+      fmt::print("data set         {}\nstate            not finished: the same 'sns datagen' command goes on\n",
+                 path.string());
       return;
     }
     require(fs::exists(path / "config.yaml") ||

@@ -19,7 +19,8 @@ struct PredictArguments {
 void run_predict(PredictArguments arguments) {
   PredictOptions& options = arguments.options;
   if (options.output.empty()) {
-    const std::string first = options.input.substr(0, options.input.find(','));
+    // Of several arrays the first; the name of its file may have a comma in it.
+    const std::string first = options.input.substr(0, options.input.find(',', options.input.find(":/")));
     options.output = h5::split_address(first).first.stem().string() + "_predicted.h5";
   }
   if (options.generate) set_generation_defaults(options.sampling);

@@ -67,9 +67,13 @@ void reproduce_all(const Collection& collection, const ReproduceArguments& how) 
   std::vector<std::unique_ptr<Runnable>> runs;
   for (const ConfigArguments& file : collection.experiments) {
     fmt::print("{}{}\n", runs.empty() ? "" : "\n", file.file.string());
-    runs.push_back(read_and_plan(file, how));
-    if (!how.dry_run && how.jobs == 1) run_stages(*runs.back());
+    runs.push_back(read_and_plan(file, how));  // mistakes of all of them are found before the first is made
   }
+  if (!how.dry_run && how.jobs == 1)
+    for (const auto& run : runs) {
+      fmt::print("\n{}\n", run->arguments.file.string());
+      run_stages(*run);
+    }
   if (!how.dry_run && how.jobs > 1) run_together(runs, how.jobs);
   for (const auto& run : runs) {
     if (const std::string missing = undrawn(run->graph); !missing.empty()) skipped = missing;

@@ -81,6 +81,7 @@ void add_simulate(CLI::App& app) {
               "initial states on the solver's grid: float32 or float64, (x, y), for two-layer flow (layer, y, "
               "x), with or without a member axis in front; /PATH@N or /PATH@last: a frame of an array with a "
               "time axis, such as a simulation's")
+          ->check(not_empty())
           ->type_name("FILE.h5:/PATH");
   verb->add_option("--resample", arguments->resample,
                    "spectral: --initial may lie on another even grid of the same domain; its Fourier modes "

@@ -13,8 +13,19 @@
 
 namespace sns {
 
+CLI::Validator not_empty() {
+  return {[](std::string& text) { return text.empty() ? std::string("is empty") : std::string(); }, "",
+          "not empty"};
+}
+
 void ConfigArguments::add_to(CLI::App& verb) {
-  verb.add_option("FILE.yaml", file, "configuration")->required();
+  const auto readable_again = [](const std::string& name) {
+    std::error_code error;
+    return std::filesystem::is_fifo(name, error) || std::filesystem::is_character_file(name, error)
+               ? fmt::format("{} is not a regular file, and a configuration is read more than once", name)
+               : std::string();
+  };
+  verb.add_option("FILE.yaml", file, "configuration")->required()->check(readable_again);
   const auto take_scale = [this](const std::string& name) {
     if (name.empty()) throw CLI::ValidationError("scale= names no scale");
     if (!scale.empty() && scale != name)
@@ -32,9 +43,10 @@ void ConfigArguments::add_to(CLI::App& verb) {
   verb.add_option_function<std::string>(
           "--scale", take_scale,
           "size of the experiment: a file of yaml/scales (smoke, cpu, paper) whose values replace those of "
-          "FILE.yaml; results go to <run.output>-<scale>")
+          "FILE.yaml; results go to <run.output>-<scale>, or to a run.output that is given here as it is")
       ->type_name("NAME");
   verb.add_option("--device", device, "where to compute, as run.device: auto, cpu, cuda or cuda:N")
+      ->check(not_empty())
       ->type_name("NAME");
 }
 
@@ -49,7 +61,7 @@ Config ConfigArguments::load() const {
                       file.string());
   std::vector<std::string> all = overrides;
   if (!scale.empty() && std::filesystem::is_regular_file(file)) {
-    all = scale_overrides(file, find_scale(file, scale));
+    all = scale_overrides(file, find_scale(file, scale), overrides);
     all.insert(all.end(), overrides.begin(), overrides.end());
   }
   if (!device.empty()) all.push_back("run.device=" + device);

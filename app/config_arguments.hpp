@@ -34,6 +34,8 @@ std::optional<SolverInfo> flow_of_file(const ConfigArguments& arguments);
 
 /// For options that take numbers from `least` on.
 CLI::Validator at_least(std::int64_t least);
+/// Of an option whose value is not there, as that of a variable that is not set.
+CLI::Validator not_empty();
 
 /// Adds `--time-budget SECONDS`: the verb saves its state and stops (exit code 75) when they have passed.
 void add_time_budget(CLI::App& verb);

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <iostream>
 #include <new>
 #include <string>
 #include <vector>
@@ -70,7 +71,9 @@ int run_program(CLI::App& app, int argc, char** argv) {
     if (std::fflush(stdout) != 0) return report("error", "cannot write to standard output", kExitFailure);
     return kExitSuccess;
   } catch (const CLI::Success& request) {  // --help, --version
-    return app.exit(request);
+    const int code = app.exit(request);
+    if (!std::cout.flush()) return report("error", "cannot write to standard output", kExitFailure);
+    return code;
   } catch (const CLI::ParseError& error) {
     return report("error", fmt::format("{} (see '{}')", usage_message(app, error, argc, argv), help_hint(app)),
                   kExitUsage);

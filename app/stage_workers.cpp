@@ -204,7 +204,7 @@ void Workers::judge(const Worker& worker, int status) {
 std::string WorkerOrder::text() const {
   return nlohmann::json{{"stage", stage},     {"hash", hash},       {"label", label},
                         {"command", command}, {"failure", failure}, {"live", live}}
-      .dump();
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);  // paths need not be UTF-8
 }
 
 WorkerOrder WorkerOrder::parse(const std::string& text) {

@@ -76,7 +76,8 @@ void Experiment::add_figure(StageGraph& graph) const {
              .leftovers = {at.figures()},
              .inputs = {{"figure", fmt::format("kinds: {}\ncolor_limit: {:.17g}\nband: {}\ndpi: {}\npdf: {}",
                                                fmt::join(figure_.kinds, ", "), figure_.color_limit,
-                                               figure_.band, figure_.dpi, figure_.pdf)}},
+                                               figure_.band, figure_.dpi, figure_.pdf)},
+                        {"scripts", drawing_scripts()}},
              .built_from = from,
              .after = {},
              .run = [this]() -> std::optional<StageFacts> {
@@ -118,7 +119,7 @@ void Experiment::add_report(StageGraph& graph) const {
              .record = folder().results / "report.stage.json",
              .outputs = {folder().report()},
              .leftovers = {folder().report()},
-             .inputs = {},
+             .inputs = {{"configuration", config_.resolved_yaml()}, {"scripts", drawing_scripts()}},
              .built_from = reported,
              .after = {},
              .run = [this, &graph] { return write_report(graph); }});

@@ -46,7 +46,9 @@ bool has_one_size(const fs::path& experiment) {
 }
 
 fs::path find_scale(const fs::path& experiment, const std::string& name) {
-  if (fs::is_regular_file(name)) return name;
+  // A file of the working directory that happens to be called like a scale is none.
+  const bool path = name.find('/') != std::string::npos || name.ends_with(".yaml");
+  if (path && fs::is_regular_file(name)) return name;
   if (has_one_size(experiment))
     fail<ConfigError>(
         "{} has one size (run.one_size): its numbers belong together, and --scale {} is not for it",
@@ -70,7 +72,8 @@ fs::path find_scale(const fs::path& experiment, const std::string& name) {
                     experiment.string());
 }
 
-std::vector<std::string> scale_overrides(const fs::path& experiment, const fs::path& overlay) {
+std::vector<std::string> scale_overrides(const fs::path& experiment, const fs::path& overlay,
+                                         const std::vector<std::string>& typed) {
   const auto base = detail::load_yaml(experiment);
   const auto values = detail::parse_yaml(read_text(overlay), overlay.string());
   std::vector<std::string> out;
@@ -79,8 +82,11 @@ std::vector<std::string> scale_overrides(const fs::path& experiment, const fs::p
   const Value* output = child(run, "output");
   const Value* name = child(run, "name");
   if (child(child(values.get(), "run"), "output") == nullptr) {
-    const std::string folder =
-        output != nullptr ? output->text : "runs/" + (name != nullptr ? name->text : "run");
+    std::string called = name != nullptr ? name->text : "run";
+    constexpr std::string_view kName = "run.name=";
+    for (const std::string& text : typed)
+      if (text.starts_with(kName)) called = text.substr(kName.size());
+    const std::string folder = output != nullptr ? output->text : "runs/" + called;
     out.push_back(fmt::format("run.output=\"{}-{}\"", folder, overlay.stem().string()));
   }
   return out;

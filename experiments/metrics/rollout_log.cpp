@@ -124,7 +124,8 @@ RolloutLog read_rollout_log(const std::filesystem::path& path, std::int64_t wind
                            static_cast<std::int64_t>(file.attribute<double>("solver_steps_per_frame")),
                            file.attribute<double>("largest_courant")};
   for (const auto& name : file.attribute_names())
-    if (name.starts_with("weights") || name == "method" || name == "git_commit" || name == "device")
+    if (name.starts_with("weights") || name == "method" || name == "git_commit" || name == "device" ||
+        name == "precision")
       log.attributes[name] = file.attribute<std::string>(name);
   return log;
 }

@@ -1,19 +1,19 @@
 """Help, version, exit codes, check, info: what all verbs have in common."""
 
+import os
+import re
 import subprocess
 import unittest
 
 from sns_case import PROGRAM, SOURCE, SnsCase
 
-VERBS = ("check", "simulate", "datagen", "verify", "stability", "train", "predict", "export", "rollout", "evaluate",
-         "reproduce", "info")
-
-
 class Common(SnsCase):
     def test_help_of_every_verb_has_examples(self):
-        out, _ = self.sns("--help")
-        for verb in VERBS:
-            self.assertIn(f"\n  {verb} ", out)
+        listed = self.sns("--help")[0].split("Subcommands:")[1]
+        verbs = re.findall(r"^  (\w+) ", listed, re.M)
+        self.assertLessEqual({"check", "simulate", "datagen", "verify", "stability", "train", "predict", "calibrate", "export", "rollout",
+                              "evaluate", "reproduce", "bench", "info"}, set(verbs))
+        for verb in verbs:
             text, _ = self.sns(verb, "--help")
             if "not in this build" not in text:
                 self.assertIn("Example", text, verb)
@@ -28,10 +28,11 @@ class Common(SnsCase):
             self.assertRegex(out, r"LibTorch's CUDA +(usable|not usable: \S)")
 
     def test_verbs_without_libtorch_say_so(self):
+        without = "built without LibTorch" in self.sns("info")[0]
         for verb in ("train", "rollout"):
-            if "not in this build" in self.sns(verb, "--help")[0]:
-                _, err = self.sns(verb, self.config, code=2)
-                self.assert_one_line(err, "built without LibTorch", "scripts/setup")
+            self.assertEqual("not in this build" in self.sns(verb, "--help")[0], without)
+            if without:
+                self.assert_one_line(self.sns(verb, self.config, code=2)[1], "built without LibTorch", "scripts/setup")
 
     def test_usage_errors(self):
         self.assert_one_line(self.sns("simulat", code=2)[1])
@@ -46,6 +47,40 @@ class Common(SnsCase):
                                  timeout=10)
         self.assertEqual((refused.returncode, refused.stdout), (2, ""))
         self.assertIn("'--nope' is no override (have: key.path=value, --help)", refused.stderr)
+
+    def test_values_that_are_not_there(self):
+        """Of a variable that is not set, such as --initial "$STATE"."""
+        for verb, option in (("simulate", "--initial"), ("simulate", "--device"), ("datagen", "--shard")):
+            self.assert_one_line(self.sns(verb, self.config, option, "", code=2)[1], option, "is empty")
+
+    def test_output_that_names_a_folder(self):
+        self.assert_one_line(self.sns("simulate", self.config, "-o", "new/", code=1)[1], "new/ is a folder")
+        self.assertFalse((self.folder / "new").exists())
+
+    def test_a_configuration_is_a_file(self):
+        os.mkfifo(self.folder / "pipe")
+        self.assert_one_line(self.sns("check", "pipe", code=2)[1], "pipe is not a regular file")
+
+    def test_a_file_that_is_called_like_a_scale(self):
+        scales = self.folder / "scales"
+        scales.mkdir()
+        (scales / "tiny.yaml").write_text("simulate: {steps: 7}\n")
+        (self.folder / "tiny").write_text("")
+        for name, folder in (((), "run-tiny"), (("run.output=given",), "given")):
+            out, _ = self.sns("check", self.config, "--scale", "tiny", "--resolved", *name)
+            self.assertRegex(out, r"simulate:\n +members: 2\n +steps: 7")
+            self.assertRegex(out, rf"output: \S*{folder}\n")
+
+    def test_output_that_cannot_be_written(self):
+        for arguments in (("--version",), ("check", "--help"), ("info",)):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([PROGRAM, *arguments], stdout=full, stderr=subprocess.PIPE, text=True)
+            self.assertEqual((done.returncode, done.stderr), (1, "sns: error: cannot write to standard output\n"), arguments)
+
+    def test_info_of_a_data_set_that_is_not_finished(self):
+        (self.folder / "set/partial").mkdir(parents=True)
+        (self.folder / "set/config.yaml").write_text("")
+        self.assertIn("not finished: the same 'sns datagen' command goes on", self.sns("info", "set")[0])
 
     def test_devices(self):
         self.assert_one_line(self.sns("simulate", self.config, "--device", "gpu", code=2)[1], "gpu", "auto, cpu, cuda or cuda:N")

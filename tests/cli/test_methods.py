@@ -315,6 +315,28 @@ class Swapped(SnsCase):
         self.assert_one_line(err, "trained beside clean past frames", "path A noises them")
 
 
+class Seed(SnsCase):
+    """run.seed reaches every draw of a rollout: what is new in a frame, beside the past one, is another one's with another seed."""
+
+    DRAWS = ("acdm", "sns", "sns_clean", "sns_generated", "sns_lagged", "thermalizer", "noisy")
+
+    def test_other_seeds_make_other_noise(self):
+        new = {}
+        for seed in (1, 2):
+            run_folder = self.folder / f"run{seed}"
+            weights = [f"models.{path.name}.weights={path}" for path in (RUN / "models").iterdir()]
+            self.sns("reproduce", *BASE, f"run.output={run_folder}", f"run.seed={seed}", "rollout.steps=1", *weights, "evaluate.window=1",
+                     "rollout.methods.noisy={emulator: gaussian, noise: 1.0}", "rollout.methods.thermalizer.noise_limit=18",
+                     "--until", "rollout")
+            for name in self.DRAWS:
+                with h5py.File(run_folder / f"rollouts/{name}.h5") as file:
+                    before, after = (file["vorticity"][0, i].ravel().astype(float) for i in (0, 1))
+                new.setdefault(name, []).append(after - before * (before @ after) / (before @ before))
+        for name, (one, other) in new.items():
+            with self.subTest(name):
+                self.assertLess(abs(np.corrcoef(one, other)[0, 1]), 0.4)
+
+
 class MemberAlone(SnsCase):
     """In deterministic mode a member has the same bits alone and among others."""
 
@@ -452,6 +474,8 @@ class Predict(SnsCase):
         comma = self.folder / "a,b.h5"
         states.rename(comma)
         out = self.folder / "out.h5"
+        self.sns("predict", "--weights", RUN / "models/gaussian", "--input", f"{comma}:/states")
+        self.assertTrue((self.folder / "a,b_predicted.h5").is_file())
         for _ in range(2):  # there at the second time
             self.sns("predict", "--weights", RUN / "models/gaussian", "--input", f"{comma}:/states", "-o", out, "--overwrite")
 

@@ -266,6 +266,13 @@ MemberRecord run(const std::vector<double>& amplitudes, std::int64_t nan_from = 
   return recorder.finish().front();
 }
 
+/// Amplitudes of a wave whose energy is that of 0.9 but for 1 part in 5000, and not twice the same.
+std::vector<double> nearly_steady(std::int64_t frames) {
+  std::vector<double> amplitudes;
+  for (std::int64_t t = 0; t < frames; ++t) amplitudes.push_back(0.9 * std::exp(t % 2 == 0 ? 0.01 : -0.01));
+  return amplitudes;
+}
+
 }  // namespace
 
 TEST_CASE("a steady member within truth's range is stable, and frozen in its rate") {
@@ -317,6 +324,60 @@ TEST_CASE("rate of change, nRMSE and correlation time against the paired truth")
   CHECK(record.paired_correlation[10] == relative(1));
   CHECK(record.correlation_time[0] == 15 * 0.5);  // NaN is no correlation
   CHECK(run(amplitudes, 1000, true).correlation_time[0] == kInfinite);
+}
+
+TEST_CASE("correlation time: the first frame below each threshold, and a table row for each") {
+  // A wave that moves by a hundredth of its length in a frame: its correlation with what it was is the cosine
+  // of the phase, 0.9 or more to frame 7 and 0.5 or more to frame 16.
+  constexpr std::int64_t kFrames = 40;
+  const RecordSettings settings = settings_for(kFrames);
+  const auto moving = [&](double per_frame) {
+    MemberRecorder recorder({settings}, FrameDiagnostics({.points = kPoints, .length = 2 * std::numbers::pi},
+                                                         SpectrumKind::shells, {1.0}));
+    const auto truth = wave(kPoints, 1, 0, 0.9);
+    for (std::int64_t t = 0; t < kFrames; ++t)
+      recorder.add(wave(kPoints, 1, 0, 0.9, per_frame * static_cast<double>(t)), std::span<const float>(truth));
+    return recorder.finish().front();
+  };
+  const double hundredth = 2 * std::numbers::pi / 100;
+  const std::vector<MemberRecord> members{moving(hundredth), moving(hundredth / 2)};
+  CHECK(members[0].correlation_time == std::vector<double>{8 * 0.5, 17 * 0.5});
+  CHECK(members[1].correlation_time == std::vector<double>{15 * 0.5, 34 * 0.5});
+  CHECK(moving(0).correlation_time == std::vector<double>{kInfinite, kInfinite});
+  CHECK(members[0].paired_correlation[10] == relative(std::cos(10 * hundredth)).epsilon(1e-5));
+  const std::vector<MemberRecord> truth{run(nearly_steady(kFrames))};
+  const TruthReference reference =
+      make_reference(truth, {1, 2, 3, 4, 5, 6, 7, 8}, 7, 1, 0, settings_for(kFrames));
+  const auto scores = score(members, reference, {0.1, {0.9, 0.5}}, Bootstrap(1, 2, 10, 0.95), "");
+  const auto times = [&](const std::string& key) {
+    const auto found =
+        std::find_if(scores.begin(), scores.end(), [&](const Score& one) { return one.info.key == key; });
+    REQUIRE(found != scores.end());
+    return found->members;
+  };
+  CHECK(times("correlation_time_0.9") == std::vector<double>{4, 7.5});
+  CHECK(times("correlation_time_0.5") == std::vector<double>{8.5, 17});
+}
+
+TEST_CASE("drift is the slope of a member's spectrum error over windows, per 1000 steps") {
+  // Windows of ten frames, each with e^0.2 times the energy of the one before.
+  std::vector<double> amplitudes{0.9};
+  for (int t = 0; t < 40; ++t) amplitudes.push_back(0.9 * std::exp(0.1 * (t / 10)));
+  const std::vector<MemberRecord> truth{run(nearly_steady(41))}, members{run(amplitudes), truth[0]};
+  const TruthReference reference = make_reference(truth, {1, 2, 3, 4, 5, 6, 7, 8}, 1, 1, 0, settings_for(41));
+  const Bootstrap bootstrap(1, 2, 10, 0.95);
+  for (std::size_t window = 0; window < 4; ++window) {
+    CAPTURE(window);
+    const auto errors = window_error(members, window, reference, bootstrap).members;
+    CHECK(std::abs(errors[0] - 0.2 * static_cast<double>(window)) < 1e-3);
+    CHECK(std::abs(errors[1]) < 1e-3);
+  }
+  const auto scores = score(members, reference, {0.1, {}}, bootstrap, "");
+  const auto drift = std::find_if(scores.begin(), scores.end(),
+                                  [](const Score& one) { return one.info.key == "spectrum_drift"; });
+  REQUIRE(drift != scores.end());
+  CHECK(drift->members[0] == relative(20).epsilon(1e-2));
+  CHECK(std::abs(drift->members[1]) < 1e-2);
 }
 
 TEST_CASE("the first and the last steps are kept in full") {

@@ -103,7 +103,7 @@ TEST_CASE("a sampled surrogate adds noise with the error's covariance, of the me
   double square = 0;
   for (std::int64_t step = 1; step <= 300; ++step)
     square += noise({5, 6, 7}, step).square().mean().item<double>() / 300;
-  CHECK(square == doctest::Approx(2 * 40.0 / 256).epsilon(0.1));
+  CHECK(square == sns::test::relative(2 * 40.0 / 256).epsilon(0.1));
 }
 
 TEST_CASE("evaluations are counted per member and step") {
