@@ -9,7 +9,10 @@ if(SNS_TORCH STREQUAL "OFF")
 endif()
 
 set(TORCH_ROOT "" CACHE PATH "folder of the installed torch package (holds lib/ and include/)")
-if(NOT TORCH_ROOT)
+if(NOT EXISTS "${TORCH_ROOT}/lib/libtorch_cpu.so")   # none yet, or one that has gone, as with an older Python
+  if(TORCH_ROOT)
+    message(STATUS "LibTorch: there is none in ${TORCH_ROOT}; looking elsewhere")
+  endif()
   foreach(_python "${CMAKE_SOURCE_DIR}/.venv/bin/python3" python3)
     execute_process(
       COMMAND "${_python}" -c

@@ -81,26 +81,34 @@ def draw_error(axes, evaluation):
         axes.fill_between(middle, floor[:, 1], floor[:, 2], color=SOLVER, alpha=0.15, lw=0)
         shown = floor[:, 0] if len(middle) <= FEW_WINDOWS else running_median(floor[:, 0], len(middle) // FEW_WINDOWS)
         axes.plot(middle, shown, color=SOLVER, lw=1.2, ls="--", label="solver against solver")
-    lost = []
+    lost, endless = [], []
     for i, curves in enumerate(evaluation.methods):
         errors = curves["spectrum_error_ensemble"]
         middle = curves["window_frames"].mean(axis=1)
         shift = (i - (len(evaluation.methods) - 1) / 2) * 0.012 * middle[-1]
         finite = np.isfinite(errors[:, 0])
-        high = np.where(np.isposinf(errors[:, 2]), 1e3, errors[:, 2])  # NaN: few members have no interval, and no bar
-        with np.errstate(invalid="ignore"):  # lost windows, which are not drawn
-            bars = np.clip(np.stack([errors[:, 0] - errors[:, 1], high - errors[:, 0]]), 0, None)
         if not finite.all():
             lost.append(f"{curves.label}: none finite from step {curves['window_frames'][~finite][0, 0]:.0f}")
         if len(middle) <= FEW_WINDOWS:
-            axes.errorbar((middle + shift)[finite], errors[finite, 0], yerr=bars[:, finite], color=curves.color, ls=curves.dash,
-                          marker="o", ms=4, capsize=2, lw=1.3, label=curves.label)
+            at, (value, low, high) = (middle + shift)[finite], errors[finite].T
+            axes.plot(at, value, color=curves.color, ls=curves.dash, marker="o", ms=4, lw=1.3, label=curves.label)
+            # An interval need not hold its value. NaN: few members have none, and no bar.
+            closed = np.isfinite(low) & np.isfinite(high)
+            axes.vlines(at[closed], low[closed], high[closed], color=curves.color, lw=1.3)
+            for end in (low, high):
+                axes.plot(at[closed], end[closed], color=curves.color, ls="", marker="_", ms=5)
+            above = np.isposinf(high)
+            endless.append((at[above], low[above], curves.color))
         else:
             axes.plot(middle[finite], errors[finite, 0], color=curves.color, lw=0.7, alpha=0.3)
             axes.plot(middle[finite], running_median(errors[finite, 0], len(middle) // FEW_WINDOWS), color=curves.color,
                       ls=curves.dash, lw=1.8, label=curves.label)
     axes.locator_params(axis="x", nbins=5)  # numbers of steps are long
-    axes.set(yscale="log", xlabel="step", ylabel=r"mean over $k$ of $|\ln E/E_{\rm solver}|$",
+    axes.set(yscale="log")
+    limits = axes.get_ylim()
+    for at, low, color in endless:  # through the top: members without end among them
+        axes.vlines(at, low, 1e3 * limits[1], color=color, lw=1.3)
+    axes.set(ylim=limits, xlabel="step", ylabel=r"mean over $k$ of $|\ln E/E_{\rm solver}|$",
              title="spectrum error by window" + (f", {evaluation.part}" if evaluation.several else ""))
     # Room above the curves for what is said of them.
     low, high = axes.get_ylim()

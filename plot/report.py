@@ -106,10 +106,13 @@ def floor_distances(metrics):
 def table_caption(metrics):
     truth, windows = metrics["truth"], metrics["windows"]
     few = "" if truth["members"] >= FEWEST_FOR_INTERVAL else f"; fewer than {FEWEST_FOR_INTERVAL} have none but of shares"
+    as_many = ("" if truth["floor_members"] <= truth["members"] else
+               f" (errors of the mean spectrum: of {truth['members']} of them, as many as a method has)")
+    solvers = "" if not metrics["floor"] else (
+        f"The column <em>solver vs solver</em> holds the scores of {counted(truth['floor_members'], 'independent solver run')}"
+        f"{as_many}: what a perfect emulator would get. ")
     return (f"Value and {100 * metrics['config']['confidence']:g} % interval (percentile bootstrap over "
-            f"{counted(truth['members'], 'initial condition')}, {metrics['config']['bootstrap']} resamples{few}). The column "
-            f"<em>solver vs solver</em> holds the scores of {counted(truth['floor_members'], 'independent solver run')}: what a "
-            f"perfect emulator would get. Early, mid, late: steps {windows['early'][0]}&ndash;{windows['early'][1]}, "
+            f"{counted(truth['members'], 'initial condition')}, {metrics['config']['bootstrap']} resamples{few}). {solvers}Early, mid, late: steps {windows['early'][0]}&ndash;{windows['early'][1]}, "
             f"{windows['mid'][0]}&ndash;{windows['mid'][1]}, {windows['late'][0]}&ndash;{windows['late'][1]}. "
             f"<em>lost</em>: infinite, because the members concerned did not stay finite.")
 

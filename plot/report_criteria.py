@@ -86,7 +86,7 @@ def how_it_ends(metrics, method):
     if math.isnan(value):
         return ""
     if math.isinf(value):
-        return f"{name} leaves the attractor: most of its members are lost."
+        return f"{name} leaves the attractor: it loses {lost(method)} of {counted(method['members'], 'member')}."
     error = f"its spectrum error at the end is {short(value)} times that of solver runs"
     if value >= WORSE:
         return f"{name} leaves the attractor: {error}."

@@ -77,6 +77,12 @@ def time_unit(metrics):
     return (1 / 86400, "days") if metrics["truth"]["time_units"] == "s" else (1, "time units")
 
 
+def scale_and_unit(metrics, info):
+    """What values of a metric are multiplied by where they are shown, and the unit behind its label."""
+    scale, time = time_unit(metrics) if info["unit"] == "time" else (1, "")
+    return scale, {"time": f" ({time})", "": "", "steps": ""}.get(info["unit"], f" ({info['unit']})")
+
+
 def table(metrics, infos):
     return table_of(metrics, infos, columns(metrics))
 
@@ -86,8 +92,7 @@ def table_of(metrics, infos, judged):
     head = "".join(f"<th>{html.escape(name)}</th>" for name, _ in judged)
     rows = []
     for info in infos:
-        scale, time = time_unit(metrics) if info["unit"] == "time" else (1, "")
-        unit = {"time": f" ({time})", "": "", "steps": ""}.get(info["unit"], f" ({info['unit']})")
+        scale, unit = scale_and_unit(metrics, info)
         ideal = {"near one": "1", "near zero": "0", "lower": "low", "higher": "high"}[info["better"]]
         cells = "".join(cell(results.get(info["id"]), info["better"], scale) for _, results in judged)
         rows.append(f"<tr><td>{html.escape(info['label'] + unit)}</td><td>{info['period']}</td><td>{ideal}</td>"
@@ -116,6 +121,12 @@ def by_field(metrics, name):
     """(id, field title) of a metric: one entry, or one per field where there are several."""
     fields = [f["name"] for f in metrics["truth"]["fields"]]
     return [(f"{name}/{f}", f" of {f}") for f in fields] if len(fields) > 1 else [(name, "")]
+
+
+def spectrum_kind(metrics):
+    """Of evaluate.spectrum: `paper` is a spectrum of its own for two-layer flow."""
+    kind = metrics["config"]["spectrum"]
+    return "paper_qg_pv" if kind == "paper" and len(metrics["truth"]["fields"]) > 1 else kind
 
 
 def metric_tables(metrics):
@@ -182,6 +193,7 @@ def comparison_sentences(metrics):
     """How often refined methods are nearer to the solver than plain ones, with intervals."""
     refined = {m["name"] for m in metrics["methods"] if is_refined(m)}
     solvers = {m["name"] for m in metrics["methods"] if is_solver(m)}
+    methods = {m["name"]: m for m in metrics["methods"]}
     sentences = []
     for pair in metrics["paired"]:
         if (pair["a"] in refined) == (pair["b"] in refined) or solvers & {pair["a"], pair["b"]}:
@@ -193,11 +205,15 @@ def comparison_sentences(metrics):
             if name not in refined:
                 name, other, value, low, high = other, name, 1 - value, 1 - high, 1 - low
             members = metrics["truth"]["members"]
+            lost = [methods[each]["results"][metric]["lost"] for each in (name, other)]
+            if min(lost) == members:  # nothing is left to compare
+                continue
+            ties = "; one that both lose counts half" if min(lost) > 0 else ""
             sentences.append(
                 f"At the end of the rollout the refined <strong>{html.escape(name)}</strong> is nearer to the solver's "
                 f"spectrum{of} than <strong>{html.escape(other)}</strong> for {short(value * members)} of "
                 f"{counted(members, 'initial condition')} ({100 * metrics['config']['confidence']:g} % interval of the share: "
-                f"{100 * low:.0f} to {100 * high:.0f} %).")
+                f"{100 * low:.0f} to {100 * high:.0f} %{ties}).")
     return sentences
 
 
@@ -283,14 +299,14 @@ def flow_sentence(metrics):
     return sentence
 
 
-def difference_cell(entry, better, a, b):
-    """Content of the cell for a - b: which of the two is infinite where the difference is."""
+def difference_cell(entry, better, a, b, scale):
+    """Content of the cell for a - b, times scale: which of the two is infinite where the difference is."""
     value = number(entry["value"])
     if math.isnan(value):
         return "both infinite or undefined"
     if math.isinf(value):
         return f"{a if value > 0 else b} " + ("never" if better == "higher" else "<span class='lost'>lost</span>")
-    return f"{short(value)} <span class='interval'>{interval(entry)}</span>"
+    return f"{short(scale * value)} <span class='interval'>{interval(entry, scale)}</span>"
 
 
 def paired_table(metrics, shown=None):
@@ -310,11 +326,12 @@ def paired_table(metrics, shown=None):
             if entry is None:
                 continue
             share = entry["better_share"]
-            difference = difference_cell(entry, by_id[metric]["better"], a, b)
+            scale, unit = scale_and_unit(metrics, by_id[metric])
+            difference = difference_cell(entry, by_id[metric]["better"], a, b, scale)
             nearer = ("&ndash;" if share["value"] is None else
                       f"{100 * number(share['value']):.0f} % <span class='interval'>"
                       f"[{100 * number(share['low']):.0f}, {100 * number(share['high']):.0f}]</span>")
-            rows.append(f"<tr><td>{html.escape(by_id[metric]['label'])}</td><td>{by_id[metric]['period']}</td>"
+            rows.append(f"<tr><td>{html.escape(by_id[metric]['label'] + unit)}</td><td>{by_id[metric]['period']}</td>"
                         f"<td class='number'>{difference}</td><td class='number'>{nearer}</td></tr>")
         parts.append(f"<div class='scroll'><table><tr><th>metric</th><th>window</th><th>{a} &minus; {b}</th>"
                      f"<th>{a} nearer</th></tr>{''.join(rows)}</table></div>")

@@ -2,6 +2,7 @@
 distances from the solver's means beside each row."""
 
 from common import BANDS, SOLVER, nan_mean, np, number, plt, save
+from report_text import spectrum_kind
 
 TILE = 1.42  # inches
 SIDE = 1.5   # of the text beside the rows
@@ -81,7 +82,7 @@ def draw_spectra(axes, evaluation, period, first, band):
     axes.legend(loc="upper left", bbox_to_anchor=(-0.03, -0.48 / SPECTRUM), handlelength=1.6, alignment="left",
                 title="method: spectrum error")
     if first:
-        quantity = QUANTITY[evaluation.metrics["config"]["spectrum"]]
+        quantity = QUANTITY[spectrum_kind(evaluation.metrics)]
         axes.set_ylabel(f"{evaluation.part}\n{quantity}" if evaluation.several else quantity)
     else:
         axes.tick_params(labelleft=False)

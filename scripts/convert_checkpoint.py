@@ -210,6 +210,8 @@ def infer(state, arguments, table=(None, None)):
     image = agreed("image", ("the network", image), ("--image", arguments.image))
     if image is None:
         given("image", "the points along one side of a frame do not follow from this network's shapes")
+    if image < shrink or image % shrink:
+        raise CheckpointError(f"--image {image}: this network halves its grid to a {shrink}th, which takes a multiple of {shrink} points")
     frames = {"gaussian": 1, "thermalizer": 1, "acdm": 2, "sns": 3}[kind]
     channels_in -= sees_force(kind, channels_in, shape("final.weight")[0])
     if channels_in % frames:
@@ -230,6 +232,13 @@ def infer(state, arguments, table=(None, None)):
     network["attention"] = {"middle": "middle.attn.projection.weight" in state, "levels": attended}
     if network["attention"]["middle"] or attended:
         network["attention"]["softmax"] = choice(arguments, "softmax")
+    unused = [] if "softmax" in network["attention"] else ["softmax"]
+    unused += [] if "lag" in network else ["lag_window"]
+    unused += ["levels", "schedule", "prediction"] if kind == "gaussian" else []
+    for name in unused:
+        if getattr(arguments, name) is not None:
+            raise CheckpointError(f"--{name.replace('_', '-')} says nothing to this network, which is of kind {kind}" +
+                                  {"softmax": " and has no attention", "lag_window": " and knows no lag"}.get(name, ""))
     config = {"kind": kind, "network": network}
     if kind != "gaussian":
         levels = agreed("levels", ("the network's heads", classes), ("the table of betas", table[0]),
@@ -242,6 +251,11 @@ def infer(state, arguments, table=(None, None)):
     config |= {"field_std": given("field_std", "physical fields are divided by it (the paper: 4.44 for Kolmogorov flow)"),
                "field_channels": channels_in // frames, "image": image, "frame_interval": choice(arguments, "frame_interval"),
                "data_hash": ""}
+    if len(config["field_std"]) not in (1, config["field_channels"]):
+        raise CheckpointError(f"--field-std has {len(config['field_std'])} values for {config['field_channels']} fields; give one for "
+                              "all or one for each")
+    if config["frame_interval"] < 0:
+        raise CheckpointError("--frame-interval is a time: 0 (unknown) or more")
     if choice(arguments, "trained_past") != DEFAULTS["trained_past"]:
         if kind != "sns":
             raise CheckpointError(f"--trained-past says nothing to a network of kind {kind}")
@@ -252,6 +266,9 @@ def infer(state, arguments, table=(None, None)):
 def check(config, state):
     from sns_networks import Network
 
+    strange = [name for name, values in state.items() if not values.isfinite().all()]
+    if strange:
+        raise CheckpointError(f"{strange[0]} holds values that are not finite" + (f", and {len(strange) - 1} more" if strange[1:] else ""))
     network = Network(config)
     try:
         network.load_state_dict(state, strict=False)

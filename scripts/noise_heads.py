@@ -116,7 +116,8 @@ def rows(predictor, arguments):
         if step in arguments.steps:
             yield asked(f"surrogate, {step}", before, now)
         before, now = now, predictor.step(arguments.surrogate, now)
-    yield asked("other errors", past, present + np.roll(error, len(error) // 2, axis=0))
+    if len(error) > 1:  # of a single pair there is no other one's
+        yield asked("other errors", past, present + np.roll(error, len(error) // 2, axis=0))
     yield asked("phases at random", past, present + with_random_phases(error, rng))
     yield asked("error reversed", past, present - error)
     for factor in WHITE:

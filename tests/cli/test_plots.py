@@ -182,7 +182,7 @@ class Drawn(unittest.TestCase):
     def test_criteria_for_long_runs(self):
         part = re.sub(r"<[^>]+>", " ", self.report.split("Long-run criteria</h2>")[1].split("<h2>")[0])
         text = " ".join(part.replace("&#10003;", "yes").replace("&#10007;", "no").split())
-        self.assertIn("diverging leaves the attractor: most of its members are lost.", text)
+        self.assertIn("diverging leaves the attractor: it loses 4 of 4 members.", text)
         self.assertRegex(text, r"drift diverging no 0 of 4 no lost no \d+ no lost copy yes 4 of 4 yes [\d.]+ yes [\d.]+ (yes|no) \[")
 
     def test_ceilings_and_ensembles_stand_in_the_short_term(self):
@@ -405,8 +405,8 @@ class Tables(unittest.TestCase):
 
     def test_an_infinite_difference_says_whose(self):
         entry = {"value": "-inf", "low": "-inf", "high": "-inf"}
-        self.assertRegex(report_text.difference_cell(entry, "lower", "a", "b"), r"^b <span class='lost'>lost</span>$")
-        self.assertEqual(report_text.difference_cell({**entry, "value": "inf"}, "higher", "a", "b"), "a never")
+        self.assertRegex(report_text.difference_cell(entry, "lower", "a", "b", 1), r"^b <span class='lost'>lost</span>$")
+        self.assertEqual(report_text.difference_cell({**entry, "value": "inf"}, "higher", "a", "b", 1), "a never")
 
     def test_windows_that_coincide_are_shown_once(self):
         infos = [{"key": "w1", "label": "W1", "field": "", "period": period} for period in ("early", "mid", "late")]

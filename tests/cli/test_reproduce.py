@@ -264,6 +264,7 @@ class Reproduce(unittest.TestCase):
         self.assertGreaterEqual(continued_step(done.stderr), stopped_step(message))  # later only on a slow machine
         with h5py.File(folder / "rollouts/gaussian.h5") as file:
             interrupted = file["vorticity"][:]
+        self.assertTrue(np.isfinite(interrupted[:, stopped_step(message)]).all())  # else there was little to restore
         (folder / "rollouts/gaussian.stage.json").unlink()
         (folder / "rollouts/gaussian.h5").unlink()
         self.assertEqual(subprocess.run(command, capture_output=True).returncode, 0)

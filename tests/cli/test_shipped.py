@@ -273,6 +273,72 @@ class Keys(unittest.TestCase):
                 self.assertGreater(len(keys), 100)
                 self.assertEqual({key for key in keys if not re.search(rf"\b{key}\b", documents)}, set())
 
+    def test_the_tables_of_keys_have_the_program_s_defaults(self):
+        solvers = {"kolmogorov": "grid: {points: 64}, viscosity: 1.0e-2, stepper: {dt: 0.02}",
+                   "qg2layer": "grid: {points: 64}, beta: 1.5e-11, bottom_drag: 5.787e-7, deformation_radius: 15000.0, depth_ratio: 0.25, "
+                               "mean_flow: [0.025, 0.0], stepper: {dt: 3600.0}"}
+        resolved = {system: self.resolved(f"solver: {{system: {system}, {solver}}}\nmodels: {{m: {{kind: sns}}}}\n"
+                                          "rollout: {methods: {plain_: {generator: m}}}\noracle: {model: m}\nvideo: {fps: 24}\n")
+                    for system, solver in solvers.items()}
+        blocks = {"`run`": "run", "`datagen`": "datagen", "`simulate`": "simulate", "`rollout`": "rollout", "`evaluate`": "evaluate",
+                  "`figure`": "figure", "`oracle`": "oracle", "`video`": "video", "of Kolmogorov flow": "solver", "of two layers": "solver",
+                  "`solver`": "solver", "its `network`": "models.m.network", "its `diffusion`": "models.m.diffusion"}
+        compared = 0
+        for row in (SOURCE / "docs/configuration.md").read_text().splitlines():
+            head, _, entries = row.removeprefix("| ").partition(" | ")
+            if head not in blocks:
+                continue
+            system = "qg2layer" if head == "of two layers" else "kolmogorov"
+            for entry in re.findall(r"`([\w.]+: [^`]+)`", entries.split("ACDM")[0]):
+                for key, value in literals(entry):
+                    path = f"{blocks[head]}.{key}"
+                    if path not in resolved[system] or not is_literal(value):
+                        continue
+                    with self.subTest(path):
+                        self.assertEqual(plain(resolved[system][path]), plain(value))
+                    compared += 1
+        self.assertGreater(compared, 90)
+
+    def resolved(self, text):
+        """The program's configuration of a file: value by dotted key."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "keys.yaml"
+            file.write_text(text)
+            result = subprocess.run([str(SNS), "check", str(file), "--resolved"], capture_output=True, text=True)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        values, above = {}, []
+        for line in result.stdout.split("\nsolver\n")[0].splitlines():
+            key, _, value = line.strip().partition(":")
+            above = above[:(len(line) - len(line.lstrip())) // 2] + [key]
+            values[".".join(above)] = value.strip()
+        return values
+
+
+def literals(entry):
+    """(key, value) of "a: 1" or "a: {b: 1, c: {d: 2}}", keys dotted."""
+    key, _, value = entry.partition(": ")
+    if not value.startswith("{"):
+        return [(key, value)]
+    parts, depth, start = [], 0, 1
+    for at, letter in enumerate(value):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(letter, 0)
+        if (letter == "," and depth == 1) or depth == 0:
+            parts.append(value[start:at].strip())
+            start = at + 1
+    return [(f"{key}.{below}", of) for part in parts for below, of in literals(part)]
+
+
+def is_literal(value):
+    return not re.search(r"<|\bpi\b", value)
+
+
+def plain(value):
+    """Numbers as numbers, lists of them, too."""
+    try:
+        return float(value)
+    except ValueError:
+        return [plain(part) for part in value.strip("[]").split(", ")] if value.startswith("[") else value.strip('"')
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

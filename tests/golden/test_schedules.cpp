@@ -3,6 +3,7 @@
 #include "tests/support/emulator_tolerances.hpp"
 #include "tests/support/golden_network.hpp"
 #include "tests/support/torch_doctest.hpp"
+#include "tests/support/worst_of.hpp"
 
 #include <cmath>
 
@@ -20,7 +21,8 @@ TEST_CASE("schedules agree with the recorded tables") {
       const auto golden = file.dataset(name + "/" + table).read<double>();
       REQUIRE(golden.size() == ours.size());
       double worst = 0;
-      for (std::size_t s = 0; s < ours.size(); ++s) worst = std::max(worst, std::abs(ours[s] - golden[s]));
+      for (std::size_t s = 0; s < ours.size(); ++s)
+        worst = sns::test::worst_of({worst, std::abs(ours[s] - golden[s])});
       CHECK(worst < sns::tolerance::kSchedule);
     };
     compare("beta", schedule.beta);
@@ -39,7 +41,8 @@ TEST_CASE("the tables of the reference are ours in single precision") {
     REQUIRE(golden.size() == 1000);
     double worst = 0;
     for (int s = 0; s < 1000; ++s)
-      worst = std::max(worst, std::abs(value(s) - static_cast<double>(golden[static_cast<std::size_t>(s)])));
+      worst = sns::test::worst_of(
+          {worst, std::abs(value(s) - static_cast<double>(golden[static_cast<std::size_t>(s)]))});
     CHECK(worst < tolerance);
   };
   const auto at = [](const std::vector<double>& values) {

@@ -54,6 +54,8 @@ void compare_with_record(Solver& solver, const h5::Group& run, const std::string
   solver.set_state(0, run.dataset(field + "0").read<double>());
   for (std::size_t s = 0; s < steps.size(); ++s) {
     solver.advance(steps[s] - solver.step(0));
+    solver.check_members();
+    REQUIRE(solver.status(0).alive);
     const double error = expected.error(state_of(solver), fields * s);
     MESSAGE(label, " step ", steps[s], ": ", error);
     if (single)

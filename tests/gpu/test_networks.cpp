@@ -16,6 +16,7 @@
 #include "tests/support/skip.hpp"
 #include "tests/support/small_training.hpp"
 #include "tests/support/torch_doctest.hpp"
+#include "tests/support/worst_of.hpp"
 
 #include <ATen/Context.h>
 #include <ATen/Functions.h>
@@ -214,7 +215,7 @@ double worst(const Metrics& ours, const Metrics& theirs) {
   double error = 0;
   for (std::size_t i = 0; i < ours.size(); ++i) {
     REQUIRE(ours[i].first == theirs[i].first);
-    error = std::max(error, std::abs(ours[i].second / theirs[i].second - 1));
+    error = worst_of({error, std::abs(ours[i].second / theirs[i].second - 1)});
   }
   return error;
 }

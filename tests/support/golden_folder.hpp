@@ -1,6 +1,8 @@
 #pragma once
 // Where recorded numbers are: the reduced copies beside the tests or, with SNS_GOLDEN_WHOLE in the environment,
 // the whole files that SNS_GOLDEN leads to.
+#include "core/error.hpp"
+
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -20,14 +22,20 @@ inline std::filesystem::path reduced_golden_file(const std::string& name) {
   return std::filesystem::path(elsewhere != nullptr ? elsewhere : SNS_SOURCE_DIR) / "tests/golden/data" / name;
 }
 
-/// A whole file, in SNS_GOLDEN itself or in the folder `kind` (solvers, emulator) in or beside it. Without one
-/// the program ends as skipped (exit code 77).
+/// A whole file, in SNS_GOLDEN itself or in the folder `kind` (solvers, emulator) in or beside it. Without any
+/// the program ends as skipped (exit code 77); Error where it is the only one that is missing.
 inline std::filesystem::path whole_golden_file(const std::string& kind, const std::string& name) {
+  static bool found = false;
   if (const char* given = std::getenv("SNS_GOLDEN")) {
     const std::filesystem::path folder = std::filesystem::absolute(given) / "";
     for (const auto& place : {folder, folder / kind, folder.parent_path().parent_path() / kind})
-      if (std::filesystem::exists(place / name)) return place / name;
+      if (std::filesystem::exists(place / name)) {
+        found = true;
+        return place / name;
+      }
   }
+  // What has been checked by now must not be called skipped.
+  require(!found, "SNS_GOLDEN leads to other files, but to no {}", name);
   std::printf("skipped: SNS_GOLDEN leads to no %s\n", name.c_str());
   std::fflush(stdout);
   std::_Exit(77);

@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 #include "core/hdf5.hpp"
 #include "tests/support/golden_folder.hpp"
+#include "tests/support/worst_of.hpp"
 
 #include <torch/nn/module.h>
 #include <torch/types.h>
@@ -184,7 +185,7 @@ inline double image_error(const torch::Tensor& images, const h5::File& file, con
   const auto differ = [&](const torch::Tensor& ours, const char* name, double scale) {
     return ((ours - golden(file, path + "/" + name)).abs().max() / (scale * largest)).item<double>();
   };
-  return std::max({relative_error(kept, points), differ(wide.sum({-1, -2}), "sum", count),
+  return worst_of({relative_error(kept, points), differ(wide.sum({-1, -2}), "sum", count),
                    differ(wide.square().sum({-1, -2}).sqrt(), "norm", std::sqrt(count))});
 }
 

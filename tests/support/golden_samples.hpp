@@ -6,6 +6,7 @@
 #include "core/error.hpp"
 #include "core/hdf5.hpp"
 #include "tests/support/golden_folder.hpp"
+#include "tests/support/worst_of.hpp"
 
 #include <doctest/doctest.h>
 
@@ -81,7 +82,7 @@ class Record {
       const double kept =
           static_cast<double>(kept_rows_ * kept_columns_) / static_cast<double>(rows_ * columns_);
       worst =
-          std::max({worst, std::sqrt(difference / kept) / whole, std::abs(norm(ours, plane) - whole) / whole});
+          worst_of({worst, std::sqrt(difference / kept) / whole, std::abs(norm(ours, plane) - whole) / whole});
     }
     return worst;
   }

@@ -5,6 +5,7 @@
 #include "solvers/kolmogorov/initial.hpp"
 #include "solvers/kolmogorov/params.hpp"
 #include "tests/support/solver_cases.hpp"
+#include "tests/support/worst_of.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -44,7 +45,7 @@ inline double max_divergence(const kolmogorov::StaggeredVelocity& velocity, cons
     for (std::size_t j = 0; j < n; ++j) {
       const double dx = velocity.u[i * n + j] - velocity.u[(i + n - 1) % n * n + j];
       const double dy = velocity.v[i * n + j] - velocity.v[i * n + (j + n - 1) % n];
-      largest = std::max(largest, std::abs(dx + dy) / grid.spacing());
+      largest = worst_of({largest, std::abs(dx + dy) / grid.spacing()});
     }
   return largest;
 }

@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""What counts as as good as solver runs, as drift and as leaving the attractor: test_report_criteria.py <plot folder>."""
+
+import re
+import sys
+import unittest
+
+sys.path.insert(0, sys.argv.pop(1))
+
+import report_criteria
+
+NONE = float("nan")
+
+
+def entry(value, low=NONE, high=NONE):
+    return {"value": value, "low": low, "high": high}
+
+
+class Criteria(unittest.TestCase):
+    def metrics(self, late=entry(1.0), drift=entry(0.0, -0.1, 0.1), floor=entry(1.0, 0.9, 1.1), unstable=(None, None, None), fields=1):
+        """One surrogate alone beside independent solver runs; of more fields the scores given are those of the second."""
+        suffixes = [""] if fields == 1 else ["/upper", "/lower"]
+        of_fields = lambda name, value, other: {name + s: value if s == suffixes[-1] else other for s in suffixes}
+        results = {**of_fields("spectrum_error/late", late, entry(1.0)), **of_fields("spectrum_error_ensemble/late", late, entry(1.0)),
+                   **of_fields("spectrum_drift/all", drift, entry(0.0, -0.1, 0.1))}
+        solvers = {key: floor for key in results}
+        method = {"name": "alone", "members": len(unstable), "first_unstable_step": list(unstable), "attributes": {}, "results": results,
+                  "cost": {"solver": None}}
+        truth = {"fields": [{"name": suffix[1:]} for suffix in suffixes]}
+        return {"floor": {"results": solvers}, "methods": [method], "truth": truth}
+
+    def marks(self, **scores):
+        """Of the table: tick, cross or question mark of members, error of members, mean spectrum and drift."""
+        return re.findall(r"<td class='number'>(&#10003;|&#10007;|\?)", report_criteria.criteria_table(self.metrics(**scores)))
+
+    def ends(self, **scores):
+        metrics = self.metrics(**scores)
+        return re.sub(r"<[^>]+>", "", report_criteria.how_it_ends(metrics, metrics["methods"][0]))
+
+    YES, NO, OPEN = "&#10003;", "&#10007;", "?"
+
+    def test_one_and_a_half_times_the_error_of_solver_runs_is_the_limit(self):
+        self.assertEqual(self.marks(late=entry(1.49, 1.4, 1.7)), [self.YES] * 4)
+        # Above it the intervals have to tell: 1.5 times the upper end of the solver runs' is 1.65.
+        self.assertEqual(self.marks(late=entry(1.7, 1.66, 1.8))[1:3], [self.NO] * 2)
+        self.assertEqual(self.marks(late=entry(1.7, 1.64, 1.8))[1:3], [self.OPEN] * 2)
+        # Few solver runs have no interval: their value counts.
+        self.assertEqual(self.marks(late=entry(1.7, 1.51, 1.8), floor=entry(1.0))[1:3], [self.NO] * 2)
+        self.assertEqual(self.marks(late=entry(*[float("inf")] * 3))[1:3], [self.NO] * 2)
+
+    def test_the_worse_field_counts(self):
+        self.assertEqual(self.marks(late=entry(1.7, 1.66, 1.8), fields=2)[1:3], [self.NO] * 2)
+        self.assertEqual(self.marks(drift=entry(0.2, 0.1, 0.3), fields=2)[3], self.NO)
+
+    def test_drift_is_an_interval_without_zero(self):
+        for drift, mark in ((entry(0.1, -0.01, 0.2), self.YES), (entry(0.1, 0.01, 0.2), self.NO), (entry(-0.1, -0.2, -0.01), self.NO),
+                            (entry(0.1), self.OPEN), (entry(float("inf")), self.NO)):
+            with self.subTest(drift):
+                self.assertEqual(self.marks(drift=drift)[3], mark)
+
+    def test_one_lost_member_is_no_stable_method(self):
+        self.assertEqual(self.marks(unstable=(None, 7, None))[0], self.NO)
+        self.assertIn("2 of 3", report_criteria.criteria_table(self.metrics(unstable=(None, 7, None))))
+
+    def test_how_a_surrogate_ends(self):
+        self.assertEqual(self.ends(), "alone does not leave the attractor in this time.")
+        self.assertIn("leaves the attractor: its spectrum error at the end is 5", self.ends(late=entry(5.01, 4.8, 5.2)))
+        self.assertNotIn("leaves the attractor", self.ends(late=entry(4.99, 4.8, 5.2)))
+        self.assertEqual(self.ends(late=entry(float("inf")), unstable=(3, 7, None)), "alone leaves the attractor: it loses 2 of 3 members.")
+        self.assertIn("loses 1 of 3 members", self.ends(unstable=(None, 7, None)))
+        self.assertIn("or drifts", self.ends(late=entry(4.99, 4.8, 5.2)))
+        self.assertIn("or drifts", self.ends(drift=entry(0.1, 0.01, 0.2)))
+        self.assertIn("is not told", self.ends(late=entry(1.7, 1.4, 2.0)))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
