@@ -139,6 +139,12 @@ class BadConfiguration(SnsCase):
                 self.assert_one_line(err, *parts)
                 self.assertFalse((self.folder / "run").exists() and any((self.folder / "run").rglob("*.h5")))
 
+    def test_unknown_keys_where_the_initial_states_are_not_there(self):
+        gone = "solver.initial={kind: file, path: 'gone.h5:/w'}"
+        self.assert_one_line(self.sns("datagen", self.config, gone, code=1)[1], "gone.h5")
+        for override, hint in (("simulate.evry=5", "every"), ("solver.viscosty=1", "viscosity"), ("rolout.steps=1", "rolout")):
+            self.assert_one_line(self.sns("datagen", self.config, gone, override, code=2)[1], hint)
+
     def test_overrides_that_no_block_knows(self):
         """Whatever the verb reads; blocks of emulators are known only where they are built."""
         for verb in ("simulate", "datagen", "check"):
