@@ -9,10 +9,11 @@ if(SNS_TORCH STREQUAL "OFF")
 endif()
 
 set(TORCH_ROOT "" CACHE PATH "folder of the installed torch package (holds lib/ and include/)")
-if(NOT EXISTS "${TORCH_ROOT}/lib/libtorch_cpu.so")   # none yet, or one that has gone, as with an older Python
-  if(TORCH_ROOT)
-    message(STATUS "LibTorch: there is none in ${TORCH_ROOT}; looking elsewhere")
-  endif()
+set(_gone OFF)   # one that was found here before, as of an older Python
+if(TORCH_ROOT AND TORCH_ROOT STREQUAL SNS_TORCH_FOUND AND NOT EXISTS "${TORCH_ROOT}/lib/libtorch_cpu.so")
+  set(_gone ON)
+endif()
+if(NOT TORCH_ROOT OR _gone)
   foreach(_python "${CMAKE_SOURCE_DIR}/.venv/bin/python3" python3)
     execute_process(
       COMMAND "${_python}" -c
@@ -20,6 +21,7 @@ if(NOT EXISTS "${TORCH_ROOT}/lib/libtorch_cpu.so")   # none yet, or one that has
       OUTPUT_VARIABLE _root RESULT_VARIABLE _status ERROR_QUIET)
     if(_status EQUAL 0 AND _root)
       set(TORCH_ROOT "${_root}" CACHE PATH "" FORCE)
+      set(SNS_TORCH_FOUND "${_root}" CACHE INTERNAL "where torch was found without TORCH_ROOT being given")
       break()
     endif()
   endforeach()

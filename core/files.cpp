@@ -222,8 +222,9 @@ void make_writable_folder(const fs::path& folder) {
 
 OutputFolder::OutputFolder(const fs::path& file) {
   std::error_code error;
-  require(file.has_filename() && !fs::is_directory(file, error), "{} is a folder; a file is to be written",
-          file.string());
+  const fs::path name = file.filename();
+  require(!name.empty() && name != "." && name != ".." && !fs::is_directory(file, error),
+          "{} is a folder; a file is to be written", file.string());
   const fs::path folder = folder_of(file);
   for (fs::path at = folder; !at.empty() && !fs::exists(at, error); at = at.parent_path()) made_.push_back(at);
   make_writable_folder(folder);

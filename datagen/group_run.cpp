@@ -262,7 +262,8 @@ void StepPacer::took(std::int64_t steps, double seconds) {
   constexpr double kSeconds = 0.25;
   // On a GPU a call in which no guard looks returns before its steps are done, and makes them seem to take no
   // time. Growing by doubling the calls soon span a look, which tells.
-  const std::int64_t most = 2 * std::min<std::int64_t>(steps, 1 << 19);
+  // A call that was cut short, as at a frame, takes nothing from the pace by its length, but by its time.
+  const std::int64_t most = std::max(steps_, 2 * std::min<std::int64_t>(steps, 1 << 19));
   const double affordable = kSeconds / std::max(seconds / static_cast<double>(steps), 1e-9);
   steps_ = std::clamp<std::int64_t>(static_cast<std::int64_t>(affordable), 1, most);
 }

@@ -172,7 +172,8 @@ double interval_of(const Evaluation& evaluation) {
 }
 
 std::string time_units(const Evaluation& evaluation) {
-  return evaluation.flow.time_units.empty() ? "time" : evaluation.flow.time_units;
+  const std::string& units = evaluation.flow.time_units;
+  return units.empty() || units == "1" ? "time" : units;  // a flow without dimensions
 }
 
 /// Evaluations per step of surrogate, noise heads and denoiser, with intervals over initial conditions.

@@ -71,13 +71,13 @@ void Experiment::add_figure(StageGraph& graph) const {
   auto files = figure_files(at.figures(), figure_, fields);
   if (files.empty()) return;
   graph.add({.name = "figure",
+             .version = 2,  // 2: intervals that do not hold their value, or have no end
              .record = at.figures() / "stage.json",
              .outputs = std::move(files),
              .leftovers = {at.figures()},
              .inputs = {{"figure", fmt::format("kinds: {}\ncolor_limit: {:.17g}\nband: {}\ndpi: {}\npdf: {}",
                                                fmt::join(figure_.kinds, ", "), figure_.color_limit,
-                                               figure_.band, figure_.dpi, figure_.pdf)},
-                        {"scripts", drawing_scripts()}},
+                                               figure_.band, figure_.dpi, figure_.pdf)}},
              .built_from = from,
              .after = {},
              .run = [this]() -> std::optional<StageFacts> {
@@ -115,14 +115,16 @@ void Experiment::add_report(StageGraph& graph) const {
     if (graph.contains(stage)) reported.emplace_back(stage);
   for (const ModelSpec& model : models_)
     if (uses(model)) reported.push_back("train/" + model.name);
-  graph.add({.name = "report",
-             .record = folder().results / "report.stage.json",
-             .outputs = {folder().report()},
-             .leftovers = {folder().report()},
-             .inputs = {{"configuration", config_.resolved_yaml()}, {"scripts", drawing_scripts()}},
-             .built_from = reported,
-             .after = {},
-             .run = [this, &graph] { return write_report(graph); }});
+  graph.add(
+      {.name = "report",
+       .version = 2,  // 2: units of differences, precision of rollouts
+       .record = folder().results / "report.stage.json",
+       .outputs = {folder().report()},
+       .leftovers = {folder().report()},
+       .inputs = {{"title", run_.name}},  // all else that it shows is in the hashes of what it is built from
+       .built_from = reported,
+       .after = {},
+       .run = [this, &graph] { return write_report(graph); }});
 }
 
 namespace {

@@ -17,7 +17,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
-#include <map>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -108,17 +107,6 @@ bool run_script(const std::string& script, std::vector<std::string> arguments, c
 }
 
 }  // namespace
-
-std::string drawing_scripts() {
-  const fs::path folder = find_script("report.py").parent_path();
-  if (folder.empty()) return {};
-  std::map<fs::path, std::string> scripts;
-  for (const auto& entry : fs::directory_iterator(folder))
-    if (entry.is_regular_file()) scripts[entry.path().filename()] = read_text(entry.path());
-  std::string all;
-  for (const auto& [name, text] : scripts) all += fmt::format("{} {}\n", sha256(text), name.string());
-  return sha256(all);
-}
 
 WhileDrawing::WhileDrawing(std::function<void()> action) {
   WhileDrawing::action() = std::move(action);

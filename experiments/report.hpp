@@ -68,10 +68,6 @@ std::vector<std::filesystem::path> figure_files(const std::filesystem::path& fig
                                                 const FigureConfig& config,
                                                 const std::vector<std::string>& fields);
 
-/// SHA-256 over the scripts that draw figures and report; empty where there are none. What they made before is
-/// out of date when they change.
-std::string drawing_scripts();
-
 struct VideoInputs {
   std::filesystem::path truth;  ///< data-set folder of the solver's trajectories
   std::vector<std::pair<std::string, std::filesystem::path>> rollouts;  ///< methods, in the order shown

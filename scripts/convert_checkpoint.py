@@ -251,8 +251,9 @@ def infer(state, arguments, table=(None, None)):
     config |= {"field_std": given("field_std", "physical fields are divided by it (the paper: 4.44 for Kolmogorov flow)"),
                "field_channels": channels_in // frames, "image": image, "frame_interval": choice(arguments, "frame_interval"),
                "data_hash": ""}
-    if len(config["field_std"]) not in (1, config["field_channels"]):
-        raise CheckpointError(f"--field-std has {len(config['field_std'])} values for {config['field_channels']} fields; give one for "
+    stds = config["field_std"] if isinstance(config["field_std"], list) else [config["field_std"]]
+    if len(stds) not in (1, config["field_channels"]):
+        raise CheckpointError(f"--field-std has {len(stds)} values for {config['field_channels']} fields; give one for "
                               "all or one for each")
     if config["frame_interval"] < 0:
         raise CheckpointError("--frame-interval is a time: 0 (unknown) or more")

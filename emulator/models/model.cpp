@@ -136,7 +136,7 @@ std::unique_ptr<Model> make_model(const ModelConfig& config, std::optional<std::
 
 std::unique_ptr<Model> load_model(const std::filesystem::path& folder, Weights weights, torch::Device device) {
   const auto config = file_of(folder, "config.yaml"), file = weights_file(folder, weights);
-  require_as_listed(folder, file.filename().string());
+  for (const auto& used : {config, file}) require_as_listed(folder, used.filename().string());
   auto model = make_model(load_model_config(config), std::nullopt, device);
   load_weights(model->network(), file);
   return model;

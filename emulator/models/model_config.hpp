@@ -65,7 +65,7 @@ struct ModelConfig {
   /// SNS: past frames that it was trained beside, noised | clean (training.levels.past). Along which paths
   /// the weights may be used depends on it, so that it goes with them.
   std::string trained_past = "noised";
-  /// SNS and thermalizer: the last level that it was trained on; none: all, or unknown.
+  /// All kinds but gaussian: the last level that it was trained on; none: all, or unknown.
   std::optional<int> trained_max_level;
 };
 

@@ -65,6 +65,7 @@ MeasuredFile::Content MeasuredFile::load(const fs::path& folder, Weights weights
   const std::string advice =
       fmt::format("measure it: sns calibrate --weights {}{} --data DATASET", folder.string(), beside);
   require(fs::exists(file), "{} does not hold {}; {}", folder.string(), what, advice);
+  require_as_listed(folder, name);
   const SafeTensors stored(file);
   require(holds(stored, weights), "{} is not of the folder's {}; {}", file.string(), file_name(weights),
           advice);

@@ -371,7 +371,7 @@ class Trainer {
   /// What a run that starts from nothing finds in its folder says nothing of the weights to come.
   void remove_old_results() const {
     for (const char* file : {"metrics.jsonl", file_name(Weights::raw), file_name(Weights::ema), kStepErrorFile,
-                             kEstimateErrorFile, "model_card.md"})
+                             kEstimateErrorFile, "model_card.md", "SHA256SUMS"})
       fs::remove(folder_ / file);
     for (const fs::path& file : options_.outdated) fs::remove(file);
     remove_best_but(-1);
@@ -467,6 +467,7 @@ class Trainer {
     for (const char* file : {file_name(Weights::raw), file_name(Weights::ema)}) {
       if (fs::exists(folder_ / file) && sha256_file(folder_ / file) == sha256_file(source / file)) continue;
       changed = true;
+      fs::remove(folder_ / "SHA256SUMS");  // of other weights, where somebody has made one
       write_atomically(folder_ / file, [&](const fs::path& temporary) {
         fs::copy_file(source / file, temporary, fs::copy_options::overwrite_existing);
       });

@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "datagen/group_run.hpp"
 #include "datagen/manifest.hpp"
 #include "datagen/spinup_cache.hpp"
 #include "datagen/verify.hpp"
@@ -11,6 +12,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <fstream>
@@ -18,6 +20,26 @@
 
 using namespace sns;
 namespace fs = std::filesystem;
+
+TEST_CASE("a run begins with one step and reaches its pace, also where calls end at frames") {
+  StepPacer fresh;
+  CHECK(fresh.steps() == 1);
+  fresh.took(1, 0);  // of a device that has not begun yet
+  CHECK(fresh.steps() == 2);
+  fresh.took(2, 1.0);
+  CHECK(fresh.steps() == 1);
+  for (std::int64_t frame = 1; frame <= 200; ++frame) {
+    CAPTURE(frame);
+    StepPacer pacer;
+    std::int64_t step = 0;
+    for (int call = 0; call < 500; ++call) {
+      const std::int64_t steps = std::min(pacer.steps(), frame - step % frame);
+      pacer.took(steps, 1e-6 * static_cast<double>(steps));
+      step += steps;
+    }
+    CHECK(pacer.steps() >= frame);
+  }
+}
 
 TEST_CASE("frames are the solver's states, whatever the batch") {
   const DatagenPlan plan = toy_plan();

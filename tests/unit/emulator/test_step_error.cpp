@@ -106,14 +106,22 @@ TEST_CASE("error of a step: calibrate writes what load_step_error reads, for eac
     CHECK(contains(message(Weights::raw), "is not of the folder's model.safetensors"));
   }
   SUBCASE("a folder with a list of its files") {
-    write_text(folder / "SHA256SUMS", "0123  config.yaml\n4567  step_error.safetensors\n");
+    const std::string of_config = sha256_file(folder / "config.yaml") + "  config.yaml\n";
+    write_text(folder / "SHA256SUMS", of_config + "4567  step_error.safetensors\n");
     calibrate(folder, frames, 8);
     CHECK(read_text(folder / "SHA256SUMS") ==
-          "0123  config.yaml\n" + sha256_file(folder / kStepErrorFile) + "  step_error.safetensors\n");
+          of_config + sha256_file(folder / kStepErrorFile) + "  step_error.safetensors\n");
+    // What is listed is looked at where it is used.
+    write_text(folder / "SHA256SUMS", of_config + "4567  step_error.safetensors\n");
+    CHECK(contains(test::message_of<Error>([&] { load_step_error(folder, Weights::ema); }),
+                   "does not have the SHA-256"));
+    write_text(folder / "SHA256SUMS", "0123  config.yaml\n");
+    CHECK(contains(test::message_of<Error>([&] { load_model(folder, Weights::ema, torch::kCPU); }),
+                   "config.yaml does not have the SHA-256"));
   }
   SUBCASE("frames of another size") {
     test::write_synthetic_dataset(scratch / "larger", {.points = 12});
-    CHECK(contains(test::message_of<Error>([&] { calibrate(folder, open(scratch / "larger", config)); }),
+    CHECK(contains(test::message_of<Error>([&] { calibrate(folder, open(scratch / "larger", of_config)); }),
                    "1 fields on 12 x 12 points"));
     CHECK(read_text(folder / kStepErrorFile) == first);
   }
