@@ -121,7 +121,7 @@ TEST_CASE("error of a step: calibrate writes what load_step_error reads, for eac
   }
   SUBCASE("frames of another size") {
     test::write_synthetic_dataset(scratch / "larger", {.points = 12});
-    CHECK(contains(test::message_of<Error>([&] { calibrate(folder, open(scratch / "larger", of_config)); }),
+    CHECK(contains(test::message_of<Error>([&] { calibrate(folder, open(scratch / "larger", config)); }),
                    "1 fields on 12 x 12 points"));
     CHECK(read_text(folder / kStepErrorFile) == first);
   }
