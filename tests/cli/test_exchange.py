@@ -321,6 +321,21 @@ class Exchange(unittest.TestCase):
                              ({"ema": Network(NETWORKS["gaussian"][0]).state_dict()}, "not a network of this family")):
             self.assertIn(words, self.convert({"state_dict": state} | wrong, "--field-std", "4.44", *extra, code=1))
 
+    def test_what_does_not_fit_is_refused(self):
+        wanted, extra = NETWORKS["gaussian"]
+        state, std = Network(wanted).state_dict(), ("--field-std", "4.44")
+        for options, words in ((("--field-std", "1,2", *extra), "2 values for 1 fields"), ((*std, "--image", "15"), "--image 15"),
+                               ((*std, *extra, "--levels", "7"), "--levels says nothing"),
+                               ((*std, *extra, "--schedule", "linear"), "--schedule says nothing"),
+                               ((*std, *extra, "--lag-window", "100"), "knows no lag"),
+                               ((*std, *extra, "--frame-interval", "-3"), "--frame-interval is a time")):
+            with self.subTest(words):
+                self.assertIn(words, self.convert(state, *options, code=1))
+        self.convert(state, *std, *extra)
+        name = next(iter(state))
+        state[name] = state[name] * torch.nan
+        self.assertIn(f"{name} holds values that are not finite", self.convert(state, *std, *extra, code=1))
+
     def test_a_whole_module_needs_trust(self):
         wanted, extra = NETWORKS["sns"]
         net = Network(wanted)
