@@ -85,7 +85,8 @@ std::vector<std::string> scale_overrides(const fs::path& experiment, const fs::p
     std::string called = name != nullptr ? name->text : "run";
     constexpr std::string_view kName = "run.name=";
     for (const std::string& text : typed)
-      if (text.starts_with(kName)) called = detail::parse_yaml(text.substr(kName.size()), text)->text;
+      if (text.starts_with(kName))
+        called = child(detail::parse_yaml("name: " + text.substr(kName.size()), text).get(), "name")->text;
     const std::string folder = output != nullptr ? output->text : "runs/" + called;
     out.push_back(fmt::format("run.output=\"{}-{}\"", folder, overlay.stem().string()));
   }

@@ -51,7 +51,7 @@ TEST_CASE("an overlay becomes overrides, in a run folder of its own") {
   CHECK(files.overrides("run: {output: elsewhere}\n") == Overrides{"run.output=elsewhere"});
   // A name that is typed names the folder, too, where the experiment names none.
   sns::write_text(files.overlay, "solver: {viscosity: 0.1}\n");
-  const Overrides typed{"run.name=first", "solver.viscosity=1", "run.name=mine"};
+  const Overrides typed{"run.name=first", "solver.viscosity=1", "run.name=\"mine\""};
   CHECK(sns::scale_overrides(files.experiment, files.overlay, typed).back() == "run.output=\"runs/mine-tiny\"");
   sns::write_text(files.experiment, "run: {name: example, output: runs/here}\nsolver: {viscosity: 0.01}\n");
   CHECK(sns::scale_overrides(files.experiment, files.overlay, typed).back() == "run.output=\"runs/here-tiny\"");
