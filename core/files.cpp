@@ -252,7 +252,7 @@ std::map<std::string, std::string> read_sums(const fs::path& folder) {
 
 void write_sums(const fs::path& folder, const std::map<std::string, std::string>& hashes) {
   std::string text;
-  for (const auto& [name, hash] : hashes) text += hash + "  " + name + "\n";
+  for (const auto& [name, hash] : hashes) text += fmt::format("{}  {}\n", hash, name);
   write_text(folder / "SHA256SUMS", text);
 }
 
