@@ -112,7 +112,8 @@ def table_caption(metrics):
         f"The column <em>solver vs solver</em> holds the scores of {counted(truth['floor_members'], 'independent solver run')}"
         f"{as_many}: what a perfect emulator would get. ")
     return (f"Value and {100 * metrics['config']['confidence']:g} % interval (percentile bootstrap over "
-            f"{counted(truth['members'], 'initial condition')}, {metrics['config']['bootstrap']} resamples{few}). {solvers}Early, mid, late: steps {windows['early'][0]}&ndash;{windows['early'][1]}, "
+            f"{counted(truth['members'], 'initial condition')}, {metrics['config']['bootstrap']} resamples{few}). {solvers}"
+            f"Early, mid, late: steps {windows['early'][0]}&ndash;{windows['early'][1]}, "
             f"{windows['mid'][0]}&ndash;{windows['mid'][1]}, {windows['late'][0]}&ndash;{windows['late'][1]}. "
             f"<em>lost</em>: infinite, because the members concerned did not stay finite.")
 
