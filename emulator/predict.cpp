@@ -189,7 +189,7 @@ std::vector<int> lags_of(const PredictOptions& options) {
 
 /// The other way round it is an error, of the model's.
 void warn_of_clean_past(const Sns& model, const Path& path) {
-  if (!path.noises_past() && model.config().trained_past != "clean")
+  if (!path.noises_past() && model.config().trained_past == "noised")
     log::warn("path {} with a model that was trained beside noised past frames: little can be expected",
               path.text());
 }

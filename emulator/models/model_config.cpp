@@ -179,7 +179,8 @@ ModelConfig load_model_config(const std::filesystem::path& file) {
   root.need("image", config.image, positive);
   root.maybe("frame_interval", config.frame_interval, non_negative);
   root.maybe("data_hash", config.data_hash);
-  if (config.kind == "sns") root.maybe("trained_past", config.trained_past, one_of({"noised", "clean"}));
+  if (config.kind == "sns")
+    root.maybe("trained_past", config.trained_past, one_of({"noised", "clean", "mixed"}));
   if (has_levels(config.kind))
     root.maybe("trained_max_level", config.trained_max_level, between(0, config.diffusion.levels - 1));
   yaml.finish();

@@ -62,8 +62,8 @@ struct ModelConfig {
   std::vector<double> field_std;
   double frame_interval = 0;  ///< time between frames; 0 = unknown
   std::string data_hash;      ///< of the training set
-  /// SNS: past frames that it was trained beside, noised | clean (training.levels.past). Along which paths
-  /// the weights may be used depends on it, so that it goes with them.
+  /// SNS: past frames that it was trained beside, noised | clean | mixed (training.levels.past). Along which
+  /// paths the weights may be used depends on it, so that it goes with them.
   std::string trained_past = "noised";
   /// All kinds but gaussian: the last level that it was trained on; none: all, or unknown.
   std::optional<int> trained_max_level;

@@ -15,25 +15,44 @@ Sns::Sns(const ModelConfig& config, std::optional<std::uint64_t> seed, torch::De
 }
 
 SnsLoss Sns::loss(const torch::Tensor& clean, const torch::Tensor& levels, const torch::Tensor& noise,
-                  double cross_entropy_weight, const torch::Tensor& lags, bool clean_past) {
+                  double cross_entropy_weight, const torch::Tensor& lags, bool clean_pasts) {
   require(clean.dim() == 4 && noise.dim() == 4 && levels.dim() == 2 && levels.size(1) == 2 &&
               clean.size(1) == 3 * config_.field_channels && noise.size(1) == 2 * config_.field_channels,
           "the loss takes clean [B, 3C, n, n], levels [B, 2] and noise [B, 2C, n, n], C = {}",
           config_.field_channels);
   const std::int64_t c = config_.field_channels;
-  torch::Tensor frames = clean.narrow(1, c, 2 * c) * signal(levels) + noise * noise_std(levels);
-  if (clean_past) frames = at::cat({clean.narrow(1, c, c), frames.narrow(1, c, c)}, 1);
-  const SnsOutput out = estimate(at::cat({clean.narrow(1, 0, c), frames}, 1), levels, lags);
+  // Of clean frames level 0 stands in the formulas, and what they say of it is dropped.
+  const torch::Tensor standing = clean_pasts ? levels.clamp_min(0) : levels;
+  torch::Tensor frames = clean.narrow(1, c, 2 * c) * signal(standing) + noise * noise_std(standing);
+  torch::Tensor noised_pasts;  // numbers of the samples that have one; undefined: all
+  if (clean_pasts) {
+    const torch::Tensor noised = levels.select(1, 0).ge(0);
+    noised_pasts = noised.nonzero().squeeze(1);
+    frames = at::cat({at::where(noised.view({-1, 1, 1, 1}), frames.narrow(1, 0, c), clean.narrow(1, c, c)),
+                      frames.narrow(1, c, c)},
+                     1);
+  }
+  const SnsOutput out = estimate(at::cat({clean.narrow(1, 0, c), frames}, 1), standing, lags);
 
   SnsLoss loss;
-  const std::int64_t skipped = clean_past ? c : 0;  // channels of the past, whose noise is none
-  const torch::Tensor mse =
-      mean_square(out.noise.narrow(1, skipped, 2 * c - skipped), noise.narrow(1, skipped, 2 * c - skipped),
-                  clean_past ? levels.narrow(1, 1, 1) : levels);
+  torch::Tensor mse;
+  if (clean_pasts) {
+    const torch::Tensor counted = levels.reshape(-1).ge(0).nonzero().squeeze(1);
+    const auto by_frame = [&](const torch::Tensor& x) {
+      return x.unflatten(1, {2, c}).flatten(0, 1).index_select(0, counted);
+    };
+    mse = mean_square(by_frame(out.noise), by_frame(noise), standing.reshape({-1, 1}).index_select(0, counted));
+  } else {
+    mse = mean_square(out.noise, noise, levels);
+  }
   torch::Tensor entropies = at::cross_entropy_loss(out.logits.present, levels.select(1, 1));
   loss.ce_present = entropies.detach();
-  if (!clean_past) {
-    const torch::Tensor past = at::cross_entropy_loss(out.logits.past, levels.select(1, 0));
+  if (!clean_pasts || noised_pasts.size(0) > 0) {
+    const auto of_noised = [&](const torch::Tensor& x) {
+      return clean_pasts ? x.index_select(0, noised_pasts) : x;
+    };
+    const torch::Tensor past =
+        at::cross_entropy_loss(of_noised(out.logits.past), of_noised(levels.select(1, 0)));
     loss.ce_past = past.detach();
     entropies = past + entropies;
   }

@@ -7,7 +7,7 @@ namespace sns {
 
 struct SnsLoss {
   torch::Tensor total;                     ///< mse + weight * (ce_past + ce_present); carries the graph
-  torch::Tensor mse, ce_past, ce_present;  ///< detached scalars; ce_past undefined for a clean past
+  torch::Tensor mse, ce_past, ce_present;  ///< detached scalars; ce_past undefined where all pasts are clean
 };
 
 struct Generated {
@@ -20,8 +20,8 @@ struct Generated {
 /// both. Inputs are X = (long, past, present) [B, 3C, n, n], `long` being a clean frame of the same flow, or,
 /// for a lagged model, the frame `lag` steps before the present one. Lags are given one for each row or one for
 /// all, each 1..longest_lag(), and not at all for models without (Error if not). A model that was trained
-/// beside clean past frames (config().trained_past) never saw a noised one: whatever noises the past, every
-/// path but clean_past and the oracle's estimate, is a ConfigError.
+/// beside clean past frames alone (config().trained_past) never saw a noised one: whatever noises the past,
+/// every path but clean_past and the oracle's estimate, is a ConfigError.
 class Sns : public DiffusionModel {
  public:
   /// Weights from `seed`; without one they are anything, until they are loaded.
@@ -33,10 +33,10 @@ class Sns : public DiffusionModel {
 
   /// Training loss. clean [B, 3C, n, n] = (long, past, present), all clean; levels [B, 2] int64 (past,
   /// present); noise [B, 2C, n, n] standard normal, past frame's channels first. Everything on the model's
-  /// device. lags [B] int64 for a lagged model, undefined otherwise. clean_past: the past frame is not noised,
-  /// and only the present one's noise and level are learnt (levels of the past: any valid ones).
+  /// device. lags [B] int64 for a lagged model, undefined otherwise. clean_pasts: levels of past frames may be
+  /// Levels::kClean; such a frame is not noised, and neither its noise nor a level of it is learnt.
   SnsLoss loss(const torch::Tensor& clean, const torch::Tensor& levels, const torch::Tensor& noise,
-               double cross_entropy_weight, const torch::Tensor& lags = {}, bool clean_past = false);
+               double cross_entropy_weight, const torch::Tensor& lags = {}, bool clean_pasts = false);
 
   /// Most probable levels of both frames; one encoder pass; no gradients.
   std::vector<Levels> levels(const torch::Tensor& x, const std::vector<int>& lags = {});

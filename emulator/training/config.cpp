@@ -49,7 +49,7 @@ void read_learning_rate(Section section, LearningRateConfig& config) {
 
 void read_levels(Section section, LevelConfig& config, const std::string& kind, int levels) {
   section.maybe("sampling", config.sampling, one_of({"uniform", "low", "but_last"}));
-  if (kind == "sns") section.maybe("past", config.past, one_of({"noised", "clean"}));
+  if (kind == "sns") section.maybe("past", config.past, one_of({"noised", "clean", "mixed"}));
   if (config.sampling != "low") return;
   config.max_level = std::min(config.max_level, levels - 1);
   section.maybe("max_level", config.max_level, non_negative);
@@ -106,6 +106,8 @@ void read(Section& section, TrainingConfig& config, const std::string& kind, int
   if (kind == "sns" || kind == "thermalizer")
     section.maybe("cross_entropy_weight", config.cross_entropy_weight, non_negative);
   if (levels > 0) read_levels(section.child("levels"), config.levels, kind, levels);
+  if (config.levels.past == "mixed" && config.batch < 2)
+    section.reject("batch", "levels.past: mixed wants batches of at least 2 samples, one of either kind");
   section.maybe("data", config.data, one_of({"dataset", "stream"}));
   if (config.data == "stream") read_stream(section.child("stream"), config.stream);
   section.maybe("precision", config.precision, one_of(precision_names()));

@@ -22,13 +22,14 @@ struct LearningRateConfig {
 /// SNS paper's code trains ACDM. `low`: 0..max_level, a fraction
 /// `log_fraction` of the draws log-uniform, the others uniform: refinement in practice visits few low levels.
 /// past: the past frame of SNS is `noised` to a level of its own, as in the paper, or stays `clean`, so that
-/// clean conditioning (path clean_past) meets what it was trained on. A clean frame stands at no level, 0
-/// included: its noise and its label enter no loss.
+/// clean conditioning (path clean_past) meets what it was trained on, or does either in every second sample
+/// (`mixed`), for paths that denoise the past frame first and go on beside a clean one. A clean frame stands at
+/// no level, 0 included: its noise and its label enter no loss.
 struct LevelConfig {
   std::string sampling = "uniform";  ///< uniform | low | but_last
   int max_level = 50;                ///< low only; inclusive
   double log_fraction = 0.5;         ///< low only
-  std::string past = "noised";       ///< noised | clean; sns only
+  std::string past = "noised";       ///< noised | clean | mixed; sns only
 };
 
 /// Frames from a solver that runs beside the training. Members of an ensemble advance in rounds of `frames`

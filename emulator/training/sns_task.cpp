@@ -34,7 +34,8 @@ Batch SnsTask::make_batch(std::int64_t, std::int64_t pass, int attempt) {
     RandomStream level(seed, Purpose::diffusion_level, row, key);
     for (int f = 0; f < 2; ++f) {
       batch.levels.data_ptr<std::int64_t>()[2 * b + f] =
-          f < first_noised() ? 0 : sample_level(config_.levels, model_.schedule().levels(), level);
+          f == 0 && past_is_clean(b) ? Levels::kClean
+                                     : sample_level(config_.levels, model_.schedule().levels(), level);
     }
     RandomStream noise(seed, Purpose::diffusion_noise, row, key);
     noise.fill_normal(
@@ -44,11 +45,10 @@ Batch SnsTask::make_batch(std::int64_t, std::int64_t pass, int attempt) {
 }
 
 BatchLoss SnsTask::loss(const Batch& batch) {
-  const bool clean_past = first_noised() == 1;
   const auto loss = model_.loss(batch.frames, batch.levels, batch.noise, config_.cross_entropy_weight,
-                                batch.lags, clean_past);
+                                batch.lags, config_.levels.past != "noised");
   BatchLoss result{loss.total, {{"mse", loss.mse}}};
-  if (!clean_past) result.reported.emplace_back("ce_past", loss.ce_past);
+  if (loss.ce_past.defined()) result.reported.emplace_back("ce_past", loss.ce_past);
   result.reported.emplace_back("ce_present", loss.ce_present);
   return result;
 }
@@ -68,8 +68,9 @@ Batch SnsTask::validation_batch(std::int64_t first, std::int64_t count, Validati
     const std::uint64_t band[2] = {sample % all, sample / all % all};
     for (int f = 0; f < 2; ++f) {
       std::int64_t& level = batch.levels.data_ptr<std::int64_t>()[2 * b + f];
-      if (f < first_noised())
-        level = 0;
+      if (f == 0 &&
+          (which == ValidationLevels::trained ? past_is_clean(b) : which == ValidationLevels::beside_clean))
+        level = Levels::kClean;
       else if (which == ValidationLevels::trained)
         level = sample_level(config_.levels, levels, stream);
       else
@@ -90,29 +91,35 @@ Metrics SnsTask::validate() {
   });
   metrics.emplace_back(kBlindCrossEntropy, level_entropy(config_.levels, model_.schedule().levels()));
   const int highest = highest_level(config_.levels, model_.schedule().levels());
-  BandErrors past(highest, "past_"), present(highest, "present_");
-  for (std::int64_t first = 0; first < samples; first += config_.batch)
-    add_band_errors(validation_batch(first, std::min<std::int64_t>(config_.batch, samples - first),
-                                     ValidationLevels::spread)
-                        .to(model_.device()),
-                    past, present);
-  past.report(metrics);
-  present.report(metrics);
+  const auto add = [&](ValidationLevels which, BandErrors* past, BandErrors& present) {
+    for (std::int64_t first = 0; first < samples; first += config_.batch)
+      add_band_errors(validation_batch(first, std::min<std::int64_t>(config_.batch, samples - first), which)
+                          .to(model_.device()),
+                      past, present);
+    if (past != nullptr) past->report(metrics);
+    present.report(metrics);
+  };
+  BandErrors past(highest, "past_"), present(highest, "present_"),
+      beside_clean(highest, "present_beside_clean_");
+  if (config_.levels.past == "clean")
+    add(ValidationLevels::beside_clean, nullptr, present);
+  else
+    add(ValidationLevels::spread, &past, present);
+  if (config_.levels.past == "mixed") add(ValidationLevels::beside_clean, nullptr, beside_clean);
   return metrics;
 }
 
-void SnsTask::add_band_errors(const Batch& batch, BandErrors& past, BandErrors& present) {
+void SnsTask::add_band_errors(const Batch& batch, BandErrors* past, BandErrors& present) {
   const auto c = batch.frames.size(1) / 3;
   const auto noised = [&](std::int64_t f) {
     return add_noise(model_.schedule(), batch.frames.narrow(1, (1 + f) * c, c), batch.levels.select(1, f),
                      batch.noise.narrow(1, f * c, c));
   };
-  const bool clean_past = first_noised() == 1;
   const auto input = torch::cat(
-      {batch.frames.narrow(1, 0, c), clean_past ? batch.frames.narrow(1, c, c) : noised(0), noised(1)}, 1);
-  const SnsOutput out = model_.estimate(input, batch.levels, batch.lags);
+      {batch.frames.narrow(1, 0, c), past == nullptr ? batch.frames.narrow(1, c, c) : noised(0), noised(1)}, 1);
+  const SnsOutput out = model_.estimate(input, batch.levels.clamp_min(0), batch.lags);
   const auto difference = out.noise - batch.noise;
-  if (!clean_past) past.add(batch.levels.select(1, 0), difference.narrow(1, 0, c), out.logits.past);
+  if (past != nullptr) past->add(batch.levels.select(1, 0), difference.narrow(1, 0, c), out.logits.past);
   present.add(batch.levels.select(1, 1), difference.narrow(1, c, c), out.logits.present);
 }
 

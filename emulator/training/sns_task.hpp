@@ -17,16 +17,20 @@ class SnsTask : public TrainingTask {
   Batch make_batch(std::int64_t step, std::int64_t pass, int attempt) override;
   BatchLoss loss(const Batch& batch) override;
   /// loss, and its parts under the names of training: at levels that are drawn as in training. Then, for frame
-  /// in (past, present), BandErrors of other levels on the same frames, spread over the pairs of bands. Of a
-  /// past frame that stays clean there is nothing to report.
+  /// in (past, present), BandErrors of other levels on the same frames, spread over the pairs of bands; where
+  /// some past frames are clean, those of present frames beside such ones as well. Of a past frame that stays
+  /// clean there is nothing to report.
   Metrics validate() override;
 
  private:
   Batch validation_batch(std::int64_t first, std::int64_t count, ValidationLevels which) const;
-  /// Errors of the estimates for the frames of a batch that are noised.
-  void add_band_errors(const Batch& batch, BandErrors& past, BandErrors& present);
-  /// Number of the first frame, of (past, present), that stands at a level: 1 for levels.past = clean.
-  int first_noised() const { return config_.levels.past == "clean" ? 1 : 0; }
+  /// Errors of the estimates for present frames, and for past ones if `past` is not null, which are noised
+  /// then.
+  void add_band_errors(const Batch& batch, BandErrors* past, BandErrors& present);
+  /// Of the sample in this row of a batch (levels.past).
+  bool past_is_clean(std::int64_t row) const {
+    return config_.levels.past == "clean" || (config_.levels.past == "mixed" && row % 2 == 1);
+  }
 
   Sns& model_;
   const TrainingConfig& config_;

@@ -75,22 +75,33 @@ TEST_CASE("with prediction v the loss is the mean square error of v, otherwise o
   torch::set_num_threads(1);
   const torch::NoGradGuard no_grad;
   const torch::Tensor clean = waves(2, 3), noise = torch::cos(waves(2, 2) * 3),
-                      levels = torch::tensor({2, 9, 11, 0}, torch::kInt64).view({2, 2});
-  for (const bool clean_past : {false, true})
+                      both = torch::tensor({2, 9, 11, 0}, torch::kInt64).view({2, 2}),
+                      one_clean = torch::tensor({-1, 9, 11, 0}, torch::kInt64).view({2, 2}),
+                      clean_pasts = torch::tensor({-1, 9, -1, 0}, torch::kInt64).view({2, 2});
+  for (const torch::Tensor& levels : {both, one_clean, clean_pasts})
     for (const std::string prediction : {"eps", "scaled_eps", "v"}) {
       CAPTURE(prediction);
-      CAPTURE(clean_past);
+      CAPTURE(levels);
+      const auto is_clean = [&](std::int64_t r, std::int64_t f) { return levels[r][f].item<int>() < 0; };
       Sns model(tiny("sns", prediction), 4, torch::kCPU);
       torch::Tensor x = clean.clone();
       for (std::int64_t r = 0; r < 2; ++r)
-        for (std::int64_t f = clean_past ? 1 : 0; f < 2; ++f) {
+        for (std::int64_t f = 0; f < 2; ++f) {
+          if (is_clean(r, f)) continue;
           const auto [signal, sigma] = scales_of(model.schedule(), levels[r][f]);
           x[r][1 + f] = signal * clean[r][1 + f] + sigma * noise[r][f];
         }
-      const torch::Tensor output = model.net().forward(x).noise;
-      double sum = 0, count = 0;
+      const SnsOutput out = model.net().forward(x);
+      const torch::Tensor output = out.noise;
+      double sum = 0, count = 0, surprise = 0, pasts = 0;
       for (std::int64_t r = 0; r < 2; ++r)
-        for (std::int64_t f = clean_past ? 1 : 0; f < 2; ++f, ++count) {
+        for (std::int64_t f = 0; f < 2; ++f) {
+          if (is_clean(r, f)) continue;
+          if (f == 0) {
+            ++pasts;
+            surprise -= out.logits.past.log_softmax(1)[r][levels[r][0]].item<double>();
+          }
+          ++count;
           const auto [signal, sigma] = scales_of(model.schedule(), levels[r][f]);
           const torch::Tensor error = prediction == "v"
                                           ? output[r][f] - (signal * noise[r][f] - sigma * clean[r][1 + f])
@@ -98,7 +109,15 @@ TEST_CASE("with prediction v the loss is the mean square error of v, otherwise o
                                                             : output[r][f] / sigma - noise[r][f];
           sum += error.square().mean().item<double>();
         }
-      const SnsLoss loss = model.loss(clean, levels, noise, /*cross_entropy_weight=*/1, {}, clean_past);
+      const SnsLoss loss = model.loss(clean, levels, noise, /*cross_entropy_weight=*/1, {},
+                                      /*clean_pasts=*/levels.lt(0).any().item<bool>());
       CHECK(loss.mse.item<double>() == test::relative(sum / count).epsilon(1e-4));
+      double total = loss.mse.item<double>() + loss.ce_present.item<double>();
+      CHECK(loss.ce_past.defined() == (pasts > 0));
+      if (pasts > 0) {
+        CHECK(loss.ce_past.item<double>() == test::relative(surprise / pasts).epsilon(1e-4));
+        total += loss.ce_past.item<double>();
+      }
+      CHECK(loss.total.item<double>() == test::relative(total).epsilon(1e-5));
     }
 }

@@ -169,13 +169,12 @@ TEST_CASE("SNS with a clean past learns the noise of the present frame only") {
   Sns model(spec.model, 1, torch::kCPU);
   SnsTask task(model, spec.training, training, nullptr, 7);
   auto batch = task.make_batch(2, 2, 0);
-  CHECK(batch.levels.select(1, 0).eq(0).all().item<bool>());
+  CHECK(batch.levels.select(1, 0).eq(Levels::kClean).all().item<bool>());
   CHECK(batch.levels.select(1, 1).max().item<std::int64_t>() > 0);
   const auto loss = task.loss(batch);
   CHECK(loss.reported.size() == 2);
   CHECK(loss.reported[1].first == "ce_present");
   batch.noise.select(1, 0).fill_(5);
-  batch.levels.select(1, 0).fill_(9);
   CHECK(task.loss(batch).total.item<double>() == loss.total.item<double>());
   batch.noise.select(1, 1).mul_(2);
   CHECK(task.loss(batch).total.item<double>() != loss.total.item<double>());
@@ -190,6 +189,42 @@ TEST_CASE("SNS with a clean past learns the noise of the present frame only") {
   CHECK(present);
   CHECK(contains(training_identity(spec.training, 0), "past clean"));
   CHECK(load_model_config(scratch / "model" / "config.yaml").trained_past == "clean");
+}
+
+TEST_CASE("SNS with mixed pasts sees a clean one in every second sample") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch / "dataset");
+  auto spec = small_spec("sns");
+  spec.training.levels.past = "mixed";
+  const auto info = describe_dataset(scratch / "dataset");
+  const DataSplit training(info, "train", info.field_std);
+  spec.model.image = 8;
+  Sns model(spec.model, 1, torch::kCPU);
+  SnsTask task(model, spec.training, training, nullptr, 7);
+  auto batch = task.make_batch(2, 2, 0);
+  for (std::int64_t b = 0; b < spec.training.batch; ++b) {
+    CAPTURE(b);
+    CHECK((batch.levels[b][0].item<int>() == Levels::kClean) == (b % 2 == 1));
+    CHECK(batch.levels[b][1].item<int>() >= 0);
+  }
+  const auto loss = [&] { return task.loss(batch).total.item<double>(); };
+  const double before = loss();
+  batch.noise[1][0].fill_(5);  // of a clean past: not used
+  CHECK(loss() == before);
+  batch.noise[0][0].mul_(2);
+  CHECK(loss() != before);
+
+  const auto result = train_model(spec, scratch / "dataset", scratch / "model", cpu_run());
+  CHECK(metric(result.validation, "ce_past") > 0);
+  CHECK(metric(result.validation, "eps_mse_past_0") > 0);
+  CHECK(metric(result.validation, "eps_mse_present_0") !=
+        metric(result.validation, "eps_mse_present_beside_clean_0"));
+  CHECK(contains(training_identity(spec.training, 0), "past mixed"));
+  const ModelConfig written = load_model_config(scratch / "model" / "config.yaml");
+  CHECK(written.trained_past == "mixed");
+  // Noised pasts are no error, as they are for a model that was trained beside clean ones alone.
+  CHECK_NOTHROW(Sns(written, 1, torch::kCPU)
+                    .clean_estimate(torch::zeros({1, 3, 8, 8}), torch::zeros({1, 2}, torch::kInt64)));
 }
 
 TEST_CASE("a noise head has not learned above 0.6 of what one has that does not look") {
