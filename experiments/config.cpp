@@ -168,7 +168,7 @@ std::string beyond_training(const MethodConfig& method, const ModelSpec& spec) {
   if (method.generator && highest < levels - 2)
     return fmt::format("generates from level {} with {}, which was trained on levels 0 to {} only", levels - 1,
                        spec.name, highest);
-  if (spec.model.kind == "sns" && !parse_path(method.sampling.path).noises_past() && trained.past != "clean")
+  if (spec.model.kind == "sns" && !parse_path(method.sampling.path).noises_past() && trained.past == "noised")
     return fmt::format("path {} with {}, which was trained beside noised past frames (levels.past)",
                        parse_path(method.sampling.path).text(), spec.name);
   int asked = method.sampling.level_floor;

@@ -183,8 +183,9 @@ void note_training_levels(const std::string& name, Section levels, bool acdm, st
   else if ((sampling == "but_last") != acdm)
     notes.push_back(fmt::format("{} was trained on {} levels (paper's code: {}).", name,
                                 acdm ? "all" : "all but the last of its", papers));
-  if (value_or<std::string>(levels, "past", "noised") == "clean")
-    notes.push_back(fmt::format("{} was trained beside clean past frames (paper: noised ones).", name));
+  if (const auto past = value_or<std::string>(levels, "past", "noised"); past != "noised")
+    notes.push_back(fmt::format("{} was trained beside {}clean past frames (paper: noised ones).", name,
+                                past == "mixed" ? "noised and " : ""));
 }
 
 void note_diffusion(const std::string& name, Section model, std::vector<std::string>& notes) {

@@ -155,6 +155,8 @@ TEST_CASE("notes: choices of sampling and training that are not the paper's") {
   CHECK_FALSE(says(notes("d: {kind: sns}", "m: {generator: d, path: clean_past}"), "path", "clean_past"));
   CHECK(says(notes("d: {kind: sns, training: {levels: {past: clean}}}", "m: {generator: d}"), "d was trained",
              "clean past frames"));
+  CHECK(says(notes("d: {kind: sns, training: {levels: {past: mixed}}}", "m: {generator: d}"), "d was trained",
+             "noised and clean past frames"));
   CHECK(says(notes("d: {kind: sns, training: {levels: {sampling: but_last}}}", "m: {generator: d}"),
              "d was trained on all but the last", "(paper's code: all)"));
   const std::string refined = "m: {emulator: gaussian, refiner: d, rule: reference";
