@@ -333,7 +333,7 @@ def main():
                         help="how the network's output is read; default: eps")
     parser.add_argument("--softmax", choices=("queries", "keys"),
                         help="axis of the attention's softmax; default: queries, the reference implementation's")
-    parser.add_argument("--trained-past", choices=("noised", "clean"),
+    parser.add_argument("--trained-past", choices=("noised", "clean", "mixed"),
                         help="SNS: past frames that it was trained beside; default: noised, as the paper's")
     parser.add_argument("--frame-interval", type=float, help="time between frames; default: 0, unknown")
     parser.add_argument("--trust-pickle", action="store_true", help="run the code that a pickle may contain")

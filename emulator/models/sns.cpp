@@ -24,24 +24,24 @@ SnsLoss Sns::loss(const torch::Tensor& clean, const torch::Tensor& levels, const
   // Of clean frames level 0 stands in the formulas, and what they say of it is dropped.
   const torch::Tensor standing = clean_pasts ? levels.clamp_min(0) : levels;
   torch::Tensor frames = clean.narrow(1, c, 2 * c) * signal(standing) + noise * noise_std(standing);
-  torch::Tensor noised_pasts;  // numbers of the samples that have one; undefined: all
-  if (clean_pasts) {
-    const torch::Tensor noised = levels.select(1, 0).ge(0);
-    noised_pasts = noised.nonzero().squeeze(1);
-    frames = at::cat({at::where(noised.view({-1, 1, 1, 1}), frames.narrow(1, 0, c), clean.narrow(1, c, c)),
-                      frames.narrow(1, c, c)},
-                     1);
+  torch::Tensor noised_frames, noised_pasts;  // rows of [B * 2] and of [B] that are noised; undefined: all
+  if (clean_pasts) {  // both before the network runs: their sizes have to come back from the device
+    const torch::Tensor noised = levels.ge(0);
+    noised_frames = noised.reshape(-1).nonzero().squeeze(1);
+    noised_pasts = noised.select(1, 0).nonzero().squeeze(1);
+    frames = at::where(noised.repeat_interleave(c, 1).unsqueeze(-1).unsqueeze(-1), frames,
+                       clean.narrow(1, c, 2 * c));
   }
   const SnsOutput out = estimate(at::cat({clean.narrow(1, 0, c), frames}, 1), standing, lags);
 
   SnsLoss loss;
   torch::Tensor mse;
   if (clean_pasts) {
-    const torch::Tensor counted = levels.reshape(-1).ge(0).nonzero().squeeze(1);
     const auto by_frame = [&](const torch::Tensor& x) {
-      return x.unflatten(1, {2, c}).flatten(0, 1).index_select(0, counted);
+      return x.unflatten(1, {2, c}).flatten(0, 1).index_select(0, noised_frames);
     };
-    mse = mean_square(by_frame(out.noise), by_frame(noise), standing.reshape({-1, 1}).index_select(0, counted));
+    mse = mean_square(by_frame(out.noise), by_frame(noise),
+                      standing.reshape({-1, 1}).index_select(0, noised_frames));
   } else {
     mse = mean_square(out.noise, noise, levels);
   }

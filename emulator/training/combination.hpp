@@ -25,8 +25,8 @@ struct Combination {
 };
 
 /// At all pairs of these levels (measured_levels), on `samples` samples of the split, or all if there are
-/// fewer; the same ones for every pair of models. A refiner that was trained beside clean past frames is
-/// measured beside them alone. The split is in the refiner's units. Error if there is no sample, or a value is
+/// fewer; the same ones for every pair of models. A refiner that was trained beside clean past frames alone is
+/// measured beside them. The split is in the refiner's units. Error if there is no sample, or a value is
 /// not finite; Stopped if a stop is asked for.
 Combination measure_combination(Sns& refiner, GaussianEmulator& surrogate, const TrainingFrames& frames,
                                 const std::vector<int>& levels, std::int64_t samples);

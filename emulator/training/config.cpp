@@ -106,8 +106,8 @@ void read(Section& section, TrainingConfig& config, const std::string& kind, int
   if (kind == "sns" || kind == "thermalizer")
     section.maybe("cross_entropy_weight", config.cross_entropy_weight, non_negative);
   if (levels > 0) read_levels(section.child("levels"), config.levels, kind, levels);
-  if (config.levels.past == "mixed" && config.batch < 2)
-    section.reject("batch", "levels.past: mixed wants batches of at least 2 samples, one of either kind");
+  if (config.levels.past == "mixed" && config.batch % 2 != 0)
+    section.reject("batch", "levels.past: mixed wants an even number of samples, as many of either kind");
   section.maybe("data", config.data, one_of({"dataset", "stream"}));
   if (config.data == "stream") read_stream(section.child("stream"), config.stream);
   section.maybe("precision", config.precision, one_of(precision_names()));

@@ -23,7 +23,7 @@ bool measures_estimates(const std::string& kind);
 std::vector<int> measured_levels(int highest);
 
 /// At all pairs of these levels, on `samples` samples of the split, or all if there are fewer; the same ones
-/// for every model. A model that was trained beside clean past frames is measured beside them alone. Error if
+/// for every model. A model that was trained beside clean past frames alone is measured beside them. Error if
 /// there is no sample, or a value is not finite; ConfigError for a kind of model without errors; Stopped if a
 /// stop is asked for.
 EstimateErrors measure_estimate_errors(DiffusionModel& model, const TrainingFrames& frames,

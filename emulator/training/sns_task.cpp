@@ -69,7 +69,7 @@ Batch SnsTask::validation_batch(std::int64_t first, std::int64_t count, Validati
     for (int f = 0; f < 2; ++f) {
       std::int64_t& level = batch.levels.data_ptr<std::int64_t>()[2 * b + f];
       if (f == 0 &&
-          (which == ValidationLevels::trained ? past_is_clean(b) : which == ValidationLevels::beside_clean))
+          (config_.levels.past == "clean" || (which == ValidationLevels::trained && past_is_clean(b))))
         level = Levels::kClean;
       else if (which == ValidationLevels::trained)
         level = sample_level(config_.levels, levels, stream);
@@ -91,21 +91,16 @@ Metrics SnsTask::validate() {
   });
   metrics.emplace_back(kBlindCrossEntropy, level_entropy(config_.levels, model_.schedule().levels()));
   const int highest = highest_level(config_.levels, model_.schedule().levels());
-  const auto add = [&](ValidationLevels which, BandErrors* past, BandErrors& present) {
-    for (std::int64_t first = 0; first < samples; first += config_.batch)
-      add_band_errors(validation_batch(first, std::min<std::int64_t>(config_.batch, samples - first), which)
-                          .to(model_.device()),
-                      past, present);
-    if (past != nullptr) past->report(metrics);
-    present.report(metrics);
-  };
   BandErrors past(highest, "past_"), present(highest, "present_"),
       beside_clean(highest, "present_beside_clean_");
-  if (config_.levels.past == "clean")
-    add(ValidationLevels::beside_clean, nullptr, present);
-  else
-    add(ValidationLevels::spread, &past, present);
-  if (config_.levels.past == "mixed") add(ValidationLevels::beside_clean, nullptr, beside_clean);
+  for (std::int64_t first = 0; first < samples; first += config_.batch) {
+    const Batch batch = validation_batch(first, std::min<std::int64_t>(config_.batch, samples - first),
+                                         ValidationLevels::spread)
+                            .to(model_.device());
+    add_band_errors(batch, config_.levels.past == "clean" ? nullptr : &past, present);
+    if (config_.levels.past == "mixed") add_band_errors(batch, nullptr, beside_clean);
+  }
+  for (const BandErrors* errors : {&past, &present, &beside_clean}) errors->report(metrics);
   return metrics;
 }
 

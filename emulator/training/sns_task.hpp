@@ -24,10 +24,11 @@ class SnsTask : public TrainingTask {
 
  private:
   Batch validation_batch(std::int64_t first, std::int64_t count, ValidationLevels which) const;
-  /// Errors of the estimates for present frames, and for past ones if `past` is not null, which are noised
-  /// then.
+  /// Errors of the estimates for present frames, and for past ones; without `past` those stay clean, whatever
+  /// the batch's levels say.
   void add_band_errors(const Batch& batch, BandErrors* past, BandErrors& present);
-  /// Of the sample in this row of a batch (levels.past).
+  /// Of the sample in this row of a batch (levels.past). Of mixed ones row 0 is noised, so that every batch
+  /// reports the same losses.
   bool past_is_clean(std::int64_t row) const {
     return config_.levels.past == "clean" || (config_.levels.past == "mixed" && row % 2 == 1);
   }

@@ -64,11 +64,10 @@ std::unique_ptr<TrainingTask> make_task(Model& model, const TrainingConfig& conf
                                         const TrainingFrames& training, const TrainingFrames* validation,
                                         std::uint64_t seed);
 
-/// The sets of levels that the samples of a validation stand at; each has random streams of its own.
+/// The two sets of levels that the samples of a validation stand at; each has random streams of its own.
 enum class ValidationLevels : std::uint64_t {
-  spread = 0,        ///< evenly over the bands, so that low levels are measured as well as high ones
-  trained = 1,       ///< as training draws them
-  beside_clean = 2,  ///< SNS: the present frame's spread, beside clean past frames
+  spread = 0,   ///< evenly over the bands, so that low levels are measured as well as high ones
+  trained = 1,  ///< as training draws them
 };
 
 /// loss() and what it reports, averaged over the samples 0..samples-1; make(first, count) gives a batch of

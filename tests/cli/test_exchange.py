@@ -276,6 +276,12 @@ class Exchange(unittest.TestCase):
                     "-o", self.folder / "out.h5", "--generate"]
         self.assertIn("trained beside clean past frames", self.run_program(*generate, code=2))
         self.assertNotIn("warning", self.run_program(*generate, "--path", "clean_past"))
+        self.convert(state, "--field-std", "2.5", *extra, "--trained-past", "mixed")
+        self.assertEqual(self.export("mixed.safetensors")[1]["trained_past"], "mixed")
+        self.convert(None, name="mixed.safetensors")
+        self.assertIn("trained_past: mixed", (self.folder / "weights" / "config.yaml").read_text())
+        self.assertNotIn("warning", self.run_program(*generate, "--path", "clean_past"))
+        self.assertNotIn("warning", self.run_program(*generate))
         gaussian, more = NETWORKS["gaussian"]
         self.assertIn("says nothing to a network of kind gaussian",
                       self.convert(Network(gaussian).state_dict(), "--field-std", "2.5", *more, "--trained-past", "clean", code=1))

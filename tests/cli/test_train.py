@@ -62,6 +62,12 @@ models:
     diffusion: {levels: 20}
     training: {steps: 300, batch: 4, learning_rate: 2.0e-3, validate_every: 50, checkpoint_every: 20,
                validation_samples: 8, levels: {past: clean}}
+  mixed_past:
+    kind: sns
+    network: {hidden: 2, multipliers: [1, 2], blocks: 1, embedding: 8}
+    diffusion: {levels: 20}
+    training: {steps: 300, batch: 4, learning_rate: 2.0e-3, validate_every: 50, checkpoint_every: 20,
+               validation_samples: 8, levels: {past: mixed}}
 """
 
 # One stage after the other, over steps of several batches, beside a rate that rises first.

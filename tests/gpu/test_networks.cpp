@@ -75,7 +75,8 @@ torch::Tensor normal(at::IntArrayRef shape, std::uint64_t stream) {
   return x;
 }
 
-/// A network of some ten thousand parameters of each kind; SNS with attention, and with the lag of its frame.
+/// A network of some ten thousand parameters of each kind; SNS with attention and mixed pasts, and with the lag
+/// of its frame.
 std::vector<ModelSpec> specs() {
   std::vector<ModelSpec> all;
   for (const char* kind : {"gaussian", "thermalizer", "acdm", "sns", "sns"}) {
@@ -91,6 +92,7 @@ std::vector<ModelSpec> specs() {
       spec.model.network.lag = LagConfig{6, 8};
     } else if (spec.model.kind == "sns") {
       spec.model.network.attention_middle = true;
+      spec.training.levels.past = "mixed";
     }
     all.push_back(spec);
   }

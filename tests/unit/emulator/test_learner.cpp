@@ -149,9 +149,11 @@ TEST_CASE("under autocast, losses and schedules are those of float32 numbers") {
     CHECK(is_float(out.noise));
     CHECK(is_float(out.logits.past));
     CHECK(is_float(out.logits.present));
-    const SnsLoss loss = model.loss(clean, both, noise, 0.1);
-    for (const torch::Tensor& value : {loss.total, loss.mse, loss.ce_past, loss.ce_present})
-      CHECK(is_float(value));
+    const auto one_clean = at::stack({at::tensor({Levels::kClean, 1}, torch::kInt64), levels}, 1);
+    for (const SnsLoss& loss : {model.loss(clean, both, noise, 0.1),
+                                model.loss(clean, one_clean, noise, 0.1, {}, /*clean_pasts=*/true)})
+      for (const torch::Tensor& value : {loss.total, loss.mse, loss.ce_past, loss.ce_present})
+        CHECK(is_float(value));
   }
   SUBCASE("thermalizer") {
     Thermalizer model(small_model("thermalizer"), 1, torch::kCPU);

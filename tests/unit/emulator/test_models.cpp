@@ -233,10 +233,12 @@ TEST_CASE("model configuration: YAML there and back") {
     return load_model_config(folder / "config.yaml");
   };
   CHECK(load("").trained_past == "noised");
+  CHECK(load("trained_past: mixed\n").trained_past == "mixed");
   CHECK_FALSE(load("").trained_max_level);
   CHECK(
       contains(test::message_of<ConfigError>([&] { load("trained_max_level: 1000\n"); }), "trained_max_level"));
-  CHECK(contains(test::message_of<ConfigError>([&] { load("trained_past: dirty\n"); }), "noised, clean"));
+  CHECK(
+      contains(test::message_of<ConfigError>([&] { load("trained_past: dirty\n"); }), "noised, clean, mixed"));
 }
 
 TEST_CASE("a geometric schedule has its noise in a constant ratio, and comes back from the model's file") {

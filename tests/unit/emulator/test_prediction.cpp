@@ -74,22 +74,29 @@ TEST_CASE("a network's output is eps, sigma eps or v, in every kind of model") {
 TEST_CASE("with prediction v the loss is the mean square error of v, otherwise of eps") {
   torch::set_num_threads(1);
   const torch::NoGradGuard no_grad;
-  const torch::Tensor clean = waves(2, 3), noise = torch::cos(waves(2, 2) * 3),
-                      both = torch::tensor({2, 9, 11, 0}, torch::kInt64).view({2, 2}),
+  const torch::Tensor both = torch::tensor({2, 9, 11, 0}, torch::kInt64).view({2, 2}),
                       one_clean = torch::tensor({-1, 9, 11, 0}, torch::kInt64).view({2, 2}),
                       clean_pasts = torch::tensor({-1, 9, -1, 0}, torch::kInt64).view({2, 2});
   for (const torch::Tensor& levels : {both, one_clean, clean_pasts})
-    for (const std::string prediction : {"eps", "scaled_eps", "v"}) {
+    for (const auto& [prediction, c] : std::vector<std::pair<std::string, std::int64_t>>{
+             {"eps", 1}, {"scaled_eps", 1}, {"v", 1}, {"eps", 2}, {"v", 2}}) {  // c: fields of a frame
+      CAPTURE(c);
+      const torch::Tensor clean = waves(2, 3 * c), noise = torch::cos(waves(2, 2 * c) * 3);
       CAPTURE(prediction);
       CAPTURE(levels);
       const auto is_clean = [&](std::int64_t r, std::int64_t f) { return levels[r][f].item<int>() < 0; };
-      Sns model(tiny("sns", prediction), 4, torch::kCPU);
+      ModelConfig config = tiny("sns", prediction);
+      config.field_channels = static_cast<int>(c);
+      Sns model(config, 4, torch::kCPU);
+      const auto frame = [c = c](const torch::Tensor& row, std::int64_t number) {
+        return row.narrow(0, number * c, c);
+      };
       torch::Tensor x = clean.clone();
       for (std::int64_t r = 0; r < 2; ++r)
         for (std::int64_t f = 0; f < 2; ++f) {
           if (is_clean(r, f)) continue;
           const auto [signal, sigma] = scales_of(model.schedule(), levels[r][f]);
-          x[r][1 + f] = signal * clean[r][1 + f] + sigma * noise[r][f];
+          frame(x[r], 1 + f).copy_(signal * frame(clean[r], 1 + f) + sigma * frame(noise[r], f));
         }
       const SnsOutput out = model.net().forward(x);
       const torch::Tensor output = out.noise;
@@ -103,10 +110,10 @@ TEST_CASE("with prediction v the loss is the mean square error of v, otherwise o
           }
           ++count;
           const auto [signal, sigma] = scales_of(model.schedule(), levels[r][f]);
-          const torch::Tensor error = prediction == "v"
-                                          ? output[r][f] - (signal * noise[r][f] - sigma * clean[r][1 + f])
-                                      : prediction == "eps" ? output[r][f] - noise[r][f]
-                                                            : output[r][f] / sigma - noise[r][f];
+          const torch::Tensor made = frame(output[r], f), eps = frame(noise[r], f);
+          const torch::Tensor error = prediction == "v" ? made - (signal * eps - sigma * frame(clean[r], 1 + f))
+                                      : prediction == "eps" ? made - eps
+                                                            : made / sigma - eps;
           sum += error.square().mean().item<double>();
         }
       const SnsLoss loss = model.loss(clean, levels, noise, /*cross_entropy_weight=*/1, {},
@@ -117,6 +124,11 @@ TEST_CASE("with prediction v the loss is the mean square error of v, otherwise o
       if (pasts > 0) {
         CHECK(loss.ce_past.item<double>() == test::relative(surprise / pasts).epsilon(1e-4));
         total += loss.ce_past.item<double>();
+        if (pasts == 2)  // none is clean, which the loss may be told or not
+          CHECK(
+              loss.total.item<double>() ==
+              test::relative(model.loss(clean, levels, noise, 1, {}, /*clean_pasts=*/true).total.item<double>())
+                  .epsilon(1e-6));
       }
       CHECK(loss.total.item<double>() == test::relative(total).epsilon(1e-5));
     }
