@@ -280,8 +280,8 @@ class Exchange(unittest.TestCase):
         self.assertEqual(self.export("mixed.safetensors")[1]["trained_past"], "mixed")
         self.convert(None, name="mixed.safetensors")
         self.assertIn("trained_past: mixed", (self.folder / "weights" / "config.yaml").read_text())
-        self.assertNotIn("warning", self.run_program(*generate, "--path", "clean_past"))
-        self.assertNotIn("warning", self.run_program(*generate))
+        self.assertNotIn("warning", self.run_program(*generate, "--overwrite", "--path", "clean_past"))
+        self.assertNotIn("warning", self.run_program(*generate, "--overwrite"))
         gaussian, more = NETWORKS["gaussian"]
         self.assertIn("says nothing to a network of kind gaussian",
                       self.convert(Network(gaussian).state_dict(), "--field-std", "2.5", *more, "--trained-past", "clean", code=1))
