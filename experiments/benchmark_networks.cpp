@@ -11,6 +11,7 @@
 #include "emulator/training/learner.hpp"
 #include "emulator/training/precision.hpp"
 #include "experiments/benchmark.hpp"
+#include "experiments/noise_frames.hpp"
 #include "experiments/stopwatch.hpp"
 
 #include <ATen/Functions.h>
@@ -24,39 +25,6 @@ namespace sns {
 namespace {
 
 constexpr std::uint64_t kSeed = 1;  // figures do not depend on it
-
-/// Frames of white noise: as good as any for the clock.
-class NoiseFrames : public TrainingFrames {
- public:
-  NoiseFrames(int channels, int points, std::int64_t frames)
-      : channels_(channels), points_(points), frames_(frames) {}
-
-  const std::string& name() const override { return name_; }
-  std::string origin() const override { return "noise"; }
-  std::int64_t channels() const override { return channels_; }
-  std::int64_t nx() const override { return points_; }
-  std::int64_t ny() const override { return points_; }
-  std::int64_t trajectories() const override { return 2; }
-  std::int64_t frames(std::int64_t) const override { return frames_; }
-
- protected:
-  void do_read(std::int64_t trajectory, std::int64_t first, std::int64_t, std::span<float> out,
-               std::uint64_t) const override {
-    RandomStream(kSeed, Purpose::emulator_noise, static_cast<std::uint64_t>(trajectory),
-                 static_cast<std::uint64_t>(first))
-        .fill_normal(out);
-  }
-
- private:
-  std::string name_ = "noise";
-  std::int64_t channels_, points_, frames_;
-};
-
-/// Frames of the longest sample that the model's training draws.
-std::int64_t window(const ModelSpec& spec) {
-  const int lag = spec.model.network.lag ? spec.model.network.lag->window : 0;
-  return std::max({2, spec.training.rollout.max_length + 1, lag});
-}
 
 /// One evaluation of the whole network on a batch of states, as rollouts make it.
 std::function<void()> evaluation(Model& model, std::int64_t batch) {
@@ -113,7 +81,7 @@ class Clock {
 /// Steps of training on one batch that lies on the device: forward, backward, clipping, update, average.
 std::vector<NetworkRate> time_training(Model& model, const ModelSpec& spec, const Clock& clock,
                                        const std::vector<std::string>& precisions) {
-  const NoiseFrames frames(model.config().field_channels, model.config().image, window(spec) + 1);
+  const NoiseFrames frames(model.config().field_channels, model.config().image, longest_window(spec) + 1);
   const auto task = make_task(model, spec.training, frames, nullptr, kSeed);
   Learner learner(model, spec.training);
   const TimedConvolutions timed;  // as training has them

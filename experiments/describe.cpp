@@ -1,6 +1,7 @@
 #include "experiments/describe.hpp"
 
 #include "core/error.hpp"
+#include "core/memory.hpp"
 #include "core/text.hpp"
 #include "datagen/frame_log.hpp"
 #include "datagen/generate.hpp"
@@ -19,6 +20,7 @@
 #include "experiments/shipped_weights.hpp"
 #include "experiments/solver_stepper.hpp"
 #include "experiments/solver_stream.hpp"
+#include "experiments/training_memory.hpp"
 
 #include <c10/core/InferenceMode.h>
 #include <torch/cuda.h>
@@ -169,19 +171,23 @@ void describe_stream(const ModelSpec& model, const FrameSize& frames, Lines& lin
 }
 
 /// Returns the seconds of the training.
-double describe_model(const ModelSpec& model, const NetworkCost& cost, const std::string& place, bool given,
-                      Lines& lines) {
+double describe_model(const ModelSpec& model, const NetworkCost& cost, const torch::Device& device,
+                      const std::string& place, bool given, Lines& lines) {
   const TrainingConfig& t = model.training;
-  // Weights, gradients, two moments and the average, float32.
-  const double memory = 5.0 * static_cast<double>(cost.parameters) * sizeof(float);
+  const double memory = training_memory(model, device);
   // A backward pass costs about two forward passes.
   const double seconds = 3 * static_cast<double>(t.steps) * t.batch * t.accumulate * cost.seconds;
   lines.emplace_back("models." + model.name,
-                     fmt::format("{}, {} parameters, {} in training beside activations", model.model.kind,
-                                 grouped(cost.parameters), human_bytes(memory)));
-  lines.emplace_back("  training", fmt::format("{} steps of {} samples, about {} on {}{}", t.steps,
-                                               t.batch * t.accumulate, human_time(seconds), place,
-                                               given ? " if retrain=true; finished weights are given" : ""));
+                     fmt::format("{}, {} parameters", model.model.kind, grouped(cost.parameters)));
+  lines.emplace_back("  training",
+                     fmt::format("{} steps of {} samples, {} of tensors beside the frames, about {} on {}{}",
+                                 t.steps, t.batch * t.accumulate, human_bytes(memory), human_time(seconds),
+                                 place, given ? " if retrain=true; finished weights are given" : ""));
+  if (!given && device.is_cpu() && memory > static_cast<double>(available_memory()))
+    lines.emplace_back("  doubtful",
+                       fmt::format("training takes {} of memory, and {} are available; a smaller "
+                                   "training.batch with training.accumulate takes less",
+                                   human_bytes(memory), human_bytes(static_cast<double>(available_memory()))));
   return seconds;
 }
 
@@ -365,7 +371,7 @@ ExperimentCost describe_experiment(const Config& config, const RunConfig& run, c
   bool reads_dataset = false;
   for (const ModelSpec& model : models) {
     const bool given = model.weights && !retrain;
-    const double seconds = describe_model(model, costs.of(model.name), place, given, lines);
+    const double seconds = describe_model(model, costs.of(model.name), device, place, given, lines);
     const bool is_used = uses(model.name, rollout_block, oracle);
     if (given && is_used) cost.retrain_seconds.emplace(model.name, seconds);
     if (!given && is_used) {

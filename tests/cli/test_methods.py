@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 import unittest
@@ -155,6 +156,22 @@ class Methods:
         alone = sns("check", *self.base, "models.sns.training.levels={past: mixed}", "models.sns.training.batch=1")
         self.assertEqual(alone.returncode, 2)
         self.assertIn("levels.past: mixed wants an even number of samples", alone.stderr)
+
+    def test_check_says_what_memory_a_training_takes(self):
+        def taken(batch, accumulate=1):
+            done = sns("check", *self.base, f"models.sns.training.batch={batch}", f"models.sns.training.accumulate={accumulate}")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            of_sns = done.stdout[done.stdout.index("models.sns "):]
+            number, unit = re.search(r"training +12 steps of \d+ samples, ([\d.]+) ([kMGTP])B of tensors beside the frames", of_sns).groups()
+            return float(number) * 1000.0 ** " kMGTP".index(unit), of_sns
+
+        few, text = taken(100)
+        self.assertNotIn("of memory, and", text)
+        many, _ = taken(1100)
+        self.assertAlmostEqual(taken(2100)[0] - many, many - few, delta=0.05 * many)  # in float32 of three digits
+        self.assertLess(abs(taken(100, 20)[0] / few - 1), 0.01)
+        _, text = taken(100_000_000)
+        self.assertRegex(text, r"doubtful +training takes [\d.]+ [TP]B of memory, and [\d.]+ [MG]B are available; a smaller training.batch")
 
     def test_one_key_swaps_a_method(self):
         for override, kind, unused in [
