@@ -25,6 +25,7 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <set>
 
@@ -142,6 +143,7 @@ void check_all(const Collection& collection) {
   std::vector<StageCost> all;
   std::set<std::pair<std::filesystem::path, std::string>> known;
   double retrain = 0;
+  std::map<std::string, TrainingMemory> memories;  // by device
   for (const ConfigArguments& arguments : collection.experiments) {
     const Config config = arguments.load();
     const RunConfig run = read_run(config);
@@ -150,7 +152,8 @@ void check_all(const Collection& collection) {
     require_divisible(source.info(), data.coarsen);
     const double speed =
         estimate_speed(arguments, config, source, batch_members(data, source.info(), run.threads), run).first;
-    const ExperimentCost cost = describe_experiment(config, run, source.info(), data, speed);
+    TrainingMemory& memory = memories.try_emplace(run.device, run.device).first->second;
+    const ExperimentCost cost = describe_experiment(config, run, source.info(), data, speed, memory);
     std::vector<StageCost> added;
     for (const StageCost& stage : cost.stages)
       if (!stage.shared || known.emplace(run.output, stage.stage).second) added.push_back(stage);
@@ -158,6 +161,8 @@ void check_all(const Collection& collection) {
       if (known.emplace(run.output, "retrain/" + model).second) retrain += seconds;
     fmt::print("{}\n  output           {}\n  adds             {}\n", arguments.file.string(),
                run.output.string(), total_text(added));
+    if (!cost.training_memory.empty()) fmt::print("  memory           {}\n", cost.training_memory);
+    for (const std::string& doubt : cost.doubts) fmt::print("  doubtful         {}\n", doubt);
     all.insert(all.end(), added.begin(), added.end());
   }
   fmt::print("\nin all             {}\n", total_text(all));
@@ -197,7 +202,8 @@ void run_check(const ConfigArguments& arguments, bool resolved) {
   const int members = batch_members(data, info, run.threads);
   const auto [speed, how] = estimate_speed(arguments, config, source, members, run);
 #if SNS_HAVE_EXPERIMENTS
-  const auto experiment = describe_experiment(config, run, info, data, speed);
+  TrainingMemory memory(run.device);
+  const auto experiment = describe_experiment(config, run, info, data, speed, memory);
   const ExperimentBlocks blocks = read_experiment_blocks(config);
   if (const auto of_file = flow_of_file(arguments); of_file && !blocks.retrain)
     if (const std::string changed = changed_flow(blocks.models, info, *of_file); !changed.empty())
@@ -233,8 +239,8 @@ void add_check(CLI::App& app) {
                  "print the whole configuration first, with the defaults; keys of methods that change nothing "
                  "unless they are given are left out");
   verb->footer(
-      "Prints shapes, memory, disk and a time estimate (from half a second of solver steps), and where results "
-      "would go; writes nothing.\n"
+      "Prints shapes, memory, disk and a time estimate, from half a second of solver steps and a few passes of "
+      "each network, and where results would go; writes nothing.\n"
       "Examples:\n"
       "  sns check yaml/kolmogorov/quickstart.yaml\n"
       "  sns check yaml/kolmogorov/quickstart.yaml solver.viscosity=2e-3 datagen.trajectories=1000 "

@@ -11,9 +11,13 @@ namespace sns {
 /// Allocators tell it of each block; a backward pass on a device does so from another thread.
 class MemoryCounter::Reports : public c10::MemoryReportingInfoBase {
  public:
+  explicit Reports(std::int64_t limit) : limit_(limit) {}
+
+  /// bytes: less than 0 where a block is freed. A block that is refused stays lost, untouched.
   void reportMemoryUsage(void*, std::int64_t bytes, std::size_t, std::size_t, c10::Device) override {
     const std::scoped_lock lock(mutex_);
-    held_ += bytes;  // less than 0 where a block is freed
+    if (bytes > 0 && held_ > limit_ - bytes) throw MemoryLimit("tensors take more memory than they may");
+    held_ += bytes;
     peak_ = std::max(peak_, held_);
   }
   bool memoryProfilingEnabled() const override { return true; }
@@ -32,12 +36,13 @@ class MemoryCounter::Reports : public c10::MemoryReportingInfoBase {
   }
 
  private:
+  const std::int64_t limit_;
   mutable std::mutex mutex_;
   std::int64_t held_ = 0, peak_ = 0;
 };
 
-MemoryCounter::MemoryCounter()
-    : reports_(std::make_shared<Reports>()),
+MemoryCounter::MemoryCounter(std::int64_t limit)
+    : reports_(std::make_shared<Reports>(limit)),
       guard_(std::make_unique<c10::DebugInfoGuard>(c10::DebugInfoKind::PROFILER_STATE, reports_)) {}
 
 MemoryCounter::~MemoryCounter() = default;

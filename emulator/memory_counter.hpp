@@ -1,7 +1,9 @@
 #pragma once
 // Memory of tensors, counted while they come and go.
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <stdexcept>
 
 namespace c10 {
 class DebugInfoGuard;
@@ -9,13 +11,20 @@ class DebugInfoGuard;
 
 namespace sns {
 
-/// While it lives, counts the bytes of the tensors that this thread allocates, and the backward passes of what
-/// it computes, on all devices; with them what the libraries underneath take from LibTorch's allocators.
-/// Tensors that were there before are not counted, and must not be freed meanwhile. Takes the place of
-/// PyTorch's profiler.
+/// A MemoryCounter was asked for more than its limit.
+class MemoryLimit : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// While it lives, adds up the bytes of tensors in the memory of host and devices, as this thread and the
+/// backward passes of its results allocate and free them, and what the libraries underneath take from
+/// LibTorch's allocators. Whoever would hold more than `limit` gets MemoryLimit in place of a tensor. Tensors
+/// of before are not counted, and must not be freed meanwhile. One at a time; takes the place of PyTorch's
+/// profiler.
 class MemoryCounter {
  public:
-  MemoryCounter();
+  explicit MemoryCounter(std::int64_t limit = std::numeric_limits<std::int64_t>::max());
   ~MemoryCounter();
   MemoryCounter(const MemoryCounter&) = delete;
   MemoryCounter& operator=(const MemoryCounter&) = delete;

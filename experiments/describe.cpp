@@ -170,24 +170,44 @@ void describe_stream(const ModelSpec& model, const FrameSize& frames, Lines& lin
                   stream.frames, stream.queue, human_bytes(stream_bytes(stream, frame))));
 }
 
+/// Frames that a training holds in this machine's memory.
+double bytes_of_frames(const ModelSpec& model, const FrameSize& frames, double dataset) {
+  if (model.training.data == "stream")
+    return stream_bytes(model.training.stream,
+                        static_cast<double>(frames.channels) * frames.points * frames.points * sizeof(float));
+  return std::min(dataset, model.training.memory_budget_gib * 1024 * 1024 * 1024);
+}
+
+/// Why a training on the CPU will not do; empty where nothing is to be said.
+std::string memory_doubt(const TrainingConfig& training, const TensorMemory& memory, double frames,
+                         double available) {
+  const double all = memory.bytes + frames;
+  if (!memory.or_more && all <= available) return {};
+  return fmt::format(
+      "training takes {}{} of memory, {} of frames among them, and {} are available{}",
+      memory.or_more ? "more than " : "", human_bytes(all), human_bytes(frames), human_bytes(available),
+      training.batch > 1 ? "; a smaller training.batch with training.accumulate takes less" : "");
+}
+
+/// Memory of a training to come and, on the CPU, whether it fits.
+struct MemoryText {
+  std::string taken, doubt;
+};
+
 /// Returns the seconds of the training.
-double describe_model(const ModelSpec& model, const NetworkCost& cost, const torch::Device& device,
-                      const std::string& place, bool given, Lines& lines) {
+double describe_model(const ModelSpec& model, const NetworkCost& cost, const std::string& place,
+                      const std::optional<MemoryText>& memory, Lines& lines) {
   const TrainingConfig& t = model.training;
-  const double memory = training_memory(model, device);
   // A backward pass costs about two forward passes.
   const double seconds = 3 * static_cast<double>(t.steps) * t.batch * t.accumulate * cost.seconds;
   lines.emplace_back("models." + model.name,
                      fmt::format("{}, {} parameters", model.model.kind, grouped(cost.parameters)));
-  lines.emplace_back("  training",
-                     fmt::format("{} steps of {} samples, {} of tensors beside the frames, about {} on {}{}",
-                                 t.steps, t.batch * t.accumulate, human_bytes(memory), human_time(seconds),
-                                 place, given ? " if retrain=true; finished weights are given" : ""));
-  if (!given && device.is_cpu() && memory > static_cast<double>(available_memory()))
-    lines.emplace_back("  doubtful",
-                       fmt::format("training takes {} of memory, and {} are available; a smaller "
-                                   "training.batch with training.accumulate takes less",
-                                   human_bytes(memory), human_bytes(static_cast<double>(available_memory()))));
+  lines.emplace_back(
+      "  training",
+      fmt::format("{} steps of {} samples, {}about {} on {}{}", t.steps, t.batch * t.accumulate,
+                  memory ? memory->taken + " of tensors beside the frames, " : "", human_time(seconds), place,
+                  memory ? "" : " if retrain=true; finished weights are given"));
+  if (memory && !memory->doubt.empty()) lines.emplace_back("  doubtful", memory->doubt);
   return seconds;
 }
 
@@ -337,7 +357,7 @@ void require_shown(const Config& config, const RolloutConfig& rollout, bool orac
 }  // namespace
 
 ExperimentCost describe_experiment(const Config& config, const RunConfig& run, const SolverInfo& solver,
-                                   const DatagenPlan& data, double solver_speed) {
+                                   const DatagenPlan& data, double solver_speed, TrainingMemory& memory) {
   const FrameSize frames{static_cast<int>(solver.fields.size()),
                          static_cast<int>(coarse_axes(solver, data.coarsen).front().coordinates.size())};
   auto [models, rollout_block, oracle, retrain] = read_experiment_blocks(config);
@@ -371,7 +391,22 @@ ExperimentCost describe_experiment(const Config& config, const RunConfig& run, c
   bool reads_dataset = false;
   for (const ModelSpec& model : models) {
     const bool given = model.weights && !retrain;
-    const double seconds = describe_model(model, costs.of(model.name), device, place, given, lines);
+    std::optional<MemoryText> memory_text;
+    if (!given) {
+      const TensorMemory taken = memory.of(model);
+      memory_text = {(taken.or_more ? "more than " : "") + human_bytes(taken.bytes), {}};
+      if (device.is_cpu())
+        memory_text->doubt =
+            memory_doubt(model.training, taken,
+                         bytes_of_frames(model, frames, static_cast<double>(dataset_bytes(data, solver))),
+                         memory.available());
+      if (taken.bytes > cost.training_bytes) {
+        cost.training_bytes = taken.bytes;
+        cost.training_memory = fmt::format("{} in the training of {}", memory_text->taken, model.name);
+      }
+      if (!memory_text->doubt.empty()) cost.doubts.push_back(model.name + ": " + memory_text->doubt);
+    }
+    const double seconds = describe_model(model, costs.of(model.name), place, memory_text, lines);
     const bool is_used = uses(model.name, rollout_block, oracle);
     if (given && is_used) cost.retrain_seconds.emplace(model.name, seconds);
     if (!given && is_used) {

@@ -5,6 +5,7 @@
 #include "emulator/training_frames.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -25,6 +26,7 @@ class NoiseFrames : public TrainingFrames {
   std::int64_t frames(std::int64_t) const override { return frames_; }
 
  protected:
+  /// The seed does not matter: nothing that is measured depends on the numbers.
   void do_read(std::int64_t trajectory, std::int64_t first, std::int64_t, std::span<float> out,
                std::uint64_t) const override {
     RandomStream(1, Purpose::emulator_noise, static_cast<std::uint64_t>(trajectory),

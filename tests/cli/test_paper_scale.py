@@ -56,8 +56,8 @@ class Check(unittest.TestCase):
                 data = text.split("data set\n")[1].split("experiment\n")[0]
                 for line in (r"disk +[\d.]+ GB", r"memory +[\d.]+ MB of frames .* MB for the solver", r"time +.*\d:\d\d at"):
                     self.assertRegex(data, line)
-                self.assertRegex(text, r"models\.sns +sns, [\d,]+ parameters, [\d.]+ GB in training")
-                self.assertRegex(text, r"training +500000 steps of 64 samples, about \d+ days on this")
+                self.assertRegex(text, r"models\.sns +sns, [\d,]+ parameters\n")
+                self.assertRegex(text, r"training +500000 steps of 64 samples, (more than )?[\d.]+ GB of tensors beside the frames, about \d+ days on")
                 self.assertRegex(text, r"rollout\.sns .* on this \w+, [\d.]+ GB on disk")
                 self.assertRegex(text, r"truth +\d+ solver runs of \d+ frames, about [\d.]+ \w+, [\d.]+ GB on disk")
 
