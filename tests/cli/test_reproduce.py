@@ -276,7 +276,8 @@ class Reproduce(unittest.TestCase):
         command = [str(SNS), "reproduce", str(QUICKSTART), "--scale", "smoke", f"run.output={folder}"]
         killed = []
         # What some stages leave first; the process is killed as soon as it is there.
-        for sign in ("dataset/config.yaml", "models/sns/metrics.jsonl", "rollouts/gaussian.h5*", "rollouts/sns.h5*", "figures/*"):
+        for sign in ("dataset/config.yaml", "truth/config.yaml", "models/sns/metrics.jsonl", "rollouts/gaussian.h5*", "rollouts/sns.h5*",
+                     "evaluation/*", "figures/*"):
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                        env={**os.environ, "SNS_PYTHON": sys.executable})
             while process.poll() is None and not list(folder.glob(sign)):
@@ -286,7 +287,7 @@ class Reproduce(unittest.TestCase):
             self.assertIn(process.returncode, (0, -signal.SIGKILL), errors)
             if process.returncode != 0:
                 killed.append(sign)
-        self.assertGreaterEqual(len(killed), 3, killed)  # a stage may be over before it is seen
+        self.assertGreaterEqual(len(killed), 4, killed)  # a stage may be over before it is seen
         result = self.reproduce(folder=folder)
         self.assertEqual(result.returncode, 0, result.stderr)
         for name in ("gaussian", "sns"):

@@ -26,7 +26,8 @@ double memory_of_steps(const ModelSpec& spec) {
   counter.restart();
   for (int step = 0; step < 2; ++step) {
     learner.zero_gradients();
-    learner.add_gradient(*task, task->make_batch(spec.training.steps - 1, step, 0), 1, false);
+    learner.add_gradient(*task, task->make_batch(spec.training.steps - 1, step, 0), 1,
+                         spec.training.precision == "bfloat16");
     learner.clip();
     learner.update(1e-3);
   }
@@ -110,6 +111,15 @@ TEST_CASE("what a training with more than the usual holds is known before it run
     ModelSpec spec = training_of("sns", 12);
     spec.training.levels.past = "mixed";
     check_what_is_said(spec);
+  }
+  SUBCASE("a forward pass in bfloat16") {
+    ModelSpec spec = training_of("sns", 12);
+    const double in_float32 = said(spec);
+    spec.training.precision = "bfloat16";
+    check_what_is_said(spec);
+    CHECK(said(spec) < 0.9 * in_float32);
+    spec.training.bf16_fraction = 0.5;  // and the rest in float32
+    CHECK(said(spec) == in_float32);
   }
   SUBCASE("a lag") {
     ModelSpec spec = training_of("sns", 12);
