@@ -160,22 +160,20 @@ bool uses(const std::string& model, const std::optional<RolloutConfig>& rollout,
          });
 }
 
-/// What the solver of a streamed model makes and holds.
-void describe_stream(const ModelSpec& model, const FrameSize& frames, Lines& lines) {
-  const StreamConfig& stream = model.training.stream;
-  const double frame = static_cast<double>(frames.channels) * frames.points * frames.points * sizeof(float);
-  lines.emplace_back(
-      "  stream",
-      fmt::format("rounds of {} members, {} frames, up to {} ahead; at most {} of frames", stream.members,
-                  stream.frames, stream.queue, human_bytes(stream_bytes(stream, frame))));
-}
-
-/// Frames that a training holds in this machine's memory.
+/// Frames that a training holds: those of its rounds, or of its data set [bytes] as far as they may be in
+/// memory.
 double bytes_of_frames(const ModelSpec& model, const FrameSize& frames, double dataset) {
   if (model.training.data == "stream")
     return stream_bytes(model.training.stream,
                         static_cast<double>(frames.channels) * frames.points * frames.points * sizeof(float));
   return std::min(dataset, model.training.memory_budget_gib * 1024 * 1024 * 1024);
+}
+
+/// What the solver of a streamed model makes and holds.
+void describe_stream(const StreamConfig& stream, double bytes, Lines& lines) {
+  lines.emplace_back("  stream",
+                     fmt::format("rounds of {} members, {} frames, up to {} ahead; at most {} of frames",
+                                 stream.members, stream.frames, stream.queue, human_bytes(bytes)));
 }
 
 /// Why a training on the CPU will not do; empty where nothing is to be said.
@@ -391,15 +389,12 @@ ExperimentCost describe_experiment(const Config& config, const RunConfig& run, c
   bool reads_dataset = false;
   for (const ModelSpec& model : models) {
     const bool given = model.weights && !retrain;
+    const double held = bytes_of_frames(model, frames, static_cast<double>(dataset_bytes(data, solver)));
     std::optional<MemoryText> memory_text;
     if (!given) {
       const TensorMemory taken = memory.of(model);
       memory_text = {(taken.or_more ? "more than " : "") + human_bytes(taken.bytes), {}};
-      if (device.is_cpu())
-        memory_text->doubt =
-            memory_doubt(model.training, taken,
-                         bytes_of_frames(model, frames, static_cast<double>(dataset_bytes(data, solver))),
-                         memory.available());
+      if (device.is_cpu()) memory_text->doubt = memory_doubt(model.training, taken, held, memory.available());
       if (taken.bytes > cost.training_bytes) {
         cost.training_bytes = taken.bytes;
         cost.training_memory = fmt::format("{} in the training of {}", memory_text->taken, model.name);
@@ -415,7 +410,7 @@ ExperimentCost describe_experiment(const Config& config, const RunConfig& run, c
     }
     for (const auto& [name, keys] : unused)
       if (name == model.name) lines.emplace_back("  not used", keys);
-    if (model.training.data == "stream") describe_stream(model, frames, lines);
+    if (model.training.data == "stream") describe_stream(model.training.stream, held, lines);
   }
   if (oracle) {
     const int levels = std::min(oracle->past_levels, oracle->levels);
