@@ -219,6 +219,9 @@ class Paper(unittest.TestCase):
         retrained = check("--scale", "cpu", "retrain=true")
         self.assertRegex(retrained, r"in all +about .*: data set .*, truth .*, training .*, rollouts")
         self.assertNotIn("retrain=true adds", retrained)
+        # Of the trainings that are to come, and of none where weights are shipped.
+        self.assertEqual(len(re.findall(r"^  memory +[\d.]+ [MG]B in the training of \w+$", retrained, re.M)), len(adds))
+        self.assertNotIn("in the training of", text)
         refused = subprocess.run([str(SNS), "check", str(PAPER), "--resolved"], capture_output=True, text=True)
         self.assertEqual(refused.returncode, 2)
         self.assertIn("name one of them", refused.stderr)
