@@ -3,12 +3,15 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/hdf5.hpp"
+#include "core/hdf5_links.hpp"
 #include "core/parallel.hpp"
 #include "datagen/checkpoint.hpp"
 #include "datagen/frame_log.hpp"
 #include "datagen/manifest.hpp"
 #if SNS_HAVE_TORCH
+#include "core/progress.hpp"
 #include "emulator/device.hpp"
+#include "experiments/stage_records.hpp"
 #endif
 #include "solvers/cuda_plugin.hpp"
 
@@ -61,7 +64,7 @@ void print_program() {
   fmt::print("threads          {}\n", default_threads());
 }
 
-void print_data_set(const fs::path& folder) {
+void print_data_set_summary(const fs::path& folder) {
   const Manifest manifest = read_manifest(folder);
   std::map<std::string, std::pair<std::int64_t, std::size_t>> splits;
   std::uint64_t bytes = 0;
@@ -83,17 +86,38 @@ void print_data_set(const fs::path& folder) {
     fmt::print("{:<16} mean {:.6g}, std {:.6g}, std of differences {:.6g} ({})\n", field, s.value.mean,
                s.value.standard_deviation(), s.delta.standard_deviation(), over);
   }
-  fmt::print("data hash        {}\n\n{}", manifest.data_hash, read_text(folder / "config.yaml"));
+  fmt::print("data hash        {}\n", manifest.data_hash);
 }
 
-void print_group(const h5::Group& group, const std::string& prefix) {
-  for (const std::string& name : group.names()) {
-    if (group.is_group(name)) {
-      print_group(group.group(name), prefix + name + "/");
-    } else {
-      const h5::Dataset dataset = group.dataset(name);
-      fmt::print("{:<40} {} ({})\n", prefix + name, h5::name(dataset.kind()), fmt::join(dataset.shape(), ", "));
+void print_data_set(const fs::path& folder) {
+  print_data_set_summary(folder);
+  fmt::print("\n{}", read_text(folder / "config.yaml"));
+}
+
+/// What a name leads to, for a list of names; empty for a group whose contents are listed behind it.
+std::string describe(const h5::File& file, const h5::Link& link, const h5::Link* next) {
+  switch (link.kind) {
+    case h5::Link::Kind::array: {
+      const h5::Dataset dataset = file.dataset(link.path);
+      return fmt::format("{} ({})", h5::name(dataset.kind()), fmt::join(dataset.shape(), ", "));
     }
+    case h5::Link::Kind::group:
+      if (next != nullptr && next->path.starts_with(link.path + "/")) return {};
+      return file.group(link.path).names().empty() ? "group, empty" : "group that has another name, too";
+    case h5::Link::Kind::soft:
+    case h5::Link::Kind::external:
+      return fmt::format("-> {}{}", link.target, file.exists(link.path) ? "" : ", which is not there");
+    case h5::Link::Kind::other:
+      break;
+  }
+  return "neither array nor group";
+}
+
+void print_links(const h5::File& file) {
+  const std::vector<h5::Link> links = h5::links(file);
+  for (std::size_t i = 0; i < links.size(); ++i) {
+    const std::string text = describe(file, links[i], i + 1 < links.size() ? &links[i + 1] : nullptr);
+    if (!text.empty()) fmt::print("{:<40} {}\n", links[i].path, text);
   }
 }
 
@@ -102,7 +126,7 @@ void print_hdf5(const fs::path& path) {
   for (const char* name : {"title", "pde", "method", "dataset_name"}) {
     if (file.has_attribute(name)) fmt::print("{:<16} {}\n", name, file.attribute<std::string>(name));
   }
-  print_group(file, "/");
+  print_links(file);
   if (!file.exists("provenance")) return;
   const h5::Group provenance = file.group("provenance");
   for (const char* name : {"sns_version", "git_commit", "created_utc", "fft_backend", "precision"}) {
@@ -149,18 +173,43 @@ void print_interrupted(const fs::path& folder) {
   fmt::print("to go on         the same 'sns simulate' command with --resume\n");
 }
 
-constexpr const char* kRunParts[] = {"dataset", "truth",   "models", "rollouts",   "evaluation",
-                                     "oracle",  "figures", "video",  "report.html"};
+#if SNS_HAVE_TORCH
+/// "finished 2026-11-29T12:07:41Z, 94.7 s" and the like.
+std::string outcome(const StageRecord& record) {
+  if (record.state == "skipped") return fmt::format("could not be made, {}", record.ended);
+  if (record.state == "finished")
+    return fmt::format("finished {}, {}", record.ended,
+                       record.shipped ? "shipped weights" : duration_text(record.seconds));
+  std::string text = fmt::format("begun {}, not finished", record.begun);
+  if (record.step) text += fmt::format("; goes on from step {}", *record.step);
+  return text;
+}
+
+void print_stages(const std::vector<StageRecord>& records) {
+  std::size_t width = 0;
+  for (const StageRecord& record : records) width = std::max(width, record.stage.size());
+  std::string experiment;
+  for (const StageRecord& record : records) {
+    if (record.experiment != experiment) fmt::print("\n{}\n", record.experiment);
+    experiment = record.experiment;
+    fmt::print("  {:<{}}  {}\n", record.stage, width, outcome(record));
+  }
+}
+#endif
+
+constexpr const char* kRunParts[] = {"dataset", "truth", "models", "rollouts", "evaluation", "oracle"};
 
 void print_run(const fs::path& folder) {
   fmt::print("run              {}\n", folder.string());
-  for (const char* part : kRunParts) {
-    fmt::print("{:<16} {}\n", part, fs::exists(folder / part) ? "there" : "not yet");
-  }
+#if SNS_HAVE_TORCH
+  const std::vector<StageRecord> records = stage_records(folder);
+  if (records.empty()) fmt::print("stages           none yet\n");
+  print_stages(records);
+#endif
   for (const char* part : {"dataset", "truth"}) {
     if (!fs::exists(folder / part / "MANIFEST.jsonl")) continue;
     fmt::print("\n");
-    print_data_set(folder / part);
+    print_data_set_summary(folder / part);
   }
 }
 

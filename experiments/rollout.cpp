@@ -38,6 +38,10 @@ struct Checkpoint {
   std::vector<float> stepper;             ///< RolloutStepper::save()
 };
 
+fs::path checkpoint_of(const fs::path& output) {
+  return output.string() + ".checkpoint";
+}
+
 // One JSON line, then raw floats, state and stepper: stored as they are, so that the run goes on bit for bit.
 void save(const fs::path& file, const Checkpoint& c, const std::string& identity) {
   write_atomically(file, [&](const fs::path& target) {
@@ -54,13 +58,18 @@ void save(const fs::path& file, const Checkpoint& c, const std::string& identity
   });
 }
 
+/// The first line of a checkpoint; discarded if it is none.
+nlohmann::json read_head(std::istream& in) {
+  std::string line;
+  std::getline(in, line);
+  return nlohmann::json::parse(line, nullptr, false);
+}
+
 /// nullopt where there is none, or one of another rollout.
 std::optional<Checkpoint> load(const fs::path& file, const std::string& identity, std::size_t values) {
   if (!fs::exists(file)) return std::nullopt;
   std::ifstream in(file, std::ios::binary);
-  std::string line;
-  std::getline(in, line);
-  const nlohmann::json head = nlohmann::json::parse(line, nullptr, false);
+  const nlohmann::json head = read_head(in);
   if (head.is_discarded() || head.value("identity", "") != identity ||
       head.value("values", std::size_t{0}) != values)
     return std::nullopt;
@@ -82,7 +91,7 @@ class Rollout {
       : job_(job),
         stepper_(stepper),
         partial_(job.output.string() + ".partial"),
-        checkpoint_(job.output.string() + ".checkpoint"),
+        checkpoint_(checkpoint_of(job.output)),
         members_(static_cast<std::int64_t>(job.trajectories.size())),
         channels_(static_cast<std::int64_t>(job.fields.size())) {
     require(members_ > 0 && job.steps > 0, "a rollout needs at least one member and one step");
@@ -301,6 +310,15 @@ class Rollout {
 
 RolloutSummary run_rollout(const RolloutJob& job, RolloutStepper& stepper) {
   return Rollout(job, stepper).run();
+}
+
+std::optional<std::int64_t> interrupted_step(const fs::path& output) {
+  std::ifstream in(checkpoint_of(output), std::ios::binary);
+  if (!in) return std::nullopt;
+  const nlohmann::json head = read_head(in);
+  const auto step = head.is_object() ? head.find("step") : head.end();
+  if (step == head.end() || !step->is_number_integer()) return std::nullopt;
+  return step->get<std::int64_t>();
 }
 
 std::uint64_t rollout_bytes(std::int64_t steps, std::int64_t members, std::int64_t channels,

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -88,6 +89,9 @@ struct RolloutSummary {
 /// continues from it, with the numbers it would have had without the interruption. Stopped: a stop was asked
 /// for; the checkpoint is written. Error: wrong sizes, a full disk.
 RolloutSummary run_rollout(const RolloutJob& job, RolloutStepper& stepper);
+
+/// The step that an interrupted rollout into `output` would go on from; nullopt where none was.
+std::optional<std::int64_t> interrupted_step(const std::filesystem::path& output);
 
 /// Bytes that the rollout file will take.
 std::uint64_t rollout_bytes(std::int64_t steps, std::int64_t members, std::int64_t channels,

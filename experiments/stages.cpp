@@ -5,6 +5,7 @@
 #include "core/files.hpp"
 #include "core/stop.hpp"
 #include "core/text.hpp"
+#include "experiments/stage_records.hpp"
 
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -12,7 +13,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <fstream>
 #include <set>
 
 namespace sns {
@@ -21,15 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-/// The record, or nullopt where there is none that can be read.
-std::optional<json> read_record(const fs::path& file) {
-  std::ifstream stream(file);  // which another process may set aside at any time
-  if (!stream) return std::nullopt;
-  json record = json::parse(stream, nullptr, false);
-  if (record.is_discarded() || !record.is_object() || !record.contains("hash")) return std::nullopt;
-  return record;
-}
 
 /// Which of the recorded inputs differs from the present one.
 std::string explain_change(const json& record, const Stage& stage,
@@ -79,7 +70,7 @@ class SetAside {
   }
 
   /// The record of what lies aside, or nullopt where nothing does.
-  std::optional<json> record() const { return read_record(place_of(stage_.record)); }
+  std::optional<json> record() const { return read_stage_record(place_of(stage_.record)); }
   /// Whether all outputs lie aside.
   bool complete() const {
     return std::all_of(stage_.outputs.begin(), stage_.outputs.end(),
@@ -182,7 +173,7 @@ StageStatus StageGraph::status(const std::string& name) const {
     status.seconds = record.value("seconds", 0.0);
     status.facts = record.value("facts", StageFacts{});
   };
-  const auto record = read_record(stage.record);
+  const auto record = read_stage_record(stage.record);
   if (!record) return status;
   if (record->at("hash") != status.hash) {
     const SetAside previous(stage);
@@ -321,7 +312,7 @@ StageResult StageGraph::run_one(const Stage& stage, const StageStatus& status) {
   for (const StageResult& skipped : skipped_before(stage)) record["without"].push_back(skipped.name);
   double earlier = 0;  // seconds of sessions that were stopped in good order
   if (status.state == StageState::interrupted)
-    if (const auto before = read_record(stage.record)) earlier = before->value("seconds", 0.0);
+    if (const auto before = read_stage_record(stage.record)) earlier = before->value("seconds", 0.0);
   record["seconds"] = earlier;
   write_text(stage.record, record.dump(2) + "\n");
 

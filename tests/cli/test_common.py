@@ -5,6 +5,8 @@ import re
 import subprocess
 import unittest
 
+import h5py
+import numpy as np
 from sns_case import PROGRAM, SOURCE, SnsCase
 
 class Common(SnsCase):
@@ -81,6 +83,21 @@ class Common(SnsCase):
         (self.folder / "set/partial").mkdir(parents=True)
         (self.folder / "set/config.yaml").write_text("")
         self.assertIn("not finished: the same 'sns datagen' command goes on", self.sns("info", "set")[0])
+
+    def test_info_of_links(self):
+        """Of groups that hold themselves, and of names that lead nowhere."""
+        with h5py.File(self.folder / "links.h5", "w") as file:
+            file["group/array"] = [[1.0, 2.0, 3.0]]
+            file["group/itself"] = file["group"]
+            file["soft"], file["dead"] = h5py.SoftLink("/group/array"), h5py.SoftLink("/none")
+            file["other"] = h5py.ExternalLink("none.h5", "/array")
+            file["type"] = np.dtype("f4")
+            file.create_group("empty")
+        out, _ = self.sns("info", "links.h5")
+        self.assertEqual({line.split(maxsplit=1)[0]: line.split(maxsplit=1)[1] for line in out.splitlines()}, {
+            "/group/array": "float64 (1, 3)", "/group/itself": "group that has another name, too",
+            "/soft": "-> /group/array", "/dead": "-> /none, which is not there",
+            "/other": "-> none.h5:/array, which is not there", "/type": "neither array nor group", "/empty": "group, empty"})
 
     def test_devices(self):
         self.assert_one_line(self.sns("simulate", self.config, "--device", "gpu", code=2)[1], "gpu", "auto, cpu, cuda or cuda:N")

@@ -443,6 +443,15 @@ class Predict(SnsCase):
                                 "--noise-limit", limit, "--rule", "reference")
         self.assertTrue(np.isnan(together["refined"]).all())  # both are of one batch
 
+    def test_a_noise_limit_beyond_the_training(self):
+        for levels, warned in ((5, True), (7, False)):
+            weights = self.folder / f"to_{levels}"
+            shutil.copytree(RUN / "models/thermalizer", weights)
+            with (weights / "config.yaml").open("a") as config:
+                config.write(f"trained_max_level: {levels}\n")
+            told = self.predict(weights, "states", "--noise-limit", "6")["stderr"]
+            self.assertEqual("names none above, so that no state is given up" in told, warned, told)
+
     def test_noise_of_reverse_steps(self):
         """Of the paper, and for what the estimates get wrong, which sns calibrate measures."""
         for model, shape, options in (("sns", "pairs", ()), ("thermalizer", "states", ("--start-level", "-1", "--stop-level", "-1",

@@ -71,6 +71,12 @@ class Reproduce(unittest.TestCase):
         self.assertNotIn("cannot open", self.first.stderr)  # that there is no CUDA is no fault
         self.assertEqual(list(planned(self.first.stdout)), STAGES)
 
+    def test_info_lists_the_stages(self):
+        listed = planned(sns("info", self.run_folder).stdout.replace("\n  ", "\n"))
+        self.assertEqual(set(listed), set(STAGES))
+        for stage, text in listed.items():
+            self.assertRegex(text, r"^finished 20\d\d-\S+Z, \S", stage)
+
     def test_other_tools_open_rollouts(self):
         for engine in ("h5netcdf", "netcdf4"):
             with xarray.open_dataset(self.run_folder / "rollouts/sns.h5", engine=engine) as data:
@@ -252,6 +258,8 @@ class Reproduce(unittest.TestCase):
         message = process.communicate()[1]
         self.assertEqual(process.returncode, 75, message)
         self.assertTrue((folder / "rollouts/gaussian.h5.checkpoint").exists())
+        self.assertRegex(sns("info", folder).stdout,
+                         rf"rollout/gaussian +begun \S+, not finished; goes on from step {stopped_step(message)}\n")
         # SIGKILL after that, with frames beyond the checkpoint in the file: the checkpoint still holds.
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         self.assertEqual(wait_until_it_continues(self, process), stopped_step(message))

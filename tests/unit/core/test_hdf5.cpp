@@ -1,5 +1,6 @@
 #include "core/hdf5.hpp"
 #include "core/hdf5_frames.hpp"
+#include "core/hdf5_links.hpp"
 #include "tests/support/scratch.hpp"
 
 #include <doctest/doctest.h>
@@ -274,6 +275,24 @@ TEST_CASE("hdf5: dimension scales and hard links") {
   CHECK(file.dataset("time").attribute<std::string>("NAME") == "time");
   CHECK(file.dataset("t0_fields/vorticity").has_attribute("DIMENSION_LIST"));
   CHECK(file.dataset("alias/vorticity").read<float>() == ramp(6));
+}
+
+TEST_CASE("hdf5: names in a file, of groups that hold themselves, too") {
+  const test::ScratchFolder folder;
+  h5::File file = h5::File::create(folder / "a.h5");
+  file.write<float>("/b/x", {2}, std::vector<float>{1, 2});
+  file.hard_link("/b", "/b/again");
+  file.hard_link("/b", "/c");
+  file.make_group("/a");
+  std::vector<std::string> paths, arrays;
+  for (const h5::Link& link : h5::links(file)) {
+    paths.push_back(link.path);
+    CHECK(link.target.empty());
+    CHECK((link.kind == h5::Link::Kind::array || link.kind == h5::Link::Kind::group));
+    if (link.kind == h5::Link::Kind::array) arrays.push_back(link.path);
+  }
+  CHECK(paths == std::vector<std::string>{"/a", "/b", "/b/again", "/b/x", "/c"});
+  CHECK(arrays == std::vector<std::string>{"/b/x"});
 }
 
 TEST_CASE("hdf5: handles share and outlive their file") {

@@ -1,5 +1,6 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "experiments/stage_records.hpp"
 #include "experiments/stages.hpp"
 #include "tests/support/scratch.hpp"
 
@@ -330,6 +331,72 @@ TEST_CASE("a damaged record counts as missing") {
   pipeline.run(folder.path());
   sns::write_text(folder.path() / "report" / "stage.json", "{\"hash\": ");
   CHECK(pipeline.run(folder.path()) == Names{"report"});
+}
+
+TEST_CASE("records tell what lies in a run folder that experiments share") {
+  const sns::test::ScratchFolder folder;
+  const fs::path run = folder / "run";
+  const auto add = [&](sns::StageGraph& graph, const std::string& name, const fs::path& record,
+                       const std::function<sns::StageFacts()>& make) {
+    graph.add({.name = name,
+               .record = run / record,
+               .outputs = {run / record.parent_path()},
+               .leftovers = {run / record.parent_path()},
+               .inputs = {},
+               .built_from = {},
+               .after = {},
+               .run = [make]() -> std::optional<sns::StageFacts> { return make(); }});
+  };
+  const auto nothing = [] { return sns::StageFacts(); };
+  const auto stopped = []() -> sns::StageFacts { throw sns::Stopped("stopped"); };
+  sns::StageGraph graph;
+  add(graph, "train/sns", "models/sns/shipped/stage.json", [] {
+    return sns::StageFacts{{"weights", "shipped"}};
+  });
+  add(graph, "train/gaussian", "models/gaussian/stage.json", stopped);
+  add(graph, "rollout/sns", "rollouts/sns.stage.json", nothing);
+  add(graph, "rollout/sns.B", "rollouts/sns.B.stage.json", stopped);
+  add(graph, "evaluate", "figure1/evaluation/stage.json", nothing);
+  add(graph, "report", "figure1/report.stage.json", nothing);
+  for (const std::string& stage : graph.names()) {
+    try {
+      graph.run({stage}, [](const sns::StageStatus&) {});
+    } catch (const sns::Stopped&) {
+      continue;  // and is not finished
+    }
+  }
+  sns::write_text(run / "rollouts/sns.B.h5.checkpoint", "{\"step\":70}\nand what is not text");
+  fs::create_directories(run / "rollouts/frames.previous");
+  fs::copy(run / "rollouts/sns.stage.json", run / "rollouts/frames.previous/sns.stage.json");
+  sns::write_text(run / "models/stage.json", "{");
+
+  const auto look = [](const fs::path& at) {
+    std::map<std::string, sns::StageRecord> found;
+    for (const auto& record : sns::stage_records(at)) found[record.experiment + ":" + record.stage] = record;
+    return found;
+  };
+  const auto found = look(run);
+  REQUIRE(found.size() == 6);
+  CHECK(found.at(":train/sns").state == "finished");
+  CHECK(found.at(":train/sns").shipped);
+  CHECK_FALSE(found.at(":train/sns").ended.empty());
+  CHECK(found.at(":train/gaussian").state == "running");
+  CHECK_FALSE(found.at(":train/gaussian").step);
+  CHECK(found.at(":train/gaussian").ended.empty());
+  CHECK(found.at(":rollout/sns").state == "finished");
+  CHECK_FALSE(found.at(":rollout/sns").step);
+  CHECK(found.at(":rollout/sns.B").step == 70);
+  CHECK(found.at("figure1:evaluate").state == "finished");
+  CHECK(found.at("figure1:report").state == "finished");
+  CHECK(sns::stage_records(run).front().experiment.empty());
+  CHECK(look(run / "figure1").contains(":evaluate"));
+  CHECK(look(run / "figure1/").contains(":report"));
+  CHECK(look(run / "figure1/evaluation").contains(":evaluate"));
+  CHECK(sns::stage_records(run / "nothing").empty());
+
+  sns::write_text(run / "models/stage.json", R"({"hash": "", "seconds": "long"})");
+  CHECK(sns::test::contains(sns::test::message_of([&] { sns::stage_records(run); }),
+                            "models/stage.json is malformed"));
 }
 
 TEST_CASE("unknown and repeated stages are errors") {
