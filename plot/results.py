@@ -8,7 +8,8 @@ With --update only the pages of these experiments are made again, or added; the 
 
 The prose is docs/results_discussion.md. What stands before the first '# TITLE' (after its own) opens docs/results.md; each '# TITLE' begins a group
 of its list, '## NAME' or '## NAME: TITLE' in it the page of the experiment of that run.name, whose first paragraph, if it is a quotation
-('> ...'), stands in the list, too; '# conclusion' closes docs/results.md. Links are as from the prose's folder. It is never written to.
+('> ...'), stands in the list, too; '# conclusion' closes docs/results.md, in whose opening excerpts.py puts numbers of the pages. Links are as
+from the prose's folder. It is never written to.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import re
 import sys
 from pathlib import Path
 
+from excerpts import with_excerpts
 from families import FAMILIES
 from github_markdown import to_markdown
 from report import Results, main_table
@@ -303,7 +305,11 @@ class Pages:
                    "that are shipped were trained beforehand, in the time that the table of models gives.",
                    *{**(old.provenance if old else {}), **provenance}.values())
         here = self.options.page.resolve().parent
-        self.write(self.options.page, "# Results", self.written(self.prose.introduction, here), "## The experiments", *self.listed(experiments),
+        try:
+            introduction = with_excerpts(self.prose.introduction, {name: findings for name, (_, findings) in experiments.items()})
+        except ValueError as error:
+            sys.exit(f"{self.options.discussion}: {error}")
+        self.write(self.options.page, "# Results", self.written(introduction, here), "## The experiments", *self.listed(experiments),
                    f"[{MADE}]({self.folder.name}/{PROVENANCE}.md)",
                    "## Conclusion" * bool(self.prose.conclusion), self.written(self.prose.conclusion, here))
 

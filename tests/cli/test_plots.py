@@ -13,6 +13,7 @@ from pathlib import Path
 MAKE_EXAMPLE, PLOT = Path(sys.argv.pop(1)), Path(sys.argv.pop(1))
 sys.path.insert(0, str(PLOT))
 import common
+import excerpts
 import families
 import github_markdown
 import levels
@@ -208,7 +209,8 @@ class Drawn(unittest.TestCase):
 class ResultsPages(unittest.TestCase):
     """A list and the page of the example's results around prose that was written by hand."""
 
-    PROSE = ("# Results\n\n<!-- how to write it -->\nMeasured on two cores.\n\n## In short\n\nSee [it](page/Example-run-.md).\n\n# Flows\n\n"
+    PROSE = ("# Results\n\n<!-- how to write it -->\nMeasured on two cores.\n\n## In short\n\nSee [it](page/Example-run-.md).\n\n"
+             "```excerpt Example <run>\ncopy: a *copy*\nMembers stable to the end, all: stay\n```\n\n# Flows\n\n"
              "## Example <run>: A short title\n\n> It agrees,\n> [more](metrics.md) or less.\n\nIt | agrees *well* ([how](metrics.md#w1), [where](https://a.org/b)).\n\n"
              "## elsewhere\n\nNot shown.\n\n# conclusion\n\nThat is all.\n")
 
@@ -247,6 +249,16 @@ class ResultsPages(unittest.TestCase):
         self.assertNotIn("Not shown.", self.list + self.page)
         self.assertIn("has a section elsewhere, which is none of these experiments", self.made.stderr)
         self.assertEqual((self.path / "prose.md").read_text(), self.PROSE)
+
+    def test_numbers_of_a_page_stand_in_the_opening(self):
+        main = self.page.partition("## Main metrics")[2]
+        head = re.search(r"^\| metric \|.*$", main, re.M)[0].split(" | ")
+        stable = re.search(r"^\| Members stable to the end \| all \|.*$", main, re.M)[0].split(" | ")
+        self.in_order(self.list, "## In short", f"|  | stay |\n| --- | --- |\n| a *copy* | {stable[head.index('copy')]} |\n", "## The experiments")
+        for text, missing in (("```excerpt Example <run>\nnone: a\n```", "neither a method nor a metric and window 'none'"),
+                              ("```excerpt Other\ncopy: a\n```", "no page of 'Other'")):
+            with self.assertRaisesRegex(ValueError, missing):
+                excerpts.with_excerpts(text, {"Example <run>": self.page})
 
     def test_links_are_as_from_the_page(self):
         self.assertIn("([how](../metrics.md#w1), [where](https://a.org/b))", self.page)
