@@ -30,7 +30,7 @@ void Experiment::add_evaluation(StageGraph& graph) const {
   const std::string steps =
       figure_.steps ? fmt::format("{}", fmt::join(*figure_.steps, ", ")) : std::string("evenly spaced");
   graph.add({.name = "evaluate",
-             .version = 11,  // 11: means of the floor over as many runs as members
+             .version = 12,  // 12: ties of infinite scores in paired differences
              .record = at.evaluation() / "stage.json",
              .outputs = {at.evaluation() / "metrics.json", at.evaluation() / "metrics.csv",
                          at.evaluation() / "curves.h5"},

@@ -106,8 +106,9 @@ def floor_distances(metrics):
 def table_caption(metrics):
     truth, windows = metrics["truth"], metrics["windows"]
     few = "" if truth["members"] >= FEWEST_FOR_INTERVAL else f"; fewer than {FEWEST_FOR_INTERVAL} have none but of shares"
-    as_many = ("" if truth["floor_members"] <= truth["members"] else
-               f" (errors of the mean spectrum: of {truth['members']} of them, as many as a method has)")
+    members, runs = truth["members"], truth["floor_members"]
+    as_many = ("" if runs == members else f" (means over members: of {members} of them, as many as a method has)" if runs > members else
+               f" (means over members: of fewer than the {members} of a method, and so larger than a perfect emulator's)")
     solvers = "" if not metrics["floor"] else (
         f"The column <em>solver vs solver</em> holds the scores of {counted(truth['floor_members'], 'independent solver run')}"
         f"{as_many}: what a perfect emulator would get. ")

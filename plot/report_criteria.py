@@ -3,7 +3,7 @@
 import html
 import math
 
-from report_text import by_field, counted, interval, is_refined, is_solver, number, short
+from report_text import by_field, counted, interval, is_refined, is_solver, number, reach_of_solvers, short
 
 RATIO = 1.5  # largest spectrum error beside that of independent solver runs which counts as theirs
 WORSE = 5  # smallest from which on a method has left the attractor
@@ -26,18 +26,21 @@ def ratio(metrics, results, name):
 
 
 def as_good(metrics, results, name):
-    """Whether the score is at most RATIO times that of solver runs; None where intervals leave it open."""
-    floor, value = metrics["floor"]["results"], ratio(metrics, results, name)
-    if value <= RATIO:
+    """Whether the score is at most RATIO times that of solver runs; None where the scatter of both leaves it open."""
+    if ratio(metrics, results, name) <= RATIO:
         return True
-    apart = any(number(results[metric]["low"]) > RATIO * highest(floor[metric]) for metric, _ in by_field(metrics, name))
-    return False if apart else None
+    return False if any(surely_worse(metrics, results[metric], metric) for metric, _ in by_field(metrics, name)) else None
 
 
-def highest(entry):
-    """The upper end of an estimate's interval; the estimate itself where few members have none."""
-    high = number(entry["high"])
-    return number(entry["value"]) if math.isnan(high) else high
+def surely_worse(metrics, entry, metric):
+    """Whether a score is more than RATIO times what solver runs may score."""
+    value, low, floor = number(entry["value"]), number(entry["low"]), metrics["floor"]["results"][metric]
+    if metric.startswith("spectrum_error_ensemble/") and (reach := reach_of_solvers(metrics, metric)) > 0:
+        return value > RATIO * reach
+    if math.isnan(low):  # of few members
+        return math.isinf(value)
+    high = number(floor["high"])
+    return low > RATIO * (number(floor["value"]) if math.isnan(high) else high)
 
 
 def ratio_cell(metrics, results, name):
@@ -113,7 +116,8 @@ def criteria_table(metrics):
     alone = [how_it_ends(metrics, method) for method in metrics["methods"] if is_alone(method)]
     fields = ", of the worse field" if len(metrics["truth"]["fields"]) > 1 else ""
     return (f"<p class='small'>All members within the solver's range to the end; spectrum error of the last window{fields}, at most "
-            f"{RATIO} times that of solver against solver (?: it is more, but the intervals of the two do not tell); an interval of the "
+            f"{RATIO} times that of solver against solver (?: it is more, but the intervals of the two do not tell, or for the mean spectrum what solver "
+            "runs reach in some windows); an interval of the "
             "drift of the spectrum error (per 1000 steps) that holds zero. "
             f"{' '.join(alone)}</p>"
             "<table><tr><th>method</th><th>members that stay</th><th>error of members</th><th>error of the mean spectrum</th>"

@@ -164,6 +164,21 @@ def stability_sentence(metrics, method):
     return sentence + (f", the last at step {max(failures):,}." if stable == 0 else ".")
 
 
+FEWEST_WINDOWS = 20  # whose errors show how much they scatter
+
+
+def reach_of_solvers(metrics, metric):
+    """How far the mean spectrum of solver runs gets from truth's in a window: the upper end of the interval that holds as many of its
+    windows as `confidence` says. NaN for few windows. (A bootstrap interval is no such limit: resampling makes errors of means larger.)"""
+    *_, last = metric.split("/")
+    fields = [field["name"] for field in metrics["truth"]["fields"]]
+    windows = metrics["floor"]["spectrum_error_by_window"][last if last in fields else fields[0]]
+    errors = sorted(number(window["ensemble"]["value"]) for window in windows)
+    if len(errors) < FEWEST_WINDOWS:
+        return math.nan
+    return errors[math.ceil((1 + metrics["config"]["confidence"]) / 2 * (len(errors) - 1))]
+
+
 def spectrum_sentences(metrics, method):
     return " ".join(spectrum_sentence(metrics, method, *of) for of in by_field(metrics, "spectrum_error_ensemble/late"))
 
@@ -182,10 +197,9 @@ def spectrum_sentence(metrics, method, metric, of):
     floor = metrics["floor"]["results"][metric] if metrics["floor"] else None
     if floor is None:
         return sentence + "."
-    limit = number(floor["high"])
     sentence += f"; independent solver runs differ by {with_interval(floor)}"
-    if entry["lost"] == 0 and value <= limit:
-        return sentence + ". That is within sampling error: with this many initial conditions they cannot be told apart."
+    if entry["lost"] == 0 and value <= reach_of_solvers(metrics, metric):
+        return sentence + ". In some windows they differ as much: with this many initial conditions that cannot be told apart."
     return sentence + f". That is {short(value / number(floor['value']))} times the difference between solver runs."
 
 

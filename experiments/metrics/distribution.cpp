@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -26,7 +27,8 @@ void Distribution::add(std::span<const float> values) {
       ++above_;
       excess_above_ += x - kReach;
     } else {
-      ++bins_[static_cast<std::size_t>((x + kReach) / kWidth)];
+      // The sum may round to the end of the last bin.
+      ++bins_[std::min(static_cast<std::size_t>((x + kReach) / kWidth), bins_.size() - 1)];
     }
   }
   count_ += static_cast<std::int64_t>(values.size());

@@ -9,6 +9,7 @@ namespace sns::metrics {
 namespace {
 
 constexpr double kInfinite = std::numeric_limits<double>::infinity();
+constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
 double ratio(double sum, std::int64_t count) {
   return sum / static_cast<double>(count);
@@ -20,7 +21,7 @@ void add_injection(ScoreTable& table, std::span<const FlowRecord> members, doubl
   const std::size_t windows = members[0].windows.size();
   const auto add = [&](MetricInfo info, std::vector<double> values) {
     const auto lost = static_cast<int>(
-        std::count_if(values.begin(), values.end(), [](double value) { return !std::isfinite(value); }));
+        std::count_if(values.begin(), values.end(), [](double value) { return std::isinf(value); }));
     std::function<double(std::span<const int>)> statistic = [values](std::span<const int> drawn) {
       std::vector<double> picked;
       for (const int m : drawn) picked.push_back(values[static_cast<std::size_t>(m)]);
@@ -39,7 +40,7 @@ void add_injection(ScoreTable& table, std::span<const FlowRecord> members, doubl
         sum += members[m].windows[w].injection;
         frames += members[m].windows[w].budgets;
       }
-      values.push_back(frames > 0 ? ratio(sum, frames) / truth : kInfinite);
+      values.push_back(std::isinf(sum) ? kInfinite : frames > 0 ? ratio(sum, frames) / truth : kUndefined);
     }
     return values;
   };
@@ -62,7 +63,9 @@ void add_injection(ScoreTable& table, std::span<const FlowRecord> members, doubl
       ++counted;
       against += window.injection < 0 ? 1 : 0;
     }
-    reversed.push_back(counted > 0 ? ratio(static_cast<double>(against), counted) : kInfinite);
+    reversed.push_back(counted > 0   ? ratio(static_cast<double>(against), counted)
+                       : whole(m, 0) ? kUndefined
+                                     : kInfinite);
   }
   add({"reversed_share", "all", "Share of windows with reversed injection, mean over members", "",
        Better::lower},
@@ -119,7 +122,9 @@ std::vector<Score> flow_scores(std::span<const FlowRecord> members, std::span<co
     std::vector<double> values;
     for (std::size_t m = 0; m < members.size(); ++m) {
       const FlowWindow& window = members[m].windows[w];
-      values.push_back(whole(m, w) && window.*count > 0 ? value(window) : kInfinite);
+      values.push_back(!whole(m, w)        ? kInfinite
+                       : window.*count > 0 ? value(window)
+                                           : kUndefined);  // too short to tell
     }
     table.add(std::move(info), std::move(values));
   };

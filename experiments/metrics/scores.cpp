@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace sns::metrics {
 namespace {
@@ -293,6 +294,19 @@ double distance_from_ideal(double value, Better better) {
   return kInfinite;
 }
 
+/// Of a - b. Draws in which both are infinite, lost or censored alike, are ties; the value itself is then NaN.
+Estimate difference(const Score& a, const Score& b, const Bootstrap& bootstrap) {
+  const auto tied = [&](std::span<const int> drawn) {
+    const double x = a.statistic(drawn), y = b.statistic(drawn);
+    return x == y ? 0.0 : x - y;
+  };
+  Estimate estimate = bootstrap.estimate(tied);
+  std::vector<int> all(static_cast<std::size_t>(bootstrap.members()));
+  std::iota(all.begin(), all.end(), 0);
+  estimate.value = a.statistic(all) - b.statistic(all);
+  return estimate;
+}
+
 }  // namespace
 
 TruthReference make_reference(std::span<const MemberRecord> truth, std::vector<double> wavenumbers,
@@ -446,10 +460,7 @@ std::vector<PairedDifference> paired_differences(std::span<const Score> a, std::
       }
       if (defined) better_share = bootstrap.of_share(better);
     }
-    const auto difference = [&](std::span<const int> drawn) {
-      return first.statistic(drawn) - second->statistic(drawn);
-    };
-    result.push_back({first.info, bootstrap.estimate(difference), better_share});
+    result.push_back({first.info, difference(first, *second, bootstrap), better_share});
   }
   return result;
 }

@@ -23,10 +23,6 @@ double pooled(std::span<const Block> run, CostClock clock, std::span<const int> 
   return 1e3 * seconds / steps;
 }
 
-Estimate of_enough(std::size_t blocks, const Estimate& estimate) {
-  return blocks >= kFewestBlocks ? estimate : Estimate{estimate.value, kUnknown, kUnknown};
-}
-
 }  // namespace
 
 std::vector<Block> blocks_of(std::span<const Seconds> seconds, std::span<const std::int64_t> living) {
@@ -52,16 +48,16 @@ double milliseconds_per_step(std::span<const Block> run, CostClock clock) {
 }
 
 Estimate milliseconds_per_step(std::span<const Block> run, CostClock clock, const Resampling& resampling) {
-  if (run.empty()) return {kUnknown, kUnknown, kUnknown};
+  if (run.size() < kFewestBlocks) return {milliseconds_per_step(run, clock), kUnknown, kUnknown};
   const Bootstrap bootstrap(resampling.seed, static_cast<int>(run.size()), resampling.resamples,
                             resampling.confidence);
-  return of_enough(run.size(),
-                   bootstrap.estimate([&](std::span<const int> drawn) { return pooled(run, clock, drawn); }));
+  return bootstrap.estimate([&](std::span<const int> drawn) { return pooled(run, clock, drawn); });
 }
 
 Estimate step_time_ratio(std::span<const Block> run, std::span<const Block> other, CostClock clock,
                          const Resampling& resampling) {
-  if (run.empty() || other.empty()) return {kUnknown, kUnknown, kUnknown};
+  if (std::min(run.size(), other.size()) < kFewestBlocks)
+    return {milliseconds_per_step(run, clock) / milliseconds_per_step(other, clock), kUnknown, kUnknown};
   // Another seed, as two runs of as many blocks would be drawn alike.
   const Bootstrap below(resampling.seed + 1, static_cast<int>(other.size()), resampling.resamples,
                         resampling.confidence),
@@ -73,9 +69,8 @@ Estimate step_time_ratio(std::span<const Block> run, std::span<const Block> othe
     return divisors.back();
   });
   std::size_t turn = 0;
-  const Estimate ratio =
-      above.estimate([&](std::span<const int> drawn) { return pooled(run, clock, drawn) / divisors[turn++]; });
-  return of_enough(std::min(run.size(), other.size()), ratio);
+  return above.estimate(
+      [&](std::span<const int> drawn) { return pooled(run, clock, drawn) / divisors[turn++]; });
 }
 
 }  // namespace sns::metrics

@@ -17,7 +17,7 @@ def entry(value, low=NONE, high=NONE):
 
 
 class Criteria(unittest.TestCase):
-    def metrics(self, late=entry(1.0), drift=entry(0.0, -0.1, 0.1), floor=entry(1.0, 0.9, 1.1), unstable=(None, None, None), fields=1):
+    def metrics(self, late=entry(1.0), drift=entry(0.0, -0.1, 0.1), floor=entry(1.0, 0.9, 1.1), unstable=(None, None, None), fields=1, windows=()):
         """One surrogate alone beside independent solver runs; of more fields the scores given are those of the second."""
         suffixes = [""] if fields == 1 else ["/upper", "/lower"]
         of_fields = lambda name, value, other: {name + s: value if s == suffixes[-1] else other for s in suffixes}
@@ -27,7 +27,8 @@ class Criteria(unittest.TestCase):
         method = {"name": "alone", "members": len(unstable), "first_unstable_step": list(unstable), "attributes": {}, "results": results,
                   "cost": {"solver": None}}
         truth = {"fields": [{"name": suffix[1:]} for suffix in suffixes]}
-        return {"floor": {"results": solvers}, "methods": [method], "truth": truth}
+        errors = {suffix[1:]: [{"ensemble": entry(error)} for error in windows] for suffix in suffixes}
+        return {"config": {"confidence": 0.95}, "floor": {"results": solvers, "spectrum_error_by_window": errors}, "methods": [method], "truth": truth}
 
     def marks(self, **scores):
         """Of the table: tick, cross or question mark of members, error of members, mean spectrum and drift."""
@@ -47,6 +48,18 @@ class Criteria(unittest.TestCase):
         # Few solver runs have no interval: their value counts.
         self.assertEqual(self.marks(late=entry(1.7, 1.51, 1.8), floor=entry(1.0))[1:3], [self.NO] * 2)
         self.assertEqual(self.marks(late=entry(*[float("inf")] * 3))[1:3], [self.NO] * 2)
+
+    def test_solver_runs_differ_more_in_some_windows_than_in_others(self):
+        """By which the mean spectrum is judged where there are enough, whatever the intervals say: they are of single windows."""
+        windows = [1.0] * 19 + [1.2]  # 1.5 times the 97.5 % quantile is 1.8
+        for fields in (1, 2):
+            self.assertEqual(self.marks(late=entry(1.79, 1.7, 1.9), windows=windows, fields=fields)[1:3], [self.NO, self.OPEN])
+            self.assertEqual(self.marks(late=entry(1.81, 1.5, 1.9), windows=windows, fields=fields)[1:3], [self.OPEN, self.NO])
+        self.assertEqual(self.marks(late=entry(1.79, 1.7, 1.9), windows=windows[1:])[1:3], [self.NO] * 2)
+
+    def test_few_members_that_are_lost_are_as_bad_as_many(self):
+        self.assertEqual(self.marks(late=entry(float("inf")))[1:3], [self.NO] * 2)
+        self.assertEqual(self.marks(late=entry(9.0))[1:3], [self.OPEN] * 2)  # nothing is known of how much it scatters
 
     def test_the_worse_field_counts(self):
         self.assertEqual(self.marks(late=entry(1.7, 1.66, 1.8), fields=2)[1:3], [self.NO] * 2)

@@ -215,6 +215,30 @@ TEST_CASE("scores of whole states by hand") {
   CHECK(std::abs(values("jet_profile_distance/early", 1 / std::sqrt(0.5))) < 1e-5);
 }
 
+TEST_CASE("a window that is too short for a change from frame to frame is no loss") {
+  FlowWindow judged, unjudged;
+  judged.budgets = 10;
+  judged.residual = -2;
+  judged.squares = 2.5;
+  judged.injection = 20;
+  const std::vector<FlowRecord> members(4, record_of({unjudged}));
+  const std::vector<FlowRecord> truths{record_of({judged})};
+  const std::vector<const FlowRecord*> paired(4, &truths[0]);
+  const auto scores = flow_scores(
+      members, paired, make_flow_reference(truths), [](std::size_t m, std::size_t) { return m != 3; },
+      Bootstrap(1, 4, 50, 0.95));
+  for (const char* id : {"budget_residual/late", "budget_scatter_ratio/late"}) {
+    CAPTURE(id);
+    CHECK(std::isnan(find(scores, id).members[0]));
+    CHECK(find(scores, id).lost == 1);
+  }
+  for (const char* id : {"injection_ratio/late", "reversed_share/all"}) {
+    CAPTURE(id);
+    CHECK(std::isnan(find(scores, id).estimate.value));
+    CHECK(find(scores, id).lost == 1);
+  }
+}
+
 TEST_CASE("a flow that moves against its force is seen in the mean over members, though its energy be right") {
   const FlowWindow with{.budgets = 10, .injection = 20, .profile = {}};
   FlowWindow against = with;

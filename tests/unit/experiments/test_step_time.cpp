@@ -73,6 +73,11 @@ TEST_CASE("without blocks there is no time, and of few no interval") {
   CHECK(std::isnan(estimate.high));
   CHECK(std::isnan(sns::metrics::step_time_ratio(uneven(), few, CostClock::wall, kResampling).low));
   CHECK(std::isnan(sns::metrics::step_time_ratio(few, uneven(), CostClock::wall, kResampling).low));
+  const std::vector<Block> one(1, uneven().front());
+  const auto ratio = sns::metrics::step_time_ratio(one, uneven(), CostClock::wall, kResampling);
+  CHECK(ratio.value == relative(0.5));
+  CHECK(std::isnan(ratio.high));
+  CHECK(std::isnan(sns::metrics::step_time_ratio(uneven(), one, CostClock::wall, kResampling).high));
   few.push_back(few.front());
   CHECK(sns::metrics::milliseconds_per_step(few, CostClock::wall, kResampling).low == relative(1));
 }
