@@ -167,13 +167,18 @@ def stability_sentence(metrics, method):
 FEWEST_WINDOWS = 20  # whose errors show how much they scatter
 
 
+def errors_by_window(metrics, method, metric):
+    """Errors of a method's mean spectrum in each window, of the field that the metric is of."""
+    *_, last = metric.split("/")
+    fields = [field["name"] for field in metrics["truth"]["fields"]]
+    windows = method["spectrum_error_by_window"][last if last in fields else fields[0]]
+    return [number(window["ensemble"]["value"]) for window in windows]
+
+
 def reach_of_solvers(metrics, metric):
     """How far the mean spectrum of solver runs gets from truth's in a window: the upper end of the interval that holds as many of its
     windows as `confidence` says. NaN for few windows. (A bootstrap interval is no such limit: resampling makes errors of means larger.)"""
-    *_, last = metric.split("/")
-    fields = [field["name"] for field in metrics["truth"]["fields"]]
-    windows = metrics["floor"]["spectrum_error_by_window"][last if last in fields else fields[0]]
-    errors = sorted(number(window["ensemble"]["value"]) for window in windows)
+    errors = sorted(errors_by_window(metrics, metrics["floor"], metric))
     if len(errors) < FEWEST_WINDOWS:
         return math.nan
     return errors[math.ceil((1 + metrics["config"]["confidence"]) / 2 * (len(errors) - 1))]

@@ -17,14 +17,15 @@ def entry(value, low=NONE, high=NONE):
 
 
 class Criteria(unittest.TestCase):
-    def metrics(self, late=entry(1.0), drift=entry(0.0, -0.1, 0.1), floor=entry(1.0, 0.9, 1.1), unstable=(None, None, None), fields=1, windows=()):
+    def metrics(self, late=entry(1.0), drift=entry(0.0, -0.1, 0.1), floor=entry(1.0, 0.9, 1.1), unstable=(None, None, None), fields=1, windows=(), method_windows=()):
         """One surrogate alone beside independent solver runs; of more fields the scores given are those of the second."""
         suffixes = [""] if fields == 1 else ["/upper", "/lower"]
         of_fields = lambda name, value, other: {name + s: value if s == suffixes[-1] else other for s in suffixes}
         results = {**of_fields("spectrum_error/late", late, entry(1.0)), **of_fields("spectrum_error_ensemble/late", late, entry(1.0)),
                    **of_fields("spectrum_drift/all", drift, entry(0.0, -0.1, 0.1))}
         solvers = {key: floor for key in results}
-        method = {"name": "alone", "members": len(unstable), "first_unstable_step": list(unstable), "attributes": {}, "results": results,
+        method = {"spectrum_error_by_window": {suffix[1:]: [{"ensemble": entry(error)} for error in method_windows] for suffix in suffixes},
+                  "name": "alone", "members": len(unstable), "first_unstable_step": list(unstable), "attributes": {}, "results": results,
                   "cost": {"solver": None}}
         truth = {"fields": [{"name": suffix[1:]} for suffix in suffixes]}
         errors = {suffix[1:]: [{"ensemble": entry(error)} for error in windows] for suffix in suffixes}
@@ -56,6 +57,15 @@ class Criteria(unittest.TestCase):
             self.assertEqual(self.marks(late=entry(1.79, 1.7, 1.9), windows=windows, fields=fields)[1:3], [self.NO, self.OPEN])
             self.assertEqual(self.marks(late=entry(1.81, 1.5, 1.9), windows=windows, fields=fields)[1:3], [self.OPEN, self.NO])
         self.assertEqual(self.marks(late=entry(1.79, 1.7, 1.9), windows=windows[1:])[1:3], [self.NO] * 2)
+
+    def test_the_mean_over_the_last_third_of_the_windows(self):
+        def end(**scores):
+            return re.findall(r"<td class='number'>([^<]*)</td>", report_criteria.criteria_table(self.metrics(**scores)))[3]
+
+        windows = [1.0] * 10 + [2.0, 4.0, 3.0, 3.0, 3.0]
+        self.assertEqual(end(windows=windows, method_windows=[9.0] * 10 + [6.0, 6.0, 3.0, 3.0, 6.0]), "1.60")
+        self.assertEqual(end(windows=windows, method_windows=[9.0] * 10 + [6.0, 6.0, 3.0, 3.0, float("inf")], fields=2), "lost")
+        self.assertEqual(end(windows=windows[1:], method_windows=windows[1:]), "&ndash;")  # four windows are a third
 
     def test_few_members_that_are_lost_are_as_bad_as_many(self):
         self.assertEqual(self.marks(late=entry(float("inf")))[1:3], [self.NO] * 2)
