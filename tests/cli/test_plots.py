@@ -184,7 +184,7 @@ class Drawn(unittest.TestCase):
         part = re.sub(r"<[^>]+>", " ", self.report.split("Long-run criteria</h2>")[1].split("<h2>")[0])
         text = " ".join(part.replace("&#10003;", "yes").replace("&#10007;", "no").split())
         self.assertIn("diverging leaves the attractor: it loses 4 of 4 members.", text)
-        self.assertRegex(text, r"drift diverging no 0 of 4 no lost no \d+ no lost copy yes 4 of 4 yes [\d.]+ yes [\d.]+ (yes|no) \[")
+        self.assertRegex(text, r"drift diverging no 0 of 4 no lost no \d+ &ndash; no lost copy yes 4 of 4 yes [\d.]+ yes [\d.]+ &ndash; (yes|no) \[")
 
     def test_ceilings_and_ensembles_stand_in_the_short_term(self):
         text = re.sub(r"<[^>]+>", " ", self.report.split("Short term</h2>")[1].split("<h2>")[0])
