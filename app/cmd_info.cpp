@@ -105,8 +105,9 @@ std::string describe(const h5::File& file, const h5::Link& link, const h5::Link*
       if (next != nullptr && next->path.starts_with(link.path + "/")) return {};
       return file.group(link.path).names().empty() ? "group, empty" : "group that has another name, too";
     case h5::Link::Kind::soft:
-    case h5::Link::Kind::external:
       return fmt::format("-> {}{}", link.target, file.exists(link.path) ? "" : ", which is not there");
+    case h5::Link::Kind::external:
+      return fmt::format("-> {}{}", link.target, file.exists(link.path) ? "" : ", which cannot be opened");
     case h5::Link::Kind::other:
       break;
   }
@@ -205,6 +206,8 @@ void print_run(const fs::path& folder) {
   const std::vector<StageRecord> records = stage_records(folder);
   if (records.empty()) fmt::print("stages           none yet\n");
   print_stages(records);
+#else
+  fmt::print("stages           not listed: built without LibTorch\n");
 #endif
   for (const char* part : {"dataset", "truth"}) {
     if (!fs::exists(folder / part / "MANIFEST.jsonl")) continue;

@@ -50,7 +50,8 @@ herr_t collect(hid_t file, const char* name, const H5L_info_t* info, void* out) 
 std::vector<Link> links(const File& file) {
   const detail::Session session;
   std::vector<Link> found;
-  check(H5Lvisit(file.id(), H5_INDEX_NAME, H5_ITER_INC, collect, &found), "cannot list {}", file.label());
+  const herr_t status = H5Lvisit(file.id(), H5_INDEX_NAME, H5_ITER_INC, collect, &found);
+  check(status, "cannot list {}{}", file.label(), found.empty() ? "" : ", at or behind " + found.back().path);
   return found;
 }
 

@@ -16,8 +16,8 @@ struct Link {
 };
 
 /// All names in a file, the contents of a group behind the group. A group that has several names, or holds
-/// itself, has its contents behind one of them; soft and external links are not followed. Error if the file is
-/// damaged.
+/// itself, has its contents behind one of them; soft and external links are not followed. Error if an
+/// object is damaged.
 std::vector<Link> links(const File& file);
 
 }  // namespace sns::h5

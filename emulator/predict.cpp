@@ -122,11 +122,12 @@ std::int64_t predict_thermalized(Thermalizer& model, const PredictOptions& optio
   const InputArray input(options.input, model, 1, "states");
   const ThermalizerLevels levels = thermalizer_levels(options.sampling, model.schedule());
   const RefineOptions how = thermalizer_refinement(options.sampling, levels);
-  if (const auto highest = model.config().trained_max_level; highest && levels.limit >= *highest)
+  const int highest = model.config().trained_max_level.value_or(model.schedule().levels() - 1);
+  if (levels.limit >= highest)
     log::warn(
         "noise limit {} of a model that was trained on levels up to {}: it names none above, so that no state "
         "is given up",
-        levels.limit, *highest);
+        levels.limit, highest);
   out.set_attribute("rule", options.sampling.rule);
   out.set_attribute("start_level", levels.start);
   out.set_attribute("stop_level", levels.stop);

@@ -38,6 +38,10 @@ struct Checkpoint {
   std::vector<float> stepper;             ///< RolloutStepper::save()
 };
 
+fs::path partial_of(const fs::path& output) {
+  return output.string() + ".partial";
+}
+
 fs::path checkpoint_of(const fs::path& output) {
   return output.string() + ".checkpoint";
 }
@@ -90,7 +94,7 @@ class Rollout {
   Rollout(const RolloutJob& job, RolloutStepper& stepper)
       : job_(job),
         stepper_(stepper),
-        partial_(job.output.string() + ".partial"),
+        partial_(partial_of(job.output)),
         checkpoint_(checkpoint_of(job.output)),
         members_(static_cast<std::int64_t>(job.trajectories.size())),
         channels_(static_cast<std::int64_t>(job.fields.size())) {
@@ -314,7 +318,7 @@ RolloutSummary run_rollout(const RolloutJob& job, RolloutStepper& stepper) {
 
 std::optional<std::int64_t> interrupted_step(const fs::path& output) {
   std::ifstream in(checkpoint_of(output), std::ios::binary);
-  if (!in) return std::nullopt;
+  if (!in || !fs::exists(partial_of(output))) return std::nullopt;
   const nlohmann::json head = read_head(in);
   const auto step = head.is_object() ? head.find("step") : head.end();
   if (step == head.end() || !step->is_number_integer()) return std::nullopt;

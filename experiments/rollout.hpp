@@ -90,7 +90,8 @@ struct RolloutSummary {
 /// for; the checkpoint is written. Error: wrong sizes, a full disk.
 RolloutSummary run_rollout(const RolloutJob& job, RolloutStepper& stepper);
 
-/// The step that an interrupted rollout into `output` would go on from; nullopt where none was.
+/// The step that an interrupted rollout into `output`, if it is the same one, goes on from; nullopt where none
+/// was.
 std::optional<std::int64_t> interrupted_step(const std::filesystem::path& output);
 
 /// Bytes that the rollout file will take.

@@ -25,7 +25,8 @@ struct StageRecord {
 };
 
 /// The records below a folder, what experiments share first, each experiment's in the order they were begun.
-/// Results that were set aside for others are left out. Error if a record is malformed.
+/// Links are followed; results that were set aside for others are left out. Error if a record is malformed, or
+/// a folder cannot be read.
 std::vector<StageRecord> stage_records(const std::filesystem::path& folder);
 
 }  // namespace sns

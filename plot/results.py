@@ -280,6 +280,16 @@ class Pages:
             if entries:
                 yield "\n\n".join([*([f"### {title}"] if title else []), "\n".join(entries)])
 
+    def introduction(self, findings):
+        """Of the prose, with numbers of the pages."""
+        try:
+            text, absent = with_excerpts(self.prose.introduction, findings)
+        except ValueError as error:
+            sys.exit(f"{self.options.discussion}: {error}")
+        for name in absent:
+            print(f"warning: {self.options.discussion} has an excerpt of {name}, which is none of these experiments", file=sys.stderr)
+        return text
+
     def make(self, folders, old=None):
         every = [Results(folder) for folder in folders]
         by_run = {}
@@ -296,6 +306,7 @@ class Pages:
             print(f"warning: {self.options.discussion} has a section {name}, which is none of these experiments", file=sys.stderr)
         for name in experiments.keys() - set(self.prose.texts):
             print(f"warning: {self.options.discussion} says nothing of {name}", file=sys.stderr)
+        introduction = self.introduction({name: findings for name, (_, findings) in experiments.items()})
         back = f"[All results]({Path(os.path.relpath(self.options.page.resolve(), self.folder)).as_posix()})"
         for name, (subtitle, findings) in experiments.items():
             self.write(self.file(name), back, f"# {html.escape(self.prose.title(name))}", subtitle,
@@ -305,10 +316,6 @@ class Pages:
                    "that are shipped were trained beforehand, in the time that the table of models gives.",
                    *{**(old.provenance if old else {}), **provenance}.values())
         here = self.options.page.resolve().parent
-        try:
-            introduction = with_excerpts(self.prose.introduction, {name: findings for name, (_, findings) in experiments.items()})
-        except ValueError as error:
-            sys.exit(f"{self.options.discussion}: {error}")
         self.write(self.options.page, "# Results", self.written(introduction, here), "## The experiments", *self.listed(experiments),
                    f"[{MADE}]({self.folder.name}/{PROVENANCE}.md)",
                    "## Conclusion" * bool(self.prose.conclusion), self.written(self.prose.conclusion, here))

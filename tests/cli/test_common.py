@@ -97,7 +97,7 @@ class Common(SnsCase):
         self.assertEqual({line.split(maxsplit=1)[0]: line.split(maxsplit=1)[1] for line in out.splitlines()}, {
             "/group/array": "float64 (1, 3)", "/group/itself": "group that has another name, too",
             "/soft": "-> /group/array", "/dead": "-> /none, which is not there",
-            "/other": "-> none.h5:/array, which is not there", "/type": "neither array nor group", "/empty": "group, empty"})
+            "/other": "-> none.h5:/array, which cannot be opened", "/type": "neither array nor group", "/empty": "group, empty"})
 
     def test_devices(self):
         self.assert_one_line(self.sns("simulate", self.config, "--device", "gpu", code=2)[1], "gpu", "auto, cpu, cuda or cuda:N")

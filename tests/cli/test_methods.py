@@ -444,7 +444,7 @@ class Predict(SnsCase):
         self.assertTrue(np.isnan(together["refined"]).all())  # both are of one batch
 
     def test_a_noise_limit_beyond_the_training(self):
-        for levels, warned in ((5, True), (7, False)):
+        for levels, warned in ((5, True), (6, True), (7, False)):
             weights = self.folder / f"to_{levels}"
             shutil.copytree(RUN / "models/thermalizer", weights)
             with (weights / "config.yaml").open("a") as config:

@@ -255,10 +255,18 @@ class ResultsPages(unittest.TestCase):
         head = re.search(r"^\| metric \|.*$", main, re.M)[0].split(" | ")
         stable = re.search(r"^\| Members stable to the end \| all \|.*$", main, re.M)[0].split(" | ")
         self.in_order(self.list, "## In short", f"|  | stay |\n| --- | --- |\n| a *copy* | {stable[head.index('copy')]} |\n", "## The experiments")
-        for text, missing in (("```excerpt Example <run>\nnone: a\n```", "neither a method nor a metric and window 'none'"),
-                              ("```excerpt Other\ncopy: a\n```", "no page of 'Other'")):
-            with self.assertRaisesRegex(ValueError, missing):
-                excerpts.with_excerpts(text, {"Example <run>": self.page})
+        self.assertEqual(excerpts.with_excerpts("a\n```excerpt Other \ncopy: a\n``` \nb", {}), ("a\n\nb", ["Other"]))
+        stable = "Members stable to the end, all"
+        pages = {"Example <run>": self.page}
+        found, _ = excerpts.with_excerpts(f"```excerpt Example <run>\ncopy: a: copy\n{stable}: stay\n```", pages)
+        self.assertIn("| a: copy | ", found)
+        for lines, wrong in (("none: a", "'none: a' of"), ("copy: a", "needs a method and a metric"), (f"{stable}: a", "needs a method"),
+                             ("copy:", "'copy:' of"), (f"copy: a\n{stable}: a | b", "a . b' of")):
+            with self.assertRaisesRegex(ValueError, wrong):
+                excerpts.with_excerpts(f"```excerpt Example <run>\n{lines}\n```", pages)
+        for text in ("```excerpt Example <run>\ncopy: a\n", "```excerpt\ncopy: a\n```"):
+            with self.assertRaisesRegex(ValueError, "no name or no end"):
+                excerpts.with_excerpts(text, pages)
 
     def test_links_are_as_from_the_page(self):
         self.assertIn("([how](../metrics.md#w1), [where](https://a.org/b))", self.page)

@@ -295,6 +295,9 @@ class Reproduce(unittest.TestCase):
             self.assertIn(process.returncode, (0, -signal.SIGKILL), errors)
             if process.returncode != 0:
                 killed.append(sign)
+                looked = sns("info", folder)
+                self.assertEqual(looked.returncode, 0, looked.stderr)
+                self.assertIn("not finished", looked.stdout)
         self.assertGreaterEqual(len(killed), 4, killed)  # a stage may be over before it is seen
         result = self.reproduce(folder=folder)
         self.assertEqual(result.returncode, 0, result.stderr)

@@ -118,6 +118,9 @@ class SideBySide(SnsCase):
         self.sns(*self.command("--until", "dataset"))
         _, err = self.sns(*self.command(*map(LONG.format, MODELS), "--until", "train", "--time-budget", 8), code=75)
         self.assertIn("sns: stopped: ", err)
+        listed, _ = self.sns("info", self.run_folder)
+        for name in MODELS:
+            self.assertRegex(listed, rf"train/{name} +begun \S+, not finished; goes on from step {self.checkpoint(name)}\n")
         self.assert_both_go_on()
 
     def test_where_the_parent_is_killed_the_stages_are_saved(self):

@@ -1,11 +1,13 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "experiments/rollout.hpp"
 #include "experiments/stage_records.hpp"
 #include "experiments/stages.hpp"
 #include "tests/support/scratch.hpp"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 namespace fs = std::filesystem;
@@ -356,6 +358,7 @@ TEST_CASE("records tell what lies in a run folder that experiments share") {
   add(graph, "train/gaussian", "models/gaussian/stage.json", stopped);
   add(graph, "rollout/sns", "rollouts/sns.stage.json", nothing);
   add(graph, "rollout/sns.B", "rollouts/sns.B.stage.json", stopped);
+  add(graph, "ensemble/sns", "rollouts/ensembles/sns.stage.json", stopped);
   add(graph, "evaluate", "figure1/evaluation/stage.json", nothing);
   add(graph, "report", "figure1/report.stage.json", nothing);
   for (const std::string& stage : graph.names()) {
@@ -365,7 +368,14 @@ TEST_CASE("records tell what lies in a run folder that experiments share") {
       continue;  // and is not finished
     }
   }
-  sns::write_text(run / "rollouts/sns.B.h5.checkpoint", "{\"step\":70}\nand what is not text");
+  CHECK_FALSE(sns::stage_records(run)[0].step);
+  for (const char* output : {"rollouts/sns.B.h5", "rollouts/ensembles/sns.h5"}) {
+    CHECK_FALSE(sns::interrupted_step(run / output));
+    sns::write_text((run / output).string() + ".checkpoint", "{\"step\":70}\nand what is not text");
+    CHECK_FALSE(sns::interrupted_step(run / output));  // without its frames
+  }
+  sns::write_text(run / "rollouts/sns.B.h5.partial", "");
+  sns::write_text(run / "rollouts/ensembles/sns.h5.partial", "");
   fs::create_directories(run / "rollouts/frames.previous");
   fs::copy(run / "rollouts/sns.stage.json", run / "rollouts/frames.previous/sns.stage.json");
   sns::write_text(run / "models/stage.json", "{");
@@ -376,7 +386,7 @@ TEST_CASE("records tell what lies in a run folder that experiments share") {
     return found;
   };
   const auto found = look(run);
-  REQUIRE(found.size() == 6);
+  REQUIRE(found.size() == 7);
   CHECK(found.at(":train/sns").state == "finished");
   CHECK(found.at(":train/sns").shipped);
   CHECK_FALSE(found.at(":train/sns").ended.empty());
@@ -386,13 +396,24 @@ TEST_CASE("records tell what lies in a run folder that experiments share") {
   CHECK(found.at(":rollout/sns").state == "finished");
   CHECK_FALSE(found.at(":rollout/sns").step);
   CHECK(found.at(":rollout/sns.B").step == 70);
+  CHECK(found.at(":ensemble/sns").step == 70);
   CHECK(found.at("figure1:evaluate").state == "finished");
   CHECK(found.at("figure1:report").state == "finished");
-  CHECK(sns::stage_records(run).front().experiment.empty());
+  std::vector<std::string> begun;
+  for (const auto& record : sns::stage_records(run))
+    if (record.experiment.empty()) begun.push_back(record.begun);
+  CHECK(begun.size() == 5);
+  CHECK(std::is_sorted(begun.begin(), begun.end()));
+  CHECK(sns::stage_records(run).back().experiment == "figure1");
   CHECK(look(run / "figure1").contains(":evaluate"));
   CHECK(look(run / "figure1/").contains(":report"));
   CHECK(look(run / "figure1/evaluation").contains(":evaluate"));
   CHECK(sns::stage_records(run / "nothing").empty());
+  fs::create_directory_symlink(run, run / "figure1/itself");
+  fs::create_directory_symlink(run / "figure1", folder / "linked");
+  fs::create_directory(run / "a.stage.json");
+  CHECK(sns::stage_records(run).size() == 7);
+  CHECK(look(folder / "linked").contains(":report"));
 
   sns::write_text(run / "models/stage.json", R"({"hash": "", "seconds": "long"})");
   CHECK(sns::test::contains(sns::test::message_of([&] { sns::stage_records(run); }),
