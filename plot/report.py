@@ -107,11 +107,12 @@ def table_caption(metrics):
     truth, windows = metrics["truth"], metrics["windows"]
     few = "" if truth["members"] >= FEWEST_FOR_INTERVAL else f"; fewer than {FEWEST_FOR_INTERVAL} have none but of shares"
     members, runs = truth["members"], truth["floor_members"]
-    as_many = ("" if runs == members else f" (means over members: of {members} of them, as many as a method has)" if runs > members else
-               f" (means over members: of fewer than the {members} of a method, and so larger than a perfect emulator's)")
+    as_many = f" (errors of means over members: of {members} of them, as many as a method has)" if runs > members else ""
+    perfect = "what a perfect emulator would get" + (
+        f", but for errors of means over members, which are larger of fewer than the {members} of a method" if runs < members else "")
     solvers = "" if not metrics["floor"] else (
         f"The column <em>solver vs solver</em> holds the scores of {counted(truth['floor_members'], 'independent solver run')}"
-        f"{as_many}: what a perfect emulator would get. ")
+        f"{as_many}: {perfect}. ")
     return (f"Value and {100 * metrics['config']['confidence']:g} % interval (percentile bootstrap over "
             f"{counted(truth['members'], 'initial condition')}, {metrics['config']['bootstrap']} resamples{few}). {solvers}"
             f"Early, mid, late: steps {windows['early'][0]}&ndash;{windows['early'][1]}, "

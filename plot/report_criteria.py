@@ -36,27 +36,31 @@ def as_good(metrics, results, name):
 def surely_worse(metrics, entry, metric):
     """Whether a score is more than RATIO times what solver runs may score."""
     value, low, floor = number(entry["value"]), number(entry["low"]), metrics["floor"]["results"][metric]
+    if math.isinf(value):
+        return True
     if metric.startswith("spectrum_error_ensemble/") and (reach := reach_of_solvers(metrics, metric)) > 0:
         return value > RATIO * reach
-    if math.isnan(low):  # of few members
-        return math.isinf(value)
-    high = number(floor["high"])
+    high = number(floor["high"])  # low and high: NaN of few members
     return low > RATIO * (number(floor["value"]) if math.isnan(high) else high)
 
 
-def mean_of_end(metrics, method, metric):
-    """Mean of the errors of the mean spectrum in the windows of the last third; NaN for few windows."""
-    errors = errors_by_window(metrics, method, metric)
-    end = errors[len(errors) - len(errors) // 3:]
-    return sum(end) / len(end) if len(end) >= FEWEST_AT_THE_END else math.nan
+def end(by_window):
+    """Those of the last third; none where they are few."""
+    windows = by_window[len(by_window) - len(by_window) // 3:]
+    return windows if len(windows) >= FEWEST_AT_THE_END else []
 
 
 def end_cell(metrics, method):
     """What the last window says with the scatter of one, said by many: their mean error over that of solver runs."""
-    ratios = [mean_of_end(metrics, method, metric) / mean_of_end(metrics, metrics["floor"], metric)
-              for metric, _ in by_field(metrics, "spectrum_error_ensemble/late")]
+    ratios = []
+    for metric, _ in by_field(metrics, "spectrum_error_ensemble/late"):
+        of_method, of_solvers = (sum(end(errors_by_window(metrics, each, metric))) for each in (method, metrics["floor"]))
+        ratios.append(of_method / of_solvers if of_solvers else math.nan)
     value = math.nan if any(map(math.isnan, ratios)) else max(ratios)
-    return f"<td class='number'>{'&ndash;' if math.isnan(value) else 'lost' if math.isinf(value) else short(value)}</td>"
+    text = "&ndash;" if math.isnan(value) else "lost" if math.isinf(value) else short(value)
+    missing = max((window["lost"] for windows in method["spectrum_error_by_window"].values() for window in end(windows)), default=0)
+    left = f" (of {method['members'] - missing})" if missing and math.isfinite(value) else ""
+    return f"<td class='number'>{text}{left}</td>"
 
 
 def ratio_cell(metrics, results, name):
@@ -129,12 +133,16 @@ def criteria_table(metrics):
         rows.append(f"<tr><td>{html.escape(method['name'])}</td>" + stays_cell(method) +
                     ratio_cell(metrics, results, "spectrum_error/late") +
                     ratio_cell(metrics, results, "spectrum_error_ensemble/late") + end_cell(metrics, method) + drift_cell(metrics, results) + "</tr>")
+    truth = metrics["truth"]
+    fewer = (f" There were {truth['floor_members']} solver runs for {truth['members']} members: their errors of the mean spectrum are larger than "
+             "a perfect emulator's would be." if truth["floor_members"] < truth["members"] else "")
     alone = [how_it_ends(metrics, method) for method in metrics["methods"] if is_alone(method)]
-    fields = ", of the worse field" if len(metrics["truth"]["fields"]) > 1 else ""
+    fields = ", of the worse field" if len(truth["fields"]) > 1 else ""
     return (f"<p class='small'>All members within the solver's range to the end; spectrum error of the last window{fields}, at most "
             f"{RATIO} times that of solver against solver (?: it is more, but the intervals of the two do not tell, or for the mean spectrum what solver "
             "runs reach in some windows); an interval of the "
-            "drift of the spectrum error (per 1000 steps) that holds zero. The last window alone scatters; the mean over the windows of the last third, of method and solver runs, does less. "
+            "drift of the spectrum error (per 1000 steps) that holds zero. The last window alone scatters; the mean over the windows of the last third, of method and solver runs, does less (of N: of what is left of the members)."
+            f"{fewer} "
             f"{' '.join(alone)}</p>"
             "<table><tr><th>method</th><th>members that stay</th><th>error of members</th><th>error of the mean spectrum</th>"
             f"<th>mean of it over the last third</th><th>drift</th></tr>{''.join(rows)}</table>")

@@ -164,7 +164,7 @@ def stability_sentence(metrics, method):
     return sentence + (f", the last at step {max(failures):,}." if stable == 0 else ".")
 
 
-FEWEST_WINDOWS = 20  # whose errors show how much they scatter
+FEWEST_WINDOWS = 5  # whose errors show how much they scatter
 
 
 def errors_by_window(metrics, method, metric):
@@ -175,13 +175,18 @@ def errors_by_window(metrics, method, metric):
     return [number(window["ensemble"]["value"]) for window in windows]
 
 
+def other_windows_of_solvers(metrics, metric):
+    """Errors of the mean spectrum of solver runs in all windows but the last, sorted; empty where they are too few."""
+    errors = sorted(errors_by_window(metrics, metrics["floor"], metric)[:-1])
+    return errors if len(errors) >= FEWEST_WINDOWS else []
+
+
 def reach_of_solvers(metrics, metric):
-    """How far the mean spectrum of solver runs gets from truth's in a window: the upper end of the interval that holds as many of its
-    windows as `confidence` says. NaN for few windows. (A bootstrap interval is no such limit: resampling makes errors of means larger.)"""
-    errors = sorted(errors_by_window(metrics, metrics["floor"], metric))
-    if len(errors) < FEWEST_WINDOWS:
-        return math.nan
-    return errors[math.ceil((1 + metrics["config"]["confidence"]) / 2 * (len(errors) - 1))]
+    """How far the mean spectrum of solver runs gets from truth's in a window that is not judged: the upper end of the interval that holds
+    as many windows as `confidence` says, of up to forty the largest. NaN for few windows. (A bootstrap interval is no such limit:
+    resampling makes errors of means larger.)"""
+    errors = other_windows_of_solvers(metrics, metric)
+    return errors[math.ceil((1 + metrics["config"]["confidence"]) / 2 * (len(errors) - 1))] if errors else math.nan
 
 
 def spectrum_sentences(metrics, method):
@@ -203,8 +208,12 @@ def spectrum_sentence(metrics, method, metric, of):
     if floor is None:
         return sentence + "."
     sentence += f"; independent solver runs differ by {with_interval(floor)}"
+    others = other_windows_of_solvers(metrics, metric)
+    as_much = sum(error >= value for error in others)
     if entry["lost"] == 0 and value <= reach_of_solvers(metrics, metric):
-        return sentence + ". In some windows they differ as much: with this many initial conditions that cannot be told apart."
+        return sentence + f". In {as_much} of {len(others)} other windows they differ as much, so that it cannot be told apart."
+    if entry["lost"] == 0 and not others and value <= number(floor["high"]):
+        return sentence + ". By so few windows it cannot be told apart."
     return sentence + f". That is {short(value / number(floor['value']))} times the difference between solver runs."
 
 

@@ -63,9 +63,9 @@ void add_injection(ScoreTable& table, std::span<const FlowRecord> members, doubl
       ++counted;
       against += window.injection < 0 ? 1 : 0;
     }
-    reversed.push_back(counted > 0   ? ratio(static_cast<double>(against), counted)
-                       : whole(m, 0) ? kUndefined
-                                     : kInfinite);
+    reversed.push_back(counted > 0             ? ratio(static_cast<double>(against), counted)
+                       : whole(m, windows - 1) ? kUndefined
+                                               : kInfinite);
   }
   add({"reversed_share", "all", "Share of windows with reversed injection, mean over members", "",
        Better::lower},
@@ -122,9 +122,11 @@ std::vector<Score> flow_scores(std::span<const FlowRecord> members, std::span<co
     std::vector<double> values;
     for (std::size_t m = 0; m < members.size(); ++m) {
       const FlowWindow& window = members[m].windows[w];
-      values.push_back(!whole(m, w)        ? kInfinite
-                       : window.*count > 0 ? value(window)
-                                           : kUndefined);  // too short to tell
+      const bool goes_on = w + 1 == members[m].windows.size() || whole(m, w + 1);
+      if (whole(m, w) && window.*count > 0)
+        values.push_back(value(window));
+      else
+        values.push_back(whole(m, w) && goes_on ? kUndefined : kInfinite);  // too short to tell, or lost
     }
     table.add(std::move(info), std::move(values));
   };

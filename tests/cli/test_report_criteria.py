@@ -8,6 +8,7 @@ import unittest
 sys.path.insert(0, sys.argv.pop(1))
 
 import report_criteria
+import report_text
 
 NONE = float("nan")
 
@@ -17,19 +18,22 @@ def entry(value, low=NONE, high=NONE):
 
 
 class Criteria(unittest.TestCase):
-    def metrics(self, late=entry(1.0), drift=entry(0.0, -0.1, 0.1), floor=entry(1.0, 0.9, 1.1), unstable=(None, None, None), fields=1, windows=(), method_windows=()):
+    def metrics(self, late=entry(1.0), drift=entry(0.0, -0.1, 0.1), floor=entry(1.0, 0.9, 1.1), unstable=(None, None, None), fields=1, windows=(), method_windows=(), lost=0, floor_members=3):
         """One surrogate alone beside independent solver runs; of more fields the scores given are those of the second."""
         suffixes = [""] if fields == 1 else ["/upper", "/lower"]
         of_fields = lambda name, value, other: {name + s: value if s == suffixes[-1] else other for s in suffixes}
         results = {**of_fields("spectrum_error/late", late, entry(1.0)), **of_fields("spectrum_error_ensemble/late", late, entry(1.0)),
                    **of_fields("spectrum_drift/all", drift, entry(0.0, -0.1, 0.1))}
         solvers = {key: floor for key in results}
-        method = {"spectrum_error_by_window": {suffix[1:]: [{"ensemble": entry(error)} for error in method_windows] for suffix in suffixes},
+        def by_window(errors):  # of more fields those given are of the second, too
+            of = lambda suffix: errors if suffix == suffixes[-1] else [1.0] * len(errors)
+            return {suffix[1:]: [{"ensemble": entry(error), "lost": lost} for error in of(suffix)] for suffix in suffixes}
+
+        method = {"spectrum_error_by_window": by_window(method_windows),
                   "name": "alone", "members": len(unstable), "first_unstable_step": list(unstable), "attributes": {}, "results": results,
                   "cost": {"solver": None}}
-        truth = {"fields": [{"name": suffix[1:]} for suffix in suffixes]}
-        errors = {suffix[1:]: [{"ensemble": entry(error)} for error in windows] for suffix in suffixes}
-        return {"config": {"confidence": 0.95}, "floor": {"results": solvers, "spectrum_error_by_window": errors}, "methods": [method], "truth": truth}
+        truth = {"members": len(unstable), "floor_members": floor_members, "fields": [{"name": suffix[1:]} for suffix in suffixes]}
+        return {"config": {"confidence": 0.95}, "floor": {"results": solvers, "spectrum_error_by_window": by_window(windows)}, "methods": [method], "truth": truth}
 
     def marks(self, **scores):
         """Of the table: tick, cross or question mark of members, error of members, mean spectrum and drift."""
@@ -52,11 +56,14 @@ class Criteria(unittest.TestCase):
 
     def test_solver_runs_differ_more_in_some_windows_than_in_others(self):
         """By which the mean spectrum is judged where there are enough, whatever the intervals say: they are of single windows."""
-        windows = [1.0] * 19 + [1.2]  # 1.5 times the 97.5 % quantile is 1.8
+        windows = [1.0] * 18 + [1.2, 9.0]  # 1.5 times the largest of those that are not judged is 1.8
         for fields in (1, 2):
             self.assertEqual(self.marks(late=entry(1.79, 1.7, 1.9), windows=windows, fields=fields)[1:3], [self.NO, self.OPEN])
             self.assertEqual(self.marks(late=entry(1.81, 1.5, 1.9), windows=windows, fields=fields)[1:3], [self.OPEN, self.NO])
-        self.assertEqual(self.marks(late=entry(1.79, 1.7, 1.9), windows=windows[1:])[1:3], [self.NO] * 2)
+        self.assertEqual(self.marks(late=entry(1.79, 1.7, 1.9), windows=windows[-6:])[1:3], [self.NO, self.OPEN])
+        self.assertEqual(self.marks(late=entry(1.79, 1.7, 1.9), windows=windows[-5:])[1:3], [self.NO] * 2)  # too few: by the intervals
+        self.assertEqual(self.marks(late=entry(1.79, 1.7, 1.9), windows=[1.0] * 60 + [1.2] * 2 + [9.0])[1:3], [self.NO, self.OPEN])
+        self.assertEqual(self.marks(late=entry(1.79, 1.7, 1.9), windows=[1.0] * 60 + [1.2] + [9.0])[1:3], [self.NO] * 2)  # one of 61
 
     def test_the_mean_over_the_last_third_of_the_windows(self):
         def end(**scores):
@@ -64,8 +71,31 @@ class Criteria(unittest.TestCase):
 
         windows = [1.0] * 10 + [2.0, 4.0, 3.0, 3.0, 3.0]
         self.assertEqual(end(windows=windows, method_windows=[9.0] * 10 + [6.0, 6.0, 3.0, 3.0, 6.0]), "1.60")
+        self.assertEqual(end(windows=windows, method_windows=[9.0] * 10 + [6.0, 6.0, 3.0, 3.0, 6.0], lost=2), "1.60 (of 1)")
         self.assertEqual(end(windows=windows, method_windows=[9.0] * 10 + [6.0, 6.0, 3.0, 3.0, float("inf")], fields=2), "lost")
+        self.assertEqual(end(windows=windows, method_windows=[0.0] * 15, fields=2), "1")  # of the other field
+        self.assertEqual(end(windows=[0.0] * 15, method_windows=windows), "&ndash;")
         self.assertEqual(end(windows=windows[1:], method_windows=windows[1:]), "&ndash;")  # four windows are a third
+
+    def test_what_is_said_of_the_mean_spectrum(self):
+        def said(value, lost=0, **scores):
+            metrics = {**self.metrics(floor=entry(1.0, 0.9, 1.3), **scores), "windows": {"late": (91, 100)}}
+            metric = "spectrum_error_ensemble/late"
+            metrics["methods"][0]["results"][metric] = {**entry(value, 0.5, 2.0), "lost": lost}
+            return report_text.spectrum_sentence(metrics, metrics["methods"][0], metric, "")
+
+        windows = [1.0] * 7 + [1.2, 1.5, 9.0]
+        self.assertTrue(said(1.4, windows=windows).endswith("In 1 of 9 other windows they differ as much, so that it cannot be told apart."))
+        self.assertTrue(said(1.1, windows=windows).endswith("In 2 of 9 other windows they differ as much, so that it cannot be told apart."))
+        self.assertTrue(said(1.6, windows=windows).endswith("That is 1.60 times the difference between solver runs."))
+        self.assertTrue(said(1.1, lost=1, windows=windows).endswith("That is 1.10 times the difference between solver runs."))
+        self.assertTrue(said(1.2).endswith("By so few windows it cannot be told apart."))
+        self.assertTrue(said(1.4).endswith("That is 1.40 times the difference between solver runs."))
+
+    def test_fewer_solver_runs_than_members_are_named(self):
+        said = "There were 2 solver runs for 3 members"
+        self.assertIn(said, report_criteria.criteria_table(self.metrics(floor_members=2)))
+        self.assertNotIn("solver runs for", report_criteria.criteria_table(self.metrics()))
 
     def test_few_members_that_are_lost_are_as_bad_as_many(self):
         self.assertEqual(self.marks(late=entry(float("inf")))[1:3], [self.NO] * 2)

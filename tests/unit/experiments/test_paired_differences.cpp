@@ -36,6 +36,10 @@ TEST_CASE("draws in which something happens to neither method are ties") {
   CHECK(one.difference.high == kNever);
   const auto both = difference({5, kNever, kNever}, {7, kNever, kNever});
   CHECK(std::isnan(both.difference.value));
+  const auto mostly = difference({5, kNever, kNever, kNever}, {7, kNever, kNever, kNever});
+  CHECK(std::isnan(mostly.difference.value));
+  CHECK(mostly.difference.low == -2);  // in draws of the first member alone, or nearly
+  CHECK(mostly.difference.high == 0);
   const auto finite = difference({3, 4, 5, 6}, {1, 2, 3, 4});
   CHECK(finite.difference.value == relative(2));
   CHECK(finite.difference.low == relative(2));
