@@ -69,7 +69,7 @@ class Generator {
     } catch (const Stopped&) {
       throw;
     } catch (const std::exception&) {
-      if (replaces_) keep_what_was_there();
+      if (replaces_) try_to_keep_what_was_there();
       throw;
     }
     if (report_.complete) replaced_.discard();
@@ -101,11 +101,24 @@ class Generator {
             "README.md",  "config.yaml"};
   }
 
-  /// After an error: the replaced data set comes back, unless there are samples of the new one.
+  bool any_samples() const {
+    return std::any_of(records_.begin(), records_.end(),
+                       [](const auto& record) { return record.second.samples > 0; });
+  }
+
+  /// After an error, which is what is to be told in the end.
+  void try_to_keep_what_was_there() {
+    try {
+      keep_what_was_there();
+    } catch (const std::exception& error) {
+      log::warn("the data set that was there lies in {} and could not be put back: {}",
+                replaced_.path().string(), error.what());
+    }
+  }
+
+  /// The replaced data set comes back, unless there are samples of the new one.
   void keep_what_was_there() {
-    const bool any = std::any_of(records_.begin(), records_.end(),
-                                 [](const auto& record) { return record.second.samples > 0; });
-    if (any) {
+    if (any_samples()) {
       log::warn("the data set that was there lies in {} until this one is finished", replaced_.path().string());
       return;
     }
@@ -257,8 +270,8 @@ class Generator {
       try {
         run_batch(jobs);
       } catch (const DiskFull& full) {
-        fail("{}; free some space and run the same command again: it goes on from the last checkpoints",
-             full.what());
+        fail("{}; free some space and run the same command again{}", full.what(),
+             replaces_ && !any_samples() ? "" : ": it goes on from the last checkpoints");
       }
     }
     progress.finish();
@@ -343,11 +356,25 @@ class Generator {
       } catch (const Stopped&) {
         save_unfinished(jobs, first, end);
         throw;
+      } catch (const std::exception&) {  // a full disk, most likely
+        std::error_code none;
+        fs::remove(unfinished_file(*job), none);
+        save_what_fits(jobs, first, end);
+        throw;
       }
       first += count;
       const fs::path work = job->work();
       job.reset();
       fs::remove_all(work);
+    }
+  }
+
+  /// As save_unfinished, where an error is on its way that counts more.
+  void save_what_fits(std::vector<std::unique_ptr<GroupJob>>& jobs, int first, const BatchEnd& end) {
+    try {
+      save_unfinished(jobs, first, end);
+    } catch (const std::exception& error) {
+      log::debug("no checkpoint: {}", error.what());
     }
   }
 
@@ -365,6 +392,8 @@ class Generator {
     progress_->update(done_);
   }
 
+  fs::path unfinished_file(const GroupJob& job) const { return job.work() / (plan_.stem(job.group()) + ".h5"); }
+
   void finish_group(GroupJob& job, double wall_seconds) {
     FileRecord record;
     record.group = job.group();
@@ -373,7 +402,7 @@ class Generator {
       if (!status.alive) record.failed.push_back({job.group().first + i, status.failed_step, status.reason});
     }
     if (static_cast<std::int64_t>(record.failed.size()) < job.group().count) {
-      const fs::path temporary = job.work() / (plan_.stem(job.group()) + ".h5");
+      const fs::path temporary = unfinished_file(job);
       write_well_file(temporary, {plan_, info_, identity_, job.group(), record.failed, wall_seconds},
                       job.log());
       const fs::path target = folder_ / final_path(job.group());

@@ -47,6 +47,16 @@ constexpr const char* kReplacing = "replacing";
 /// What an interrupted run consists of.
 const std::vector<std::string> kRun = {"frames", "diagnostics", kReplacing, "checkpoint.h5"};
 
+/// After an error, which is what is to be told in the end.
+void try_to_put_back(ReplacedResults& interrupted) {
+  try {
+    interrupted.put_back(kRun);
+  } catch (const std::exception& error) {
+    log::warn("the interrupted run lies in {} and could not be put back: {}", interrupted.path().string(),
+              error.what());
+  }
+}
+
 /// One run: the solver, the logs of frames and diagnostics, and the checkpoint that ties them together.
 class Simulation {
  public:
@@ -105,7 +115,7 @@ class Simulation {
       const std::uint64_t states = 3 * static_cast<std::uint64_t>(plan_.members) * solver_->save(0).size();
       require_space(work_, 2 * bytes - std::min(there, 2 * bytes) + states);
     } catch (...) {
-      if (options_.overwrite) interrupted.put_back(kRun);
+      if (options_.overwrite) try_to_put_back(interrupted);
       if (!fs::exists(work_ / "checkpoint.h5")) fs::remove_all(work_);  // nothing to go on with
       throw;
     }

@@ -11,9 +11,68 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <map>
+#include <sstream>
 
 namespace sns {
 namespace {
+
+/// What MANIFEST.jsonl says: the hash of all frames, if it is whole, and the bytes of the files by their paths
+/// in the data set.
+struct Listed {
+  std::string data_hash;
+  std::map<std::string, std::uintmax_t> files;
+};
+
+/// Of a data set without a manifest: nothing. Whether the rest of it is as it was written 'sns verify' finds
+/// out.
+Listed read_listed(const std::filesystem::path& dataset) {
+  Listed listed;
+  const auto manifest = dataset / "MANIFEST.jsonl";
+  if (!std::filesystem::exists(manifest)) return listed;
+  std::istringstream lines(read_text(manifest));
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = nlohmann::json::parse(line, nullptr, false);
+    const auto text = [&](const char* key) {
+      return json.is_object() && json.contains(key) && json[key].is_string() ? json[key].get<std::string>()
+                                                                             : "";
+    };
+    listed.data_hash = text("data_hash");  // of the last line; others have that of a file
+    const std::string path = text("path");
+    if (path.empty() || !json.contains("trajectories") || !json.contains("bytes")) continue;
+    if (json["bytes"].is_number_unsigned()) listed.files[path] = json["bytes"].get<std::uintmax_t>();
+    listed.data_hash.clear();
+  }
+  require(!listed.data_hash.empty(),
+          "{} is damaged or not finished: its last line has no data_hash; run 'sns datagen' again",
+          manifest.string());
+  return listed;
+}
+
+bool is_of(const std::string& path, const std::string& split) {
+  return path.starts_with("data/" + split + "/");
+}
+
+/// Error if files of a split are not those that the manifest lists: what a copy left out or a user added would
+/// change what is trained on without a word.
+void require_as_listed(const std::filesystem::path& dataset, const std::string& split,
+                       const std::vector<std::filesystem::path>& files) {
+  const Listed listed = read_listed(dataset);
+  if (listed.files.empty()) return;
+  for (const auto& file : files) {
+    const std::string path = "data/" + split + "/" + file.filename().string();
+    require(listed.files.contains(path), "{} is not of the data set: its MANIFEST.jsonl does not list it",
+            file.string());
+  }
+  for (const auto& [path, bytes] : listed.files) {
+    std::error_code none;
+    require(
+        !is_of(path, split) || std::filesystem::file_size(dataset / path, none) == bytes,
+        "{} is missing or has another size than MANIFEST.jsonl says; 'sns verify' tells more, the same 'sns "
+        "datagen' command makes it again",
+        (dataset / path).string());
+  }
+}
 
 std::vector<std::filesystem::path> split_files(const std::filesystem::path& dataset, const std::string& split) {
   const auto folder = dataset / "data" / split;
@@ -29,7 +88,16 @@ std::vector<std::filesystem::path> split_files(const std::filesystem::path& data
   require(!files.empty(), "data set {} has no .h5 file in data/{}; is 'sns datagen' finished?",
           dataset.string(), split);
   std::sort(files.begin(), files.end());
+  require_as_listed(dataset, split, files);
   return files;
+}
+
+/// Whether there are files of a split, or should be.
+bool has_split(const std::filesystem::path& dataset, const std::string& split) {
+  const Listed listed = read_listed(dataset);
+  return std::filesystem::is_directory(dataset / "data" / split) ||
+         std::any_of(listed.files.begin(), listed.files.end(),
+                     [&](const auto& file) { return is_of(file.first, split); });
 }
 
 h5::Dataset open_field(const h5::File& file, const std::string& field) {
@@ -48,18 +116,7 @@ h5::Shape field_shape(const h5::Dataset& field) {
 /// The manifest's hash of all frames: files of the same data made at another time or place have the same one. A
 /// data set without a manifest is known by the hashes of its files.
 std::string hash_of_frames(const std::filesystem::path& folder) {
-  const auto manifest = folder / "MANIFEST.jsonl";
-  if (std::filesystem::exists(manifest)) {
-    const std::string text = read_text(manifest);
-    const std::size_t end = text.find_last_not_of('\n'), start = text.rfind('\n', end);
-    const auto last = nlohmann::json::parse(
-        text.substr(start == std::string::npos ? 0 : start + 1, end == std::string::npos ? 0 : end - start),
-        nullptr, false);
-    require(last.is_object() && last.contains("data_hash") && last["data_hash"].is_string(),
-            "{} is damaged or not finished: its last line has no data_hash; run 'sns datagen' again",
-            manifest.string());
-    return last["data_hash"].get<std::string>();
-  }
+  if (const Listed listed = read_listed(folder); !listed.data_hash.empty()) return listed.data_hash;
   std::string summary;
   for (const char* split : {"train", "valid", "test"}) {
     if (!std::filesystem::is_directory(folder / "data" / split)) continue;
@@ -264,7 +321,7 @@ TrainingSource dataset_source(const std::filesystem::path& folder, std::uint64_t
     data.field_std = scales_per_field(field_std, data.info);
     data.source = "data set " + data.info.name;
     data.training = std::make_unique<DataSplit>(data.info, "train", data.field_std, memory_budget);
-    if (std::filesystem::is_directory(folder / "data" / "valid"))
+    if (has_split(folder, "valid"))
       data.validation = std::make_unique<DataSplit>(data.info, "valid", data.field_std, memory_budget);
     return data;
   };

@@ -48,6 +48,19 @@ void set_generation_defaults(SamplingWords& words) {
   words.start = "pure_noise";
 }
 
+namespace {
+
+/// Other rules step a frame from a level below the one whose noise it has.
+std::string why_not_by_level(const char* name, const SamplingWords& words) {
+  if (parse_rule(words.rule) == SweepRule::inclusive) return "";
+  return fmt::format(
+      "{} takes the noise of the level that it steps from: give rule: inclusive, under which that is the one "
+      "that a frame has",
+      name);
+}
+
+}  // namespace
+
 std::string why_not_measured(const SamplingWords& words, bool generates) {
   if (parse_reverse_std(words.reverse_std) != ReverseStd::measured) return "";
   if (generates) return "measured is for refiners: nobody measures the errors of a generator's estimates";
@@ -56,7 +69,7 @@ std::string why_not_measured(const SamplingWords& words, bool generates) {
         "measured is for paths that step one frame at a time: along path {} both step, and what their errors "
         "share is not measured",
         words.path);
-  return "";
+  return why_not_by_level("measured", words);
 }
 
 std::string why_not_combined(const SamplingWords& words) {
@@ -69,7 +82,7 @@ std::string why_not_combined(const SamplingWords& words) {
         words.path);
   if (parse_reverse_std(words.reverse_std) != ReverseStd::posterior)
     return "combined draws for what the combination gets wrong: leave reverse_std out";
-  return "";
+  return why_not_by_level("combined", words);
 }
 
 namespace {

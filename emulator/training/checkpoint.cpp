@@ -59,12 +59,21 @@ std::string state_json(const TrainingState& state) {
   json["best_step"] = state.best_step;
   json["best_loss"] = std::isfinite(state.best_loss) ? nlohmann::ordered_json(state.best_loss) : nullptr;
   json["validated_step"] = state.validated_step;
+  json["validation_samples"] = state.validation_samples;
   json["validation"] = metrics_json(state.validation);
   json["best_validation"] = metrics_json(state.best_validation);
   json["wall_seconds"] = state.wall_seconds;
   json["config_hash"] = sha256(state.identity);
   json["identity"] = state.identity;
   return json.dump(2) + "\n";
+}
+
+/// A process that is killed meanwhile leaves no half of it under its name.
+void remove_at_once(const fs::path& checkpoint) {
+  const fs::path leaving = checkpoint.string() + ".tmp";
+  fs::remove_all(leaving);
+  fs::rename(checkpoint, leaving);
+  fs::remove_all(leaving);
 }
 
 void copy_tensor(const SafeTensors& file, const std::string& name, const torch::Tensor& target) {
@@ -98,7 +107,8 @@ CheckpointFolder::CheckpointFolder(fs::path folder, int keep, std::int64_t every
 std::vector<fs::path> CheckpointFolder::complete() const {
   std::vector<fs::path> found;
   for (const auto& entry : fs::directory_iterator(folder_)) {
-    if (!entry.is_symlink() && entry.is_directory() && step_of(entry.path()) >= 0)
+    if (!entry.is_symlink() && entry.is_directory() && step_of(entry.path()) >= 0 &&
+        fs::exists(entry.path() / "state.json"))
       found.push_back(entry.path());
   }
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return step_of(a) < step_of(b); });
@@ -122,7 +132,7 @@ std::optional<fs::path> CheckpointFolder::to_return_to() const {
 
 void CheckpointFolder::remove_after(std::int64_t step) {
   for (const auto& checkpoint : complete())
-    if (step_of(checkpoint) > step) fs::remove_all(checkpoint);
+    if (step_of(checkpoint) > step) remove_at_once(checkpoint);
 }
 
 void CheckpointFolder::save(const TrainingState& state, const FlatParameters& parameters, const Ema& ema,
@@ -173,13 +183,13 @@ void CheckpointFolder::save(const TrainingState& state, const FlatParameters& pa
   // Without a regular one (every was changed on the way) each may be what a run has to return to.
   for (const auto& old : found) {
     const bool regular = step_of(old) % every_ == 0;
-    if (regular ? newer_regular(old) >= keep_ : any_regular && step_of(old) < state.step) fs::remove_all(old);
+    if (regular ? newer_regular(old) >= keep_ : any_regular && step_of(old) < state.step) remove_at_once(old);
   }
 }
 
 void CheckpointFolder::clear() {
   fs::remove_all(folder_ / "last");
-  for (const auto& checkpoint : complete()) fs::remove_all(checkpoint);
+  for (const auto& checkpoint : complete()) remove_at_once(checkpoint);
 }
 
 std::string CheckpointFolder::disk_warning(std::int64_t parameters, std::int64_t weights) const {
@@ -214,6 +224,7 @@ TrainingState read_training_state(const fs::path& checkpoint) {
     state.best_step = json.at("best_step").get<std::int64_t>();
     if (!json.at("best_loss").is_null()) state.best_loss = json.at("best_loss").get<double>();
     state.validated_step = json.value("validated_step", std::int64_t{-1});
+    state.validation_samples = json.value("validation_samples", std::int64_t{0});
     state.validation = read_metrics(json, "validation");
     state.best_validation = read_metrics(json, "best_validation");
     if (state.best_step >= 0 && state.best_validation.empty())

@@ -174,6 +174,7 @@ class Trainer {
       if (state_.step < config_.steps) log::info("{}: resuming at step {}", spec_.name, state_.step);
     } else {
       remove_old_results();
+      state_.validation_samples = config_.validation_samples;
       save();
     }
   }
@@ -195,12 +196,25 @@ class Trainer {
       state_.best_step = -1;
       state_.best_loss = std::numeric_limits<double>::infinity();
     }
+    forget_other_validations();
     load_checkpoint(checkpoint, learner_->parameters, learner_->ema, learner_->optimizer);
     data_.training->restore(checkpoint);
     wall_before_ = state_.wall_seconds;
     session_start_ = Clock::now();
     waited_ = 0;
     truncate_log(log_file(), state_.step);
+  }
+
+  /// Losses over other samples say nothing of which step is the best.
+  void forget_other_validations() {
+    const std::int64_t before = state_.validation_samples;
+    state_.validation_samples = config_.validation_samples;
+    if (before == 0 || before == config_.validation_samples || state_.step >= config_.steps) return;
+    log::warn(
+        "{}: training.validation_samples is {}, it was {} until step {}: the best step is looked for anew",
+        spec_.name, config_.validation_samples, before, state_.step);
+    state_.best_step = state_.validated_step = -1;
+    state_.best_loss = std::numeric_limits<double>::infinity();
   }
 
   double wall() const { return wall_before_ + seconds_since(session_start_); }
@@ -467,7 +481,8 @@ class Trainer {
     for (const char* file : {file_name(Weights::raw), file_name(Weights::ema)}) {
       if (fs::exists(folder_ / file) && sha256_file(folder_ / file) == sha256_file(source / file)) continue;
       changed = true;
-      fs::remove(folder_ / "SHA256SUMS");  // of other weights, where somebody has made one
+      // Of other weights; sums where somebody has made them.
+      for (const char* other : {"SHA256SUMS", "model_card.md"}) fs::remove(folder_ / other);
       write_atomically(folder_ / file, [&](const fs::path& temporary) {
         fs::copy_file(source / file, temporary, fs::copy_options::overwrite_existing);
       });

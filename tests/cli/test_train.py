@@ -2,6 +2,7 @@
 
 On the CPU results are a function of data, configuration, seed and number of threads; most tests here run with one.
 """
+import json
 import os
 import pty
 import re
@@ -175,6 +176,23 @@ class Train(TrainCase):
         done = self.sns(*arguments, "models.gaussian.training.schedule.name=constant", "models.gaussian.training.steps=60",
                         "run.threads=2")
         self.assertNotIn("run.threads is", done.stderr)
+
+    def test_other_validation_samples_are_warned_of(self):
+        """Losses over different samples do not compare."""
+        output = self.root / "validated"
+        arguments = ("train", self.config(output), "--dataset", self.root / "dataset", "--model", "gaussian",
+                     "models.gaussian.training.schedule.name=constant", "models.gaussian.training.validate_every=10",
+                     "models.gaussian.training.select=best", "models.gaussian.training.checkpoint_every=20")
+        told = "training.validation_samples is 2, it was 1 until step 20: the best step is looked for anew"
+        for steps, samples, warned in ((20, 1, False), (40, 2, True), (60, 2, False)):
+            done = self.sns(*arguments, f"models.gaussian.training.steps={steps}",
+                            f"models.gaussian.training.validation_samples={samples}")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(told in done.stderr, warned, done.stderr)
+            state = json.loads((output / "models/gaussian/checkpoints/last/state.json").read_text())
+            self.assertEqual(state["validation_samples"], samples)
+            if warned:
+                self.assertGreater(state["best_step"], 20)
 
     def test_a_terminal_shows_loss_rate_and_time_left(self):
         shown, terminal = pty.openpty()

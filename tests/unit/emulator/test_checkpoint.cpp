@@ -115,6 +115,20 @@ TEST_CASE("what a killed process left half written is ignored and removed") {
   CHECK(read_training_state(*reopened.latest()).step == 7);
 }
 
+TEST_CASE("a checkpoint of which a killed process removed a part does not count") {
+  ScratchFolder scratch;
+  std::filesystem::create_directories(scratch / "ckpt-00000002");
+  write_text(scratch / "ckpt-00000002/state.json", "{}");
+  std::filesystem::create_directories(scratch / "ckpt-00000004");
+  write_text(scratch / "ckpt-00000004/model.safetensors", "");
+  CheckpointFolder folder(scratch.path(), 1, 2);
+  CHECK(folder.latest() == scratch / "ckpt-00000002");
+  folder.clear();
+  CHECK_FALSE(folder.latest());
+  CHECK_FALSE(std::filesystem::exists(scratch / "ckpt-00000002"));
+  CHECK_FALSE(std::filesystem::exists(scratch / "ckpt-00000002.tmp"));
+}
+
 TEST_CASE("a process killed while it replaced its only checkpoint leaves that checkpoint") {
   ScratchFolder scratch;
   Trained model(1, 1);

@@ -6,13 +6,17 @@
 
 #include <doctest/doctest.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 #include <numeric>
 #include <set>
 
 using namespace sns;
 using namespace sns::test;
+namespace fs = std::filesystem;
 
 TEST_CASE("a data set is described by its first file and stats.yaml") {
   ScratchFolder scratch;
@@ -44,6 +48,34 @@ TEST_CASE(
     manifest("today", last);
     CHECK_THROWS_WITH_AS(describe_dataset(scratch.path()), doctest::Contains("no data_hash"), Error);
   }
+}
+
+TEST_CASE("files that the manifest does not list, or that are not there as it lists them, are errors") {
+  ScratchFolder scratch;
+  write_synthetic_dataset(scratch.path());
+  std::string lines;
+  std::vector<fs::path> train;
+  for (const char* split : {"train", "valid"})
+    for (const auto& file : fs::directory_iterator(scratch / "data" / split)) {
+      if (std::string(split) == "train") train.push_back(file.path());
+      lines += fmt::format("{{\"path\":\"data/{}/{}\",\"bytes\":{},\"trajectories\":[0]}}\n", split,
+                           file.path().filename().string(), fs::file_size(file.path()));
+    }
+  write_text(scratch / "MANIFEST.jsonl", lines + "{\"data_hash\":\"abc\"}\n");
+  const auto open = [&] { return dataset_source(scratch.path(), DataSplit::kDefaultBudget)({}, std::nullopt); };
+  CHECK(open().validation != nullptr);
+  CHECK(describe_dataset(scratch.path()).hash == "abc");
+  REQUIRE(train.size() > 1);
+  fs::copy_file(train[0], scratch / "data/train/copy.h5");
+  CHECK(contains(message_of(open), "copy.h5 is not of the data set"));
+  fs::remove(scratch / "data/train/copy.h5");
+  fs::rename(train[1], scratch / "moved");
+  CHECK(contains(message_of(open), "is missing or has another size than MANIFEST.jsonl says"));
+  write_text(train[1], "short");
+  CHECK(contains(message_of(open), train[1].string() + " is missing or has another size"));
+  fs::rename(scratch / "moved", train[1]);
+  fs::rename(scratch / "data/valid", scratch / "moved");  // no data set without validation frames
+  CHECK(contains(message_of(open), "has no folder data/valid"));
 }
 
 TEST_CASE("frames are the file's values divided by field_std, in memory and from disk alike") {
