@@ -182,7 +182,8 @@ class Train(TrainCase):
         output = self.root / "validated"
         arguments = ("train", self.config(output), "--dataset", self.root / "dataset", "--model", "gaussian",
                      "models.gaussian.training.schedule.name=constant", "models.gaussian.training.validate_every=10",
-                     "models.gaussian.training.select=best", "models.gaussian.training.checkpoint_every=20")
+                     "models.gaussian.training.select=best", "models.gaussian.training.checkpoint_every=20",
+                     "models.gaussian.training.rollout.max_length=1")
         told = "training.validation_samples is 2, it was 1 until step 20: the best step is looked for anew"
         for steps, samples, warned in ((20, 1, False), (40, 2, True), (60, 2, False)):
             done = self.sns(*arguments, f"models.gaussian.training.steps={steps}",
