@@ -98,7 +98,8 @@ class OfARun(unittest.TestCase):
 
     def test_what_it_is_not_for(self):
         for change, said in (("path: A", "path A denoises the past one"), ("path: C", "path C denoises the past one"),
-                             ("reverse_std: sqrt_beta", "leave reverse_std out"), ("estimate: both", "network, combined")):
+                             ("reverse_std: sqrt_beta", "leave reverse_std out"), ("rule: exclusive", "give rule: inclusive"),
+                             ("estimate: both", "network, combined")):
             with self.subTest(change):
                 keys = {**dict(pair.split(": ") for pair in ("emulator: gaussian", "refiner: sns", "path: fixed_past", "estimate: combined")),
                         **dict([change.split(": ")])}

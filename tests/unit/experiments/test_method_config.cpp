@@ -62,6 +62,12 @@ TEST_CASE("methods: reverse steps that draw from what was measured") {
   CHECK(contains(test::message_of<ConfigError>(
                      [] { parse("m: {emulator: gaussian, refiner: sns, path: C, reverse_std: measured}"); }),
                  "m.reverse_std: measured is for paths that step one frame at a time"));
+  for (const char* rule : {"exclusive", "reference"})
+    CHECK(contains(test::message_of<ConfigError>([&] {
+                     parse(fmt::format(
+                         "m: {{emulator: gaussian, refiner: sns, rule: {}, reverse_std: measured}}", rule));
+                   }),
+                   "measured takes the noise of the level that it steps from: give rule: inclusive"));
   CHECK(parse("m: {emulator: gaussian, refiner: therm, path: C, noise_limit: 15, reverse_std: measured}")
             .methods[0]
             .draws_from_errors());  // the path means nothing to it
