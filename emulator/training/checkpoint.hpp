@@ -28,12 +28,11 @@ struct TrainingState {
   std::int64_t best_step = -1;
   double best_loss = std::numeric_limits<double>::infinity();  ///< validation loss at best_step
   std::int64_t validated_step = -1;
-  std::int64_t validation_samples =
-      0;                    ///< of the validations since the start or their last change; 0: not known
-  Metrics validation;       ///< of the averaged weights at validated_step
-  Metrics best_validation;  ///< the same at best_step
-  double wall_seconds = 0;  ///< training time of all sessions
-  std::string identity;     ///< text of the configuration that decides the result, one item per line
+  std::int64_t validation_samples = 0;  ///< that validation losses are over; 0: not known
+  Metrics validation;                   ///< of the averaged weights at validated_step
+  Metrics best_validation;              ///< the same at best_step
+  double wall_seconds = 0;              ///< training time of all sessions
+  std::string identity;  ///< text of the configuration that decides the result, one item per line
 };
 
 class CheckpointFolder {
