@@ -475,7 +475,8 @@ class Trainer {
     }
   }
 
-  /// Makes the weights of `source` the folder's; false if they were that already.
+  /// Makes the weights of `source` the folder's, without a copy where files can have two names: nothing writes
+  /// into finished files, and those of large networks take gigabytes. False if they were that already.
   bool install_weights(const fs::path& source) const {
     bool changed = false;
     for (const char* file : {file_name(Weights::raw), file_name(Weights::ema)}) {
@@ -484,7 +485,9 @@ class Trainer {
       // Of other weights; sums where somebody has made them.
       for (const char* other : {"SHA256SUMS", "model_card.md"}) fs::remove(folder_ / other);
       write_atomically(folder_ / file, [&](const fs::path& temporary) {
-        fs::copy_file(source / file, temporary, fs::copy_options::overwrite_existing);
+        std::error_code error;
+        fs::create_hard_link(source / file, temporary, error);
+        if (error) fs::copy_file(source / file, temporary);
       });
     }
     if (changed || !fs::exists(folder_ / "config.yaml")) save_model_config(spec_.model, folder_);
