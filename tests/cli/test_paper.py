@@ -180,7 +180,7 @@ class Paper(unittest.TestCase):
             planned = self.reproduce("--dry-run", "--scale", scale, file=PAPER.with_name("beyond.yaml"))
             self.assertEqual(planned.returncode, 0, planned.stderr)
             files = re.findall(r"^\S*/(\w+/\w+\.yaml)$", planned.stdout, re.M)
-            self.assertEqual(len(files), 12)
+            self.assertEqual(len(files), 13)
             for file in files:
                 base = re.search(r"^base: (\S+)", (SOURCE / "yaml" / file).read_text(), re.M)
                 self.assertIsNotNone(base, file)
