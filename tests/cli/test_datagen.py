@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import unittest
 
 import h5py
 import numpy as np
-from sns_case import SOURCE, WELL_PYTHON, SnsCase, check_readers, dataset_arrays
+from sns_case import PROGRAM, SOURCE, WELL_PYTHON, SnsCase, check_readers, dataset_arrays
 
 # Long enough to be interrupted.
 LONG = ("datagen.frames=600", "datagen.spinup_steps=600", "--checkpoint-seconds", 0)
@@ -117,6 +118,28 @@ class Dataset(SnsCase):
                 kills = self.run_with_kills("datagen", self.config, "-o", name, *LONG, kill=kill,
                                             started=self.folder / name / "partial" / "tiny_000000" / "checkpoint.h5")
                 self.assertGreater(kills, 0)
+                self.assertEqual(dataset_arrays(self.folder / name), expected)
+                self.sns("verify", name)
+
+    def test_a_full_disk(self):
+        """Files that cannot grow beyond a limit stand for it: the error names the file, and the same command goes on."""
+        self.sns("datagen", self.config, "-o", "whole")
+        expected = dataset_arrays(self.folder / "whole")
+        finished = (self.folder / "whole/data/train/tiny_000000.h5").stat().st_size
+        for name, limit in (("frames", finished // 2), ("file", finished - 1)):
+            with self.subTest(name):
+                process = subprocess.run(
+                    [PROGRAM, "datagen", self.config, "-o", name], capture_output=True, text=True, cwd=self.folder,
+                    restore_signals=False,  # Python ignores SIGXFSZ, and so does the program
+                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+                self.assertEqual(process.returncode, 1, process.stderr)
+                error = [line for line in process.stderr.splitlines() if line.startswith("sns: error: ")]
+                self.assertEqual(len(error), 1, process.stderr)
+                self.assertIn("tiny_00000", error[0])
+                self.assertEqual(list((self.folder / name).glob("data/*/*.h5")), [])
+                kept = list((self.folder / name).glob("partial/*/checkpoint.h5"))
+                self.assertEqual(bool(kept), name == "file", kept)  # frames that were cut off are no use
+                self.sns("datagen", self.config, "-o", name)
                 self.assertEqual(dataset_arrays(self.folder / name), expected)
                 self.sns("verify", name)
 
