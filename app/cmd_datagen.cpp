@@ -62,7 +62,8 @@ void add_datagen(CLI::App& app) {
   verb->footer(
       "Files that are there are kept, so the same command goes on after an interruption; the data are the "
       "same\n"
-      "bytes for any number of threads, shards and interruptions. 'sns verify DIR' checks the result. With\n"
+      "bytes for any number of threads, shards and interruptions (on a GPU, where the last bits of a step may\n"
+      "depend on them, the same flow). 'sns verify DIR' checks the result. With\n"
       "datagen.spinup_cache=DIR spun-up states are kept there (null: nowhere), and later data sets start from "
       "them.\n"
       "Examples:\n"

@@ -233,9 +233,9 @@ void run_info(const fs::path& path) {
     if (fs::exists(path / "checkpoint.h5") && fs::exists(path / "diagnostics")) return print_interrupted(path);
     if (fs::exists(path / "MANIFEST.jsonl")) return print_data_set(path);
     if (fs::exists(path / "shipped" / "config.yaml")) return print_weights_folder(path / "shipped");
-    if (fs::exists(path / "checkpoints" / "last")) {
+    if (const fs::path last = path / "checkpoints" / "last"; fs::exists(last)) {  // in a copy, a folder
       fmt::print("training         {}\nstate            {}\n", path.string(),
-                 fs::read_symlink(path / "checkpoints" / "last").string());
+                 fs::is_symlink(last) ? fs::read_symlink(last).string() : last.string());
       return;
     }
     if (fs::exists(path / "config.yaml") && fs::exists(path / "model.safetensors"))

@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 #include "core/log.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -48,11 +49,11 @@ void require_drawn(const std::string& skipped, const std::filesystem::path& resu
       skipped, results.string());
 }
 
-/// Reads an experiment and prints what there is to do.
+/// Reads an experiment and prints what there is to do. Its targets are none where it has no stage `how.until`.
 std::unique_ptr<Runnable> read_and_plan(const ConfigArguments& arguments, const ReproduceArguments& how) {
   auto run = std::make_unique<Runnable>(arguments, "reproduce");
   run->experiment.require_figures();
-  run->targets = Experiment::targets(run->graph, how.until);
+  run->targets = Experiment::find_targets(run->graph, how.until);
   print_plan(run->graph.plan(run->targets));
   for (const ModelSpec& model : run->experiment.models())
     if (!run->experiment.uses(model) && how.until == "report")
@@ -68,7 +69,11 @@ void reproduce_all(const Collection& collection, const ReproduceArguments& how) 
   for (const ConfigArguments& file : collection.experiments) {
     fmt::print("{}{}\n", runs.empty() ? "" : "\n", file.file.string());
     runs.push_back(read_and_plan(file, how));  // mistakes of all of them are found before the first is made
+    if (runs.back()->targets.empty()) fmt::print("  nothing to do: there is no stage '{}'\n", how.until);
   }
+  if (std::all_of(runs.begin(), runs.end(), [](const auto& run) { return run->targets.empty(); }))
+    Experiment::targets(runs.front()->graph, how.until);  // says what there is
+  std::erase_if(runs, [](const auto& run) { return run->targets.empty(); });
   if (!how.dry_run && how.jobs == 1)
     for (const auto& run : runs) {
       fmt::print("\n{}\n", run->arguments.file.string());
@@ -101,6 +106,7 @@ void run_reproduce(const ReproduceArguments& arguments) {
     return;
   }
   const auto run = read_and_plan(arguments.experiment, arguments);
+  run->targets = Experiment::targets(run->graph, arguments.until);
   if (arguments.dry_run) return;
   run_stages(*run, arguments.jobs);
   const RunFolder folder = run->experiment.folder();

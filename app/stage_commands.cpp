@@ -181,15 +181,6 @@ void run_together(const std::vector<std::unique_ptr<Runnable>>& runs, int jobs) 
   elapsed.print(jobs);
 }
 
-/// Whether the training in a model's folder has gone through all steps: to go on with one is no moment's work.
-bool trained_through(const fs::path& folder, std::int64_t steps) {
-  std::error_code none;
-  for (const auto& checkpoint : fs::directory_iterator(folder / "checkpoints", none))
-    if (fs::exists(checkpoint.path() / "state.json") && read_training_state(checkpoint.path()).step >= steps)
-      return true;
-  return false;
-}
-
 void require_trained(const Runnable& run) {
   const Experiment& experiment = run.experiment;
   for (const StageStatus& stage : run.graph.plan(run.targets)) {
@@ -198,7 +189,8 @@ void require_trained(const Runnable& run) {
     const ModelSpec& spec = find_model(experiment.models(), model);
     const fs::path folder = experiment.folder().model(model);
     const bool made = fs::exists(folder / "model.safetensors"), changed = stage.state == StageState::changed,
-               through = made && trained_through(folder, spec.training.steps);
+               // to go on with a training is no moment's work
+        through = made && trained_steps(folder) >= spec.training.steps;
     const bool shipped = spec.weights.has_value() && !experiment.retrain();
     if (shipped || (through && !changed)) continue;  // a moment's work, or a mere check
     fail<ConfigError>("model '{}' {} ({}): run '{}' or '{}' first", model,

@@ -150,6 +150,9 @@ class Generator {
     if (fs::exists(config)) {
       const std::string found = read_text(config);
       if (found == identity_) return;
+      if (!is_identity(found))
+        fail<ConfigError>("{} holds a config.yaml that is not of a data set; choose another folder",
+                          folder_.string());
       if (!options_.overwrite) {
         const auto [theirs, ours] = first_difference(found, identity_);
         const bool unhashed = ours.starts_with("sha256:") && !theirs.starts_with("sha256:");
@@ -180,7 +183,18 @@ class Generator {
           "it",
           folder_.string());
     }
+    require_free_names();
     write_text(config, identity_);
+  }
+
+  /// A folder that is not of a data set may hold the user's files under the names of ours.
+  void require_free_names() const {
+    if (is_of_manifest(identity_hash_)) return;  // which has lost its config.yaml
+    for (const std::string& name :
+         {std::string("README.md"), std::string("stats.yaml"), metadata_file(plan_.name)})
+      if (fs::exists(folder_ / name))
+        fail<ConfigError>("{} is there already, and a data set has a file of that name; choose another folder",
+                          (folder_ / name).string());
   }
 
   /// Whether the folder holds the manifest of a data set of this identity.
@@ -408,6 +422,7 @@ class Generator {
       const fs::path target = folder_ / final_path(job.group());
       fs::create_directories(target.parent_path());
       record = describe_file(temporary, final_path(job.group()).string(), job.group());
+      sync_to_disk(temporary);  // HDF5 writes once more when it closes
       fs::rename(temporary, target);
       sync_to_disk(target.parent_path());
     }
@@ -458,8 +473,9 @@ class Generator {
     for (const auto& [split, count] : samples) {
       if (count > 0) continue;
       const FailedTrajectory& failed = first_failed.at(split);
-      fail("all trajectories of the split '{}' failed, the first at step {}: {}; see 'failed' in {}", split,
-           failed.step, failed.reason, (folder_ / "MANIFEST.jsonl").string());
+      fail("all trajectories of the split '{}' failed, the first at step {}: {}{}", split, failed.step,
+           failed.reason,
+           replaces_ ? "" : fmt::format("; see 'failed' in {}", (folder_ / "MANIFEST.jsonl").string()));
     }
   }
 

@@ -25,10 +25,11 @@ struct GenerateReport {
 };
 
 /// Makes the files of `options.shard` that are not there, and the manifest once all files are. The data arrays
-/// are the same bytes for any number of threads, any sharding and any interruptions. Trajectories that fail
-/// are recorded and left out. Work in progress lies in <folder>/partial.
-/// Throws Stopped (resumable), ConfigError if the folder holds a data set of another plan, Error if a split
-/// has no trajectories left.
+/// are the same bytes for any number of threads, any sharding and any interruptions; on a device, whose bits
+/// may depend on how many trajectories advance together, only where these are the same. Trajectories that fail
+/// are recorded and left out. Work in progress lies in <folder>/partial. Throws Stopped (resumable),
+/// ConfigError if the folder holds a data set of another plan, or other files that would be replaced, Error if
+/// a split has no trajectories left.
 GenerateReport generate_dataset(const DatagenPlan& plan, const SolverSource& source,
                                 const std::filesystem::path& folder, const GenerateOptions& options);
 

@@ -91,11 +91,8 @@ class BatchRun {
   }
 
   void take_frame() {
-    for (int member = 0; member < members_; ++member) {
-      solver_.frame(
-          member, plan_.coarsen,
-          std::span(recorded_).subspan(static_cast<std::size_t>(member) * frame_values_, frame_values_));
-    }
+    solver_.record({1, 0, plan_.coarsen},
+                   std::span(recorded_).first(static_cast<std::size_t>(members_) * frame_values_));
     note_failures();
     append(1);
   }

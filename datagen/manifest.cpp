@@ -191,6 +191,14 @@ std::optional<std::string> missing_data(const std::filesystem::path& folder) {
   return std::nullopt;
 }
 
+bool has_partial_data(const std::filesystem::path& folder) {
+  std::error_code none;
+  for (const char* part : {"data", "partial"})
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder / part, none))
+      if (entry.path().extension() == ".h5") return true;
+  return false;
+}
+
 void write_manifest(const std::filesystem::path& folder, const DatagenPlan& plan, const SolverInfo& info,
                     const std::string& identity, const std::vector<FileRecord>& records) {
   const auto [statistics, over] = training_statistics(records);

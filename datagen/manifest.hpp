@@ -59,6 +59,9 @@ bool is_whole(const std::filesystem::path& folder, const FileRecord& record);
 /// `verify` reads.
 std::optional<std::string> missing_data(const std::filesystem::path& folder);
 
+/// Whether a data set that is not finished holds files or checkpoints to go on from.
+bool has_partial_data(const std::filesystem::path& folder);
+
 /// Writes stats.yaml, <name>.yaml, README.md and, last, MANIFEST.jsonl; config.yaml must be there.
 void write_manifest(const std::filesystem::path& folder, const DatagenPlan& plan, const SolverInfo& info,
                     const std::string& identity, const std::vector<FileRecord>& records);

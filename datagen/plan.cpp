@@ -2,6 +2,7 @@
 
 #include "core/config_values.hpp"
 #include "core/error.hpp"
+#include "core/files.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -199,6 +200,32 @@ std::string identity_yaml(const DatagenPlan& plan, const SolverInfo& info, const
       fmt::format("  trajectories_per_file: {}\n  compression: {}\n  licence: {}\n", plan.trajectories_per_file,
                   plan.deflate ? "deflate" : "none", licence_text(plan.licence));
   return text;
+}
+
+DatagenPlan packed_as_in(const std::filesystem::path& folder, DatagenPlan plan, const SolverInfo& info,
+                         const std::string& solver_yaml) {
+  const std::filesystem::path file = folder / "config.yaml";
+  if (!std::filesystem::exists(file)) return plan;
+  DatagenPlan packed = plan;
+  const std::string identity = read_text(file);
+  try {
+    const Config there = Config::parse(identity);
+    Section root = there.root(), datagen = root.child("datagen");
+    std::string compression;
+    root.maybe("name", packed.name);
+    datagen.maybe("trajectories_per_file", packed.trajectories_per_file);
+    datagen.maybe("compression", compression);
+    datagen.maybe("licence", packed.licence);
+    packed.deflate = compression == "deflate";
+  } catch (const Error&) {  // whoever makes data there says what is wrong with it
+    return plan;
+  }
+  return identity_yaml(packed, info, solver_yaml) == identity ? packed : plan;
+}
+
+bool is_identity(const std::string& text) {
+  return text.starts_with("name: ") && text.find("\nseed: ") != std::string::npos &&
+         text.find("\nsolver:\n") != std::string::npos && text.find("\ndatagen:\n") != std::string::npos;
 }
 
 std::string name_in_identity(const std::string& identity) {

@@ -5,6 +5,7 @@
 #include "solvers/solver.hpp"
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,14 @@ std::vector<Split> split_trajectories(std::int64_t trajectories, const std::vect
 /// The plan and its solver as YAML: equal texts mean equal data arrays. It is stored as config.yaml beside the
 /// data and in every file.
 std::string identity_yaml(const DatagenPlan& plan, const SolverInfo& info, const std::string& solver_yaml);
+
+/// The plan with the labels and the packing (name, licence, compression, trajectories per file) of the data set
+/// in a folder, where that has the plan's frames; otherwise, or where there is none, the plan as it is.
+DatagenPlan packed_as_in(const std::filesystem::path& folder, DatagenPlan plan, const SolverInfo& info,
+                         const std::string& solver_yaml);
+
+/// Whether a text is such a one, of this version or an earlier one.
+bool is_identity(const std::string& text);
 
 /// The data set's name in such a text.
 std::string name_in_identity(const std::string& identity);

@@ -295,6 +295,8 @@ class Simulation {
     const std::size_t size = simulate_frame_values(plan_, info_);
     std::vector<T> record(static_cast<std::size_t>(plan_.members) * size);
     std::vector<double> state(plan_.full ? size : 0);
+    if constexpr (std::is_same_v<T, float>)
+      if (!plan_.full) solver_->record({1, 0, plan_.coarsen}, record);
     for (int member = 0; member < plan_.members; ++member) {
       const auto out = std::span(record).subspan(static_cast<std::size_t>(member) * size, size);
       if (!status_[static_cast<std::size_t>(member)].alive) {
@@ -302,8 +304,6 @@ class Simulation {
       } else if (plan_.full) {
         solver_->state(member, state);
         std::transform(state.begin(), state.end(), out.begin(), [](double v) { return static_cast<T>(v); });
-      } else if constexpr (std::is_same_v<T, float>) {
-        solver_->frame(member, plan_.coarsen, out);
       }
     }
     frames_->append(std::as_bytes(std::span<const T>(record)));

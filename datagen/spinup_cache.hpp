@@ -12,7 +12,7 @@ namespace sns {
 
 /// A folder <root>/<hash> with one file per trajectory and step, where the hash stands for everything that the
 /// state of a trajectory depends on: solver block, seed and backend. A state taken from it is bit for bit the
-/// one that the spin-up would reach.
+/// one that the spin-up would reach; on a device, where as many trajectories were spun up together.
 class SpinupCache {
  public:
   /// Keeps nothing if `root` is empty.

@@ -91,8 +91,9 @@ std::string device_of(const RolloutLog& log) {
   return found == log.attributes.end() ? "" : found->second;
 }
 
+/// Not of a file that does not say, or whose steps were made with several numbers of threads.
 bool same_machine(const RolloutLog& a, const RolloutLog& b) {
-  return a.threads == b.threads && device_of(a).substr(0, 4) == device_of(b).substr(0, 4);
+  return a.threads == b.threads && a.threads > 0 && device_of(a).substr(0, 4) == device_of(b).substr(0, 4);
 }
 
 int lost_members(const Judged& method) {

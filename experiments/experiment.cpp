@@ -6,6 +6,7 @@
 #include "datagen/generate.hpp"
 #include "datagen/manifest.hpp"
 #include "datagen/reader.hpp"
+#include "emulator/training/checkpoint.hpp"
 #include "emulator/training/trainer.hpp"
 #include "emulator/training/unused_keys.hpp"
 #include "experiments/shipped_weights.hpp"
@@ -129,6 +130,7 @@ void Experiment::add_stages(StageGraph& graph) const {
                .record = at.dataset() / "stage.json",
                .outputs = {at.dataset() / "MANIFEST.jsonl"},
                .leftovers = {at.dataset()},
+               .resumable = [at] { return has_partial_data(at.dataset()); },
                .gap = [at] { return missing_data(at.dataset()); },
                .inputs = {{"data", data_text(data_plan_)}},
                .built_from = {},
@@ -139,6 +141,7 @@ void Experiment::add_stages(StageGraph& graph) const {
              .record = at.truth() / "stage.json",
              .outputs = {at.truth() / "MANIFEST.jsonl"},
              .leftovers = {at.truth()},
+             .resumable = [at] { return has_partial_data(at.truth()); },
              .gap = [at] { return missing_data(at.truth()); },
              .inputs = {{"data", data_text(truth_plan())}},
              .built_from = {},
@@ -164,6 +167,7 @@ void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
   stage.record = at / "stage.json";
   stage.outputs = {at / file_name(Weights::ema), at / "config.yaml"};
   stage.leftovers = {at};
+  stage.resumable = [at] { return trained_steps(at) > 0; };
   if (shipped(model)) {
     const fs::path from = shipped_folder(model, config_.file());
     if (fs::exists(from / file_name(Weights::raw))) stage.outputs.push_back(at / file_name(Weights::raw));
@@ -257,10 +261,15 @@ void Experiment::add_rollout(StageGraph& graph, const MethodConfig& method) cons
   if (rollout_.ensemble) graph.add(ensemble_stage(method, graph));
 }
 
-std::vector<std::string> Experiment::targets(const StageGraph& graph, const std::string& name) {
+std::vector<std::string> Experiment::find_targets(const StageGraph& graph, const std::string& name) {
   std::vector<std::string> out;
   for (const std::string& stage : graph.names())
     if (stage == name || stage.rfind(name + "/", 0) == 0) out.push_back(stage);
+  return out;
+}
+
+std::vector<std::string> Experiment::targets(const StageGraph& graph, const std::string& name) {
+  std::vector<std::string> out = find_targets(graph, name);
   if (out.empty() && (name == "train" || name == "rollout"))
     fail<ConfigError>("there is nothing to {}: {} has no entries", name,
                       name == "train" ? "models" : "rollout.methods");
@@ -276,7 +285,9 @@ std::vector<std::string> Experiment::targets(const StageGraph& graph, const std:
 StageFacts Experiment::make_data(const DatagenPlan& plan, const fs::path& folder) const {
   GenerateOptions options;
   options.threads = run_.threads;
-  const GenerateReport report = generate_dataset(plan, solver_, folder, options);
+  // One that `sns datagen` or another experiment in this run folder has begun goes on under their name.
+  const GenerateReport report =
+      generate_dataset(packed_as_in(folder, plan, solver_.info(), solver_.yaml()), solver_, folder, options);
   require(report.complete, "{} is not complete: another process makes {} of its files", folder.string(),
           report.elsewhere);
   return {{"failed_trajectories", std::to_string(report.failed)}};

@@ -74,7 +74,9 @@ class Experiment {
   /// gives them other scales or another network). run.threads, run.device, run.name and run.output enter no
   /// hash.
   void add_stages(StageGraph& graph) const;
-  /// Stages of `graph` that `name` stands for: itself, or all of "train" or "rollout". ConfigError otherwise.
+  /// Stages of `graph` that `name` stands for: itself, or all of "train" or "rollout". Empty if there is none.
+  static std::vector<std::string> find_targets(const StageGraph& graph, const std::string& name);
+  /// The same; ConfigError if there is none.
   static std::vector<std::string> targets(const StageGraph& graph, const std::string& name);
 
  private:

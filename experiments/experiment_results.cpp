@@ -4,6 +4,7 @@
 #include "core/hdf5.hpp"
 #include "datagen/reader.hpp"
 #include "experiments/experiment.hpp"
+#include "experiments/rollout_file.hpp"
 #include "experiments/shipped_weights.hpp"
 
 #include <fmt/ranges.h>
@@ -129,13 +130,13 @@ void Experiment::add_report(StageGraph& graph) const {
 
 namespace {
 
-/// Threads that all of these rollouts have had; `otherwise` where they differ. The solver they are compared
-/// with is to be timed with as many.
+/// Threads that all of these rollouts have had, but for those with several numbers; `otherwise` where they
+/// differ. The solver they are compared with is to be timed with as many.
 int threads_of(const std::vector<EvaluateMethod>& rollouts, int otherwise) {
   std::set<int> threads;
   for (const EvaluateMethod& method : rollouts)
     if (const auto file = h5::File::open_read(method.file); file.has_attribute("threads"))
-      threads.insert(file.attribute<int>("threads"));
+      if (const int count = file.attribute<int>("threads"); count != kMixedThreads) threads.insert(count);
   return threads.size() == 1 ? *threads.begin() : otherwise;
 }
 

@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 #include "core/log.hpp"
+#include "core/stop.hpp"
 #include "experiments/report_notes.hpp"
 
 #include <fmt/ranges.h>
@@ -28,6 +29,8 @@ namespace fs = std::filesystem;
 
 const std::vector<std::string> kKinds = {"snapshots",  "dynamics", "stability", "levels", "temporal",
                                          "traversals", "forecast", "oracle",    "video"};
+const std::vector<std::string> kRunFolders = {"dataset",    "truth",  "models",  "rollouts", "data",
+                                              "evaluation", "oracle", "figures", "video"};
 
 /// Folders that may hold plot/ and .venv/: the source tree that the program was built from, and the folders
 /// above the program, for one that was moved.
@@ -96,6 +99,7 @@ bool run_script(const std::string& script, std::vector<std::string> arguments, c
   arguments.insert(arguments.begin(), {python, path.string()});
   const int code = run_program(arguments);
   if (code == 0) return true;
+  if (stop_requested()) fail<Stopped>("stopped while drawing; run the same command to continue");
   const char* why = code == 127 ? "Python 3 could not be started"
                     : code == 3 ? "a Python package is missing (see above)"
                                 : "the script failed (see above)";
@@ -134,7 +138,10 @@ void read(Section& figure, FigureConfig& config) {
     figure.reject("steps", "must list two or more steps of a rollout, in rising order");
   figure.maybe("folder", config.folder, [](const std::string& name) -> std::string {
     const bool plain = !name.empty() && name.find_first_of("/\\") == std::string::npos && name.front() != '.';
-    return plain ? "" : "must be the name of a folder, without a path";
+    if (!plain) return "must be the name of a folder, without a path";
+    // Those of a run's other results, which come and go with theirs.
+    const bool taken = name.ends_with(".previous") || one_of(kRunFolders)(name).empty();
+    return taken ? "is the name of another folder in a run" : "";
   });
   figure.maybe("member", config.member, non_negative);
   figure.maybe("color_limit", config.color_limit, positive);

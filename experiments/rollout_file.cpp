@@ -1,6 +1,8 @@
 #include "experiments/rollout_file.hpp"
 
 #include "core/build_info.hpp"
+#include "core/error.hpp"
+#include "core/log.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -115,7 +117,23 @@ RolloutFile RolloutFile::create(const std::filesystem::path& path, const Rollout
 }
 
 RolloutFile RolloutFile::reopen(const std::filesystem::path& path, const RolloutJob& job) {
-  return RolloutFile(h5::File::open_edit(path), job);
+  h5::File file = h5::File::open_edit(path);
+  bool elsewhere = file.has_attribute("threads") && file.attribute<int>("threads") != job.threads;
+  for (const auto& [name, text] : job.attributes) {
+    const std::string before = file.has_attribute(name) ? file.attribute<std::string>(name) : std::string();
+    require(!name.ends_with("_sha256") || before == text, "{} was begun with other weights ({})", path.string(),
+            name);
+    if (name != "device" || before.ends_with(text)) continue;
+    elsewhere = true;
+    file.set_attribute(name, before + ", " + text);
+  }
+  if (elsewhere) {
+    log::warn("{}: begun on another device or with other threads: its times are compared with none",
+              path.stem().string());
+    file.set_attribute("threads", kMixedThreads);
+    file.flush();
+  }
+  return RolloutFile(std::move(file), job);
 }
 
 void RolloutFile::append(std::int64_t step, std::span<const float> physical,

@@ -7,11 +7,16 @@
 
 namespace sns {
 
+/// The attribute `threads` of a rollout whose steps were made with several numbers of them, or on several
+/// devices.
+inline constexpr int kMixedThreads = 0;
+
 class RolloutFile {
  public:
   /// Makes a new file with frame 0.
   static RolloutFile create(const std::filesystem::path& path, const RolloutJob& job);
-  /// Opens one that `create` made for the same job.
+  /// Opens one that `create` made for the same job. Error if that was with other weights. Where it was on
+  /// another device or with other threads, the file says so.
   static RolloutFile reopen(const std::filesystem::path& path, const RolloutJob& job);
 
   /// Holds frame `step` of all members; a chunk that is full is written. physical: [member][channel][x*y];

@@ -3,6 +3,7 @@
 #include "core/build_info.hpp"
 #include "core/error.hpp"
 #include "core/files.hpp"
+#include "core/log.hpp"
 #include "core/stop.hpp"
 #include "core/text.hpp"
 #include "experiments/stage_records.hpp"
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <set>
 
 namespace sns {
@@ -80,6 +82,7 @@ class SetAside {
   /// and what stands in its place is an unfinished one, which goes.
   void move() const {
     for (const fs::path& path : paths_) {
+      const auto lock = lock_of(path);
       if (fs::exists(aside(path)))
         fs::remove_all(path);
       else if (fs::exists(path))
@@ -94,12 +97,18 @@ class SetAside {
   void restore() const {
     for (const fs::path& path : paths_) {
       if (!fs::exists(aside(path))) continue;
+      const auto lock = lock_of(path);
       fs::remove_all(path);
       fs::rename(aside(path), path);
     }
   }
 
  private:
+  /// Of a folder in which trainings or generators work, which may be under way in another process: nothing is
+  /// taken away from under it.
+  static std::unique_ptr<FolderLock> lock_of(const fs::path& path) {
+    return fs::exists(path / ".lock") ? std::make_unique<FolderLock>(path) : nullptr;
+  }
   static fs::path aside(const fs::path& path) { return path.string() + ".previous"; }
   /// Where a file that belongs to a leftover lies when that is aside; nullopt for other files.
   std::optional<fs::path> with_a_leftover(const fs::path& file) const {
@@ -174,8 +183,11 @@ StageStatus StageGraph::status(const std::string& name) const {
     status.facts = record.value("facts", StageFacts{});
   };
   const auto record = read_stage_record(stage.record);
-  if (!record) return status;
-  if (record->at("hash") != status.hash) {
+  // Without a record what is in place is nobody's: weights of `sns train`, say, which are not taken away.
+  const bool in_place = std::all_of(stage.outputs.begin(), stage.outputs.end(),
+                                    [](const fs::path& output) { return fs::exists(output); });
+  if (!record && in_place) return status;
+  if (!record || record->at("hash") != status.hash) {
     const SetAside previous(stage);
     const auto kept = previous.record();
     if (kept && kept->at("hash") == status.hash && kept->value("state", "") == "finished" &&
@@ -184,6 +196,7 @@ StageStatus StageGraph::status(const std::string& name) const {
       status.aside = true;
       return status;
     }
+    if (!record) return status;
     std::vector<std::pair<std::string, std::string>> upstream;
     for (const std::string& other : stage.built_from) upstream.emplace_back(other, hash(other));
     status.state = StageState::changed;
@@ -299,9 +312,6 @@ std::vector<StageResult> StageGraph::skipped_before(const Stage& stage) const {
 StageResult StageGraph::run_one(const Stage& stage, const StageStatus& status) {
   const SetAside previous(stage);
   const bool changed = status.state == StageState::changed;
-  if (changed) previous.move();
-  make_writable_folder(stage.record.parent_path());
-
   json record = {{"stage", stage.name},      {"version", stage.version},
                  {"hash", status.hash},      {"state", "running"},
                  {"inputs", json::object()}, {"built_from", json::object()},
@@ -310,25 +320,57 @@ StageResult StageGraph::run_one(const Stage& stage, const StageStatus& status) {
   for (const std::string& upstream : stage.built_from) record["built_from"][upstream] = hash(upstream);
   record["without"] = json::array();
   for (const StageResult& skipped : skipped_before(stage)) record["without"].push_back(skipped.name);
-  double earlier = 0;  // seconds of sessions that were stopped in good order
-  if (status.state == StageState::interrupted)
-    if (const auto before = read_stage_record(stage.record)) earlier = before->value("seconds", 0.0);
+  // Of sessions that ended in good order, where this one goes on from what they left.
+  double earlier = 0;
+  const auto before = read_stage_record(stage.record);
+  if (before && before->at("hash") == status.hash &&
+      (status.state == StageState::interrupted || (!changed && stage.resumable && stage.resumable()))) {
+    earlier = before->value("seconds", 0.0);
+    record["started"] = before->value("started", record.value("started", ""));
+  }
   record["seconds"] = earlier;
-  write_text(stage.record, record.dump(2) + "\n");
+  const auto take_back = [&] {
+    if (changed) previous.restore();
+  };
+  try {
+    if (changed) previous.move();
+    make_writable_folder(stage.record.parent_path());
+    write_text(stage.record, record.dump(2) + "\n");
+  } catch (const FolderBusy&) {
+    throw;  // nothing was moved, but for folders that are put back when they are next asked for
+  } catch (const std::exception&) {
+    take_back();
+    throw;
+  }
 
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] {
     return earlier + std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
+  // What was done so far stays, and the results of before stay aside: they are found there if the inputs are
+  // those that made them again.
+  const auto to_be_continued = [&] {
+    record["seconds"] = seconds();
+    write_text(stage.record, record.dump(2) + "\n");
+  };
   std::optional<StageFacts> facts;
   try {
     facts = stage.run();
   } catch (const Stopped&) {
-    record["seconds"] = seconds();
-    write_text(stage.record, record.dump(2) + "\n");
+    to_be_continued();
     throw;
+  } catch (const FolderBusy&) {
+    throw;  // what is there is another process's
   } catch (const std::exception&) {
-    if (changed) previous.restore();
+    if (stage.resumable && stage.resumable()) {
+      try {
+        to_be_continued();
+      } catch (const std::exception& error) {  // on a full disk: the record says "running" already
+        log::debug("{}", error.what());
+      }
+    } else {
+      take_back();
+    }
     throw;
   }
   record["state"] = facts ? "finished" : "skipped";

@@ -21,8 +21,11 @@ struct Stage {
   std::filesystem::path record;                ///< its stage.json
   std::vector<std::filesystem::path> outputs;  ///< all must exist, no .h5 cut short, or it runs again
   /// A run whose hash differs from the record's starts without them; they are kept beside as NAME.previous
-  /// until it has finished, and put back if it fails. A run with the same hash resumes from them.
+  /// until it has finished, and put back if it fails before there is anything to go on from. A run with the
+  /// same hash resumes from them. FolderBusy if another process has locked one that has to be moved.
   std::vector<std::filesystem::path> leftovers;
+  /// Whether a run that failed has left something for the next one to go on from. Not set: none does.
+  std::function<bool()> resumable = nullptr;
   /// What is no longer there of finished results that have a list of their own, in words; `run` then puts that
   /// alone in its place. Nothing is asked where it is not set.
   std::function<std::optional<std::string>()> gap = nullptr;

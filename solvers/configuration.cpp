@@ -12,7 +12,7 @@ void read_grid(Section section, spectral::Grid& grid) {
   if (grid.n > kMostPoints) section.reject("points", fmt::format("{} is beyond {}", grid.n, kMostPoints));
   if (section.holds_list("length"))
     section.reject("length", "is a list, but only square domains are supported: give the length of one side");
-  section.maybe("length", grid.length, positive);
+  section.maybe("length", grid.length, between(kShortestSide, kLongestSide));
 }
 
 std::vector<double> grid_points(const spectral::Grid& grid, double offset) {

@@ -26,6 +26,8 @@ void choose(Section& section, const std::string& key, T& value,
 
 /// Points per side of a grid, which are even.
 inline constexpr int kFewestPoints = 8, kMostPoints = 16384;
+/// Beyond these the squares of wavenumbers are no numbers any more.
+inline constexpr double kShortestSide = 1e-100, kLongestSide = 1e100;
 
 /// The `grid` block: points per side and length of the periodic square.
 void read_grid(Section section, spectral::Grid& grid);

@@ -208,6 +208,14 @@ std::string CheckpointFolder::disk_warning(std::int64_t parameters, std::int64_t
       human_bytes(checkpoint));
 }
 
+std::int64_t trained_steps(const fs::path& model_folder) {
+  std::int64_t furthest = 0;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(model_folder / "checkpoints", none))
+    if (fs::exists(entry.path() / "state.json")) furthest = std::max(furthest, step_of(entry.path()));
+  return furthest;
+}
+
 TrainingState read_training_state(const fs::path& checkpoint) {
   const auto file = checkpoint / "state.json";
   try {

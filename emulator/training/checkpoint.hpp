@@ -69,6 +69,8 @@ class CheckpointFolder {
 
 /// state.json of a checkpoint. Error if it is malformed.
 TrainingState read_training_state(const std::filesystem::path& checkpoint);
+/// Steps of the furthest checkpoint in a model's folder; 0 where there is none.
+std::int64_t trained_steps(const std::filesystem::path& model_folder);
 /// Restores weights, averaged weights and moments in place. Error if the tensors do not fit.
 void load_checkpoint(const std::filesystem::path& checkpoint, const FlatParameters& parameters, Ema& ema,
                      AdamW& optimizer);

@@ -171,7 +171,10 @@ class Trainer {
             folder_.string(), stored.step, config_.steps);
       restore(*last);
       warn_of_other_threads();
-      if (state_.step < config_.steps) log::info("{}: resuming at step {}", spec_.name, state_.step);
+      if (state_.step < config_.steps) {
+        log::info("{}: resuming at step {}", spec_.name, state_.step);
+        remove_outdated();
+      }
     } else {
       remove_old_results();
       state_.validation_samples = config_.validation_samples;
@@ -387,8 +390,12 @@ class Trainer {
     for (const char* file : {"metrics.jsonl", file_name(Weights::raw), file_name(Weights::ema), kStepErrorFile,
                              kEstimateErrorFile, "model_card.md", "SHA256SUMS"})
       fs::remove(folder_ / file);
-    for (const fs::path& file : options_.outdated) fs::remove(file);
+    remove_outdated();
     remove_best_but(-1);
+  }
+
+  void remove_outdated() const {
+    for (const fs::path& file : options_.outdated) fs::remove(file);
   }
 
   void save() {
@@ -484,6 +491,7 @@ class Trainer {
       changed = true;
       // Of other weights; sums where somebody has made them.
       for (const char* other : {"SHA256SUMS", "model_card.md"}) fs::remove(folder_ / other);
+      remove_outdated();
       write_atomically(folder_ / file, [&](const fs::path& temporary) {
         std::error_code error;
         fs::create_hard_link(source / file, temporary, error);

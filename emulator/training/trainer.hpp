@@ -31,8 +31,7 @@ struct TrainOptions {
   bool resume = true;         ///< continue from the last checkpoint of the folder, if there is one
   std::string command;        ///< that started the run, for the model card
   std::string configuration;  ///< resolved YAML, for the model card
-  /// Files that say what the folder's weights are; removed with the old weights where training starts from
-  /// nothing.
+  /// Files that say what the folder's weights are; removed before there are other ones.
   std::vector<std::filesystem::path> outdated;
   /// Of a refiner: measure at the end what its estimates get wrong (EstimateErrors). Twenty thousand
   /// evaluations, hours for the paper's networks without a GPU; a surrogate's error of a step is measured in

@@ -41,7 +41,7 @@ struct RolloutLog {
   double steps_per_second = 0;       ///< of the whole batch; 0: the file does not say
   double milliseconds_per_step = 0;  ///< wall clock per computed step of a member; as SolverCost's
   std::vector<Block> blocks;         ///< what parts of the rollout took; empty: the file does not say
-  int threads = 0;                   ///< 0: the file does not say
+  int threads = 0;                   ///< 0: the file does not say, or its steps had several numbers
   std::optional<SolverUse> solver;
   /// Text attributes of the file: method, git_commit, device and all weights* (hashes).
   std::map<std::string, std::string> attributes;

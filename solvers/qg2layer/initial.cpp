@@ -77,7 +77,7 @@ InitialConfig read_initial(Section section, const Params& params) {
   if (config.wavenumber) {
     const int half = params.grid.n / 2;
     const std::vector<int>& k = *config.wavenumber;
-    if (k.size() != 2 || k[0] < 1 || k[0] >= half || std::abs(k[1]) >= half)
+    if (k.size() != 2 || k[0] < 1 || k[0] >= half || k[1] <= -half || k[1] >= half)
       section.reject("wavenumber", fmt::format("must be [k, l] with 1 <= k < {0} and -{0} < l < {0}", half));
   }
   if (is_eigenmode && !config.wavenumber && most_unstable(params).growth() <= 0)

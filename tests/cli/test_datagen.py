@@ -121,6 +121,26 @@ class Dataset(SnsCase):
                 self.assertEqual(dataset_arrays(self.folder / name), expected)
                 self.sns("verify", name)
 
+    def test_files_of_others_are_left_alone(self):
+        own = self.folder / "own"
+        own.mkdir()
+        (own / "tiny.yaml").write_text(self.config.read_text())
+        for name in ("tiny.yaml", "README.md", "stats.yaml"):  # the first: The Well's description has the run's name
+            with self.subTest(name):
+                text = (own / "tiny.yaml").read_text() if name == "tiny.yaml" else "mine"
+                folder = self.folder / name.split(".")[0]
+                folder.mkdir()
+                (folder / name).write_text(text)
+                for option in ((), ("--overwrite",)):
+                    _, err = self.sns("datagen", self.config, "-o", folder, *option, code=2)
+                    self.assert_one_line(err, f"{name} is there already")
+                self.assertEqual((folder / name).read_text(), text)
+        (own / "config.yaml").write_text(self.config.read_text())
+        for option in ((), ("--overwrite",)):
+            _, err = self.sns("datagen", self.config, "-o", own, *option, code=2)
+            self.assert_one_line(err, "config.yaml that is not of a data set")
+        self.assertEqual(sorted(path.name for path in own.iterdir() if path.name != ".lock"), ["config.yaml", "tiny.yaml"])
+
     def test_a_full_disk(self):
         """Files that cannot grow beyond a limit stand for it: the error names the file, and the same command goes on."""
         self.sns("datagen", self.config, "-o", "whole")

@@ -180,10 +180,20 @@ class Paper(unittest.TestCase):
             planned = self.reproduce("--dry-run", "--scale", scale, file=PAPER.with_name("beyond.yaml"))
             self.assertEqual(planned.returncode, 0, planned.stderr)
             files = re.findall(r"^\S*/(\w+/\w+\.yaml)$", planned.stdout, re.M)
-            self.assertEqual(len(files), 13)
+            self.assertEqual(len(files), 12)
             for file in files:
                 base = re.search(r"^base: (\S+)", (SOURCE / "yaml" / file).read_text(), re.M)
                 self.assertIsNotNone(base, file)
+
+    def test_experiments_without_a_stage_have_nothing_to_do_up_to_it(self):
+        for stage, left_out in (("rollout", ["figure3"]), ("oracle", [name for name, _ in ALL if name != "figure3"])):
+            planned = self.reproduce("--dry-run", "--until", stage)
+            self.assertEqual(planned.returncode, 0, planned.stderr)
+            nothing = re.findall(r"/(\w+)\.yaml\n  nothing to do: there is no stage '(\w+)'", planned.stdout)
+            self.assertEqual(nothing, [(name, stage) for name in left_out])
+        refused = self.reproduce("--until", "rolout")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("there is no stage 'rolout'", refused.stderr)
 
     def test_a_bad_collection_is_one_clear_line(self):
         refused = self.reproduce("run.output=elsewhere")

@@ -478,6 +478,36 @@ class Reproduce(unittest.TestCase):
         table = planned(self.reproduce("--dry-run", changed, folder=folder).stdout)
         self.assertTrue(table["train/gaussian"].startswith("finished"), table)
 
+    def test_training_further_replaces_the_record_of_the_stage(self):
+        folder = Path(self.temporary.name) / "further"
+        for part in ("dataset", "truth"):
+            shutil.copytree(self.run_folder / part, folder / part)
+        # A rate that does not depend on how many steps there are, so that a training can go on.
+        rate = "models.gaussian.training.schedule={name: step, size: 1000, gamma: 0.5}"
+        made = self.reproduce("--until", "train/gaussian", rate, folder=folder)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        further = "models.gaussian.training.steps=60"
+        trained = self.reproduce(rate, further, "--model", "gaussian", verb="train", folder=folder)
+        self.assertEqual(trained.returncode, 0, trained.stderr)
+        self.assertIn("resuming at step 12", trained.stderr)
+        table = planned(self.reproduce("--dry-run", rate, folder=folder).stdout)
+        self.assertTrue(table["train/gaussian"].startswith("will run"), table)
+        rolled = self.reproduce(rate, further, "--method", "gaussian", verb="rollout", folder=folder)
+        self.assertEqual(rolled.returncode, 0, rolled.stderr)
+
+    def test_data_of_the_same_flow_go_on_under_their_name(self):
+        folder = Path(self.temporary.name) / "named"
+        made = self.reproduce("run.name=other", "datagen.compression=deflate", "datagen.trajectories_per_file=1",
+                              verb="datagen", folder=folder)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        lost = sorted((folder / "dataset/data/train").glob("other_*.h5"))[0]
+        lost.unlink()
+        again = self.reproduce("--until", "dataset", folder=folder)
+        self.assertEqual(again.returncode, 0, again.stderr)
+        self.assertTrue(lost.exists())
+        self.assertEqual(list((folder / "dataset/data").rglob("kolmogorov*")), [])
+        self.assertEqual(sns("verify", folder / "dataset").returncode, 0)
+
     def test_the_smoke_scale_knows_every_model(self):
         """One that it forgets would be trained at its full size."""
         def models_of(file):

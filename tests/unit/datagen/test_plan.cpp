@@ -2,8 +2,10 @@
 #include "tests/support/relative.hpp"
 
 #include "core/error.hpp"
+#include "core/files.hpp"
 #include "datagen/shard.hpp"
 #include "datagen/statistics.hpp"
+#include "tests/support/scratch.hpp"
 #include "tests/unit/datagen/toy_data.hpp"
 
 #include <doctest/doctest.h>
@@ -143,6 +145,31 @@ TEST_CASE("a licence reads back as it was given, and is quoted only where it has
   CHECK(line("see: LICENSE # mine") == "licence: \"see: LICENSE # mine\"");
 }
 
+TEST_CASE("a data set with the same frames goes on as it is labelled and packed") {
+  ToySettings settings;
+  const SolverInfo info = toy_source(settings).info();
+  const DatagenPlan plan = toy_plan();
+  DatagenPlan there = plan;
+  there.name = "other";
+  there.licence = "see: LICENSE # mine";
+  there.deflate = !plan.deflate;
+  there.trajectories_per_file = plan.trajectories_per_file + 1;
+  const test::ScratchFolder folder;
+  const auto packed = [&] {
+    return identity_yaml(packed_as_in(folder.path(), plan, info, "a: 1\n"), info, "a: 1\n");
+  };
+  const std::string own = identity_yaml(plan, info, "a: 1\n");
+  CHECK(packed() == own);
+  const std::string theirs = identity_yaml(there, info, "a: 1\n");
+  write_text(folder / "config.yaml", theirs);
+  CHECK(packed() == theirs);
+  there.frames += 1;
+  write_text(folder / "config.yaml", identity_yaml(there, info, "a: 1\n"));
+  CHECK(packed() == own);
+  write_text(folder / "config.yaml", "[not a plan");
+  CHECK(packed() == own);
+}
+
 TEST_CASE("everything that decides the data is part of the identity") {
   ToySettings settings;
   const SolverInfo info = toy_source(settings).info();
@@ -150,6 +177,8 @@ TEST_CASE("everything that decides the data is part of the identity") {
   const std::string text = identity_yaml(plan, info, "a: 1\n");
   CHECK(text == identity_yaml(plan, info, "a: 1\n"));
   CHECK(text != identity_yaml(plan, info, "a: 2\n"));
+  CHECK(is_identity(text));
+  CHECK_FALSE(is_identity("name: toy\nseed: 3\nsolver:\n  a: 1\n"));
   const auto differs = [&](auto&& change) {
     DatagenPlan other = plan;
     change(other);

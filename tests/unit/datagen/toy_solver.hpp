@@ -23,7 +23,7 @@ struct ToySettings {
   std::map<std::uint64_t, std::int64_t> fails;  ///< trajectory id -> step at which it fails
   bool silent = false;                          ///< failures are only seen by frame() and check_members()
   std::set<std::uint64_t> impossible;           ///< trajectory ids whose initial states cannot be advanced
-  std::function<void()> on_advance;             ///< called before every advance or record
+  std::function<void()> on_advance;             ///< called before every advance, and record of steps
   int largest_batch = 0;                        ///< members of the largest solver made so far
 };
 
@@ -80,7 +80,7 @@ class ToySolver : public Solver {
     for (Member& m : members_) advance(m, steps);
   }
   void record(const FrameRequest& request, std::span<float> out) override {
-    if (settings_.on_advance) settings_.on_advance();
+    if (settings_.on_advance && request.steps_per_frame > 0) settings_.on_advance();
     const std::size_t size = frame_size(request.coarsen.factor);
     for (int member = 0; member < members(); ++member) {
       for (std::int64_t j = 0; j < request.frames; ++j) {

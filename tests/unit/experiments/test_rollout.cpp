@@ -212,6 +212,48 @@ TEST_CASE("a rollout that goes on still says how many members were lost before")
   CHECK_MESSAGE(sns::test::contains(child.err, "1 failed"), child.err);
 }
 
+TEST_CASE("a rollout that goes on elsewhere says so, and with other weights starts again") {
+  const sns::test::ScratchFolder folder;
+  const auto stop_at = [&](std::int64_t step, sns::RolloutJob job) {
+    NoisyDecay dynamics;
+    dynamics.on_step = [step](std::int64_t now) {
+      if (now == step) sns::request_stop();
+    };
+    CHECK_THROWS_AS(sns::run_rollout(job, dynamics), sns::Stopped);
+    sns::reset_stop();
+  };
+  sns::RolloutJob job = job_for(folder / "a.h5", 40, {1, 2});
+  job.attributes.insert(job.attributes.end(), {{"device", "cuda:0"}, {"weights_emulator_sha256", "abc"}});
+  job.threads = 2;
+  stop_at(20, job);
+  std::int64_t first = 0;
+  NoisyDecay dynamics;
+  dynamics.on_step = [&](std::int64_t step) {
+    if (first == 0) first = step;
+  };
+  SUBCASE("other threads") {
+    job.threads = 1;
+    sns::run_rollout(job, dynamics);
+    CHECK(first > 1);
+    CHECK(sns::metrics::read_rollout_log(job.output, 10).threads == sns::kMixedThreads);
+  }
+  SUBCASE("another device, and back") {
+    job.attributes[job.attributes.size() - 2].second = "cpu";
+    stop_at(30, job);
+    job.attributes[job.attributes.size() - 2].second = "cuda:0";
+    sns::run_rollout(job, dynamics);
+    const auto log = sns::metrics::read_rollout_log(job.output, 10);
+    CHECK(log.threads == sns::kMixedThreads);
+    CHECK(log.attributes.at("device") == "cuda:0, cpu, cuda:0");
+  }
+  SUBCASE("other weights") {
+    job.attributes.back().second = "def";
+    sns::run_rollout(job, dynamics);
+    CHECK(first == 1);
+    CHECK(sns::metrics::read_rollout_log(job.output, 10).threads == 2);
+  }
+}
+
 TEST_CASE("a rollout that is stopped before its first step loses nothing") {
   const sns::test::ScratchFolder folder;
   NoisyDecay dynamics;

@@ -6,6 +6,7 @@
 #include "tests/support/scratch.hpp"
 
 #include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
 
 #include <filesystem>
 
@@ -19,6 +20,7 @@ struct Pipeline {
   std::string viscosity = "viscosity: 0.01", steps = "steps: 100", floor = "floor: 8";
   std::vector<std::string> ran;
   bool fail_training = false, break_training = false;
+  bool resumable = false;     ///< what a failed training has left
   std::string skipped;        ///< a stage that cannot be made here
   std::string optional;       ///< a stage that others do without
   bool record_inside = true;  ///< of the stage's folder, or beside it
@@ -32,6 +34,7 @@ struct Pipeline {
                  .record = record_inside ? folder / "stage.json" : root / (name + ".stage.json"),
                  .outputs = {folder / "result.h5"},
                  .leftovers = {folder},
+                 .resumable = [this] { return resumable; },
                  .inputs = std::move(inputs),
                  .built_from = std::move(from),
                  .after = std::move(after),
@@ -237,6 +240,84 @@ TEST_CASE("a run with other inputs that fails leaves the finished results as the
     pipeline.steps = "steps: 100";
     CHECK(pipeline.run(folder.path()).empty());
     CHECK(sns::read_text(result) == "done with steps: 100");
+  }
+}
+
+TEST_CASE("a run with other inputs that fails keeps what the next one goes on from") {
+  const sns::test::ScratchFolder folder;
+  Pipeline pipeline;
+  pipeline.run(folder.path());
+  pipeline.steps = "steps: 200";
+  pipeline.break_training = pipeline.resumable = true;
+  CHECK_THROWS_AS(pipeline.run(folder.path()), sns::Error);
+  CHECK(sns::read_text(folder.path() / "train" / "partial") == "half");
+  CHECK(sns::read_text(folder.path() / "train.previous" / "result.h5") == "done with steps: 100");
+  CHECK(pipeline.graph(folder.path()).status("train").state == StageState::interrupted);
+  SUBCASE("and the results of before for the inputs that made them") {
+    pipeline.steps = "steps: 100";
+    CHECK(pipeline.run(folder.path()).empty());
+    CHECK(sns::read_text(folder.path() / "train" / "result.h5") == "done with steps: 100");
+  }
+  SUBCASE("until it is finished") {
+    pipeline.break_training = false;
+    pipeline.run(folder.path());
+    CHECK(sns::read_text(folder.path() / "train" / "result.h5") == "done with steps: 200");
+    CHECK_FALSE(fs::exists(folder.path() / "train.previous"));
+  }
+}
+
+TEST_CASE("a finished result that lies aside is found where nothing stands in its place") {
+  const sns::test::ScratchFolder folder;
+  Pipeline pipeline;
+  pipeline.run(folder.path());
+  pipeline.steps = "steps: 200";
+  pipeline.fail_training = true;
+  CHECK_THROWS_AS(pipeline.run(folder.path()), sns::Stopped);
+  pipeline.steps = "steps: 100";
+  SUBCASE("as what stood there was removed") {
+    fs::remove_all(folder.path() / "train");
+    CHECK(pipeline.run(folder.path()).empty());
+    CHECK(sns::read_text(folder.path() / "train" / "result.h5") == "done with steps: 100");
+  }
+  SUBCASE("and is left aside where something does that has no record") {
+    fs::remove(folder.path() / "train" / "stage.json");
+    sns::write_text(folder.path() / "train" / "result.h5", "somebody's");
+    CHECK(pipeline.graph(folder.path()).status("train").state == StageState::missing);
+  }
+}
+
+TEST_CASE("a folder in which another process works is not moved away") {
+  const sns::test::ScratchFolder folder;
+  Pipeline pipeline;
+  pipeline.run(folder.path());
+  const fs::path train = folder.path() / "train";
+  pipeline.steps = "steps: 200";
+  {
+    const sns::FolderLock training(train);
+    CHECK_THROWS_AS(pipeline.run(folder.path()), sns::FolderBusy);
+    CHECK(sns::read_text(train / "result.h5") == "done with steps: 100");
+    CHECK_FALSE(fs::exists(train.string() + ".previous"));
+  }
+  pipeline.run(folder.path());
+  CHECK(sns::read_text(train / "result.h5") == "done with steps: 200");
+}
+
+TEST_CASE("the time of a finished stage counts when something is added to it") {
+  const sns::test::ScratchFolder folder;
+  Pipeline pipeline;
+  pipeline.run(folder.path());
+  const fs::path record = folder.path() / "train" / "stage.json";
+  auto json = nlohmann::json::parse(sns::read_text(record));
+  json["seconds"] = 3600.0;
+  json["started"] = "2026-01-02T03:04:05Z";
+  sns::write_text(record, json.dump());
+  for (const bool resumable : {true, false}) {  // the latter is made from nothing
+    pipeline.resumable = resumable;
+    fs::remove(folder.path() / "train" / "result.h5");
+    pipeline.run(folder.path());
+    json = nlohmann::json::parse(sns::read_text(record));
+    CHECK((json["seconds"].get<double>() >= 3600) == resumable);
+    CHECK((json["started"] == "2026-01-02T03:04:05Z") == resumable);
   }
 }
 
