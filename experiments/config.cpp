@@ -234,10 +234,10 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
 /// none. They may stay, so that one key swaps a method; keys that no method knows are errors.
 std::string keys_without_effect(Section& section, const std::string& what) {
   static const std::vector<std::string> all = {
-      "emulator",     "generator",   "refiner",     "noise",       "sampled",      "first_step",  "every",
-      "path",         "long",        "rule",        "level_floor", "fixed_levels", "fixed_share", "gate",
-      "threshold",    "write_back",  "start_level", "start",       "stop_level",   "noise_limit", "weights",
-      "conditioning", "reverse_std", "estimate",    "clip",        "precision"};
+      "emulator",     "generator",   "refiner",     "noise",       "sampled",      "first_step",   "every",
+      "path",         "long",        "rule",        "level_floor", "fixed_levels", "fixed_share",  "gate",
+      "threshold",    "write_back",  "start_level", "start",       "stop_level",   "noise_limit",  "weights",
+      "conditioning", "reverse_std", "estimate",    "clip",        "precision",    "conserve_mean"};
   std::vector<std::string> found;
   for (const std::string& key : section.keys())
     if (std::find(all.begin(), all.end(), key) != all.end() && section.set_aside(key)) found.push_back(key);
@@ -286,6 +286,7 @@ std::string read_networks(Section& section, MethodConfig& method, const std::vec
   const std::string what = read_sampling(section, method, models);
   section.maybe("weights", method.weights, one_of({"ema", "raw"}));
   if (section.has("precision")) section.maybe("precision", method.precision, one_of(precision_names()));
+  if (section.has("conserve_mean")) section.maybe("conserve_mean", method.conserve_mean);
   return what;
 }
 

@@ -38,6 +38,7 @@ struct MethodConfig {
   std::int64_t every = 1;                ///< steps from one refined frame to the next
   double noise = 0;                      ///< std of white noise added to the surrogate's step, normalised units
   bool sampled = false;                  ///< instead: noise with the covariance of the surrogate's error
+  bool conserve_mean = false;            ///< SurrogateOptions::conserve_mean
   std::string text;                      ///< resolved block
   std::string without_effect;   ///< keys of other kinds of methods that the block holds, and what this one is
   std::string beyond_training;  ///< why its network is used otherwise than it was trained; empty: it is not

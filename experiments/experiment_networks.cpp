@@ -177,6 +177,7 @@ std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& me
   SurrogateOptions options;
   options.first_step = method.first_step;
   options.every = method.every;
+  options.conserve_mean = method.conserve_mean;
   options.noise = {.white = method.noise, .seed = run_.seed};
   options.inference = {
       .one_by_one = rollout_.deterministic,

@@ -397,6 +397,10 @@ void note_method(const std::string& name, Section method, Section models, bool l
   const std::optional<std::string> none;
   const auto generator = value_or(method, "generator", none), refiner = value_or(method, "refiner", none);
   if (!generator) note_step_noise(name, method, layers, notes);
+  if (value_or(method, "conserve_mean", false))
+    notes.push_back(fmt::format(
+        "{} keeps the mean of each field over the domain, which the flow conserves (paper: it may wander).",
+        name));
   if (!generator && !refiner) return;
   Section model = models.child(generator ? *generator : *refiner);
   const std::string kind = kind_of(model);

@@ -38,14 +38,18 @@ void SurrogateStepper::restore(std::span<const float> saved, torch::Device devic
     RolloutStepper::restore(saved, device);
 }
 
+torch::Tensor SurrogateStepper::with_mean_of(const torch::Tensor& initial, const torch::Tensor& x) const {
+  return options_.conserve_mean ? x + (initial - x).mean({2, 3}, true) : x;
+}
+
 StepOutcome SurrogateStepper::advance(const torch::Tensor& initial, const torch::Tensor& x,
                                       std::span<const std::int64_t> trajectories, std::int64_t step) {
   StepOutcome out;
   out.evaluations = torch::zeros({x.size(0), 3}, torch::kInt64);
   torch::Tensor prediction;
   if (emulator_) {
-    prediction = emulator_->step(x);
-    out.next = options_.noise.add(prediction, trajectories, step);
+    prediction = with_mean_of(initial, emulator_->step(x));
+    out.next = with_mean_of(initial, options_.noise.add(prediction, trajectories, step));
     out.evaluations.select(1, 0).fill_(1);
   }
   if (!stage_) return out;
@@ -58,8 +62,8 @@ StepOutcome SurrogateStepper::advance(const torch::Tensor& initial, const torch:
   stage_->observe(input);
   if (step < options_.first_step || (step - options_.first_step) % options_.every != 0) return out;
   stage_->apply(input, out);
-  out.next = from_stage(out.next);
-  if (out.previous.defined()) out.previous = from_stage(out.previous);
+  out.next = with_mean_of(initial, from_stage(out.next));
+  if (out.previous.defined()) out.previous = with_mean_of(initial, from_stage(out.previous));
   return out;
 }
 

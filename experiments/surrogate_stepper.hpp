@@ -13,7 +13,10 @@ struct SurrogateOptions {
   std::int64_t first_step = 1;  ///< the first that is refined; earlier ones are the surrogate's alone
   std::int64_t every = 1;       ///< from there on each `every`-th is, the others are the surrogate's alone
   StepNoise noise = {};         ///< added to each surrogate step
-  Inference inference;          ///< how both models are evaluated
+  /// Sets the mean of each field over the domain back to that of the initial frame, after the surrogate and
+  /// after the stage. Both flows conserve it; networks do not, and nothing in a frame tells them where it was.
+  bool conserve_mean = false;
+  Inference inference;  ///< how both models are evaluated
 };
 
 /// y = x_{a-1} + Psi(x_{a-1}) (+ noise xi), then what the stage makes of it; without a surrogate, what the
@@ -32,6 +35,7 @@ class SurrogateStepper : public RolloutStepper {
   const std::vector<double>& field_std() const;
 
  private:
+  torch::Tensor with_mean_of(const torch::Tensor& initial, const torch::Tensor& x) const;
   torch::Tensor to_stage(const torch::Tensor& x) const { return units_.defined() ? x * units_ : x; }
   torch::Tensor from_stage(const torch::Tensor& x) const { return units_.defined() ? x / units_ : x; }
 

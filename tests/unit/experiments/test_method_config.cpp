@@ -80,6 +80,14 @@ TEST_CASE("methods: reverse steps that draw from what was measured") {
                  "models.sns.training.stream.validation_members"));
 }
 
+TEST_CASE("methods: a mean that is conserved") {
+  const RolloutConfig config = parse("a: {emulator: gaussian}, b: {generator: acdm, conserve_mean: true}");
+  CHECK_FALSE(config.methods[0].conserve_mean);
+  CHECK_FALSE(contains(config.methods[0].text, "conserve_mean"));  // methods without it are what they were
+  CHECK(config.methods[1].conserve_mean);
+  CHECK(contains(config.methods[1].text, "conserve_mean: true"));
+}
+
 TEST_CASE("methods: samples of a surrogate") {
   const RolloutConfig config = parse("a: {emulator: gaussian}, b: {emulator: gaussian, sampled: true}");
   CHECK_FALSE(config.methods[0].sampled);

@@ -96,6 +96,8 @@ TEST_CASE("notes: what is added to a surrogate's steps") {
   CHECK(of(true, "noise: 1.0e-3") == Notes{});
   CHECK(says(of(false, "sampled: true"), "m adds noise with the covariance of its error", "none"));
   CHECK(says(of(true, "sampled: true"), "m adds noise with the covariance of its error", "white noise"));
+  CHECK(says(of(true, "conserve_mean: true"), "m keeps the mean of each field over the domain", "may wander"));
+  CHECK(of(true, "noise: 1.0e-3, conserve_mean: false") == Notes{});
   CHECK(of(false, "sampled: false") == Notes{});
 }
 

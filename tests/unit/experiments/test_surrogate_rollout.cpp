@@ -31,10 +31,12 @@ sns::ModelConfig tiny(const std::string& kind) {
 }
 
 sns::SurrogateStepper tiny_stepper(bool refined, const sns::Path& path = sns::Path::A,
-                                   std::int64_t first_step = 1, std::int64_t every = 1) {
+                                   std::int64_t first_step = 1, std::int64_t every = 1,
+                                   bool conserve_mean = false) {
   sns::SurrogateOptions options;
   options.first_step = first_step;
   options.every = every;
+  options.conserve_mean = conserve_mean;
   options.noise.seed = 11;
   options.noise.white = 0.01;
   sns::RefineOptions refine;
@@ -48,6 +50,31 @@ sns::SurrogateStepper tiny_stepper(bool refined, const sns::Path& path = sns::Pa
 }
 
 }  // namespace
+
+TEST_CASE("the mean over the domain is conserved where that is asked for, and nothing else changes") {
+  const sns::test::ScratchFolder folder;
+  const std::vector<std::int64_t> ids = {0, 1};
+  const torch::Tensor x = torch::randn({2, 1, 16, 16}) + torch::tensor({0.5, -2.0}).view({2, 1, 1, 1});
+  const torch::Tensor initial = torch::randn({2, 1, 16, 16}), mean = initial.mean({2, 3}, true);
+  for (const bool refined : {false, true}) {
+    CAPTURE(refined);
+    // Path C rewrites the previous frame, too.
+    const sns::Path path = sns::Path::C;
+    sns::SurrogateStepper keeps = tiny_stepper(refined, path, 1, 1, true),
+                          wanders = tiny_stepper(refined, path);
+    const auto kept = keeps.advance(initial, x, ids, 1), wandered = wanders.advance(initial, x, ids, 1);
+    CHECK((kept.next.mean({2, 3}, true) - mean).abs().max().item<float>() < 1e-5);
+    CHECK((wandered.next.mean({2, 3}, true) - mean).abs().max().item<float>() > 1e-2);
+    if (!refined) {
+      const torch::Tensor change = kept.next - wandered.next;
+      CHECK((change - change.mean({2, 3}, true)).abs().max().item<float>() < 1e-5);
+    } else {
+      CHECK(kept.previous.defined() == wandered.previous.defined());
+      if (kept.previous.defined())
+        CHECK((kept.previous.mean({2, 3}, true) - mean).abs().max().item<float>() < 1e-5);
+    }
+  }
+}
 
 TEST_CASE("a member gets the same numbers alone and in a batch") {
   const sns::test::ScratchFolder folder;
