@@ -72,7 +72,7 @@ class Generator {
       if (replaces_) try_to_keep_what_was_there();
       throw;
     }
-    if (report_.complete) replaced_.discard();
+    if (report_.complete && is_data_set(replaced_.path())) replaced_.discard();
     return report_;
   }
 
@@ -139,7 +139,7 @@ class Generator {
     make_writable_folder(folder_);
     // Shards share the folder; whoever replaces a data set needs it alone.
     lock_.emplace(folder_, FolderLock::Kind::shared);
-    if (replaced_.was_cut_off()) {
+    if (replaced_.was_cut_off() && (is_data_set(folder_) || is_data_set(replaced_.path()))) {
       lock_.reset();
       lock_.emplace(folder_);
       replaced_.put_back({});
@@ -168,6 +168,7 @@ class Generator {
         fail<ConfigError>("--overwrite would destroy what other shards write; remove {} first",
                           folder_.string());
       }
+      require_free_names(entries(found));
       lock_.reset();
       lock_.emplace(folder_);
       log::warn("replacing the data set in {}", folder_.string());
@@ -183,18 +184,22 @@ class Generator {
           "it",
           folder_.string());
     }
-    require_free_names();
+    if (!is_of_manifest(identity_hash_)) require_free_names({});  // else: it has lost its config.yaml
     write_text(config, identity_);
   }
 
-  /// A folder that is not of a data set may hold the user's files under the names of ours.
-  void require_free_names() const {
-    if (is_of_manifest(identity_hash_)) return;  // which has lost its config.yaml
-    for (const std::string& name :
-         {std::string("README.md"), std::string("stats.yaml"), metadata_file(plan_.name)})
+  /// A folder may hold the user's files under the names of ours. `known` are of the data set that is there.
+  void require_free_names(const std::vector<std::string>& known) const {
+    for (const std::string& name : entries(identity_)) {
+      if (name == "stage.json" || std::find(known.begin(), known.end(), name) != known.end()) continue;
       if (fs::exists(folder_ / name))
         fail<ConfigError>("{} is there already, and a data set has a file of that name; choose another folder",
                           (folder_ / name).string());
+    }
+  }
+
+  static bool is_data_set(const fs::path& folder) {
+    return fs::exists(folder / "config.yaml") && is_identity(read_text(folder / "config.yaml"));
   }
 
   /// Whether the folder holds the manifest of a data set of this identity.
@@ -475,7 +480,9 @@ class Generator {
       const FailedTrajectory& failed = first_failed.at(split);
       fail("all trajectories of the split '{}' failed, the first at step {}: {}{}", split, failed.step,
            failed.reason,
-           replaces_ ? "" : fmt::format("; see 'failed' in {}", (folder_ / "MANIFEST.jsonl").string()));
+           replaces_ || !any_samples()
+               ? ""
+               : fmt::format("; see 'failed' in {}", (folder_ / "MANIFEST.jsonl").string()));
     }
   }
 

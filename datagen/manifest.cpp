@@ -192,10 +192,12 @@ std::optional<std::string> missing_data(const std::filesystem::path& folder) {
 }
 
 bool has_partial_data(const std::filesystem::path& folder) {
-  std::error_code none;
-  for (const char* part : {"data", "partial"})
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder / part, none))
-      if (entry.path().extension() == ".h5") return true;
+  for (const char* part : {"data", "partial"}) {
+    std::error_code none;  // where there is nothing, or another process takes it away meanwhile
+    for (std::filesystem::recursive_directory_iterator entry(folder / part, none), end; !none && entry != end;
+         entry.increment(none))
+      if (entry->path().extension() == ".h5") return true;
+  }
   return false;
 }
 

@@ -29,8 +29,8 @@ namespace fs = std::filesystem;
 
 const std::vector<std::string> kKinds = {"snapshots",  "dynamics", "stability", "levels", "temporal",
                                          "traversals", "forecast", "oracle",    "video"};
-const std::vector<std::string> kRunFolders = {"dataset",    "truth",  "models",  "rollouts", "data",
-                                              "evaluation", "oracle", "figures", "video"};
+const std::vector<std::string> kRunFolders = {"dataset",     "truth",      "models", "rollouts", "data",
+                                              "checkpoints", "evaluation", "oracle", "figures",  "video"};
 
 /// Folders that may hold plot/ and .venv/: the source tree that the program was built from, and the folders
 /// above the program, for one that was moved.

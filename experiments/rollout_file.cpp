@@ -118,7 +118,8 @@ RolloutFile RolloutFile::create(const std::filesystem::path& path, const Rollout
 
 RolloutFile RolloutFile::reopen(const std::filesystem::path& path, const RolloutJob& job) {
   h5::File file = h5::File::open_edit(path);
-  bool elsewhere = file.has_attribute("threads") && file.attribute<int>("threads") != job.threads;
+  const int threads = file.has_attribute("threads") ? file.attribute<int>("threads") : job.threads;
+  bool elsewhere = threads != job.threads && threads != kMixedThreads;
   for (const auto& [name, text] : job.attributes) {
     const std::string before = file.has_attribute(name) ? file.attribute<std::string>(name) : std::string();
     require(!name.ends_with("_sha256") || before == text, "{} was begun with other weights ({})", path.string(),
@@ -129,7 +130,7 @@ RolloutFile RolloutFile::reopen(const std::filesystem::path& path, const Rollout
   }
   if (elsewhere) {
     log::warn("{}: begun on another device or with other threads: its times are compared with none",
-              path.stem().string());
+              job.output.stem().string());
     file.set_attribute("threads", kMixedThreads);
     file.flush();
   }

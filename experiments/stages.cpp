@@ -125,6 +125,10 @@ class SetAside {
   std::vector<fs::path> paths_;
 };
 
+bool is_resumable(const Stage& stage) {
+  return stage.resumable && stage.resumable();
+}
+
 }  // namespace
 
 const char* name(StageState state) {
@@ -183,10 +187,10 @@ StageStatus StageGraph::status(const std::string& name) const {
     status.facts = record.value("facts", StageFacts{});
   };
   const auto record = read_stage_record(stage.record);
-  // Without a record what is in place is nobody's: weights of `sns train`, say, which are not taken away.
-  const bool in_place = std::all_of(stage.outputs.begin(), stage.outputs.end(),
-                                    [](const fs::path& output) { return fs::exists(output); });
-  if (!record && in_place) return status;
+  // Without a record what is in place is somebody's, a training of `sns train`, say, and not taken away.
+  const bool made = std::all_of(stage.outputs.begin(), stage.outputs.end(),
+                                [](const fs::path& output) { return fs::exists(output); });
+  if (!record && (made || is_resumable(stage))) return status;
   if (!record || record->at("hash") != status.hash) {
     const SetAside previous(stage);
     const auto kept = previous.record();
@@ -324,20 +328,28 @@ StageResult StageGraph::run_one(const Stage& stage, const StageStatus& status) {
   double earlier = 0;
   const auto before = read_stage_record(stage.record);
   if (before && before->at("hash") == status.hash &&
-      (status.state == StageState::interrupted || (!changed && stage.resumable && stage.resumable()))) {
+      (status.state == StageState::interrupted || (!changed && is_resumable(stage)))) {
     earlier = before->value("seconds", 0.0);
     record["started"] = before->value("started", record.value("started", ""));
   }
   record["seconds"] = earlier;
+  // As if nothing had been tried. An error on the way says more than what this one might have to say.
   const auto take_back = [&] {
-    if (changed) previous.restore();
+    try {
+      if (changed)
+        previous.restore();
+      else if (before)
+        write_text(stage.record, before->dump(2) + "\n");
+      else
+        fs::remove(stage.record);
+    } catch (const std::exception& error) {
+      log::warn("{}: {}", stage.name, error.what());
+    }
   };
   try {
     if (changed) previous.move();
     make_writable_folder(stage.record.parent_path());
     write_text(stage.record, record.dump(2) + "\n");
-  } catch (const FolderBusy&) {
-    throw;  // nothing was moved, but for folders that are put back when they are next asked for
   } catch (const std::exception&) {
     take_back();
     throw;
@@ -359,10 +371,14 @@ StageResult StageGraph::run_one(const Stage& stage, const StageStatus& status) {
   } catch (const Stopped&) {
     to_be_continued();
     throw;
-  } catch (const FolderBusy&) {
-    throw;  // what is there is another process's
+  } catch (const FolderBusy&) {  // nothing was done, nor where what is there is of other keys
+    take_back();
+    throw;
+  } catch (const ConfigError&) {
+    take_back();
+    throw;
   } catch (const std::exception&) {
-    if (stage.resumable && stage.resumable()) {
+    if (is_resumable(stage)) {
       try {
         to_be_continued();
       } catch (const std::exception& error) {  // on a full disk: the record says "running" already

@@ -39,7 +39,12 @@ void SurrogateStepper::restore(std::span<const float> saved, torch::Device devic
 }
 
 torch::Tensor SurrogateStepper::with_mean_of(const torch::Tensor& initial, const torch::Tensor& x) const {
-  return options_.conserve_mean ? x + (initial - x).mean({2, 3}, true) : x;
+  if (!options_.conserve_mean) return x;
+  const torch::Tensor change = initial - x;
+  if (!options_.inference.one_by_one) return x + change.mean({2, 3}, true);
+  std::vector<torch::Tensor> means;  // how a sum is divided may depend on how many there are
+  for (const torch::Tensor& member : change.split(1)) means.push_back(member.contiguous().mean({2, 3}, true));
+  return x + torch::cat(means);
 }
 
 StepOutcome SurrogateStepper::advance(const torch::Tensor& initial, const torch::Tensor& x,

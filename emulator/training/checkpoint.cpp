@@ -210,9 +210,12 @@ std::string CheckpointFolder::disk_warning(std::int64_t parameters, std::int64_t
 
 std::int64_t trained_steps(const fs::path& model_folder) {
   std::int64_t furthest = 0;
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator(model_folder / "checkpoints", none))
-    if (fs::exists(entry.path() / "state.json")) furthest = std::max(furthest, step_of(entry.path()));
+  std::error_code none;  // where there is nothing, or another process takes it away meanwhile
+  for (fs::directory_iterator entry(model_folder / "checkpoints", none), end; !none && entry != end;
+       entry.increment(none)) {
+    std::error_code gone;
+    if (fs::exists(entry->path() / "state.json", gone)) furthest = std::max(furthest, step_of(entry->path()));
+  }
   return furthest;
 }
 

@@ -482,8 +482,7 @@ class Trainer {
     }
   }
 
-  /// Makes the weights of `source` the folder's, without a copy where files can have two names: nothing writes
-  /// into finished files, and those of large networks take gigabytes. False if they were that already.
+  /// Makes the weights of `source` the folder's; false if they were that already.
   bool install_weights(const fs::path& source) const {
     bool changed = false;
     for (const char* file : {file_name(Weights::raw), file_name(Weights::ema)}) {
@@ -493,9 +492,7 @@ class Trainer {
       for (const char* other : {"SHA256SUMS", "model_card.md"}) fs::remove(folder_ / other);
       remove_outdated();
       write_atomically(folder_ / file, [&](const fs::path& temporary) {
-        std::error_code error;
-        fs::create_hard_link(source / file, temporary, error);
-        if (error) fs::copy_file(source / file, temporary);
+        fs::copy_file(source / file, temporary, fs::copy_options::overwrite_existing);
       });
     }
     if (changed || !fs::exists(folder_ / "config.yaml")) save_model_config(spec_.model, folder_);

@@ -135,6 +135,19 @@ class Dataset(SnsCase):
                     _, err = self.sns("datagen", self.config, "-o", folder, *option, code=2)
                     self.assert_one_line(err, f"{name} is there already")
                 self.assertEqual((folder / name).read_text(), text)
+        self.sns("datagen", self.config, "-o", "old", "run.name=old")
+        (self.folder / "old/tiny.yaml").write_text("mine")
+        _, err = self.sns("datagen", self.config, "-o", "old", "--overwrite", code=2)
+        self.assert_one_line(err, "tiny.yaml is there already")
+        for name in ("partial", "replaced"):
+            folder = self.folder / f"has-{name}"
+            (folder / name).mkdir(parents=True)
+            (folder / name / "notes.txt").write_text("mine")
+            if name == "partial":
+                self.sns("datagen", self.config, "-o", folder, code=2)
+            else:
+                self.sns("datagen", self.config, "-o", folder)
+            self.assertTrue((folder / name / "notes.txt").exists())
         (own / "config.yaml").write_text(self.config.read_text())
         for option in ((), ("--overwrite",)):
             _, err = self.sns("datagen", self.config, "-o", own, *option, code=2)

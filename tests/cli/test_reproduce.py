@@ -492,6 +492,10 @@ class Reproduce(unittest.TestCase):
         self.assertIn("resuming at step 12", trained.stderr)
         table = planned(self.reproduce("--dry-run", rate, folder=folder).stdout)
         self.assertTrue(table["train/gaussian"].startswith("will run"), table)
+        refused = self.reproduce("--until", "train/gaussian", rate, folder=folder)  # and leaves no record of its own
+        self.assertEqual(refused.returncode, 2, refused.stderr)
+        self.assertIn("was trained for 60 steps", refused.stderr)
+        self.assertFalse((folder / "models/gaussian/stage.json").exists())
         rolled = self.reproduce(rate, further, "--method", "gaussian", verb="rollout", folder=folder)
         self.assertEqual(rolled.returncode, 0, rolled.stderr)
 

@@ -69,9 +69,7 @@ TEST_CASE("training lowers the loss and leaves a loadable weights folder") {
     std::filesystem::remove(folder / "ema.safetensors");
     CHECK(train_model(spec, scratch / "dataset", folder, cpu_run()).images_per_second == 0);
     CHECK(sha256_file(folder / "ema.safetensors") == before);
-    // ... without a copy of the checkpoint's, and what was said of other weights goes.
-    CHECK(std::filesystem::equivalent(folder / "ema.safetensors",
-                                      folder / "checkpoints" / "last" / "ema.safetensors"));
+    // What was said of other weights goes.
     std::filesystem::remove(folder / "ema.safetensors");
     std::filesystem::copy_file(folder / "model.safetensors", folder / "ema.safetensors");
     write_text(folder / "model_card.md", "of other weights");
