@@ -52,8 +52,12 @@ sns::SurrogateStepper tiny_stepper(bool refined, const sns::Path& path = sns::Pa
 }  // namespace
 
 TEST_CASE("the mean over the domain is conserved where that is asked for, and nothing else changes") {
-  const sns::test::ScratchFolder folder;
+  torch::manual_seed(5);
   const std::vector<std::int64_t> ids = {0, 1};
+  const auto off = [](const torch::Tensor& frame, const torch::Tensor& from) {
+    const torch::Tensor size = frame.abs().amax({2, 3}, true);  // of rounding, in sums
+    return ((frame.mean({2, 3}, true) - from).abs() / size).max().item<float>();
+  };
   const torch::Tensor x = torch::randn({2, 1, 16, 16}) + torch::tensor({0.5, -2.0}).view({2, 1, 1, 1});
   const torch::Tensor initial = torch::randn({2, 1, 16, 16}), mean = initial.mean({2, 3}, true);
   for (const bool refined : {false, true}) {
@@ -63,14 +67,14 @@ TEST_CASE("the mean over the domain is conserved where that is asked for, and no
     sns::SurrogateStepper keeps = tiny_stepper(refined, path, 1, 1, true),
                           wanders = tiny_stepper(refined, path);
     const auto kept = keeps.advance(initial, x, ids, 1), wandered = wanders.advance(initial, x, ids, 1);
-    CHECK((kept.next.mean({2, 3}, true) - mean).abs().max().item<float>() < 1e-5);
-    CHECK((wandered.next.mean({2, 3}, true) - mean).abs().max().item<float>() > 1e-2);
+    CHECK(off(kept.next, mean) < 1e-6);
+    CHECK(off(wandered.next, mean) > 1e-3);
     if (!refined) {
       const torch::Tensor change = kept.next - wandered.next;
       CHECK((change - change.mean({2, 3}, true)).abs().max().item<float>() < 1e-5);
     } else {
       REQUIRE(kept.previous.defined());
-      CHECK((kept.previous.mean({2, 3}, true) - mean).abs().max().item<float>() < 1e-5);
+      CHECK(off(kept.previous, mean) < 1e-6);
     }
   }
 }
