@@ -55,7 +55,9 @@ TEST_CASE("a bad block is rejected with key, value and rule") {
   fails({{"drag", "-0.1"}}, {"solver.drag", "negative"});
   fails({{"grid.points", "33"}}, {"solver.grid.points", "33", "even"});
   fails({{"grid.points", "6"}}, {"solver.grid.points", "6", "at least 8"});
-  fails({{"grid.length", "0"}}, {"solver.grid.length", "positive"});
+  for (const char* side : {"0", "-1", "1e-101", "1e101"}) {
+    fails({{"grid.length", side}}, {"solver.grid.length", "between 1e-100 and 1e+100"});
+  }
   fails({{"stepper.dt", "0"}}, {"solver.stepper.dt", "positive"});
   fails({{"stepper.dt", "-0.1"}}, {"solver.stepper.dt", "positive"});
   fails({{"stepper.name", "cn_rk5"}}, {"solver.stepper.name", "cn_rk4"});
