@@ -71,12 +71,15 @@ int run_program(const std::vector<std::string>& arguments) {
     _exit(127);
   }
   int status = 0;
+  bool told = false;  // that it should end
   for (pid_t ended = 0; ended != child;) {
-    ended = waitpid(child, &status, WhileDrawing::action() ? WNOHANG : 0);
+    ended = waitpid(child, &status, WNOHANG);
     require(ended >= 0 || errno == EINTR, "lost {}: {}", arguments[0], std::strerror(errno));
     if (ended != 0) continue;
+    if (stop_requested() && !told)
+      told = ::kill(child, SIGTERM) == 0;  // who stops this program alone, stops it, too
     try {
-      WhileDrawing::action()();
+      if (WhileDrawing::action()) WhileDrawing::action()();
     } catch (...) {  // nobody would wait for the child, which writes figures
       ::kill(child, SIGTERM);
       ::waitpid(child, &status, 0);

@@ -214,6 +214,23 @@ class Reproduce(unittest.TestCase):
         self.assertEqual(self.reproduce("evaluate.bootstrap=50", folder=folder).returncode, 0)
         self.assertNotEqual((folder / "report.html").read_bytes(), kept[folder / "report.html"])
 
+    def test_stopped_while_drawing(self):
+        folder = self.copy("stopped_drawing")
+        begun, slow = folder / "begun", folder / "slow_python"
+        slow.write_text(f"#!/bin/sh\ntouch {begun}\nexec sleep 300\n")
+        slow.chmod(0o755)
+        process = subprocess.Popen([str(SNS), "reproduce", str(QUICKSTART), "--scale", "smoke", f"run.output={folder}",
+                                    "evaluate.bootstrap=50"], stderr=subprocess.PIPE, text=True,
+                                   env={**os.environ, "SNS_PYTHON": str(slow)})
+        while process.poll() is None and not begun.exists():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)  # to this process alone: it ends the script itself
+        message = process.communicate(timeout=60)[1]
+        self.assertEqual(process.returncode, 75, message)
+        self.assertIn("stopped while drawing; run the same command to continue", message)
+        self.assertEqual(self.due("evaluate.bootstrap=50", folder=folder), ["figure", "report"])
+        self.assertEqual(self.reproduce("evaluate.bootstrap=50", folder=folder).returncode, 0)
+
     def test_a_lost_figure_is_drawn_again(self):
         folder = self.copy("lost")
         (folder / "figures/stability.png").unlink()
@@ -563,6 +580,9 @@ class Reproduce(unittest.TestCase):
             "rollout.methods.sns.level_floor=20": "below the refiner's 20 levels",
             "models.sns.weights=/nowhere": "retrain=true",
             "rollout.members=0": "positive",
+            "figure.folder=truth": "is the name of another folder in a run",
+            "figure.folder=figures.previous": "is the name of another folder in a run",
+            "figure.folder=../figures": "without a path",
         }.items():
             with self.subTest(override):
                 result = self.reproduce(override)
