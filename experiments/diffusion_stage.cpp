@@ -36,6 +36,9 @@ class SnsStage : public DiffusionStage {
   }
   Model& model() override { return *model_; }
   void observe(const StepInput& input) override { past_.remember(input.x, input.trajectories); }
+  void observe_rewritten(const StepInput& input, const torch::Tensor& previous) override {
+    if (model_->longest_lag() > 0 && input.step > 1) past_.rewrite(previous);  // never the initial condition
+  }
   std::vector<float> save() const override { return past_.save(); }
   void restore(std::span<const float> saved, torch::Device device) override {
     past_.restore(saved, model_->config().field_channels, model_->config().image, device);
@@ -73,10 +76,8 @@ class SnsRefiner : public SnsStage {
                                            lags, input.prediction);
     count(out, kDenoiser, refined.evaluations);
     out.next = refined.x.narrow(1, 2 * channels, channels);
-    if (conduct_.write_back || (options_.path.steps_together() && options_.path.cleans_past())) {
+    if (conduct_.write_back || (options_.path.steps_together() && options_.path.cleans_past()))
       out.previous = refined.x.narrow(1, channels, channels);
-      if (!lags.empty() && input.step > 1) past_.rewrite(out.previous);  // never the initial condition
-    }
     if (options_.gate == Gate::present && !lags.empty()) move_long_frames(input, triple, lags, out);
   }
 

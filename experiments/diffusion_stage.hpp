@@ -29,6 +29,8 @@ class DiffusionStage {
   /// Sets out.next, and levels, stopped members and rewritten frames where there are any; adds to
   /// out.evaluations.
   virtual void apply(const StepInput& input, StepOutcome& out) = 0;
+  /// Sees frame step-1 as the trajectory has it from here on, in steps that rewrite it.
+  virtual void observe_rewritten(const StepInput&, const torch::Tensor&) {}
   /// See RolloutStepper.
   virtual std::vector<float> save() const { return {}; }
   virtual void restore(std::span<const float> saved, torch::Device device);

@@ -68,7 +68,9 @@ StepOutcome SurrogateStepper::advance(const torch::Tensor& initial, const torch:
   if (step < options_.first_step || (step - options_.first_step) % options_.every != 0) return out;
   stage_->apply(input, out);
   out.next = with_mean_of(initial, from_stage(out.next));
-  if (out.previous.defined()) out.previous = with_mean_of(initial, from_stage(out.previous));
+  if (!out.previous.defined()) return out;
+  out.previous = with_mean_of(initial, from_stage(out.previous));
+  stage_->observe_rewritten(input, to_stage(out.previous));
   return out;
 }
 

@@ -226,7 +226,8 @@ namespace {
 
 /// Two fields of different size, a lagged refiner in other units than the emulator's.
 sns::SurrogateStepper lagged_stepper(std::int64_t first_step = 1, int threshold = -1,
-                                     sns::Gate gate = sns::Gate::either, int levels = 20) {
+                                     sns::Gate gate = sns::Gate::either, int levels = 20,
+                                     const sns::Path& path = sns::Path::A, bool conserve_mean = false) {
   sns::ModelConfig emulator = tiny("gaussian"), refiner = tiny("sns");
   emulator.field_channels = refiner.field_channels = 2;
   emulator.field_std = {2.0, 5.0};
@@ -235,9 +236,11 @@ sns::SurrogateStepper lagged_stepper(std::int64_t first_step = 1, int threshold 
   refiner.diffusion.levels = levels;
   sns::SurrogateOptions options;
   options.first_step = first_step;
+  options.conserve_mean = conserve_mean;
   options.noise.seed = 11;
   options.noise.white = 1e-3;
   sns::RefineOptions refine;
+  refine.path = path;
   refine.threshold = threshold;
   refine.gate = gate;
   return {std::make_unique<sns::GaussianEmulator>(emulator, 1, torch::kCPU),
@@ -322,6 +325,28 @@ TEST_CASE("a lagged rollout continues bit for bit, with the frames that it still
     CHECK(torch::allclose(alone[0], both[1], 1e-4, 1e-5));
     const std::vector<std::int64_t> stranger{5};
     CHECK_THROWS_AS(first.advance(initial.narrow(0, 0, 1), x.narrow(0, 0, 1), stranger, 14), sns::Error);
+  }
+}
+
+TEST_CASE("a lagged refiner looks back at rewritten frames as the trajectory has them") {
+  torch::manual_seed(5);
+  const torch::NoGradGuard no_grad;
+  const std::vector<std::int64_t> ids{4, 9};
+  const torch::Tensor initial = torch::randn({2, 2, 16, 16}),
+                      scale = torch::tensor({2.0F, 0.5F}).view({1, 2, 1, 1});
+  for (const bool conserve_mean : {false, true}) {
+    CAPTURE(conserve_mean);
+    sns::SurrogateStepper stepper = lagged_stepper(1, -1, sns::Gate::either, 20, sns::Path::C, conserve_mean);
+    const auto newest = [&] {
+      const std::vector<float> saved = stepper.save();
+      return torch::tensor(std::vector<float>(saved.end() - 1024, saved.end())).view({2, 2, 16, 16}) / scale;
+    };
+    const auto first = stepper.advance(initial, initial, ids, 1);
+    CHECK(torch::equal(newest() * scale, initial * scale));  // never the initial condition
+    const auto second = stepper.advance(initial, first.next, ids, 2);
+    REQUIRE(second.previous.defined());
+    CHECK_FALSE(torch::allclose(second.previous, first.next, 1e-2, 1e-3));
+    CHECK(torch::allclose(newest(), second.previous, 1e-5, 1e-6));
   }
 }
 
