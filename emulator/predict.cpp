@@ -100,10 +100,18 @@ std::int64_t predict_next(GaussianEmulator& model, const PredictOptions& options
   return input.count();
 }
 
+void warn_of_untrained_level(const Model& model, int level) {
+  if (const auto highest = model.config().trained_max_level; highest && level > *highest)
+    log::warn("level {} of a model that was trained on levels up to {}: little can be expected", level,
+              *highest);
+}
+
 std::int64_t predict_generated(Acdm& model, const PredictOptions& options, h5::File& out) {
   const h5::Shape frame = frame_shape(model);
   const InputArray input(options.input, model, 1, "states");
   const AcdmOptions how = acdm_generation(options.sampling);
+  // Its reference never draws the last level.
+  warn_of_untrained_level(model, model.schedule().levels() - 2);
   out.set_attribute("start", options.sampling.start);
   out.set_attribute("conditioning", options.sampling.conditioning);
   auto next = out.create<float>("next", rows_of(input.count(), frame));
@@ -198,12 +206,6 @@ void warn_of_clean_past(const Sns& model, const Path& path) {
   if (!path.noises_past() && model.config().trained_past == "noised")
     log::warn("path {} with a model that was trained beside noised past frames: little can be expected",
               path.text());
-}
-
-void warn_of_untrained_level(const Model& model, int level) {
-  if (const auto highest = model.config().trained_max_level; highest && level > *highest)
-    log::warn("level {} of a model that was trained on levels up to {}: little can be expected", level,
-              *highest);
 }
 
 /// The surrogate whose predictions an SNS's estimates are combined with.

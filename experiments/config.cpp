@@ -290,8 +290,18 @@ std::string read_networks(Section& section, MethodConfig& method, const std::vec
   return what;
 }
 
-std::string hardly_refines(const MethodConfig& method, std::int64_t steps) {
+std::string hardly_refines(const MethodConfig& method, std::int64_t steps,
+                           const std::vector<ModelSpec>& models) {
   if (!method.refiner) return "";
+  const ModelSpec& refiner = find_model(models, *method.refiner);
+  const int highest = highest_level(refiner.training.levels, refiner.model.diffusion.levels);
+  if (const int least = std::max(method.sampling.threshold, method.sampling.start_level.value_or(-1));
+      least >= highest)
+    return fmt::format(
+        "frames are refined above level {}, and the noise heads of {} were trained on levels 0 to {}: hardly "
+        "any "
+        "will be",
+        least, *method.refiner, highest);
   if (method.first_step > steps)
     return fmt::format("first_step {} lies beyond the rollout's {} steps: no frame is refined",
                        method.first_step, steps);
@@ -316,17 +326,21 @@ MethodConfig read_method(Section section, const std::string& name, const std::ve
   return method;
 }
 
+/// Beyond these a number is a slip of the pen.
+constexpr double kMostMembers = 1e5, kMostSteps = 1e9;
+
 /// A number of initial conditions, or a list of their numbers.
 void read_members(Section& rollout, RolloutConfig& config) {
   if (!rollout.holds_list("members")) {
-    rollout.maybe("members", config.members, positive);
+    rollout.maybe("members", config.members, between(1, kMostMembers));
     return;
   }
   rollout.need<std::vector<int>>("members", config.chosen, [](const std::vector<int>& numbers) {
     const bool ascending =
         std::adjacent_find(numbers.begin(), numbers.end(), std::greater_equal<>()) == numbers.end();
-    return !numbers.empty() && numbers.front() >= 0 && ascending ? std::string()
-                                                                 : "must hold ascending numbers from 0 on";
+    return !numbers.empty() && numbers.front() >= 0 && numbers.back() < kMostMembers && ascending
+               ? std::string()
+               : fmt::format("must hold ascending numbers from 0 on, below {:g}", kMostMembers);
   });
   config.members = static_cast<int>(config.chosen.size());
 }
@@ -367,9 +381,9 @@ std::vector<std::string> method_names(const RolloutConfig& rollout) {
 
 RolloutConfig read_rollout(Section rollout, const std::vector<ModelSpec>& models, const Section& solver) {
   RolloutConfig config;
-  rollout.maybe("steps", config.steps, positive);
+  rollout.maybe("steps", config.steps, between(1, kMostSteps));
   read_members(rollout, config);
-  rollout.maybe("floor_members", config.floor_members, non_negative);
+  rollout.maybe("floor_members", config.floor_members, between(0, kMostMembers));
   rollout.maybe("limit", config.limit, positive);
   rollout.maybe("deterministic", config.deterministic);
   rollout.maybe("precision", config.precision, one_of(precision_names()));
@@ -380,7 +394,7 @@ RolloutConfig read_rollout(Section rollout, const std::vector<ModelSpec>& models
   for (const std::string& name : methods.names()) {
     check_name(methods, name);
     config.methods.push_back(read_method(methods.child(name), name, models, solver));
-    config.methods.back().hardly_refines = hardly_refines(config.methods.back(), config.steps);
+    config.methods.back().hardly_refines = hardly_refines(config.methods.back(), config.steps, models);
   }
   return config;
 }

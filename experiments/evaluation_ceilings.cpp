@@ -47,7 +47,6 @@ void add_crps(Judged& ceiling, const Evaluation& evaluation, const FrameSource& 
   const std::int64_t steps =
       std::min(FrameSource::rollout(ensembles, truth.fields()).frames(), truth.frames()) - 1;
   const std::int64_t window = metrics::make_windows(truth.frames(), config.window).front().last;
-  const std::int64_t frames = std::min(truth.frames(), std::max(window + 1, metrics::kPairedFrames));
   std::vector<float> frame(truth.frame_size());
   for (const int member : paired) {
     throw_if_stopped("while the forecasts without dynamics were measured");
@@ -55,7 +54,7 @@ void add_crps(Judged& ceiling, const Evaluation& evaluation, const FrameSource& 
     std::vector<metrics::ClimatologyCrps> crps;
     for (std::vector<float>& field : frames_of_others(truth, member))
       crps.emplace_back(std::move(field), pixels);
-    for (std::int64_t t = 0; t < frames; ++t) {
+    for (std::int64_t t = 0; t <= steps; ++t) {
       truth.read(member, t, 1, frame);
       for (std::size_t f = 0; f < fields; ++f)
         records[f].crps.push_back(crps[f](std::span<const float>(frame).subspan(f * pixels, pixels)) /

@@ -61,7 +61,8 @@ void judge_ensemble(Judged& judged, const std::filesystem::path& file, const Eva
   const auto ensemble = FrameSource::rollout(file, truth.fields());
   require(ensemble.points() == truth.points() &&
               std::abs(ensemble.interval() - truth.interval()) < 1e-6 * truth.interval(),
-          "{}: frames of another kind than truth's", file.string());
+          "{}: frames of {} points every {:g}, truth's have {} points every {:g}", file.string(),
+          ensemble.points(), ensemble.interval(), truth.points(), truth.interval());
   std::size_t count = 0;
   for (const std::int64_t id : judged.ids) {
     throw_if_stopped("while ensembles were measured");

@@ -9,6 +9,7 @@
 #include "emulator/training/checkpoint.hpp"
 #include "emulator/training/trainer.hpp"
 #include "emulator/training/unused_keys.hpp"
+#include "experiments/noise_frames.hpp"
 #include "experiments/shipped_weights.hpp"
 #include "experiments/solver_stream.hpp"
 
@@ -64,6 +65,7 @@ Experiment::Experiment(const Config& config, std::string command)
   read(video, video_);
   require_shown(figure, figure_, video, video_, rollout_.steps, rollout_.members, method_names(rollout_));
   require_unseen_truth(data_plan_);
+  require_trainable();
   config.finish({"simulate"});
   for (const auto& [name, keys] : model_keys_without_effect(config)) log::warn("models.{}: {}", name, keys);
   for (const MethodConfig& method : rollout_.methods)
@@ -78,6 +80,26 @@ void Experiment::require_unseen_truth(const DatagenPlan& data) {
         "datagen: its trajectories end at {}, and those that methods are compared with begin at {}: training "
         "would see them; ask for fewer",
         end - 1, kFirstTruthTrajectory);
+}
+
+void Experiment::require_trainable() const {
+  const bool validates =
+      std::any_of(data_plan_.splits.begin(), data_plan_.splits.end(),
+                  [](const Split& split) { return split.name == "valid" && split.trajectories > 0; });
+  for (const ModelSpec& model : models_) {
+    if (!uses(model) || (model.weights && !retrain_)) continue;
+    const TrainingConfig& training = model.training;
+    const bool stream = training.data == "stream";
+    const std::int64_t frames = stream ? training.stream.frames : data_plan_.frames,
+                       window = longest_window(model);
+    if (model.model.kind != "thermalizer" && window > frames)
+      fail<ConfigError>("models.{}: its training takes windows of {} frames, and {} is {}", model.name, window,
+                        stream ? fmt::format("models.{}.training.stream.frames", model.name) : "datagen.frames",
+                        frames);
+    if (training.select == "best" && !(stream ? training.stream.validation_members > 0 : validates))
+      fail<ConfigError>("models.{}.training.select: best needs validation frames, of which {} leaves none",
+                        model.name, stream ? "training.stream.validation_members: 0" : "datagen.split");
+  }
 }
 
 std::string Experiment::changed_flow(const SolverInfo& of_file) const {

@@ -157,9 +157,15 @@ void require_measurable(const std::vector<ModelSpec>& models, const std::vector<
       require_validation(method, "estimate");
     }
     for (const ModelSpec& model : models)
-      if (const auto needed = needed_measurement(method, model);
-          needed && (retrain || !model.weights) && model.training.data == "dataset")
-        require_validation(method, needed->key);
+      if (const auto needed = needed_measurement(method, model); needed && (retrain || !model.weights)) {
+        if (model.training.data == "dataset")
+          require_validation(method, needed->key);
+        else if (model.training.stream.validation_members == 0)
+          fail<ConfigError>(
+              "rollout.methods.{}.{}: what it needs is measured on validation frames, of which "
+              "models.{}.training.stream.validation_members: 0 leaves none",
+              method.name, needed->key, model.name);
+      }
   }
 }
 

@@ -174,9 +174,9 @@ def spread(values):
     return np.where(none, np.nan, low), np.where(none, np.nan, high)
 
 
-def typical(values):
-    """Median over members, those that are not finite counting as infinite: NaN once half of them are gone."""
-    middle = np.median(np.where(np.isfinite(values), values, np.inf), axis=0)
+def typical(values, lost=np.inf):
+    """Median over members, those that are not finite counting as `lost`, the worst that there is: NaN once it is no member's."""
+    middle = np.median(np.where(np.isfinite(values), values, lost), axis=0)
     return np.where(np.isfinite(middle), middle, np.nan)
 
 

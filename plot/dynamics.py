@@ -1,12 +1,15 @@
 """Temporal statistics of each method beside the solver's, and how its members fare over time."""
 
+from functools import partial
+
 from common import SOLVER, by_field, letter, line, nan_mean, np, plt, remark, save, shared_legend, typical
 
 
 def draw_autocorrelation(axes, evaluation):
     lag = evaluation.root["lag"][...] * evaluation.time_scale
     for curves in (evaluation.truth, *evaluation.methods):
-        line(axes, lag, curves["autocorrelation"], curves, lw=2.2 if curves is evaluation.truth else 1.6)
+        whole = (curves["window_finite"] == 1).all(axis=1)[:, None]
+        line(axes, lag, np.where(whole, curves["autocorrelation"], np.nan), curves, lw=2.2 if curves is evaluation.truth else 1.6)
     axes.axhline(0, color="#999999", lw=0.6, zorder=0)
     axes.set(xlabel=rf"lag $\tau${evaluation.time_unit}", title=r"autocorrelation $C(\tau)$", xlim=(0, lag[-1]))
 
@@ -39,7 +42,7 @@ def draw_pdf(axes, evaluation):
     reference = evaluation.file["truth_pdf"][...]
     axes.plot(x, reference, color=SOLVER, lw=2.2, label="solver")
     for curves in evaluation.methods:
-        pdf = nan_mean(np.where(curves["window_finite"][:, -1:] > 0, curves["pdf_late"], np.nan))
+        pdf = nan_mean(np.where(curves["window_finite"][:, -1:] == 1, curves["pdf_late"], np.nan))
         axes.plot(x, pdf, color=curves.color, ls=curves.dash, label=curves.label)
     occupied = x[reference > 0]
     reach = 1.25 * max(abs(occupied[0]), abs(occupied[-1]))
@@ -50,7 +53,7 @@ def draw_pdf(axes, evaluation):
 
 def draw_paired(axes, evaluation):
     for curves in evaluation.methods:
-        line(axes, curves["paired_time"] * evaluation.time_scale, curves["paired_correlation"], curves, typical)
+        line(axes, curves["paired_time"] * evaluation.time_scale, curves["paired_correlation"], curves, partial(typical, lost=-np.inf))
     if evaluation.floor is not None:
         values = evaluation.floor["paired_correlation"]
         axes.plot(evaluation.floor["paired_time"] * evaluation.time_scale, nan_mean(values), color=SOLVER, lw=1, ls="--",

@@ -35,6 +35,10 @@ def main():
     options = arguments()
     options.figures.mkdir(parents=True, exist_ok=True)
     evaluation = options.folder / "evaluation"
+    if unknown := [kind for kind in options.kinds if kind not in (*EVALUATED, "oracle")]:
+        sys.exit(f"--kinds: no figures are named {', '.join(unknown)}; there are {', '.join(EVALUATED)} and oracle")
+    if "oracle" in options.kinds and not (options.folder / "oracle").is_dir():
+        sys.exit(f"{options.folder} holds no folder oracle: run sns oracle first")
     evaluated = [kind for kind in options.kinds if kind != "oracle"]
     if evaluated and not (evaluation / "curves.h5").exists():
         sys.exit(f"{evaluation} holds no curves.h5: run sns evaluate first")

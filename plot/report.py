@@ -69,14 +69,14 @@ def captions(metrics, facts):
             f"conditions have {floor_distances(metrics)}."),
         "stability": (
             f"{'a, b' if several else 'a'}: spectrum error of the mean spectrum in each window, with intervals (of more "
-            f"than {FEW_WINDOWS} windows: thin lines, and thick ones for the median of neighbouring windows); the dashed "
+            f"than {FEW_WINDOWS} windows without: thin lines, and thick ones for the median of neighbouring windows); the dashed "
             f"line and gray band show what independent solver runs score. {'c' if several else 'b'}: members whose energy and "
             f"enstrophy have always stayed within {config['energy_factor']:g} times the solver's range; lines are shifted a "
             f"little, so that none hides another. {'d' if several else 'c'}: levels predicted by the noise heads, before any "
             "floor."),
         "dynamics": (
-            "Lines: a, c mean over members; b, d, e, f median over members, ending where half of them are no "
-            "longer finite. Bands: from the 10 % to the 90 % quantile over members. Dotted lines: limits beyond "
+            "Lines: a, c mean over the members that stay finite (a: throughout, c: in the late window); b, d, e, f median over members, ending "
+            "where half of them are no longer finite. Bands: from the 10 % to the 90 % quantile over members. Dotted lines: limits beyond "
             "which a member counts as unstable."),
         "temporal": (
             "a, b: C(&tau;) of the first and of the last steps. c, d: R(t) over the solver's mean, step by step. Lines: "
@@ -113,11 +113,12 @@ def table_caption(metrics):
     solvers = "" if not metrics["floor"] else (
         f"The column <em>solver vs solver</em> holds the scores of {counted(truth['floor_members'], 'independent solver run')}"
         f"{as_many}: {perfect}. ")
-    return (f"Value and {100 * metrics['config']['confidence']:g} % interval (percentile bootstrap over "
+    return (f"Value and {100 * metrics['config']['confidence']:g} % interval (percentile bootstrap, of shares Wilson's, over "
             f"{counted(truth['members'], 'initial condition')}, {metrics['config']['bootstrap']} resamples{few}). {solvers}"
             f"Early, mid, late: steps {windows['early'][0]}&ndash;{windows['early'][1]}, "
             f"{windows['mid'][0]}&ndash;{windows['mid'][1]}, {windows['late'][0]}&ndash;{windows['late'][1]}. "
-            f"<em>lost</em>: infinite, because the members concerned did not stay finite.")
+            f"<em>lost</em>: infinite, because the members concerned did not stay finite; <em>N lost</em>: a mean over members to which N that are "
+            "lost count as far as they were finite. Resampling makes distances of means larger: their intervals may lie above them.")
 
 
 def oracle_caption(oracle):

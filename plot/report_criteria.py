@@ -59,7 +59,7 @@ def end_cell(metrics, method):
     value = math.nan if any(map(math.isnan, ratios)) else max(ratios)
     text = "&ndash;" if math.isnan(value) else "lost" if math.isinf(value) else short(value)
     missing = max((window["lost"] for windows in method["spectrum_error_by_window"].values() for window in end(windows)), default=0)
-    left = f" (of {method['members'] - missing})" if missing and math.isfinite(value) else ""
+    left = f" ({missing} lost)" if missing and math.isfinite(value) else ""
     return f"<td class='number'>{text}{left}</td>"
 
 
@@ -81,11 +81,15 @@ def drift_entries(metrics, results):
 
 
 def does_not_drift(metrics, results):
-    """Whether every interval of the drift holds zero; None where there are none, as for a single window."""
-    bounds = [number(entry[end]) for entry in drift_entries(metrics, results) for end in ("low", "high")]
-    if any(map(math.isnan, bounds)):
+    """Whether every interval of the drift holds zero; None where there are none, as for a single window, or where that of solver runs, which do
+    not drift, does not hold it either."""
+    holds = [[None if math.isnan(low) or math.isnan(high) else low <= 0 <= high
+              for low, high in ((number(entry["low"]), number(entry["high"])) for entry in drift_entries(metrics, each))]
+             for each in (results, metrics["floor"]["results"])]
+    if None in holds[0]:
         return None
-    return all(low <= 0 <= high for low, high in zip(bounds[::2], bounds[1::2]))
+    failed = [of_solvers for ours, of_solvers in zip(*holds) if not ours]
+    return not failed or (None if False in failed else False)
 
 
 def drift_cell(metrics, results):
@@ -141,7 +145,7 @@ def criteria_table(metrics):
     return (f"<p class='small'>All members within the solver's range to the end; spectrum error of the last window{fields}, at most "
             f"{RATIO} times that of solver against solver (?: it is more, but the intervals of the two do not tell, or for the mean spectrum what solver "
             "runs reach in some windows); an interval of the "
-            "drift of the spectrum error (per 1000 steps) that holds zero. The last window alone scatters; the mean over the windows of the last third, of method and solver runs, does less (of N: of what is left of the members)."
+            "drift of the spectrum error (per 1000 steps) that holds zero (?: it does not, but nor does that of solver runs). The last window alone scatters; the mean over the windows of the last third, of method and solver runs, does less (N lost: those count as far as they are finite)."
             f"{fewer} "
             f"{' '.join(alone)}</p>"
             "<table><tr><th>method</th><th>members that stay</th><th>error of members</th><th>error of the mean spectrum</th>"

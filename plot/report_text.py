@@ -52,17 +52,18 @@ def with_interval(entry):
     return f"{short(number(entry['value']))} {interval(entry)}".rstrip()
 
 
-def cell(entry, better, scale=1):
-    """Table cell of an estimate times scale: never for an event that did not happen, lost for an infinite score."""
+def cell(entry, info, scale=1):
+    """Table cell of an estimate times scale: never for an event that did not happen, lost for the score of members that were."""
     if entry is None:
         return '<td class="number">&ndash;</td>'
     value = number(entry["value"])
     if math.isinf(value):
-        text = "never" if better == "higher" else '<span class="lost">lost</span>'
+        text = "never" if info["better"] == "higher" else '<span class="lost">lost</span>' if entry["lost"] else "&infin;"
         if math.isfinite(number(entry["low"])):
             text += f' <span class="interval">[{short(scale * number(entry["low"]))}, &infin;]</span>'
         return f'<td class="number">{text}</td>'
-    return f'<td class="number">{short(scale * value)} <span class="interval">{interval(entry, scale)}</span></td>'
+    lost = f" ({entry['lost']} lost)" if info["statistic"] == "ensemble mean" and entry["lost"] else ""
+    return f'<td class="number">{short(scale * value)} <span class="interval">{interval(entry, scale)}</span>{lost}</td>'
 
 
 def columns(metrics):
@@ -94,7 +95,7 @@ def table_of(metrics, infos, judged):
     for info in infos:
         scale, unit = scale_and_unit(metrics, info)
         ideal = {"near one": "1", "near zero": "0", "lower": "low", "higher": "high"}[info["better"]]
-        cells = "".join(cell(results.get(info["id"]), info["better"], scale) for _, results in judged)
+        cells = "".join(cell(results.get(info["id"]), info, scale) for _, results in judged)
         rows.append(f"<tr><td>{html.escape(info['label'] + unit)}</td><td>{info['period']}</td><td>{ideal}</td>"
                     f"{cells}</tr>")
     return f"<table><tr><th>metric</th><th>window</th><th>ideal</th>{head}</tr>{''.join(rows)}</table>"
@@ -190,7 +191,8 @@ def reach_of_solvers(metrics, metric):
 
 
 def spectrum_sentences(metrics, method):
-    return " ".join(spectrum_sentence(metrics, method, *of) for of in by_field(metrics, "spectrum_error_ensemble/late"))
+    sentences = [spectrum_sentence(metrics, method, *of) for of in by_field(metrics, "spectrum_error_ensemble/late")]
+    return " ".join(dict.fromkeys(sentences))  # of no field where no member is left
 
 
 def spectrum_sentence(metrics, method, metric, of):
@@ -199,11 +201,11 @@ def spectrum_sentence(metrics, method, metric, of):
     first, last = metrics["windows"]["late"]
     where = f"In the last window (steps {first:,} to {last:,})"
     if math.isinf(value):
-        return f"{where} none of its members is finite."
+        return f"{where} none of its members has a finite frame."
     factor = f"a typical factor of {math.exp(value):.2f}" if value < 4 else "many orders of magnitude"
     sentence = f"{where} its spectrum{of} is off by {with_interval(entry)}, that is {factor}"
     if entry["lost"]:
-        sentence += f", counted over what is left of its members ({entry['lost']} of {method['members']} lost)"
+        sentence += f", of its members as far as they are finite ({entry['lost']} of {method['members']} lost)"
     floor = metrics["floor"]["results"][metric] if metrics["floor"] else None
     if floor is None:
         return sentence + "."

@@ -173,7 +173,7 @@ class OldPages:
 
     def require_no_less(self, run, provenance):
         """Exits where the entry of a run has stages that a new one lacks: results that the run folder no longer holds."""
-        stages = re.compile(r"^\| ([\w/-]+(?: \(\w+\))?) \|", re.M)
+        stages = re.compile(r"^\| ([\w/-]+(?: \([^)]+\))?) \|", re.M)
         there = set(stages.findall(provenance))
         # A run with one folder of results says "evaluate"; when another joins it, "evaluate (folder)" of each.
         there |= {stage.partition(" (")[0] for stage in there}

@@ -40,7 +40,8 @@ def finite_members(curves, window):
 def is_above(curves, period, shown, limit):
     """Whether the whole spectrum lies beyond the panel's upper edge."""
     spectrum = nan_mean(curves["window_spectra"][:, curves.period(period)])[shown]
-    return bool(np.isfinite(spectrum).all() and spectrum.min() > limit)
+    spectrum = spectrum[spectrum > 0]  # bins without a mode
+    return bool(spectrum.size and np.isfinite(spectrum).all() and spectrum.min() > limit)
 
 
 def draw_spectra(axes, evaluation, period, first, band):
@@ -59,7 +60,7 @@ def draw_spectra(axes, evaluation, period, first, band):
         spectrum = nan_mean(curves["window_spectra"][:, w])
         error = number(evaluation.result(curves.label, f"spectrum_error_ensemble/{period}")["value"])
         label = f"{curves.label}: {error:.2g}" if np.isfinite(error) else f"{curves.label}: none left"
-        if 0 < alive < curves.members:
+        if np.isfinite(error) and alive < curves.members:
             label += f" ({alive}/{curves.members} finite)"
         if np.isfinite(spectrum).any():
             axes.fill_between(k[shown], low[shown], high[shown], color=curves.color, alpha=0.2, lw=0)

@@ -146,7 +146,7 @@ RefineOptions thermalizer_refinement(const SamplingWords& words, const Thermaliz
           .threshold = levels.start,
           .gate = Gate::either,
           .stop_level = levels.stop,
-          .reverse_std = parse_reverse_std(words.reverse_std),
+          .reverse_std = drawable_std(words, /*generates=*/false),
           .estimate = Estimate::network};
 }
 
@@ -157,6 +157,8 @@ AcdmOptions acdm_generation(const SamplingWords& words) {
 }
 
 GenerationOptions sns_generation(const SamplingWords& words) {
+  if (!std::isfinite(words.clip) || words.clip < 0)
+    fail<ConfigError>("clip: {} is no number of standard deviations; 0: no limit", words.clip);
   return {.path = parse_path(words.path),
           .start = parse_start(words.start),
           .clip = words.clip,

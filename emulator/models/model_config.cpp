@@ -9,25 +9,35 @@
 namespace sns {
 namespace {
 
+/// Beyond these a number is a slip of the pen; the product of two of them fits into 32 bits.
+constexpr int kWidest = 1 << 15, kWidestEmbedding = 1 << 20;
+constexpr double kLeastNoise = 1e-6;      ///< whose square still shows beside 1
+constexpr int kFewestLinear = 10;         ///< Schedule::linear wants more levels
 constexpr int kReferenceEmbedding = 512;  ///< ACDM's, of the reference implementation
 
 std::string multipliers_rule(const std::vector<int>& multipliers) {
-  for (const int m : multipliers)
+  double product = 1;
+  for (const int m : multipliers) {
     if (m < 1) return "must hold positive factors, one per resolution level";
+    product *= m;
+  }
+  if (product > kWidest) return fmt::format("multiply the channels by {:g}; by {} at most", product, kWidest);
   return multipliers.empty() || multipliers.size() > 8 ? "must hold 1 to 8 factors" : "";
 }
 
 void read_acdm(Section& section, NetworkConfig& network) {
   section.maybe("embedding", network.embedding, [](const int& width) {
-    return width >= 4 && width % 2 == 0 ? "" : "must be even and at least 4, or null for 512";
+    return width >= 4 && width <= kWidestEmbedding && width % 2 == 0
+               ? ""
+               : "must be even, at least 4 and at most 1048576, or null for 512";
   });
   section.maybe("predicts", network.predicts, one_of({"both", "present"}));
 }
 
 void read(Section section, NetworkConfig& network, const std::string& kind) {
-  section.maybe("hidden", network.hidden, positive);
+  section.maybe("hidden", network.hidden, between(1, kWidest));
   section.maybe("multipliers", network.multipliers, Rule<std::vector<int>>(multipliers_rule));
-  section.maybe("blocks", network.blocks, positive);
+  section.maybe("blocks", network.blocks, between(1, 1000));
   section.maybe("forcing_wavenumber", network.forcing_wavenumber, [](const int& periods) {
     return periods >= 1 ? "" : "must be at least 1, or null for a network that does not see the force";
   });
@@ -35,13 +45,16 @@ void read(Section section, NetworkConfig& network, const std::string& kind) {
   if (has_heads(kind)) section.maybe("head_features", network.head_features, between(1, 1 << 20));
   if (kind == "sns") {
     section.maybe("embedding", network.embedding);
-    if (network.embedding && *network.embedding < 1)
-      section.reject("embedding", "must be positive, or null for diffusion.levels");
+    if (network.embedding && (*network.embedding < 1 || *network.embedding > kWidestEmbedding))
+      section.reject("embedding",
+                     fmt::format("must be 1 to {}, or null for diffusion.levels", kWidestEmbedding));
     if (auto lag = section.maybe_child("lag")) {
       network.lag.emplace();
       lag->maybe("window", network.lag->window, between(2, 100000));
       lag->maybe("embedding", network.lag->embedding, [](const int& width) {
-        return width >= 4 && width % 2 == 0 ? "" : "must be even and at least 4";
+        return width >= 4 && width <= kWidestEmbedding && width % 2 == 0
+                   ? ""
+                   : "must be even, at least 4 and at most 1048576";
       });
     }
   }
@@ -61,12 +74,17 @@ void read(Section section, DiffusionConfig& diffusion) {
   if (diffusion.schedule == "geometric") {
     std::vector<double> range{diffusion.noise_range.lowest, diffusion.noise_range.highest};
     section.maybe("noise_range", range, [](const std::vector<double>& given) {
-      const bool rises = given.size() == 2 && 0 < given[0] && given[0] < given[1] && given[1] < 1;
-      return rises ? ""
-                   : "must be [lowest, highest], standard deviations of noise with 0 < lowest < highest < 1";
+      const bool rises = given.size() == 2 && kLeastNoise <= given[0] && given[0] < given[1] && given[1] < 1;
+      return rises
+                 ? ""
+                 : "must be [lowest, highest], standard deviations of noise with 1e-6 <= lowest < highest < 1";
     });
     diffusion.noise_range = {range[0], range[1]};
   }
+  if (diffusion.schedule == "linear" && diffusion.levels <= kFewestLinear)
+    section.reject("levels",
+                   fmt::format("{}: the linear schedule needs more than {}, its last beta being {}/levels",
+                               diffusion.levels, kFewestLinear, kFewestLinear));
   section.maybe("prediction", diffusion.prediction, one_of({"eps", "scaled_eps", "v"}));
 }
 

@@ -19,16 +19,20 @@ double ratio(double sum, std::int64_t count) {
 void add_injection(ScoreTable& table, std::span<const FlowRecord> members, double truth,
                    const std::function<bool(std::size_t, std::size_t)>& whole, const Bootstrap& bootstrap) {
   const std::size_t windows = members[0].windows.size();
-  const auto add = [&](MetricInfo info, std::vector<double> values) {
-    const auto lost = static_cast<int>(
-        std::count_if(values.begin(), values.end(), [](double value) { return std::isinf(value); }));
+  /// lost: with windows of members before they are, which then have values.
+  const auto add = [&](MetricInfo info, std::vector<double> values, std::optional<int> lost = std::nullopt) {
     std::function<double(std::span<const int>)> statistic = [values](std::span<const int> drawn) {
       std::vector<double> picked;
       for (const int m : drawn) picked.push_back(values[static_cast<std::size_t>(m)]);
       return mean(picked);
     };
-    const Estimate estimate = bootstrap.estimate(statistic);
-    table.add_ensemble(std::move(info), estimate, lost, std::move(statistic));
+    Estimate estimate = bootstrap.estimate(statistic);
+    // Of a share that all members have alike the bootstrap knows no scatter.
+    if (lost && estimate.low == estimate.high) estimate = bootstrap.of_share(values);
+    if (!lost)
+      lost = static_cast<int>(
+          std::count_if(values.begin(), values.end(), [](double value) { return std::isinf(value); }));
+    table.add_ensemble(std::move(info), estimate, *lost, std::move(statistic));
   };
   const auto of_windows = [&](std::size_t first, std::size_t last) {
     std::vector<double> values;
@@ -55,21 +59,25 @@ void add_injection(ScoreTable& table, std::span<const FlowRecord> members, doubl
   injection("all", 0, windows - 1);
 
   std::vector<double> reversed;  // of the windows before a member is lost
+  int lost = 0;
   for (std::size_t m = 0; m < members.size(); ++m) {
     std::int64_t counted = 0, against = 0;
+    bool stays = true;
     for (std::size_t w = 0; w < windows; ++w) {
       const FlowWindow& window = members[m].windows[w];
+      stays = stays && whole(m, w);
       if (!whole(m, w) || window.budgets == 0) continue;
       ++counted;
       against += window.injection < 0 ? 1 : 0;
     }
-    reversed.push_back(counted > 0             ? ratio(static_cast<double>(against), counted)
-                       : whole(m, windows - 1) ? kUndefined
-                                               : kInfinite);
+    reversed.push_back(counted > 0 ? ratio(static_cast<double>(against), counted)
+                       : stays     ? kUndefined
+                                   : kInfinite);
+    lost += stays ? 0 : 1;
   }
   add({"reversed_share", "all", "Share of windows with reversed injection, mean over members", "",
        Better::lower},
-      std::move(reversed));
+      std::move(reversed), lost);
 }
 
 /// rms(u - u*) / rms(u*) of two windows' mean profiles.

@@ -33,7 +33,9 @@ struct Score {
   MetricInfo info;
   Estimate estimate{};
   std::vector<double> members;  ///< per member, in file order; empty for ensemble statistics
-  int lost = 0;  ///< members whose value is infinite; of shares and of what is better the longer: that are lost
+  /// Members whose value is infinite; of shares, of what is better the longer and of what is infinite for some
+  /// that are finite: members that are lost.
+  int lost = 0;
   /// The statistic over drawn members; refers to the records and the reference it was made from.
   std::function<double(std::span<const int>)> statistic;
 };

@@ -102,14 +102,15 @@ class Table : public ScoreTable {
   Table(std::span<const MemberRecord> members, int lost, const Bootstrap& bootstrap, std::string field = {})
       : ScoreTable(bootstrap, std::move(field)), members_(members), lost_(lost) {}
 
+  /// lost: where not every infinite value is a loss.
   template <class PerMember>
-  void add(MetricInfo info, const PerMember& value) {
+  void add(MetricInfo info, const PerMember& value, std::optional<int> lost = std::nullopt) {
     std::vector<double> values;
     for (const MemberRecord& member : members_) values.push_back(value(member));
     // A loss is no infinite value where more is better, for which that means "not within the rollout", or where
     // a share is asked for.
     const bool counted = info.better == Better::higher || info.statistic == Statistic::share_of_members;
-    ScoreTable::add(std::move(info), std::move(values), counted ? std::optional(lost_) : std::nullopt);
+    ScoreTable::add(std::move(info), std::move(values), counted ? std::optional(lost_) : lost);
   }
 
  private:
@@ -154,14 +155,14 @@ void add_distributions(Table& table, const std::string& period, PeriodRecord Mem
       [&](const PeriodRecord& p) { return wasserstein1(p.pixels, reference.pixels); });
   add("w1_increment", "W1 of the PDF of increments", "rms",
       [&](const PeriodRecord& p) { return wasserstein1(p.increments, reference.increments); });
-  add("w1_energy", "W1 of the PDF of energy", "std", [&](const PeriodRecord& p) {
-    return wasserstein1(p.frames.energy, reference.frame_energies) /
-           standard_deviation(reference.frame_energies);
-  });
-  add("w1_enstrophy", "W1 of the PDF of enstrophy", "std", [&](const PeriodRecord& p) {
-    return wasserstein1(p.frames.enstrophy, reference.frame_enstrophies) /
-           standard_deviation(reference.frame_enstrophies);
-  });
+  // Where truth's frames have one energy, there is nothing to measure distances by.
+  if (const double scale = standard_deviation(reference.frame_energies); scale > 0)
+    add("w1_energy", "W1 of the PDF of energy", "std",
+        [&](const PeriodRecord& p) { return wasserstein1(p.frames.energy, reference.frame_energies) / scale; });
+  if (const double scale = standard_deviation(reference.frame_enstrophies); scale > 0)
+    add("w1_enstrophy", "W1 of the PDF of enstrophy", "std", [&](const PeriodRecord& p) {
+      return wasserstein1(p.frames.enstrophy, reference.frame_enstrophies) / scale;
+    });
   if (reference.features.empty()) return;
   add("energy_distance", "Energy distance of frame spectra", "", [&](const PeriodRecord& p) {
     return reference.features.truth().energy_distance(reference.features.points(p.frames.spectra));
@@ -185,7 +186,7 @@ void add_window_scores(Table& table, std::span<const MemberRecord> members, cons
   for (int part = 0; part < kBands; ++part) {
     const auto [first, last] = band(reference.wavenumbers, reference.mask, part, kBands);
     table.add({fmt::format("spectrum_bias_{}", kBandNames[part]), period,
-               fmt::format("Log energy ratio, k {:.3g}-{:.3g}", first, last), "", Better::near_zero},
+               fmt::format("Log energy ratio, k {:.3g} to {:.3g}", first, last), "", Better::near_zero},
               [&](const MemberRecord& m) {
                 return of(m).whole()
                            ? log_bias(of(m).spectrum, reference.spectrum, reference.mask, part, kBands)
@@ -205,8 +206,11 @@ void add_window_scores(Table& table, std::span<const MemberRecord> members, cons
       return ratio(of(m), of(m).flatness(), reference.flatness);
     };
     table.add({"flatness_ratio", period, "Flatness of small scales / truth", "", Better::near_one}, flatness);
-    table.add({"flatness_error", period, "Error of the small scales' log flatness", ""},
-              [&](const MemberRecord& m) { return std::abs(std::log(flatness(m))); });
+    const auto lost =
+        std::count_if(members.begin(), members.end(), [&](const auto& m) { return !of(m).whole(); });
+    table.add(
+        {"flatness_error", period, "Error of the small scales' log flatness", ""},
+        [&](const MemberRecord& m) { return std::abs(std::log(flatness(m))); }, static_cast<int>(lost));
   }
   table.add({"mean_wander", period, "Wandering of the domain mean", "std"}, [&](const MemberRecord& m) {
     return of(m).whole() ? std::sqrt(of(m).mean_square) / reference.standard_deviation : kInfinite;

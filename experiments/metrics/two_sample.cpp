@@ -38,7 +38,9 @@ double median_distance(std::span<const double> points, std::size_t dimension) {
   std::vector<double> distances;
   for (std::size_t i = 0; i < points.size(); i += dimension)
     for (std::size_t j = i + dimension; j < points.size(); j += dimension)
-      distances.push_back(squared_distance(&points[i], &points[j], dimension));
+      if (const double squared = squared_distance(&points[i], &points[j], dimension); squared > 0)
+        distances.push_back(squared);
+  require(!distances.empty(), "a sample whose points are the same has no length scale");
   const auto middle = distances.begin() + static_cast<std::ptrdiff_t>(distances.size() / 2);
   std::nth_element(distances.begin(), middle, distances.end());
   return std::sqrt(*middle);
@@ -68,7 +70,6 @@ PointCloud::PointCloud(std::vector<double> points, std::size_t dimension)
   require(dimension_ > 0 && points_.size() % dimension_ == 0 && size() >= 2 && usable(points_),
           "{} numbers are no sample of finite points of dimension {}", points_.size(), dimension_);
   bandwidth_ = median_distance(points_, dimension_);
-  require(bandwidth_ > 0, "a sample whose points are the same has no length scale");
   own_distance_ = mean_over_pairs(points_, points_, dimension_, distance);
   own_kernel_ = mean_over_pairs(points_, points_, dimension_, gaussian(bandwidth_));
 }

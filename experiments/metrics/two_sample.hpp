@@ -20,7 +20,7 @@ class PointCloud {
   PointCloud(std::vector<double> points, std::size_t dimension);
   std::size_t dimension() const { return dimension_; }
   std::size_t size() const { return points_.size() / dimension_; }
-  /// Median distance between two different points: the length scale of the kernel.
+  /// Median distance between points that differ: the length scale of the kernel.
   double bandwidth() const { return bandwidth_; }
 
   /// Square root of 2 E|X - Y| - E|X - X'| - E|Y - Y'|, X from `points`, Y from this sample (Szekely and Rizzo

@@ -18,13 +18,14 @@ def entry(value, low=NONE, high=NONE):
 
 
 class Criteria(unittest.TestCase):
-    def metrics(self, late=entry(1.0), drift=entry(0.0, -0.1, 0.1), floor=entry(1.0, 0.9, 1.1), unstable=(None, None, None), fields=1, windows=(), method_windows=(), lost=0, floor_members=3):
+    def metrics(self, late=entry(1.0), drift=entry(0.0, -0.1, 0.1), floor=entry(1.0, 0.9, 1.1), unstable=(None, None, None), fields=1, windows=(), method_windows=(), lost=0, floor_members=3,
+                floor_drift=entry(0.0, -0.1, 0.1)):
         """One surrogate alone beside independent solver runs; of more fields the scores given are those of the second."""
         suffixes = [""] if fields == 1 else ["/upper", "/lower"]
         of_fields = lambda name, value, other: {name + s: value if s == suffixes[-1] else other for s in suffixes}
         results = {**of_fields("spectrum_error/late", late, entry(1.0)), **of_fields("spectrum_error_ensemble/late", late, entry(1.0)),
                    **of_fields("spectrum_drift/all", drift, entry(0.0, -0.1, 0.1))}
-        solvers = {key: floor for key in results}
+        solvers = {key: floor_drift if key.startswith("spectrum_drift") else floor for key in results}
         def by_window(errors):  # of more fields those given are of the second, too
             of = lambda suffix: errors if suffix == suffixes[-1] else [1.0] * len(errors)
             return {suffix[1:]: [{"ensemble": entry(error), "lost": lost} for error in of(suffix)] for suffix in suffixes}
@@ -71,7 +72,7 @@ class Criteria(unittest.TestCase):
 
         windows = [1.0] * 10 + [2.0, 4.0, 3.0, 3.0, 3.0]
         self.assertEqual(end(windows=windows, method_windows=[9.0] * 10 + [6.0, 6.0, 3.0, 3.0, 6.0]), "1.60")
-        self.assertEqual(end(windows=windows, method_windows=[9.0] * 10 + [6.0, 6.0, 3.0, 3.0, 6.0], lost=2), "1.60 (of 1)")
+        self.assertEqual(end(windows=windows, method_windows=[9.0] * 10 + [6.0, 6.0, 3.0, 3.0, 6.0], lost=2), "1.60 (2 lost)")
         self.assertEqual(end(windows=windows, method_windows=[9.0] * 10 + [6.0, 6.0, 3.0, 3.0, float("inf")], fields=2), "lost")
         self.assertEqual(end(windows=windows, method_windows=[0.0] * 15, fields=2), "1")  # of the other field
         self.assertEqual(end(windows=[0.0] * 15, method_windows=windows), "&ndash;")
@@ -110,6 +111,11 @@ class Criteria(unittest.TestCase):
                             (entry(0.1), self.OPEN), (entry(float("inf")), self.NO)):
             with self.subTest(drift):
                 self.assertEqual(self.marks(drift=drift)[3], mark)
+        # Where solver runs, which do not drift, have an interval without zero, too, it tells nothing; of two fields each for itself.
+        for fields in (1, 2):
+            self.assertEqual(self.marks(drift=entry(0.1, 0.01, 0.2), floor_drift=entry(0.02, 0.01, 0.03), fields=fields)[3], self.OPEN)
+        self.assertEqual(self.marks(drift=entry(0.1, -0.01, 0.2), floor_drift=entry(0.02, 0.01, 0.03))[3], self.YES)
+        self.assertEqual(self.marks(drift=entry(0.1, 0.01, 0.2), floor_drift=entry(0.02))[3], self.NO)
 
     def test_one_lost_member_is_no_stable_method(self):
         self.assertEqual(self.marks(unstable=(None, 7, None))[0], self.NO)

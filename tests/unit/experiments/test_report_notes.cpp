@@ -41,9 +41,11 @@ std::string paper(bool layers, const std::string& model, const std::string& meth
       "block_mean, remove: "
       "zonal_mean}}\n";
   const std::string penalty = layers ? ", training: {rollout: {rms_penalty: 1.0}}" : "";
+  const std::string alone = layers ? ", noise: 1.0e-3" : "",
+                    refined = layers && test::contains(method, "refiner:") ? ", noise: 1.0e-4" : "";
   return (layers ? jet : kolmogorov) + "models:\n  gaussian: {kind: gaussian" + penalty + "}\n  " + model +
-         "\nrollout:\n  methods:\n    plain: {emulator: gaussian, weights: raw}\n    " +
-         method.substr(0, method.size() - 1) + ", weights: raw}\n";
+         "\nrollout:\n  methods:\n    plain: {emulator: gaussian" + alone + ", weights: raw}\n    " +
+         method.substr(0, method.size() - 1) + refined + ", weights: raw}\n";
 }
 
 }  // namespace
@@ -91,12 +93,15 @@ TEST_CASE("notes: what is added to a surrogate's steps") {
   const auto of = [](bool layers, const std::string& key) {
     return notes_of_text(paper(layers, "d: {kind: sns}", "m: {emulator: gaussian, " + key + "}"));
   };
-  CHECK(
-      says(of(false, "noise: 0.01"), "surrogate m adds white noise of 0.01 standard", "(paper's code: none)"));
+  CHECK(says(of(false, "noise: 0.01"), "White noise that m adds to each step", ": 0.01 (paper's code: none)"));
+  CHECK(says(of(true, "noise: 1.0e-4"), "White noise that m adds to each step",
+             ": 0.0001 (paper's code: 0.001)"));
+  CHECK(says(of(true, "noise: 0"), "White noise that m adds to each step", ": none (paper's code: 0.001)"));
   CHECK(of(true, "noise: 1.0e-3") == Notes{});
   CHECK(says(of(false, "sampled: true"), "m adds noise with the covariance of its error", "none"));
   CHECK(says(of(true, "sampled: true"), "m adds noise with the covariance of its error", "white noise"));
-  CHECK(says(of(true, "conserve_mean: true"), "m keeps the mean of each field over the domain", "may wander"));
+  CHECK(says(of(true, "noise: 1.0e-3, conserve_mean: true"), "m keeps the mean of each field over the domain",
+             "may wander"));
   CHECK(of(true, "noise: 1.0e-3, conserve_mean: false") == Notes{});
   CHECK(of(false, "sampled: false") == Notes{});
 }
