@@ -367,6 +367,7 @@ ExperimentCost describe_experiment(const Config& config, const RunConfig& run, c
   }
   const std::vector<MethodConfig> methods =
       rollout_block ? rollout_block->methods : std::vector<MethodConfig>();
+  require_trainable(models, data, retrain);
   require_measurable(models, methods, data, retrain, config.file());
   if (!retrain) {
     require_shipped_weights(models, methods, oracle, config.file());

@@ -9,7 +9,6 @@
 #include "emulator/training/checkpoint.hpp"
 #include "emulator/training/trainer.hpp"
 #include "emulator/training/unused_keys.hpp"
-#include "experiments/noise_frames.hpp"
 #include "experiments/shipped_weights.hpp"
 #include "experiments/solver_stream.hpp"
 
@@ -65,7 +64,6 @@ Experiment::Experiment(const Config& config, std::string command)
   read(video, video_);
   require_shown(figure, figure_, video, video_, rollout_.steps, rollout_.members, method_names(rollout_));
   require_unseen_truth(data_plan_);
-  require_trainable();
   config.finish({"simulate"});
   for (const auto& [name, keys] : model_keys_without_effect(config)) log::warn("models.{}: {}", name, keys);
   for (const MethodConfig& method : rollout_.methods)
@@ -80,26 +78,6 @@ void Experiment::require_unseen_truth(const DatagenPlan& data) {
         "datagen: its trajectories end at {}, and those that methods are compared with begin at {}: training "
         "would see them; ask for fewer",
         end - 1, kFirstTruthTrajectory);
-}
-
-void Experiment::require_trainable() const {
-  const bool validates =
-      std::any_of(data_plan_.splits.begin(), data_plan_.splits.end(),
-                  [](const Split& split) { return split.name == "valid" && split.trajectories > 0; });
-  for (const ModelSpec& model : models_) {
-    if (!uses(model) || (model.weights && !retrain_)) continue;
-    const TrainingConfig& training = model.training;
-    const bool stream = training.data == "stream";
-    const std::int64_t frames = stream ? training.stream.frames : data_plan_.frames,
-                       window = longest_window(model);
-    if (model.model.kind != "thermalizer" && window > frames)
-      fail<ConfigError>("models.{}: its training takes windows of {} frames, and {} is {}", model.name, window,
-                        stream ? fmt::format("models.{}.training.stream.frames", model.name) : "datagen.frames",
-                        frames);
-    if (training.select == "best" && !(stream ? training.stream.validation_members > 0 : validates))
-      fail<ConfigError>("models.{}.training.select: best needs validation frames, of which {} leaves none",
-                        model.name, stream ? "training.stream.validation_members: 0" : "datagen.split");
-  }
 }
 
 std::string Experiment::changed_flow(const SolverInfo& of_file) const {
@@ -146,6 +124,7 @@ std::optional<fs::path> Experiment::finished_combination(const MethodConfig& met
 void Experiment::add_stages(StageGraph& graph) const {
   const RunFolder at = folder();
   if (!retrain_) require_shipped_weights(models_, rollout_.methods, oracle_, config_.file());
+  require_trainable(models_, data_plan_, retrain_);
   require_measurable(models_, rollout_.methods, data_plan_, retrain_, config_.file());
   if (needs_dataset())
     graph.add({.name = "dataset",

@@ -62,9 +62,6 @@ class Experiment {
   }
   /// ConfigError if the data set has trajectories of the truth set.
   static void require_unseen_truth(const DatagenPlan& data);
-  /// ConfigError for a network to be trained on windows longer than the trajectories, or chosen by validation
-  /// frames of which there will be none.
-  void require_trainable() const;
   /// As sns::changed_flow; nothing where networks are trained anew.
   std::string changed_flow(const SolverInfo& of_file) const;
   /// ConfigError where there is nothing to draw, or a kind of figure lacks what it is drawn from.

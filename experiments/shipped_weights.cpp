@@ -7,6 +7,7 @@
 #include "emulator/training/estimate_error.hpp"
 #include "emulator/training/step_error.hpp"
 #include "emulator/training_frames.hpp"
+#include "experiments/noise_frames.hpp"
 
 #include <fmt/ranges.h>
 
@@ -128,17 +129,40 @@ std::optional<fs::path> shipped_combination(const MethodConfig& method, const st
   return folder / combination_file(shipped_folder(surrogate, experiment_file), parse_weights(method.weights));
 }
 
+namespace {
+
+bool has_validation(const DatagenPlan& data) {
+  return std::any_of(data.splits.begin(), data.splits.end(),
+                     [](const Split& split) { return split.name == "valid" && split.trajectories > 0; });
+}
+
+}  // namespace
+
 bool trains_on_dataset(const std::vector<ModelSpec>& models, bool retrain) {
   return std::any_of(models.begin(), models.end(), [retrain](const ModelSpec& model) {
     return (retrain || !model.weights) && model.training.data == "dataset";
   });
 }
 
+void require_trainable(const std::vector<ModelSpec>& models, const DatagenPlan& data, bool retrain) {
+  for (const ModelSpec& model : models) {
+    if (model.weights && !retrain) continue;
+    const TrainingConfig& training = model.training;
+    const bool stream = training.data == "stream";
+    const std::int64_t frames = stream ? training.stream.frames : data.frames, window = longest_window(model);
+    if (model.model.kind != "thermalizer" && window > frames)
+      fail<ConfigError>("models.{}: its training takes windows of {} frames, and {} is {}", model.name, window,
+                        stream ? fmt::format("models.{}.training.stream.frames", model.name) : "datagen.frames",
+                        frames);
+    if (training.select == "best" && !(stream ? training.stream.validation_members > 0 : has_validation(data)))
+      fail<ConfigError>("models.{}.training.select: best needs validation frames, of which {} leaves none",
+                        model.name, stream ? "training.stream.validation_members: 0" : "datagen.split");
+  }
+}
+
 void require_measurable(const std::vector<ModelSpec>& models, const std::vector<MethodConfig>& methods,
                         const DatagenPlan& data, bool retrain, const fs::path& experiment_file) {
-  const bool validates = std::any_of(data.splits.begin(), data.splits.end(), [](const Split& split) {
-    return split.name == "valid" && split.trajectories > 0;
-  });
+  const bool validates = has_validation(data);
   const auto require_validation = [&](const MethodConfig& method, const char* key) {
     if (!validates)
       fail<ConfigError>(
