@@ -376,14 +376,19 @@ TEST_CASE("model configuration: mistakes are named") {
   };
   CHECK(contains(problem("{kind: acdn}"), "gaussian, sns"));
   CHECK(contains(problem("{kind: sns, network: {hiden: 8}}"), "hidden"));
-  CHECK(contains(problem("{kind: sns, network: {hidden: 0}}"), "positive"));
+  CHECK(contains(problem("{kind: sns, network: {hidden: 0}}"), "between 1 and 32768"));
+  CHECK(contains(problem("{kind: sns, network: {multipliers: [2, 2, 2000000000]}}"), "by 32768 at most"));
+  CHECK(contains(problem("{kind: sns, network: {blocks: 1000000}}"), "between 1 and 1000"));
+  CHECK(contains(problem("{kind: sns, network: {embedding: 2000000000}}"), "network.embedding"));
+  CHECK(contains(problem("{kind: acdm, diffusion: {levels: 10, schedule: linear}}"),
+                 "diffusion.levels: 10: the linear"));
   CHECK(contains(problem("{kind: sns, network: {embedding: 0}}"), "embedding"));
   CHECK(contains(problem("{kind: sns, network: {multipliers: []}}"), "multipliers"));
   CHECK(contains(problem("{kind: sns, diffusion: {schedule: cosin}}"), "cosine"));
-  for (const char* range : {"[0.1]", "[0, 0.5]", "[0.5, 0.1]", "[0.1, 1]"})
+  for (const char* range : {"[0.1]", "[0, 0.5]", "[0.5, 0.1]", "[0.1, 1]", "[1.0e-9, 0.5]"})
     CHECK(contains(
         problem(fmt::format("{{kind: sns, diffusion: {{schedule: geometric, noise_range: {}}}}}", range)),
-        "0 < lowest < highest < 1"));
+        "1e-6 <= lowest < highest < 1"));
   CHECK(
       contains(problem("{kind: sns, diffusion: {schedule: cosine, noise_range: [0.1, 0.5]}}"), "noise_range"));
   CHECK(contains(problem("{kind: sns, network: {attention: {levels: [3]}}}"), "0 (finest) to 2"));
