@@ -34,10 +34,11 @@ void run_predict(PredictArguments arguments) {
 }
 
 /// Options that some kinds of models have.
-const char* const kOptionsOfKinds[] = {
-    "--sampled",     "--generate",   "--long",  "--lag",          "--oracle",      "--surrogate",
-    "--path",        "--rule",       "--gate",  "--level-floor",  "--threshold",   "--start-level",
-    "--noise-limit", "--stop-level", "--start", "--conditioning", "--reverse-std", "--clip"};
+const char* const kOptionsOfKinds[] = {"--sampled",      "--generate",    "--long",         "--lag",
+                                       "--oracle",       "--surrogate",   "--path",         "--rule",
+                                       "--gate",         "--level-floor", "--fixed-levels", "--threshold",
+                                       "--start-level",  "--noise-limit", "--stop-level",   "--start",
+                                       "--conditioning", "--reverse-std", "--clip"};
 
 /// How refiners and generators sample; names as in a configuration's methods.
 void add_sampling(CLI::App& verb, PredictArguments& arguments) {
@@ -52,6 +53,11 @@ void add_sampling(CLI::App& verb, PredictArguments& arguments) {
   verb.add_option("--level-floor", sampling.level_floor, "SNS: predicted levels below are raised to it")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  verb.add_option("--fixed-levels", sampling.fixed_levels,
+                  "SNS: levels S1,S2 (past, present) of all pairs, whatever the heads say")
+      ->expected(2)
+      ->delimiter(',')
+      ->type_name("S1,S2");
   verb.add_option("--threshold", sampling.threshold,
                   "SNS: pairs with no predicted level above it are left alone")
       ->capture_default_str();

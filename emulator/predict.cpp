@@ -241,12 +241,23 @@ std::int64_t predict_refined(Sns& model, const PredictOptions& options, h5::File
   const SnsInput input(model, options, 2);
   std::optional<Companion> companion;
   if (!options.surrogate.empty()) companion.emplace(model, options, out);
+  if (!options.sampling.fixed_levels.empty() &&
+      (options.sampling.level_floor > 0 || options.sampling.threshold >= 0 ||
+       options.sampling.gate != "either"))
+    fail<ConfigError>(
+        "--fixed-levels: a level floor, a threshold or a gate would change them or leave pairs alone: give one "
+        "of them");
   const RefineOptions how = sns_refinement(options.sampling);
   warn_of_clean_past(model, how.path);
-  warn_of_untrained_level(model, options.sampling.level_floor);
+  warn_of_untrained_level(model, how.fixed_levels ? std::max(how.fixed_levels->past, how.fixed_levels->present)
+                                                  : options.sampling.level_floor);
   out.set_attribute("path", options.sampling.path);
   out.set_attribute("rule", options.sampling.rule);
   out.set_attribute("level_floor", options.sampling.level_floor);
+  if (how.fixed_levels) {
+    out.set_attribute("fixed_past_level", how.fixed_levels->past);
+    out.set_attribute("fixed_present_level", how.fixed_levels->present);
+  }
   out.set_attribute("threshold", options.sampling.threshold);
   out.set_attribute("gate", options.sampling.gate);
   const h5::Shape pair = frame_shape(model, 2);
@@ -324,8 +335,8 @@ std::vector<std::string> options_of(const std::string& kind, const PredictOption
   if (options.generate)
     return {"--generate", "--long", "--lag", "--path", "--start", "--clip", "--reverse-std"};
   if (!options.oracle.empty()) return {"--oracle", "--long", "--lag"};
-  return {"--long",        "--lag",       "--path", "--rule",       "--surrogate",
-          "--level-floor", "--threshold", "--gate", "--reverse-std"};
+  return {"--long",        "--lag",          "--path",      "--rule", "--surrogate",
+          "--level-floor", "--fixed-levels", "--threshold", "--gate", "--reverse-std"};
 }
 
 void refuse_foreign_options(const std::string& kind, const PredictOptions& options) {

@@ -478,6 +478,8 @@ class Predict(SnsCase):
     def test_levels_that_do_not_fit_are_refused(self):
         for model, shape, options, message in (
             ("sns", "pairs", ("--level-floor", "20"), "level floor is 20; it must be in 0..19"),
+            ("sns", "pairs", ("--fixed-levels", "0,20"), "fixed level is 20; it must be in 0..19"),
+            ("sns", "pairs", ("--fixed-levels", "0,2", "--threshold", "1"), "--fixed-levels: a level floor, a threshold or a gate"),
             ("sns", "pairs", ("--threshold", "20"), "-1..19"),
             ("thermalizer", "states", ("--start-level", "3", "--stop-level", "4"), "stop level, 4, lies above"),
             ("thermalizer", "states", ("--start-level", "20"), "-1..19"),
@@ -554,6 +556,10 @@ class Predict(SnsCase):
                           "reverse_std": "posterior", "batch": 1, "seed": 0})
         self.assertTrue(self.attributes["command"].startswith("sns predict --weights "))
         self.assertIn(" --path B --level-floor 2 --gate either --batch 1", self.attributes["command"])
+        fixed = self.predict("sns", "pairs", "--fixed-levels", "3,1")
+        self.assertEqual([self.attributes[f"fixed_{frame}_level"] for frame in ("past", "present")], [3, 1])
+        self.assertTrue((fixed["used_levels"] == [3, 1]).all())
+        np.testing.assert_array_equal(fixed["evaluations"], 4 + 2)  # down from each level and off it
         self.predict("sns", "pairs", "--oracle", "3,12")
         self.assertEqual([self.attributes[f"oracle_{frame}_level"] for frame in ("past", "present")], [3, 12])
         self.assertIn(" --oracle 3,12", self.attributes["command"])
