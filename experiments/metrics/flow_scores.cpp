@@ -28,7 +28,8 @@ void add_injection(ScoreTable& table, std::span<const FlowRecord> members, doubl
     };
     Estimate estimate = bootstrap.estimate(statistic);
     // Of a share that all members have alike the bootstrap knows no scatter.
-    if (lost && estimate.low == estimate.high) estimate = bootstrap.of_share(values);
+    if (lost && std::isfinite(estimate.value) && estimate.low == estimate.high)
+      estimate = bootstrap.of_share(values);
     if (!lost)
       lost = static_cast<int>(
           std::count_if(values.begin(), values.end(), [](double value) { return std::isinf(value); }));

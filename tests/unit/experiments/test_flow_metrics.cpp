@@ -266,3 +266,24 @@ TEST_CASE("a flow that moves against its force is seen in the mean over members,
   CHECK(value("reversed_share/all", 2, 3) == test::relative(1.0 / 9));
   CHECK(std::isinf(value("reversed_share/all", 2, 0)));
 }
+
+TEST_CASE(
+    "a share of windows that all members have alike has an interval of some width, and says who is lost") {
+  const FlowWindow with{.budgets = 10, .injection = 20, .profile = {}};
+  const std::vector<FlowRecord> truths{record_of({with, with})}, members(8, record_of({with, with}));
+  const std::vector<const FlowRecord*> paired(8, &truths[0]);
+  const auto share = [&](std::size_t lost_from) {
+    return find(
+        flow_scores(
+            members, paired, make_flow_reference(truths),
+            [&](std::size_t m, std::size_t w) { return m >= 3 || w < lost_from; }, Bootstrap(1, 8, 50, 0.95)),
+        "reversed_share/all");
+  };
+  CHECK(share(2).estimate.value == 0);
+  CHECK(share(2).estimate.high == test::relative(3.841459 / (8 + 3.841459)).epsilon(1e-6));  // Wilson's of none of eight
+  CHECK(share(2).lost == 0);
+  CHECK(share(1).estimate.value == 0);
+  CHECK(share(1).lost == 3);
+  CHECK(std::isinf(share(0).estimate.value));
+  CHECK(std::isinf(share(0).estimate.high));
+}
