@@ -280,7 +280,8 @@ TEST_CASE(
         "reversed_share/all");
   };
   CHECK(share(2).estimate.value == 0);
-  CHECK(share(2).estimate.high == test::relative(3.841459 / (8 + 3.841459)).epsilon(1e-6));  // Wilson's of none of eight
+  CHECK(share(2).estimate.high ==
+        test::relative(3.841459 / (8 + 3.841459)).epsilon(1e-6));  // Wilson's of none of eight
   CHECK(share(2).lost == 0);
   CHECK(share(1).estimate.value == 0);
   CHECK(share(1).lost == 3);
