@@ -54,7 +54,8 @@ void add_sampling(CLI::App& verb, PredictArguments& arguments) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   verb.add_option("--fixed-levels", sampling.fixed_levels,
-                  "SNS: levels S1,S2 (past, present) of all pairs, whatever the heads say")
+                  "SNS: levels S1,S2 (past, where the path noises it, and present) of all pairs, whatever the "
+                  "heads say")
       ->expected(2)
       ->delimiter(',')
       ->type_name("S1,S2");

@@ -255,7 +255,7 @@ std::int64_t predict_refined(Sns& model, const PredictOptions& options, h5::File
   out.set_attribute("rule", options.sampling.rule);
   out.set_attribute("level_floor", options.sampling.level_floor);
   if (how.fixed_levels) {
-    out.set_attribute("fixed_past_level", how.fixed_levels->past);
+    if (how.path.noises_past()) out.set_attribute("fixed_past_level", how.fixed_levels->past);
     out.set_attribute("fixed_present_level", how.fixed_levels->present);
   }
   out.set_attribute("threshold", options.sampling.threshold);

@@ -42,7 +42,7 @@ struct MethodConfig {
   std::string text;                      ///< resolved block
   std::string without_effect;   ///< keys of other kinds of methods that the block holds, and what this one is
   std::string beyond_training;  ///< why its network is used otherwise than it was trained; empty: it is not
-  std::string hardly_refines;   ///< why at most one frame is refined; empty: it is more
+  std::string hardly_refines;   ///< why few frames can be expected to be refined; empty: no reason is known
 
   /// float32 | tf32 | bfloat16; rollouts: the experiment's.
   const std::string& precision_in(const RolloutConfig& rollout) const;

@@ -367,7 +367,8 @@ ExperimentCost describe_experiment(const Config& config, const RunConfig& run, c
   }
   const std::vector<MethodConfig> methods =
       rollout_block ? rollout_block->methods : std::vector<MethodConfig>();
-  require_trainable(models, data, retrain);
+  for (const ModelSpec& model : models)
+    if (uses(model.name, rollout_block, oracle)) require_trainable(model, data, retrain);
   require_measurable(models, methods, data, retrain, config.file());
   if (!retrain) {
     require_shipped_weights(models, methods, oracle, config.file());

@@ -124,7 +124,8 @@ std::optional<fs::path> Experiment::finished_combination(const MethodConfig& met
 void Experiment::add_stages(StageGraph& graph) const {
   const RunFolder at = folder();
   if (!retrain_) require_shipped_weights(models_, rollout_.methods, oracle_, config_.file());
-  require_trainable(models_, data_plan_, retrain_);
+  for (const ModelSpec& model : models_)
+    if (uses(model)) require_trainable(model, data_plan_, retrain_);
   require_measurable(models_, rollout_.methods, data_plan_, retrain_, config_.file());
   if (needs_dataset())
     graph.add({.name = "dataset",

@@ -64,12 +64,22 @@ int run_program(const std::vector<std::string>& arguments) {
   std::vector<char*> pointers;
   for (const auto& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
   pointers.push_back(nullptr);
+  throw_if_stopped("before drawing");
+  // No signal reaches the child while it has this program's handler, which would swallow it.
+  sigset_t stops, before;
+  sigemptyset(&stops);
+  for (const int one : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&stops, one);
+  pthread_sigmask(SIG_BLOCK, &stops, &before);
   const pid_t child = fork();
-  require(child >= 0, "cannot start {}: {}", arguments[0], std::strerror(errno));
   if (child == 0) {
+    for (const int one : {SIGTERM, SIGINT, SIGHUP})
+      if (std::signal(one, SIG_DFL) == SIG_IGN) std::signal(one, SIG_IGN);  // as under nohup
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     execvp(pointers[0], pointers.data());
     _exit(127);
   }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  require(child >= 0, "cannot start {}: {}", arguments[0], std::strerror(errno));
   int status = 0;
   bool told = false;  // that it should end
   for (pid_t ended = 0; ended != child;) {

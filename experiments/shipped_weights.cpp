@@ -144,20 +144,18 @@ bool trains_on_dataset(const std::vector<ModelSpec>& models, bool retrain) {
   });
 }
 
-void require_trainable(const std::vector<ModelSpec>& models, const DatagenPlan& data, bool retrain) {
-  for (const ModelSpec& model : models) {
-    if (model.weights && !retrain) continue;
-    const TrainingConfig& training = model.training;
-    const bool stream = training.data == "stream";
-    const std::int64_t frames = stream ? training.stream.frames : data.frames, window = longest_window(model);
-    if (model.model.kind != "thermalizer" && window > frames)
-      fail<ConfigError>("models.{}: its training takes windows of {} frames, and {} is {}", model.name, window,
-                        stream ? fmt::format("models.{}.training.stream.frames", model.name) : "datagen.frames",
-                        frames);
-    if (training.select == "best" && !(stream ? training.stream.validation_members > 0 : has_validation(data)))
-      fail<ConfigError>("models.{}.training.select: best needs validation frames, of which {} leaves none",
-                        model.name, stream ? "training.stream.validation_members: 0" : "datagen.split");
-  }
+void require_trainable(const ModelSpec& model, const DatagenPlan& data, bool retrain) {
+  if (model.weights && !retrain) return;
+  const TrainingConfig& training = model.training;
+  const bool stream = training.data == "stream";
+  const std::int64_t frames = stream ? training.stream.frames : data.frames, window = longest_window(model);
+  if (model.model.kind != "thermalizer" && window > frames)
+    fail<ConfigError>("models.{}: its training takes windows of {} frames, and {} is {}", model.name, window,
+                      stream ? fmt::format("models.{}.training.stream.frames", model.name) : "datagen.frames",
+                      frames);
+  if (training.select == "best" && !(stream ? training.stream.validation_members > 0 : has_validation(data)))
+    fail<ConfigError>("models.{}.training.select: best needs validation frames, of which {} leaves none",
+                      model.name, stream ? "training.stream.validation_members: 0" : "datagen.split");
 }
 
 void require_measurable(const std::vector<ModelSpec>& models, const std::vector<MethodConfig>& methods,

@@ -45,7 +45,7 @@ bool trains_on_dataset(const std::vector<ModelSpec>& models, bool retrain);
 
 /// ConfigError for a network to be trained on windows that are longer than the trajectories, or chosen by
 /// validation frames of which there will be none.
-void require_trainable(const std::vector<ModelSpec>& models, const DatagenPlan& data, bool retrain);
+void require_trainable(const ModelSpec& model, const DatagenPlan& data, bool retrain);
 
 /// ConfigError that names a method whose combined estimates, or the errors of whose network, are not there and
 /// could not be measured: there is no data set, or it has no validation frames.

@@ -89,7 +89,9 @@ def does_not_drift(metrics, results):
     if None in holds[0]:
         return None
     failed = [of_solvers for ours, of_solvers in zip(*holds) if not ours]
-    return not failed or (None if False in failed else False)
+    if not failed:
+        return True
+    return None if all(of_solvers is False for of_solvers in failed) else False
 
 
 def drift_cell(metrics, results):

@@ -12,8 +12,9 @@ Columns: number of frames; 1000 times the mean logarithm of the strength in y ov
 (refiner), with the standard errors of as many independent frames, which those of one member are not; the same of the solver's own frames that have
 such a largest value (solver), of which the strongest ones weaken since they are chosen by being strong.
 
-Runs `sns predict`, whose program is build/release/bin/sns unless --program names another. Further options of it, such as
---fixed-levels 0,0, come last and go to the refiner.
+Runs `sns predict`, whose program is build/release/bin/sns unless --program names another. Further options of it come last and go to the refiner:
+those that the rollout's method had, such as --fixed-levels 0,0, or of a thermalizer --start-level -1 --stop-level -1; without them it acts at the
+levels that its heads say.
 """
 
 import argparse
@@ -25,7 +26,7 @@ import h5py
 import numpy as np
 from noise_heads import ROOT, Predictor
 
-EDGES = (0, 3, 4, 5, 6, 8, 11, 15, 20)  # standard deviations
+EDGES = (0, 3, 4, 5, 6, 8, 11, 15, 20, np.inf)  # standard deviations
 REACH = 2  # points to each side of the largest value
 
 
@@ -45,10 +46,9 @@ def strength(frames):
 
 
 def read_rollout(path, last, spacing):
-    """Frames (frames, fields, x, y), the largest member's steps first."""
+    """Frames (frames, fields, x, y), member by member."""
     with h5py.File(path) as file:
-        fields = [file[name] for name in file.attrs["field_names"]] if "field_names" in file.attrs else [
-            file[name] for name in ("vorticity", "q_upper", "q_lower") if name in file]
+        fields = [file[name] for name in ("vorticity", "q_upper", "q_lower") if name in file]
         chosen = []
         for member in range(fields[0].shape[0]):
             finite = np.isfinite(fields[0][member, :, 0, 0])
@@ -91,6 +91,8 @@ def main():
     parser.add_argument("--draws", type=int, default=3, help="of the refiner's noise (3)")
     parser.add_argument("--program", default=str(ROOT / "build/release/bin/sns"))
     arguments, options = parser.parse_known_args()
+    if min(arguments.last, arguments.spacing, arguments.draws) < 1:
+        parser.error("--last, --spacing and --draws must be at least 1")
     solver, after = read_truth(arguments.truth, arguments.spacing)
     std = solver[:, 0].std()
     frames = read_rollout(arguments.rollout, arguments.last, arguments.spacing)
@@ -109,7 +111,7 @@ def main():
     for low, high in zip(EDGES, EDGES[1:]):
         chosen, theirs = [(low <= value / std) & (value / std < high) for value in (strongest(frames), strongest(solver))]
         if chosen.any() or theirs.any():
-            print(f"{f'{low} to {high}':>14} {chosen.sum():>7} {text(surrogate[chosen]):>16} {text(refiner[chosen]):>16} {text(of_solver[theirs]):>16} {theirs.sum():>8}")
+            print(f"{f'{low} to {high:g}':>14} {chosen.sum():>7} {text(surrogate[chosen]):>16} {text(refiner[chosen]):>16} {text(of_solver[theirs]):>16} {theirs.sum():>8}")
 
 
 if __name__ == "__main__":

@@ -28,8 +28,9 @@ void add_injection(ScoreTable& table, std::span<const FlowRecord> members, doubl
     };
     Estimate estimate = bootstrap.estimate(statistic);
     // Of a share that all members have alike the bootstrap knows no scatter.
-    if (lost && std::isfinite(estimate.value) && estimate.low == estimate.high)
-      estimate = bootstrap.of_share(values);
+    const bool alike =
+        std::all_of(values.begin(), values.end(), [&](double value) { return value == values[0]; });
+    if (lost && std::isfinite(estimate.value) && alike) estimate = bootstrap.of_share(values);
     if (!lost)
       lost = static_cast<int>(
           std::count_if(values.begin(), values.end(), [](double value) { return std::isinf(value); }));

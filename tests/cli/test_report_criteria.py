@@ -115,6 +115,10 @@ class Criteria(unittest.TestCase):
         for fields in (1, 2):
             self.assertEqual(self.marks(drift=entry(0.1, 0.01, 0.2), floor_drift=entry(0.02, 0.01, 0.03), fields=fields)[3], self.OPEN)
         self.assertEqual(self.marks(drift=entry(0.1, -0.01, 0.2), floor_drift=entry(0.02, 0.01, 0.03))[3], self.YES)
+        two = self.metrics(drift=entry(0.02, 0.01, 0.03), floor_drift=entry(0.02, 0.01, 0.03), fields=2)
+        two["methods"][0]["results"]["spectrum_drift/all/upper"] = entry(5, 4, 6)  # where solver runs' interval holds zero
+        two["floor"]["results"]["spectrum_drift/all/upper"] = entry(0.0, -0.1, 0.1)
+        self.assertIs(report_criteria.does_not_drift(two, two["methods"][0]["results"]), False)
         self.assertEqual(self.marks(drift=entry(0.1, 0.01, 0.2), floor_drift=entry(0.02))[3], self.NO)
 
     def test_one_lost_member_is_no_stable_method(self):
