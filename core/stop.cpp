@@ -98,8 +98,12 @@ void end_together_with(const std::vector<int>& processes) noexcept {
   helpers[count].store(0);
 }
 
+bool stop_requested_at_once() noexcept {
+  return requested.load(std::memory_order_relaxed);
+}
+
 bool stop_requested() noexcept {
-  if (requested.load(std::memory_order_relaxed)) return true;
+  if (stop_requested_at_once()) return true;
   const std::int64_t limit = deadline.load(std::memory_order_relaxed);
   return limit != kNoDeadline && now_ns() >= limit;
 }

@@ -19,6 +19,8 @@ void announce_stops(bool wanted) noexcept;
 void end_together_with(const std::vector<int>& processes) noexcept;
 /// True once a stop was asked for by a signal, by request_stop() or by an expired time budget.
 bool stop_requested() noexcept;
+/// The same, but not for an expired time budget.
+bool stop_requested_at_once() noexcept;
 /// Throws Stopped if a stop was asked for. during: "while reading states.h5".
 void throw_if_stopped(std::string_view during);
 

@@ -64,7 +64,6 @@ int run_program(const std::vector<std::string>& arguments) {
   std::vector<char*> pointers;
   for (const auto& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
   pointers.push_back(nullptr);
-  throw_if_stopped("before drawing");
   // No signal reaches the child while it has this program's handler, which would swallow it.
   sigset_t stops, before;
   sigemptyset(&stops);
@@ -86,8 +85,8 @@ int run_program(const std::vector<std::string>& arguments) {
     ended = waitpid(child, &status, WNOHANG);
     require(ended >= 0 || errno == EINTR, "lost {}: {}", arguments[0], std::strerror(errno));
     if (ended != 0) continue;
-    if (stop_requested() && !told)
-      told = ::kill(child, SIGTERM) == 0;  // who stops this program alone, stops it, too
+    // Who stops this program alone, stops it, too; at the end of a time budget it may end by itself.
+    if (stop_requested_at_once() && !told) told = ::kill(child, SIGTERM) == 0;
     try {
       if (WhileDrawing::action()) WhileDrawing::action()();
     } catch (...) {  // nobody would wait for the child, which writes figures
