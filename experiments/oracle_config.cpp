@@ -24,11 +24,11 @@ OracleConfig read_oracle(Section oracle, const std::vector<ModelSpec>& models) {
   oracle.maybe("examples", config.examples, between(1, 12));
   oracle.maybe("trajectories", config.trajectories, positive);
   oracle.maybe("times", config.times, positive);
-  if (const int highest = highest_level(model->training.levels, model->model.diffusion.levels);
-      config.level.value_or(0) > highest)
+  const int highest = highest_level(model->training.levels, model->model.diffusion.levels);
+  if (config.level.value_or(0) > highest)
     log::warn("oracle.level: {} of {}, which was trained on levels 0 to {}: little can be expected",
               *config.level, config.model, highest);
-  config.levels = highest_level(model->training.levels, model->model.diffusion.levels) + 1;
+  config.levels = highest + 1;
   return config;
 }
 

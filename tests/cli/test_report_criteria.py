@@ -136,5 +136,20 @@ class Criteria(unittest.TestCase):
         self.assertIn("is not told", self.ends(late=entry(1.7, 1.4, 2.0)))
 
 
+class Cells(unittest.TestCase):
+    """Of the tables of metrics."""
+
+    def test_what_is_lost_is_said(self):
+        cell = lambda value, lost, statistic, better="lower": re.sub(r"<[^>]+>", "", report_text.cell(
+            {**entry(value, value, value), "lost": lost}, {"statistic": statistic, "better": better}))
+        self.assertEqual(cell(0.5, 2, "ensemble mean"), "0.500 [0.500, 0.500] (2 lost)")
+        self.assertEqual(cell(0.5, 0, "ensemble mean"), "0.500 [0.500, 0.500]")
+        self.assertEqual(cell(0.5, 2, "median of members"), "0.500 [0.500, 0.500]")
+        infinite = float("inf")
+        self.assertEqual(cell(infinite, 3, "median of members"), "lost")
+        self.assertEqual(cell(infinite, 0, "median of members"), "&infin;")  # small scales that are empty
+        self.assertEqual(cell(infinite, 3, "median of members", "higher"), "never")
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -16,6 +16,7 @@ import unittest
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 SNS, SOURCE = Path(sys.argv.pop(1)).resolve(), Path(sys.argv.pop(1)).resolve()
 
@@ -194,6 +195,35 @@ class Shipped(unittest.TestCase):
         self.assertLess(left["white"][1], 0.8 * left["white"][2])
         self.assertLess(left["white"][2], left["change"][2])
         self.assertLess(abs(left["change"][1] / left["change"][2] - 1), 0.1)
+
+    def test_growth_of_vortices(self):
+        """scripts/vortex_growth.py: frames of members that stay, and the last ones of those that do not; one vortex that grows by a tenth."""
+        weights, x = SOURCE / "weights/qg2layer-resolved", np.arange(32)
+        vortex = np.exp(-((x[:, None] - 9) ** 2 + (x - 20) ** 2) / 8)
+        frames = 4.1 * vortex * 1.1 ** np.arange(3)[:, None, None]
+        # Of the truth, growth is known; of the rollout, which frames there are.
+        noise = np.random.default_rng(1).normal(size=(200, 32, 32)).clip(-2.5, 2.5)
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "truth").mkdir()
+            with h5py.File(f"{folder}/truth/a.h5", "w") as file:
+                group = file.create_group("t0_fields")
+                group.attrs["field_names"] = ["q_upper", "q_lower"]
+                for name, size in (("q_upper", 8.17e-6), ("q_lower", 1.12e-6)):
+                    group[name] = size * np.concatenate([noise, frames])[None]
+            with h5py.File(f"{folder}/rollout.h5", "w") as file:
+                for name, size in (("q_upper", 8.17e-6), ("q_lower", 1.12e-6)):
+                    members = np.repeat(size * noise[None, :40], 2, axis=0)
+                    members[1, 30:] = np.nan
+                    file[name] = members
+            made = subprocess.run(
+                [sys.executable, str(SOURCE / "scripts/vortex_growth.py"), "--rollout", f"{folder}/rollout.h5", "--truth", f"{folder}/truth",
+                 "--surrogate", str(weights / "gaussian_trained"), "--refiner", str(weights / "sns_fine"), "--last", "10", "--spacing", "1",
+                 "--draws", "1", "--program", str(SNS), "--fixed-levels", "0,0"], capture_output=True, text=True)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        rows = re.findall(r"^ *(\d+) to (\S+) +(\d+) .* (\d+)$", made.stdout, re.M)
+        self.assertEqual(sum(int(row[2]) for row in rows), 39 + 10, made.stdout)
+        self.assertEqual({row[0]: int(row[3]) for row in rows}, {"0": 200, "4": 2}, made.stdout)
+        self.assertIn("+95.31 (0.00)", made.stdout)  # 1000 ln 1.1
 
     def test_every_method_follows_the_solver_at_first(self):
         rows = {"methods": {"gaussian", "sns", "sns_floor2", "thermalizer", "sns_clean", "acdm", "solver_coarse", "solver_between"},

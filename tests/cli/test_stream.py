@@ -86,6 +86,10 @@ class Stream(unittest.TestCase):
         self.assertEqual(measured.read_bytes(), first)
         refused = self.check(sns("check", folder, *keys, "models.gaussian.training.stream.validation_members=0"), code=2)
         self.assertIn("validation_members: 0 leaves none", refused.stderr)
+        # Finished weights need no training, unless it is asked for.
+        shipped = ["models.gaussian.training.stream.validation_members=0", f"models.gaussian.weights={folder / 'models/gaussian'}"]
+        refused = self.check(sns("check", folder, *keys, *shipped, "retrain=true"), code=2)
+        self.assertIn("validation_members: 0 leaves none", refused.stderr)
 
     def test_two_runs_are_identical(self):
         keys = overrides("gaussian", steps=20, stream__queue=1)

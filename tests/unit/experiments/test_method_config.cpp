@@ -187,6 +187,9 @@ TEST_CASE("methods: a refiner that hardly acts is said to") {
   CHECK(doubt(", every: 1000") == "every 1000 in a rollout of 1000 steps: frame 1 alone is refined");
   CHECK(contains(doubt(", first_step: 500, every: 501"), "frame 500 alone"));
   CHECK(contains(doubt(", first_step: 1001"), "no frame is refined"));
+  CHECK(doubt(", threshold: 18").empty());
+  CHECK(contains(doubt(", threshold: 19"),
+                 "above level 19, and the noise heads of sns were trained on levels 0 to 19"));
 }
 
 TEST_CASE("methods: fixed levels in place of the heads'") {
