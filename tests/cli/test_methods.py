@@ -472,9 +472,9 @@ class Predict(SnsCase):
                 self.assertEqual(attributes["reverse_std"], "measured")
                 self.assertEqual(attributes["estimate_error_sha256"],
                                  hashlib.sha256((weights / "estimate_error.safetensors").read_bytes()).hexdigest())
+                self.assert_one_line(self.predict(weights, shape, "--rule", "exclusive", "--reverse-std", "measured", code=2), "give rule: inclusive")
         self.assert_one_line(self.predict("acdm", "states", "--reverse-std", "measured", code=2), "measured is for refiners")
         self.assert_one_line(self.predict("sns", "states", "--generate", "--reverse-std", "measured", code=2), "measured is for refiners")
-        self.assert_one_line(self.predict("thermalizer", "states", "--rule", "exclusive", "--reverse-std", "measured", code=2), "give rule: inclusive")
         self.assert_one_line(self.predict("sns", "states", "--generate", "--clip", "nan", code=2), "is no number of standard deviations")
 
     def test_levels_that_do_not_fit_are_refused(self):
