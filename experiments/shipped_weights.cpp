@@ -39,6 +39,7 @@ void require_raw_weights(const std::string& user, const std::string& weights, co
 std::string architecture(const ModelConfig& config) {
   ModelConfig part = resolved(config);
   part.field_std.clear();
+  part.whitening.clear();
   part.frame_interval = 0;
   part.data_hash.clear();
   part.field_channels = part.image = 1;

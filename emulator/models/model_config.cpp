@@ -25,6 +25,11 @@ std::string multipliers_rule(const std::vector<int>& multipliers) {
   return multipliers.empty() || multipliers.size() > 8 ? "must hold 1 to 8 factors" : "";
 }
 
+std::string whitening_rule(const std::vector<double>& deviations) {
+  const bool positive = std::all_of(deviations.begin(), deviations.end(), [](double d) { return d > 0; });
+  return positive && !deviations.empty() ? "" : "must hold positive numbers, one by field and shell";
+}
+
 void read_acdm(Section& section, NetworkConfig& network) {
   section.maybe("embedding", network.embedding, [](const int& width) {
     return width >= 4 && width <= kWidestEmbedding && width % 2 == 0
@@ -41,6 +46,7 @@ void read(Section section, NetworkConfig& network, const std::string& kind) {
   section.maybe("forcing_wavenumber", network.forcing_wavenumber, [](const int& periods) {
     return periods >= 1 ? "" : "must be at least 1, or null for a network that does not see the force";
   });
+  if (has_levels(kind)) section.maybe("whitened", network.whitened);
   if (kind == "acdm") read_acdm(section, network);
   if (has_heads(kind)) section.maybe("head_features", network.head_features, between(1, 1 << 20));
   if (kind == "sns") {
@@ -139,6 +145,8 @@ UNetConfig backbone(const ModelConfig& config, int frames_in, int frames_out) {
     unet.attention_levels.at(static_cast<std::size_t>(level)) = true;
   unet.softmax_over_keys = config.network.attention_softmax == "keys";
   unet.forcing_wavenumber = config.network.forcing_wavenumber;
+  unet.whitened = config.network.whitened;
+  unet.whitening = config.whitening;
   return unet;
 }
 
@@ -167,6 +175,7 @@ std::string to_yaml(const ModelConfig& config) {
   if (n.head_features != NetworkConfig{}.head_features)
     text += fmt::format("  head_features: {}\n", n.head_features);
   if (n.forcing_wavenumber) text += fmt::format("  forcing_wavenumber: {}\n", *n.forcing_wavenumber);
+  if (n.whitened) text += "  whitened: true\n";
   if (config.kind == "acdm") text += "  predicts: " + n.predicts + "\n";
   if (n.lag) text += fmt::format("  lag: {{window: {}, embedding: {}}}\n", n.lag->window, n.lag->embedding);
   // The axis of the softmax says nothing where there is no attention.
@@ -183,6 +192,7 @@ std::string to_yaml(const ModelConfig& config) {
     text += config.field_std.empty() ? "null\n" : list(config.field_std) + "\n";
   text += fmt::format("field_channels: {}\nimage: {}\nframe_interval: {:.17g}\ndata_hash: {}\n",
                       config.field_channels, config.image, config.frame_interval, quoted(config.data_hash));
+  if (!config.whitening.empty()) text += "whitening: " + list(config.whitening) + "\n";
   if (config.trained_past != ModelConfig{}.trained_past)
     text += fmt::format("trained_past: {}\n", config.trained_past);
   if (config.trained_max_level) text += fmt::format("trained_max_level: {}\n", *config.trained_max_level);
@@ -197,6 +207,8 @@ ModelConfig load_model_config(const std::filesystem::path& file) {
   root.need("image", config.image, positive);
   root.maybe("frame_interval", config.frame_interval, non_negative);
   root.maybe("data_hash", config.data_hash);
+  if (config.network.whitened)
+    root.need("whitening", config.whitening, Rule<std::vector<double>>(whitening_rule));
   if (config.kind == "sns")
     root.maybe("trained_past", config.trained_past, one_of({"noised", "clean", "mixed"}));
   if (has_levels(config.kind))

@@ -32,6 +32,8 @@ struct NetworkConfig {
   /// A further input channel shows the curl of the flow's steady force, which has this many periods along the
   /// second axis. Not in the paper, whose networks do not know where the force is; none: no such channel.
   std::optional<int> forcing_wavenumber;
+  /// All kinds but gaussian: the network sees each frame whitened, too. Not in the paper.
+  bool whitened = false;
   bool attention_middle = false;      ///< network.attention.middle
   std::vector<int> attention_levels;  ///< network.attention.levels: numbers of resolution levels, 0 = finest
   std::string attention_softmax = "keys";  ///< network.attention.softmax: keys (textbook) | queries (reference)
@@ -60,6 +62,9 @@ struct ModelConfig {
   /// Networks work on field / field_std: one number per channel, or one for all. Empty in a run's YAML: from
   /// the data.
   std::vector<double> field_std;
+  /// Where the network is `whitened`: standard deviation of a mode, in network units, of clean frames with the
+  /// noise of the lowest level; by field and shell (whitening_shells). Empty in a run's YAML: from the data.
+  std::vector<double> whitening;
   double frame_interval = 0;  ///< time between frames; 0 = unknown
   std::string data_hash;      ///< of the training set
   /// SNS: past frames that it was trained beside, noised | clean | mixed (training.levels.past). Along which

@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "emulator/nets/blocks.hpp"
+#include "emulator/nets/whitening.hpp"
 
 #include <ATen/Functions.h>
 
@@ -105,8 +106,12 @@ UNetBody::UNetBody(const UNetConfig& config, const std::vector<Embedding>& decod
   on_the_way_up.insert(on_the_way_up.end(), everywhere.begin(), everywhere.end());
   const bool keys = config.softmax_over_keys;
   const std::size_t levels = config.multipliers.size();
-  image_proj = std::make_shared<PeriodicConvolution>(config.channels_in + (config.forcing_wavenumber ? 1 : 0),
-                                                     config.hidden);
+  const int channels_seen =
+      config.channels_in * (config.whitened ? 2 : 1) + (config.forcing_wavenumber ? 1 : 0);
+  image_proj = std::make_shared<PeriodicConvolution>(channels_seen, config.hidden);
+  if (config.whitened)
+    whitening_ = image_proj->register_buffer(
+        "whitening", whitening_filter(config.whitening, config.channels_in, config.image));
   if (config.forcing_wavenumber)
     forcing_ = image_proj->register_buffer("forcing", curl_of_force(*config.forcing_wavenumber, config.image));
 
@@ -151,8 +156,10 @@ Encoded UNetBody::encode(const torch::Tensor& x, const std::vector<torch::Tensor
           text(x.sizes()));
   Encoded encoded;
   encoded.embeddings = everywhere;
-  const torch::Tensor input =
-      forcing_.defined() ? at::cat({x, forcing_.to(x.scalar_type()).expand({x.size(0), 1, -1, -1})}, 1) : x;
+  std::vector<torch::Tensor> seen = {x};
+  if (whitening_.defined()) seen.push_back(whitened(x, whitening_));
+  if (forcing_.defined()) seen.push_back(forcing_.to(x.scalar_type()).expand({x.size(0), 1, -1, -1}));
+  const torch::Tensor input = seen.size() > 1 ? at::cat(seen, 1) : x;
   torch::Tensor h = image_proj->as<PeriodicConvolution>()->forward(input, memory_format(config_, x.device()));
   encoded.skips.push_back(h);
   for (const auto& block : down->children()) {

@@ -43,7 +43,8 @@ class UNetBody {
   explicit UNetBody(const UNetConfig& config, const std::vector<Embedding>& decoder = {},
                     const std::vector<Embedding>& everywhere = {});
 
-  /// x [B, channels_in, n, n], to which the force's channel is added where the network has one; one [B, width]
+  /// x [B, channels_in, n, n], to which the whitened channels and the force's are added where the network
+  /// has them; one [B, width]
   /// per embedding of `everywhere` -> bottleneck and skips. Throws Error on another shape.
   Encoded encode(const torch::Tensor& x, const std::vector<torch::Tensor>& everywhere = {}) const;
   /// -> [B, channels_out, n, n]; one [B, width] per embedding of `decoder`.
@@ -55,6 +56,7 @@ class UNetBody {
   UNetConfig config_;
   // [1, 1, n, n], a buffer of image_proj, which moves with it; undefined: the network has no such channel.
   torch::Tensor forcing_;
+  torch::Tensor whitening_;  // [channels_in, n, n/2 + 1], likewise
 };
 
 /// The plain network: residual of a Gaussian point-wise emulator (45,820,801 parameters by default).

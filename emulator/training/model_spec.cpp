@@ -18,6 +18,10 @@ std::vector<ModelSpec> read_models(const Config& config) {
     Section training = section.child("training");
     read(training, spec.training, spec.model.kind,
          has_levels(spec.model.kind) ? spec.model.diffusion.levels : 0);
+    if (spec.model.network.whitened && spec.training.data == "stream")
+      training.reject(
+          "data",
+          "stream has no frames to measure a spectrum on, which network.whitened needs: use a data set");
     std::optional<std::string> weights;
     section.maybe("weights", weights);
     if (weights) spec.weights = *weights;

@@ -17,6 +17,7 @@
 #include "emulator/safetensors.hpp"
 #include "emulator/training/checkpoint.hpp"
 #include "emulator/training/estimate_error.hpp"
+#include "emulator/training/frame_spectrum.hpp"
 #include "emulator/training/learner.hpp"
 #include "emulator/training/model_card.hpp"
 #include "emulator/training/precision.hpp"
@@ -47,6 +48,8 @@ ModelConfig complete(const ModelSpec& spec, const TrainingData& data) {
   model.field_std = data.field_std;
   model.frame_interval = info.frame_interval;
   model.data_hash = info.hash;
+  if (model.network.whitened)
+    model.whitening = measure_whitening(*data.training, make_schedule(model.diffusion));
   return model;
 }
 

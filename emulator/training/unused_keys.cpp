@@ -29,6 +29,7 @@ const std::vector<KindKeys>& keys_of_kinds() {
       {{"network"}, {"embedding"}, {"sns", "acdm"}},
       {{"network"}, {"head_features"}, {"sns", "thermalizer"}},
       {{"network"}, {"predicts"}, {"acdm"}},
+      {{"network"}, {"whitened"}, {"sns", "thermalizer", "acdm"}},
       {{"network", "lag"}, {"window", "embedding"}, {"sns"}},
       {{"diffusion"}, {"levels", "schedule", "prediction", "noise_range"}, {"sns", "thermalizer", "acdm"}},
       {{"training"}, {"cross_entropy_weight"}, {"sns", "thermalizer"}},
