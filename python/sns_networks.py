@@ -4,8 +4,8 @@
     noise, past, present = net(torch.cat([long, x_past, x_present], 1) / field_std)     # kind sns
 
 Inputs and outputs are in network units (physical units / config["field_std"]), [B, channels, image, image], fields of
-one frame side by side, frames in the order (long, past, present); the channel of the force, where a network has one
-(network.forcing_wavenumber), is added here. What a call returns depends on config["kind"]:
+one frame side by side, frames in the order (long, past, present); the whitened channels and the channel of the force,
+where a network has them (network.whitened, network.forcing_wavenumber), are added here. What a call returns depends on config["kind"]:
 
     gaussian     net(x)          residual: the next frame is x + net(x)
     sns          net(x3, lag)    (noise of past and present, logits of the past level, logits of the present level);
@@ -27,6 +27,13 @@ from torch.nn.functional import gelu, softmax
 
 def periodic(channels_in, channels_out, stride=1):
     return nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, padding_mode="circular")
+
+
+def whitening_filter(deviations, channels, n):
+    """[channels, n, n/2 + 1]: 1 / the standard deviation of each mode, `deviations` being those of each field's shells."""
+    shell = torch.hypot(torch.fft.fftfreq(n, 1 / n)[:, None], torch.fft.rfftfreq(n, 1 / n)[None]).round().long()
+    by_field = torch.tensor(deviations, dtype=torch.float64).view(-1, int(n / 2 * 1.4143) + 2)
+    return (1 / by_field[:, shell]).float().repeat(channels // len(by_field), 1, 1)
 
 
 class Residual(nn.Module):
@@ -167,7 +174,10 @@ class Network(nn.Module):
             y = 2 * math.pi / n * torch.arange(n, dtype=torch.float64)
             curl = (-math.sqrt(2) * torch.cos(periods * y)).float().expand(1, 1, n, n)
         self.register_buffer("forcing", curl, persistent=False)
-        self.image_proj = periodic(frames_in * fields + (periods is not None), c)
+        channels_in = frames_in * fields
+        whitening = whitening_filter(config["whitening"], channels_in, n) if net.get("whitened") else None
+        self.register_buffer("whitening", whitening, persistent=False)
+        self.image_proj = periodic(channels_in * (1 if whitening is None else 2) + (periods is not None), c)
         self.down, self.up, skips = nn.ModuleList(), nn.ModuleList(), [c]
         for level, m in enumerate(multipliers):
             for b in range(blocks):
@@ -195,6 +205,9 @@ class Network(nn.Module):
 
     def forward(self, x, condition=None):
         e = {} if condition is None else {"third": self.embed("third", sinusoidal(condition, self.sinus_width))}
+        if self.whitening is not None:
+            modes = torch.fft.rfft2(x.float()) * self.whitening
+            x = torch.cat([x, torch.asinh(torch.fft.irfft2(modes, x.shape[-2:])).to(x.dtype)], 1)
         if self.forcing is not None:
             x = torch.cat([x, self.forcing.to(x.dtype).expand(len(x), -1, -1, -1)], 1)
         h = self.image_proj(x)

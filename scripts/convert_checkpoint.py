@@ -158,11 +158,23 @@ def agree_with_export(config, arguments):
         agreed(name, ("the file", value), (f"--{name.replace('_', '-')}", getattr(arguments, name)))
 
 
+def frames_alone(kind, channels_out):
+    """Input channels of networks of a kind that see nothing but frames, and estimate `channels_out` channels."""
+    frames_in, frames_out = {"gaussian": (1, [1]), "thermalizer": (1, [1]), "acdm": (2, [1, 2]), "sns": (3, [2])}[kind]
+    return [channels_out // frames * frames_in for frames in frames_out]
+
+
 def sees_force(kind, channels_in, channels_out):
     """Whether one of the input channels shows the flow's force, and not a field: `channels_out` is a multiple of the fields."""
-    frames_in, frames_out = {"gaussian": (1, [1]), "thermalizer": (1, [1]), "acdm": (2, [1, 2]), "sns": (3, [2])}[kind]
-    of_frames = [channels_out // frames * frames_in for frames in frames_out]
+    of_frames = frames_alone(kind, channels_out)
     return channels_in not in of_frames and channels_in - 1 in of_frames
+
+
+def sees_frames_whitened(kind, channels_in, channels_out):
+    """Whether it sees each frame twice, with or without the force. One field, twice, looks like a field and the force."""
+    twice = [2 * f for f in frames_alone(kind, channels_out)]
+    return kind != "gaussian" and not sees_force(kind, channels_in, channels_out) and \
+        channels_in not in frames_alone(kind, channels_out) and (channels_in in twice or channels_in - 1 in twice)
 
 
 def infer(state, arguments, table=(None, None)):
@@ -213,6 +225,9 @@ def infer(state, arguments, table=(None, None)):
     if image < shrink or image % shrink:
         raise CheckpointError(f"--image {image}: this network halves its grid to a {shrink}th, which takes a multiple of {shrink} points")
     frames = {"gaussian": 1, "thermalizer": 1, "acdm": 2, "sns": 3}[kind]
+    if sees_frames_whitened(kind, channels_in, shape("final.weight")[0]):
+        raise CheckpointError("this network sees its frames whitened (network.whitened), by numbers that no tensor tells: convert a "
+                              "file that `sns export` wrote")
     channels_in -= sees_force(kind, channels_in, shape("final.weight")[0])
     if channels_in % frames:
         raise CheckpointError(f"{kind} takes {frames} frames; {channels_in} input channels are not a multiple of it")

@@ -245,6 +245,30 @@ class Exchange(unittest.TestCase):
         for key, value in load_file(before).items():
             self.assertTrue(torch.equal(value, load_file(again / "model.safetensors")[key]), key)
 
+    def test_networks_that_see_their_frames_whitened(self):
+        """What modes are divided by is in the configuration alone."""
+        for kind, network in (("sns", {"forcing_wavenumber": 4, "embedding": 12}), ("thermalizer", {}), ("acdm", {"embedding": 8})):
+            with self.subTest(kind):
+                torch.manual_seed(7)
+                wanted = config(kind, {"whitened": True, **network}, fields=2) | {"field_std": 2.0}
+                wanted["whitening"] = [round(1 / (1 + i), 4) for i in range(2 * 13)]  # shells 0 to 12 of 16 x 16 points
+                net = Network(wanted).eval()
+                weights = self.folder / "weights"
+                weights.mkdir(exist_ok=True)
+                for name in ("model", "ema"):
+                    save_file(net.state_dict(), weights / f"{name}.safetensors")
+                (weights / "config.yaml").write_text(yaml.safe_dump(wanted))
+                exported, read_back = self.export("whitened.safetensors")
+                self.assertEqual(read_back["whitening"], wanted["whitening"])
+                self.assert_same_outputs(exported)
+                stored = yaml.safe_load((weights / "config.yaml").read_text())
+                self.convert(None, name="whitened.safetensors")
+                self.assertEqual(yaml.safe_load((weights / "config.yaml").read_text())["whitening"], stored["whitening"])
+                self.assert_same_outputs(exported)
+                if kind != "acdm":  # which may as well see twice as many fields
+                    self.assertIn("sees its frames whitened",
+                                  self.convert(net.state_dict(), "--field-std", "2", "--image", "16", code=1))
+
     def test_a_network_that_sees_the_force(self):
         """How many periods the force has is in the configuration alone."""
         wanted, extra = NETWORKS["sns that sees the force"]

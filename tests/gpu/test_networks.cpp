@@ -10,6 +10,7 @@
 #include "emulator/models/sns.hpp"
 #include "emulator/models/thermalizer.hpp"
 #include "emulator/nets/unet.hpp"
+#include "emulator/nets/whitening.hpp"
 #include "emulator/training/learner.hpp"
 #include "emulator/training/precision.hpp"
 #include "tests/support/gpu_tolerances.hpp"
@@ -76,7 +77,7 @@ torch::Tensor normal(at::IntArrayRef shape, std::uint64_t stream) {
 }
 
 /// A network of some ten thousand parameters of each kind; SNS with attention and mixed pasts, and with the lag
-/// of its frame.
+/// of its frame and whitened frames.
 std::vector<ModelSpec> specs() {
   std::vector<ModelSpec> all;
   for (const char* kind : {"gaussian", "thermalizer", "acdm", "sns", "sns"}) {
@@ -90,6 +91,9 @@ std::vector<ModelSpec> specs() {
     if (spec.model.kind == "sns" && all.back().name == "sns") {
       spec.name = "lagged sns";
       spec.model.network.lag = LagConfig{6, 8};
+      spec.model.network.whitened = true;
+      for (std::int64_t shell = 0; shell < whitening_shells(kPoints); ++shell)
+        spec.model.whitening.push_back(1.0 / static_cast<double>(1 + shell));
     } else if (spec.model.kind == "sns") {
       spec.model.network.attention_middle = true;
       spec.training.levels.past = "mixed";
