@@ -32,7 +32,11 @@ def periodic(channels_in, channels_out, stride=1):
 def whitening_filter(deviations, channels, n):
     """[channels, n, n/2 + 1]: 1 / the standard deviation of each mode, `deviations` being those of each field's shells."""
     shell = torch.hypot(torch.fft.fftfreq(n, 1 / n)[:, None], torch.fft.rfftfreq(n, 1 / n)[None]).round().long()
-    by_field = torch.tensor(deviations, dtype=torch.float64).view(-1, int(n / 2 * 1.4143) + 2)
+    shells = int(n / 2 * 1.4143) + 2
+    if not deviations or len(deviations) % shells or channels % (len(deviations) // shells):
+        raise ValueError(f"whitening has {len(deviations or [])} numbers; a network that sees frames of {n} points whitened has {shells} "
+                         "for each field")
+    by_field = torch.tensor(deviations, dtype=torch.float64).view(-1, shells)
     return (1 / by_field[:, shell]).float().repeat(channels // len(by_field), 1, 1)
 
 
@@ -175,7 +179,7 @@ class Network(nn.Module):
             curl = (-math.sqrt(2) * torch.cos(periods * y)).float().expand(1, 1, n, n)
         self.register_buffer("forcing", curl, persistent=False)
         channels_in = frames_in * fields
-        whitening = whitening_filter(config["whitening"], channels_in, n) if net.get("whitened") else None
+        whitening = whitening_filter(config.get("whitening"), channels_in, n) if net.get("whitened") else None
         self.register_buffer("whitening", whitening, persistent=False)
         self.image_proj = periodic(channels_in * (1 if whitening is None else 2) + (periods is not None), c)
         self.down, self.up, skips = nn.ModuleList(), nn.ModuleList(), [c]

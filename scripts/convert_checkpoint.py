@@ -233,7 +233,9 @@ def infer(state, arguments, table=(None, None)):
         raise CheckpointError(f"{kind} takes {frames} frames; {channels_in} input channels are not a multiple of it")
     if shape("image_proj.weight")[1] > channels_in:
         network["forcing_wavenumber"] = given("forcing_wavenumber",
-                                              "this network sees the flow's force, whose number of periods no tensor tells")
+                                              "this network sees the flow's force, whose number of periods no tensor tells" +
+                                              (", or its one field whitened, too: then convert what `sns export` wrote"
+                                               if kind == "thermalizer" and channels_in == 1 else ""))
     elif arguments.forcing_wavenumber is not None:
         raise CheckpointError("--forcing-wavenumber says nothing to a network that does not see the force")
     if kind == "sns":
@@ -244,6 +246,9 @@ def infer(state, arguments, table=(None, None)):
     if kind == "acdm":
         network["embedding"] = shape("third_mlp1.weight")[0]
         network["predicts"] = "both" if shape("final.weight")[0] == channels_in else "present"
+        if network["predicts"] == "present" and channels_in % 4 == 0:
+            print(f"taken for the network of {channels_in // 2} fields that estimates the present frame's noise alone; one of "
+                  f"{channels_in // 4} that estimates both and sees them whitened looks the same: convert its export", file=sys.stderr)
     network["attention"] = {"middle": "middle.attn.projection.weight" in state, "levels": attended}
     if network["attention"]["middle"] or attended:
         network["attention"]["softmax"] = choice(arguments, "softmax")
@@ -285,10 +290,10 @@ def check(config, state):
     strange = [name for name, values in state.items() if not values.isfinite().all()]
     if strange:
         raise CheckpointError(f"{strange[0]} holds values that are not finite" + (f", and {len(strange) - 1} more" if strange[1:] else ""))
-    network = Network(config)
     try:
+        network = Network(config)
         network.load_state_dict(state, strict=False)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise CheckpointError("not a network of this family: " + " ".join(str(error).split())) from None
     missing, unexpected = network.load_state_dict(state, strict=False)
     wrong = [f"missing {name}" for name in missing] + [f"unexpected {name}" for name in unexpected]

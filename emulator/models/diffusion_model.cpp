@@ -1,6 +1,7 @@
 #include "emulator/models/diffusion_model.hpp"
 
 #include "core/error.hpp"
+#include "emulator/nets/whitened_frames.hpp"
 
 #include <ATen/Functions.h>
 
@@ -14,6 +15,10 @@ DiffusionModel::DiffusionModel(const ModelConfig& config, torch::Device device)
       prediction_(config.diffusion.prediction == "scaled_eps" ? Prediction::scaled_eps
                   : config.diffusion.prediction == "v"        ? Prediction::v
                                                               : Prediction::eps) {
+  const std::int64_t numbers = config.field_channels * whitening_shells(config.image);
+  if (!config.whitening.empty() && std::ssize(config.whitening) != numbers)
+    fail<ConfigError>("whitening has {} numbers; frames of {} fields on {} x {} points take {}",
+                      config.whitening.size(), config.field_channels, config.image, config.image, numbers);
   const torch::Tensor alpha_bar = at::tensor(schedule_.alpha_bar, torch::kFloat64);
   signal_ = alpha_bar.sqrt().to(torch::kFloat32).to(device);
   noise_std_ = (1 - alpha_bar).sqrt().to(torch::kFloat32).to(device);

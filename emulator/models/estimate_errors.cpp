@@ -1,7 +1,7 @@
 #include "emulator/models/estimate_errors.hpp"
 
 #include "core/error.hpp"
-#include "emulator/models/half_spectrum.hpp"
+#include "emulator/half_spectrum.hpp"
 #include "emulator/models/level_table.hpp"
 
 #include <ATen/Functions.h>

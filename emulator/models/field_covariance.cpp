@@ -1,7 +1,7 @@
 #include "emulator/models/field_covariance.hpp"
 
 #include "core/error.hpp"
-#include "emulator/models/half_spectrum.hpp"
+#include "emulator/half_spectrum.hpp"
 
 #include <ATen/Functions.h>
 #include <c10/core/GradMode.h>

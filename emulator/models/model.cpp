@@ -112,8 +112,10 @@ void Model::use_for(const Inference& inference) {
 
 torch::Tensor Model::evaluate(const std::string& name, const Network& network, const torch::Tensor& x,
                               const torch::Tensor& condition) const {
+  // In a frame that is rounded to bfloat16, empty scales are not empty any more: what whitens it rounds later.
+  const auto of_input = config_.network.whitened ? torch::kFloat32 : inference_.precision;
   const Network in_precision = [&](const torch::Tensor& rows, const torch::Tensor& of_rows) {
-    return network(rows.to(inference_.precision), of_rows).to(torch::kFloat32);
+    return network(rows.to(of_input), of_rows).to(torch::kFloat32);
   };
   const auto once = [&](const torch::Tensor& rows, const torch::Tensor& of_rows) {
     return recorded_ ? (*recorded_)(name, in_precision, rows, of_rows) : in_precision(rows, of_rows);

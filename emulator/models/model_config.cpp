@@ -3,6 +3,8 @@
 #include "core/error.hpp"
 #include "core/files.hpp"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <map>
 
@@ -192,7 +194,7 @@ std::string to_yaml(const ModelConfig& config) {
     text += config.field_std.empty() ? "null\n" : list(config.field_std) + "\n";
   text += fmt::format("field_channels: {}\nimage: {}\nframe_interval: {:.17g}\ndata_hash: {}\n",
                       config.field_channels, config.image, config.frame_interval, quoted(config.data_hash));
-  if (!config.whitening.empty()) text += "whitening: " + list(config.whitening) + "\n";
+  if (!config.whitening.empty()) text += fmt::format("whitening: [{}]\n", fmt::join(config.whitening, ", "));
   if (config.trained_past != ModelConfig{}.trained_past)
     text += fmt::format("trained_past: {}\n", config.trained_past);
   if (config.trained_max_level) text += fmt::format("trained_max_level: {}\n", *config.trained_max_level);

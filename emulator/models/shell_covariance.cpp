@@ -1,6 +1,6 @@
 #include "emulator/models/shell_covariance.hpp"
 
-#include "emulator/models/half_spectrum.hpp"
+#include "emulator/half_spectrum.hpp"
 
 #include <ATen/Functions.h>
 

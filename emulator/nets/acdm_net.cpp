@@ -20,7 +20,7 @@ AcdmNetImpl::AcdmNetImpl(const AcdmNetConfig& config)
 
 torch::Tensor AcdmNetImpl::forward(const torch::Tensor& x, const torch::Tensor& levels) {
   const torch::Tensor embedding =
-      blocks::two_layers(mlp_, blocks::sinusoidal_embedding(levels, width_).to(x.scalar_type()));
+      blocks::two_layers(mlp_, blocks::sinusoidal_embedding(levels, width_).to(body_.precision()));
   return body_.decode(body_.encode(x, {embedding}));
 }
 

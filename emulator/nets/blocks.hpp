@@ -17,6 +17,7 @@ class PeriodicConvolution : public torch::nn::Module {
   PeriodicConvolution(int channels_in, int channels_out, int stride = 1);
   /// format: order of memory of the result on the CPU; x's by default.
   torch::Tensor forward(const torch::Tensor& x, at::MemoryFormat format = at::MemoryFormat::Preserve) const;
+  torch::ScalarType precision() const { return weight_.scalar_type(); }
 
  private:
   torch::Tensor weight_, bias_;

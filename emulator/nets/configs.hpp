@@ -20,9 +20,10 @@ struct UNetConfig {
   /// Periods along the second axis of the force that the network sees as one more input channel; none: no such
   /// channel, as in the reference code.
   std::optional<int> forcing_wavenumber;
-  bool whitened =
-      false;  ///< the network sees each channel whitened, too (nets/whitening.hpp); not in the reference code
-  std::vector<double> whitening;  ///< by field and shell; empty: not measured yet
+  /// The network sees each channel of its input whitened, too (nets/whitened_frames.hpp), as further channels;
+  /// not in the reference code.
+  bool whitened = false;
+  std::vector<double> whitening;  ///< by field and shell; empty, which is as good for sizes and costs: ones
 };
 
 /// Throws ConfigError if the network cannot be built: image not divisible, non-positive sizes, ...

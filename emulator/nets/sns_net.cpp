@@ -61,7 +61,7 @@ Encoded SnsNetImpl::encode(const torch::Tensor& x, const torch::Tensor& lags) {
   require(lags.defined() == (lag_width_ > 0), "the network has {} lag embedding, the long frame {} lag",
           lag_width_ > 0 ? "a" : "no", lags.defined() ? "a" : "no");
   if (lag_width_ == 0) return body_.encode(x);
-  const torch::Tensor embedding = blocks::sinusoidal_embedding(lags, lag_width_).to(x.scalar_type());
+  const torch::Tensor embedding = blocks::sinusoidal_embedding(lags, lag_width_).to(body_.precision());
   return body_.encode(x, {blocks::two_layers(lag_mlp_, embedding)});
 }
 

@@ -2,7 +2,7 @@
 
 #include "core/error.hpp"
 #include "emulator/nets/blocks.hpp"
-#include "emulator/nets/whitening.hpp"
+#include "emulator/nets/whitened_frames.hpp"
 
 #include <ATen/Functions.h>
 
@@ -149,6 +149,10 @@ UNetBody::UNetBody(const UNetConfig& config, const std::vector<Embedding>& decod
   final = std::make_shared<PeriodicConvolution>(channels, config.channels_out);
 }
 
+torch::ScalarType UNetBody::precision() const {
+  return image_proj->as<PeriodicConvolution>()->precision();
+}
+
 Encoded UNetBody::encode(const torch::Tensor& x, const std::vector<torch::Tensor>& everywhere) const {
   require(x.dim() == 4 && x.size(1) == config_.channels_in && x.size(2) == config_.image &&
               x.size(3) == config_.image,
@@ -159,7 +163,7 @@ Encoded UNetBody::encode(const torch::Tensor& x, const std::vector<torch::Tensor
   std::vector<torch::Tensor> seen = {x};
   if (whitening_.defined()) seen.push_back(whitened(x, whitening_));
   if (forcing_.defined()) seen.push_back(forcing_.to(x.scalar_type()).expand({x.size(0), 1, -1, -1}));
-  const torch::Tensor input = seen.size() > 1 ? at::cat(seen, 1) : x;
+  const torch::Tensor input = (seen.size() > 1 ? at::cat(seen, 1) : x).to(precision());
   torch::Tensor h = image_proj->as<PeriodicConvolution>()->forward(input, memory_format(config_, x.device()));
   encoded.skips.push_back(h);
   for (const auto& block : down->children()) {

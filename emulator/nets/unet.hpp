@@ -49,6 +49,8 @@ class UNetBody {
   Encoded encode(const torch::Tensor& x, const std::vector<torch::Tensor>& everywhere = {}) const;
   /// -> [B, channels_out, n, n]; one [B, width] per embedding of `decoder`.
   torch::Tensor decode(const Encoded& encoded, std::vector<torch::Tensor> decoder = {}) const;
+  /// Of the weights, and of what enters the first convolution.
+  torch::ScalarType precision() const;
 
   std::shared_ptr<torch::nn::Module> image_proj, down, middle, up, final;
 

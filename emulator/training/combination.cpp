@@ -5,7 +5,7 @@
 #include "core/log.hpp"
 #include "core/stop.hpp"
 #include "emulator/dataset.hpp"
-#include "emulator/models/half_spectrum.hpp"
+#include "emulator/half_spectrum.hpp"
 #include "emulator/models/shell_covariance.hpp"
 #include "emulator/training/measured_file.hpp"
 #include "emulator/training/sns_triples.hpp"

@@ -3,7 +3,7 @@
 #include "core/error.hpp"
 #include "core/stop.hpp"
 #include "emulator/dataset.hpp"
-#include "emulator/models/half_spectrum.hpp"
+#include "emulator/half_spectrum.hpp"
 #include "emulator/models/shell_covariance.hpp"
 #include "emulator/models/sns.hpp"
 #include "emulator/models/thermalizer.hpp"

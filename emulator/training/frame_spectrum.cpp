@@ -8,28 +8,42 @@
 #include <ATen/Functions.h>
 
 #include <algorithm>
-#include <string>
+#include <cmath>
 
 namespace sns {
+namespace {
+
+double four_digits(double value) {
+  const double unit = std::pow(10.0, 3 - std::floor(std::log10(value)));  // exact unless the value is tiny
+  return std::round(value * unit) / unit;
+}
+
+}  // namespace
 
 std::vector<double> measure_whitening(const TrainingFrames& frames, const Schedule& schedule) {
-  constexpr std::int64_t kMost = 512;
+  constexpr std::int64_t kMost = 512, kBatch = 16;
   const std::int64_t windows = frames.windows(1), count = std::min(windows, kMost);
   require(count > 0, "split {} has no frame to measure spectra on", frames.name());
   const Permutation order(static_cast<std::uint64_t>(windows), /*seed=*/0, /*epoch=*/0);
-  torch::Tensor fields = at::empty({count, frames.channels(), frames.nx(), frames.ny()}, frame_options(frames));
-  for (std::int64_t i = 0; i < count; ++i)
-    frames.read_window(
-        static_cast<std::int64_t>(order(static_cast<std::uint64_t>(i))), 1,
-        {fields.data_ptr<float>() + i * frames.frame_size(), static_cast<std::size_t>(frames.frame_size())});
-  const torch::Tensor powers = at::diagonal(shell_covariance(fields), 0, -2, -1);  // [shells, fields]
+  const auto size = static_cast<std::size_t>(frames.frame_size());
+  torch::Tensor powers;  // [shells, fields]
+  for (std::int64_t first = 0; first < count; first += kBatch) {
+    const std::int64_t batch = std::min(kBatch, count - first);
+    torch::Tensor some = at::empty({batch, frames.channels(), frames.nx(), frames.ny()}, frame_options(frames));
+    for (std::int64_t b = 0; b < batch; ++b)
+      frames.read_window(static_cast<std::int64_t>(order(static_cast<std::uint64_t>(first + b))), 1,
+                         {some.data_ptr<float>() + b * frames.frame_size(), size});
+    const double share = static_cast<double>(batch) / static_cast<double>(count);
+    const torch::Tensor part = at::diagonal(shell_covariance(some), 0, -2, -1) * share;
+    powers = powers.defined() ? powers + part : part;
+  }
+  require(powers.isfinite().all().item<bool>(), "split {} holds values that are not finite", frames.name());
   const double noise = schedule.noise_std(0);
   const torch::Tensor deviations = (powers + noise * noise).sqrt().t().contiguous();
   deviations.select(1, 0).copy_(deviations.select(1, 1));
-  require(deviations.isfinite().all().item<bool>(), "split {} holds values that are not finite", frames.name());
   std::vector<double> whitening;
   for (std::int64_t i = 0; i < deviations.numel(); ++i)
-    whitening.push_back(std::stod(fmt::format("{:.4g}", deviations.data_ptr<double>()[i])));
+    whitening.push_back(four_digits(deviations.data_ptr<double>()[i]));
   return whitening;
 }
 

@@ -36,7 +36,7 @@ namespace {
 namespace fs = std::filesystem;
 constexpr int kMostHalvings = 3;
 
-/// Fills in what the data decide: channels, image, normalisation, frame interval, hash.
+/// Fills in what the data decide: channels, image, normalisation, frame interval, hash, whitening.
 ModelConfig complete(const ModelSpec& spec, const TrainingData& data) {
   const DatasetInfo& info = data.info;
   ModelConfig model = spec.model;
@@ -48,8 +48,10 @@ ModelConfig complete(const ModelSpec& spec, const TrainingData& data) {
   model.field_std = data.field_std;
   model.frame_interval = info.frame_interval;
   model.data_hash = info.hash;
-  if (model.network.whitened)
+  if (model.network.whitened) {
+    require(!info.folder.empty(), "models.{}.network.whitened needs frames of a data set", spec.name);
     model.whitening = measure_whitening(*data.training, make_schedule(model.diffusion));
+  }
   return model;
 }
 

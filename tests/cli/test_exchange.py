@@ -206,6 +206,15 @@ class Exchange(unittest.TestCase):
         self.assertRegex(self.run_program(*rollout, "models.sns.network.embedding=21", code=2),
                          r"another network than this file describes \(embedding: \S+; here embedding: 21\)")
 
+        stored = yaml.safe_load((self.folder / "sns/config.yaml").read_text())
+        stored["network"]["whitened"] = True
+        stored["whitening"] = [0.5] * 13
+        for name in ("model", "ema"):
+            save_file(Network(stored).state_dict(), self.folder / f"sns/{name}.safetensors")
+        (self.folder / "sns/config.yaml").write_text(yaml.safe_dump(stored))
+        self.assertIn("another network than this file describes (whitened: true; here )", self.run_program(*rollout, code=2))
+        self.run_program(*rollout, "models.sns.network.whitened=true")
+
     def test_the_example_of_the_documentation(self):
         """python/example_predict.py: the shipped surrogate on a frame of its flow, as `sns predict` does it."""
         weights = SOURCE / "weights" / "kolmogorov-quickstart" / "gaussian"
@@ -265,9 +274,14 @@ class Exchange(unittest.TestCase):
                 self.convert(None, name="whitened.safetensors")
                 self.assertEqual(yaml.safe_load((weights / "config.yaml").read_text())["whitening"], stored["whitening"])
                 self.assert_same_outputs(exported)
-                if kind != "acdm":  # which may as well see twice as many fields
-                    self.assertIn("sees its frames whitened",
-                                  self.convert(net.state_dict(), "--field-std", "2", "--image", "16", code=1))
+                # Of an ACDM and of one field alone, shapes do not tell it from twice as many fields and from the force.
+                said = self.convert(net.state_dict(), "--field-std", "2", "--image", "16", *(["--levels", "12"] if kind == "acdm" else []),
+                                    code=0 if kind == "acdm" else 1)
+                self.assertIn("sees them whitened looks the same" if kind == "acdm" else "sees its frames whitened", said)
+        one = Network(config("thermalizer", {"whitened": True}) | {"whitening": wanted["whitening"][:13]})
+        self.assertIn("or its one field whitened, too", self.convert(one.state_dict(), "--field-std", "2", code=1))
+        with self.assertRaisesRegex(ValueError, "whitening has 12 numbers; .* has 13 for each field"):
+            Network(config("thermalizer", {"whitened": True}) | {"whitening": wanted["whitening"][:12]})
 
     def test_a_network_that_sees_the_force(self):
         """How many periods the force has is in the configuration alone."""

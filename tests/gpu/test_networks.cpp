@@ -10,7 +10,7 @@
 #include "emulator/models/sns.hpp"
 #include "emulator/models/thermalizer.hpp"
 #include "emulator/nets/unet.hpp"
-#include "emulator/nets/whitening.hpp"
+#include "emulator/nets/whitened_frames.hpp"
 #include "emulator/training/learner.hpp"
 #include "emulator/training/precision.hpp"
 #include "tests/support/gpu_tolerances.hpp"
@@ -76,11 +76,11 @@ torch::Tensor normal(at::IntArrayRef shape, std::uint64_t stream) {
   return x;
 }
 
-/// A network of some ten thousand parameters of each kind; SNS with attention and mixed pasts, and with the lag
-/// of its frame and whitened frames.
+/// A network of some ten thousand parameters of each kind; SNS with attention and mixed pasts, with the lag of
+/// its frame, and with that and whitened frames.
 std::vector<ModelSpec> specs() {
   std::vector<ModelSpec> all;
-  for (const char* kind : {"gaussian", "thermalizer", "acdm", "sns", "sns"}) {
+  for (const char* kind : {"gaussian", "thermalizer", "acdm", "sns", "sns", "sns"}) {
     ModelSpec spec = small_spec(kind);
     spec.model.network.hidden = 8;
     spec.model.image = kPoints;
@@ -88,11 +88,12 @@ std::vector<ModelSpec> specs() {
     spec.training.rollout.max_length = 2;
     spec.training.rollout.steps_per_length = 1;
     spec.training.clip_norm = 1.0;
-    if (spec.model.kind == "sns" && all.back().name == "sns") {
-      spec.name = "lagged sns";
+    if (spec.model.kind == "sns" && all.back().model.kind == "sns") {
+      const bool again = all.back().name == "lagged sns";
+      spec.name = again ? "whitened sns" : "lagged sns";
       spec.model.network.lag = LagConfig{6, 8};
-      spec.model.network.whitened = true;
-      for (std::int64_t shell = 0; shell < whitening_shells(kPoints); ++shell)
+      spec.model.network.whitened = again;
+      for (std::int64_t shell = 0; again && shell < whitening_shells(kPoints); ++shell)
         spec.model.whitening.push_back(1.0 / static_cast<double>(1 + shell));
     } else if (spec.model.kind == "sns") {
       spec.model.network.attention_middle = true;

@@ -4,7 +4,7 @@
 #include "core/random.hpp"
 #include "emulator/diffusion/schedule.hpp"
 #include "emulator/models/field_covariance.hpp"
-#include "emulator/models/half_spectrum.hpp"
+#include "emulator/half_spectrum.hpp"
 
 #include <ATen/Functions.h>
 #include <torch/types.h>

@@ -3,7 +3,7 @@
 #include "core/files.hpp"
 #include "emulator/dataset.hpp"
 #include "emulator/models/acdm.hpp"
-#include "emulator/models/half_spectrum.hpp"
+#include "emulator/half_spectrum.hpp"
 #include "emulator/models/sns.hpp"
 #include "emulator/models/thermalizer.hpp"
 #include "emulator/safetensors.hpp"

@@ -3,7 +3,7 @@
 // frames as it is.
 #include "emulator/diffusion/sampler.hpp"
 #include "emulator/models/estimate_errors.hpp"
-#include "emulator/models/half_spectrum.hpp"
+#include "emulator/half_spectrum.hpp"
 #include "tests/support/gaussian_pairs.hpp"
 #include "tests/support/scratch.hpp"
 #include "tests/support/torch_doctest.hpp"

@@ -89,6 +89,16 @@ TEST_CASE("notes: a loss that is not the mean square") {
   CHECK(says(notes_of_text(yaml), "The loss of gaussian", "to the -0.5 (paper: mean square)"));
 }
 
+TEST_CASE("notes: networks that see more than frames") {
+  const auto of = [](const std::string& network) {
+    return notes_of_text(paper(false, "d: {kind: sns, network: {" + network + "}}",
+                               "m: {emulator: gaussian, refiner: d, rule: reference}"));
+  };
+  CHECK(says(of("whitened: true"), "d sees each frame whitened, too", "as it is"));
+  CHECK(says(of("forcing_wavenumber: 4"), "d sees where the flow's force is", "frames alone"));
+  CHECK_FALSE(says(of("whitened: false"), "d sees", "paper"));
+}
+
 TEST_CASE("notes: what is added to a surrogate's steps") {
   const auto of = [](bool layers, const std::string& key) {
     return notes_of_text(paper(layers, "d: {kind: sns}", "m: {emulator: gaussian, " + key + "}"));

@@ -1,4 +1,4 @@
-#include "emulator/models/half_spectrum.hpp"
+#include "emulator/half_spectrum.hpp"
 
 #include <ATen/Functions.h>
 

@@ -1,7 +1,7 @@
-#include "emulator/nets/whitening.hpp"
+#include "emulator/nets/whitened_frames.hpp"
 
 #include "core/error.hpp"
-#include "emulator/models/half_spectrum.hpp"
+#include "emulator/half_spectrum.hpp"
 
 #include <ATen/Functions.h>
 
@@ -30,7 +30,7 @@ torch::Tensor whitening_filter(const std::vector<double>& whitening, std::int64_
 
 torch::Tensor whitened(const torch::Tensor& x, const torch::Tensor& filter) {
   const torch::Tensor modes = at::fft_rfft2(x.to(torch::kFloat32)) * filter.to(torch::kFloat32);
-  return at::fft_irfft2(modes, at::IntArrayRef{x.size(-2), x.size(-1)}).asinh().to(x.scalar_type());
+  return at::fft_irfft2(modes, at::IntArrayRef{x.size(-2), x.size(-1)}).asinh();
 }
 
 }  // namespace sns

@@ -17,8 +17,8 @@ std::int64_t whitening_shells(std::int64_t n);
 /// channels. Empty: ones.
 torch::Tensor whitening_filter(const std::vector<double>& whitening, std::int64_t channels, std::int64_t n);
 
-/// asinh of the frames x [B, channels, n, n] with every mode divided by its standard deviation; in x's
-/// precision, computed in float32. Even noise of a hundred times that deviation stays of the order of one.
+/// asinh of the frames x [B, channels, n, n], float32, with every mode divided by its standard deviation. Even
+/// noise of a hundred times that deviation has one of five.
 torch::Tensor whitened(const torch::Tensor& x, const torch::Tensor& filter);
 
 }  // namespace sns

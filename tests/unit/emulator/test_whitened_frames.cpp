@@ -2,10 +2,8 @@
 #include "core/files.hpp"
 #include "core/random.hpp"
 #include "emulator/dataset.hpp"
-#include "emulator/models/gaussian.hpp"
-#include "emulator/models/sns.hpp"
 #include "emulator/models/thermalizer.hpp"
-#include "emulator/nets/whitening.hpp"
+#include "emulator/nets/whitened_frames.hpp"
 #include "emulator/training/frame_spectrum.hpp"
 #include "tests/support/scratch.hpp"
 #include "tests/support/small_training.hpp"
@@ -68,6 +66,12 @@ ModelConfig whitened_model(const std::string& kind) {
   return config;
 }
 
+/// One period along the first axis.
+torch::Tensor large_wave() {
+  return torch::sin(torch::arange(16, torch::kFloat32).view({1, 1, 16, 1}) * (2 * std::numbers::pi / 16))
+      .expand({1, 1, 16, 16});
+}
+
 }  // namespace
 
 TEST_CASE("whitened frames: every mode over the deviation of its shell and field, then asinh") {
@@ -84,7 +88,6 @@ TEST_CASE("whitened frames: every mode over the deviation of its shell and field
   const torch::Tensor expected =
       torch::stack({(2 * first).asinh(), (10 * second).asinh(), second.asinh(), first.asinh()}).unsqueeze(0);
   CHECK(torch::allclose(whitened(frames, filter), expected, 1e-4, 1e-4));
-  CHECK((whitened(frames.to(torch::kBFloat16), filter).scalar_type() == torch::kBFloat16));
   CHECK(torch::allclose(whitened(frames, whitening_filter({}, 4, n)), frames.asinh(), 1e-4, 1e-5));
   deviations.pop_back();
   CHECK(contains(message_of<ConfigError>([&] { whitening_filter(deviations, 4, n); }), "13 shells"));
@@ -138,7 +141,8 @@ TEST_CASE("a network that sees its frames whitened has as many more input channe
       return message_of<ConfigError>([&] { load_model(folder.path(), Weights::raw, torch::kCPU); });
     };
     CHECK(contains(with(""), "whitening is required"));
-    CHECK(contains(with("whitening: [1, 2]\n"), "whitening has 2 numbers"));
+    CHECK(contains(with("whitening: [1, 2]\n"),
+                   "whitening has 2 numbers; frames of 1 fields on 16 x 16 points take 13"));
     CHECK(contains(with("whitening: [1, 0]\n"), "must hold positive numbers"));
   }
 }
@@ -153,9 +157,7 @@ TEST_CASE("weak noise shows in the input of a network that sees its frames white
   config.network.whitened = false;
   Thermalizer blind(config, 3, torch::kCPU);
   const torch::NoGradGuard no_grad;
-  const torch::Tensor frame =
-      torch::sin(torch::arange(16, torch::kFloat32).view({1, 1, 16, 1}) * (2 * std::numbers::pi / 16))
-          .expand({1, 1, 16, 16});
+  const torch::Tensor frame = large_wave();
   torch::Tensor noise = torch::empty({1, 1, 16, 16});
   RandomStream(1, Purpose::diffusion_noise).fill_normal({noise.data_ptr<float>(), 256});
   const auto change = [&](Thermalizer& model) {
@@ -165,6 +167,32 @@ TEST_CASE("weak noise shows in the input of a network that sees its frames white
     return (noised - clean).abs().max().item<double>();
   };
   CHECK(change(seeing) > 30 * change(blind));
+}
+
+TEST_CASE("in bfloat16 what is whitened is not rounded before") {
+  torch::set_num_threads(1);
+  ModelConfig config = whitened_model("thermalizer");
+  config.whitening.assign(static_cast<std::size_t>(whitening_shells(16)), 1e-3);
+  config.whitening[0] = config.whitening[1] = 1;
+  Thermalizer exact(config, 3, torch::kCPU), rounded(config, 3, torch::kCPU);
+  try {
+    rounded.use_for({.precision = torch::kBFloat16});
+  } catch (const Error& error) {
+    CHECK(contains(error.what(), "no bfloat16 instructions"));
+    return;
+  }
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor frame = large_wave(), levels = torch::zeros({1}, torch::kInt64);
+  const torch::Tensor whole = exact.noise_estimate(frame, levels);
+  const auto distance = [&](const torch::Tensor& other) {
+    return ((other - whole).norm() / whole.norm()).item<double>();
+  };
+  const double apart = distance(rounded.noise_estimate(frame, levels)),
+               before = distance(exact.noise_estimate(frame.to(torch::kBFloat16).to(torch::kFloat32), levels));
+  CAPTURE(apart);
+  CAPTURE(before);
+  CHECK(apart < 0.03);
+  CHECK(before > 3 * apart);
 }
 
 TEST_CASE("training measures what it divides by, keeps it beside the weights, and goes on with it") {
