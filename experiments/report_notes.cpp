@@ -238,7 +238,7 @@ void note_model(const std::string& name, Section model, bool layers, std::vector
   if (layers && kind == "gaussian") note_penalty(name, model.child("training").child("rollout"), notes);
   if (kind == "gaussian") note_whitening(name, model.child("training").child("rollout"), notes);
   note_attention(name, network.child("attention"), layers && kind == "sns" && !lagged, notes);
-  if (const auto periods = value_or(network, "forcing_wavenumber", 0); periods > 0)
+  if (value_or(network, "forcing_wavenumber", std::optional<int>()))
     notes.push_back(fmt::format("{} sees where the flow's force is (paper: frames alone).", name));
   if (kind == "gaussian") return;
   if (value_or(network, "whitened", false))

@@ -5,7 +5,8 @@
 
 Inputs and outputs are in network units (physical units / config["field_std"]), [B, channels, image, image], fields of
 one frame side by side, frames in the order (long, past, present); the whitened channels and the channel of the force,
-where a network has them (network.whitened, network.forcing_wavenumber), are added here. What a call returns depends on config["kind"]:
+where a network has them (network.whitened, network.forcing_wavenumber), are added here. Of a network in bfloat16 that
+sees frames whitened the input is float32 all the same: a frame that is rounded to eight bits has noise at all scales. What a call returns depends on config["kind"]:
 
     gaussian     net(x)          residual: the next frame is x + net(x)
     sns          net(x3, lag)    (noise of past and present, logits of the past level, logits of the present level);
@@ -208,13 +209,13 @@ class Network(nn.Module):
         return gelu(getattr(self, f"{name}_mlp2")(gelu(getattr(self, f"{name}_mlp1")(x))))
 
     def forward(self, x, condition=None):
-        e = {} if condition is None else {"third": self.embed("third", sinusoidal(condition, self.sinus_width))}
+        e = {} if condition is None else {"third": self.embed("third", sinusoidal(condition, self.sinus_width).to(self.image_proj.weight.dtype))}
+        seen = [x]
         if self.whitening is not None:
-            modes = torch.fft.rfft2(x.float()) * self.whitening
-            x = torch.cat([x, torch.asinh(torch.fft.irfft2(modes, x.shape[-2:])).to(x.dtype)], 1)
+            seen.append(torch.asinh(torch.fft.irfft2(torch.fft.rfft2(x.float()) * self.whitening.float(), x.shape[-2:])).to(x.dtype))
         if self.forcing is not None:
-            x = torch.cat([x, self.forcing.to(x.dtype).expand(len(x), -1, -1, -1)], 1)
-        h = self.image_proj(x)
+            seen.append(self.forcing.to(x.dtype).expand(len(x), -1, -1, -1))
+        h = self.image_proj(torch.cat(seen, 1).to(self.image_proj.weight.dtype))
         skips = [h]
         for block in self.down:
             h = block(h, e)

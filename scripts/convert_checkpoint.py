@@ -246,8 +246,8 @@ def infer(state, arguments, table=(None, None)):
     if kind == "acdm":
         network["embedding"] = shape("third_mlp1.weight")[0]
         network["predicts"] = "both" if shape("final.weight")[0] == channels_in else "present"
-        if network["predicts"] == "present" and channels_in % 4 == 0:
-            print(f"taken for the network of {channels_in // 2} fields that estimates the present frame's noise alone; one of "
+        if network["predicts"] == "present" and channels_in % 4 == 0 and not isinstance(arguments.field_std, list):
+            print(f"convert_checkpoint: taken for the network of {channels_in // 2} fields that estimates the present frame's noise alone; one of "
                   f"{channels_in // 4} that estimates both and sees them whitened looks the same: convert its export", file=sys.stderr)
     network["attention"] = {"middle": "middle.attn.projection.weight" in state, "levels": attended}
     if network["attention"]["middle"] or attended:

@@ -103,6 +103,18 @@ std::string list(const std::vector<T>& values) {
   return "[" + text + "]";
 }
 
+/// As few digits as give the number back, with a point, without which "1e-05" is a text to PyYAML.
+std::vector<std::string> shortest(const std::vector<double>& values) {
+  std::vector<std::string> texts;
+  for (const double value : values) {
+    std::string text = fmt::format("{}", value);
+    if (const auto e = text.find('e'); e != std::string::npos && text.find('.') == std::string::npos)
+      text.insert(e, ".0");
+    texts.push_back(std::move(text));
+  }
+  return texts;
+}
+
 /// One number for all channels, or a list with one for each.
 void read_field_std(Section& section, std::vector<double>& field_std) {
   if (section.holds_list("field_std")) {
@@ -194,7 +206,8 @@ std::string to_yaml(const ModelConfig& config) {
     text += config.field_std.empty() ? "null\n" : list(config.field_std) + "\n";
   text += fmt::format("field_channels: {}\nimage: {}\nframe_interval: {:.17g}\ndata_hash: {}\n",
                       config.field_channels, config.image, config.frame_interval, quoted(config.data_hash));
-  if (!config.whitening.empty()) text += fmt::format("whitening: [{}]\n", fmt::join(config.whitening, ", "));
+  if (!config.whitening.empty())
+    text += fmt::format("whitening: [{}]\n", fmt::join(shortest(config.whitening), ", "));
   if (config.trained_past != ModelConfig{}.trained_past)
     text += fmt::format("trained_past: {}\n", config.trained_past);
   if (config.trained_max_level) text += fmt::format("trained_max_level: {}\n", *config.trained_max_level);

@@ -1,6 +1,7 @@
 #include "emulator/training/frame_spectrum.hpp"
 
 #include "core/error.hpp"
+#include "core/stop.hpp"
 #include "emulator/dataset.hpp"
 #include "emulator/models/shell_covariance.hpp"
 #include "emulator/training/task.hpp"
@@ -14,7 +15,7 @@ namespace sns {
 namespace {
 
 double four_digits(double value) {
-  const double unit = std::pow(10.0, 3 - std::floor(std::log10(value)));  // exact unless the value is tiny
+  const double unit = std::pow(10.0, 3 - std::floor(std::log10(value)));
   return std::round(value * unit) / unit;
 }
 
@@ -28,6 +29,7 @@ std::vector<double> measure_whitening(const TrainingFrames& frames, const Schedu
   const auto size = static_cast<std::size_t>(frames.frame_size());
   torch::Tensor powers;  // [shells, fields]
   for (std::int64_t first = 0; first < count; first += kBatch) {
+    throw_if_stopped("while measuring spectra of frames");
     const std::int64_t batch = std::min(kBatch, count - first);
     torch::Tensor some = at::empty({batch, frames.channels(), frames.nx(), frames.ny()}, frame_options(frames));
     for (std::int64_t b = 0; b < batch; ++b)

@@ -2,6 +2,8 @@
 #include "core/files.hpp"
 #include "core/random.hpp"
 #include "emulator/dataset.hpp"
+#include "emulator/models/acdm.hpp"
+#include "emulator/models/sns.hpp"
 #include "emulator/models/thermalizer.hpp"
 #include "emulator/nets/whitened_frames.hpp"
 #include "emulator/training/frame_spectrum.hpp"
@@ -123,11 +125,16 @@ TEST_CASE("a network that sees its frames whitened has as many more input channe
       if (item.key() == "image_proj.weight") shape[1] *= 2;
       CHECK(seeing->network().named_parameters()[item.key()].sizes().equals(shape));
     }
+    CHECK(seeing->network().named_parameters().size() == blind->network().named_parameters().size());
     const test::ScratchFolder folder;
     save_model_config(config, folder.path());
     save_weights(seeing->network(), folder / "model.safetensors");
     const auto loaded = load_model(folder.path(), Weights::raw, torch::kCPU);
     CHECK(to_yaml(loaded->config()) == to_yaml(config));
+    CHECK(contains(to_yaml(config), "whitening: [1, 0.5, 0.3333333333333333, 0.25, 0.2, "));
+    ModelConfig tiny = config;
+    tiny.whitening.assign(tiny.whitening.size(), 1e-5);
+    CHECK(contains(to_yaml(tiny), "whitening: [1.0e-05, 1.0e-05, "));
     CHECK(torch::equal(loaded->network().named_buffers()["image_proj.whitening"],
                        seeing->network().named_buffers()["image_proj.whitening"]));
     CHECK(loaded->network().named_buffers()["image_proj.whitening"][0][2][0].item<double>() ==
@@ -171,14 +178,20 @@ TEST_CASE("weak noise shows in the input of a network that sees its frames white
 
 TEST_CASE("in bfloat16 what is whitened is not rounded before") {
   torch::set_num_threads(1);
-  ModelConfig config = whitened_model("thermalizer");
-  config.whitening.assign(static_cast<std::size_t>(whitening_shells(16)), 1e-3);
-  config.whitening[0] = config.whitening[1] = 1;
+  const auto of_empty_scales = [](ModelConfig config) {
+    config.whitening.assign(config.whitening.size(), 1e-3);
+    config.whitening[0] = config.whitening[1] = 1;
+    return config;
+  };
+  const ModelConfig config = of_empty_scales(whitened_model("thermalizer"));
+  const Inference inference{.precision = torch::kBFloat16};
   Thermalizer exact(config, 3, torch::kCPU), rounded(config, 3, torch::kCPU);
   try {
-    rounded.use_for({.precision = torch::kBFloat16});
+    rounded.use_for(inference);
   } catch (const Error& error) {
     CHECK(contains(error.what(), "no bfloat16 instructions"));
+    CHECK_FALSE(contains(read_text("/proc/cpuinfo"), "avx512_bf16"));
+    MESSAGE("not tested: " << error.what());
     return;
   }
   const torch::NoGradGuard no_grad;
@@ -193,6 +206,23 @@ TEST_CASE("in bfloat16 what is whitened is not rounded before") {
   CAPTURE(before);
   CHECK(apart < 0.03);
   CHECK(before > 3 * apart);
+  CHECK(rounded.levels(frame).size() == 1);
+
+  // Embeddings are of the weights' precision, whatever the frames are of.
+  ModelConfig lagged = of_empty_scales(whitened_model("sns"));
+  lagged.network.lag = LagConfig{.window = 10, .embedding = 8};
+  lagged.network.forcing_wavenumber = 2;
+  Sns of_lag(lagged, 3, torch::kCPU);
+  of_lag.use_for(inference);
+  const torch::Tensor three = frame.repeat({1, 3, 1, 1});
+  CHECK(of_lag.levels(three, {4}).size() == 1);
+  CHECK(of_lag.noise_estimate(three, torch::zeros({1, 2}, torch::kInt64), torch::full({1}, 4, torch::kInt64))
+            .isfinite()
+            .all()
+            .item<bool>());
+  Acdm acdm(of_empty_scales(whitened_model("acdm")), 3, torch::kCPU);
+  acdm.use_for(inference);
+  CHECK(acdm.noise_estimate(frame.repeat({1, 2, 1, 1}), levels).isfinite().all().item<bool>());
 }
 
 TEST_CASE("training measures what it divides by, keeps it beside the weights, and goes on with it") {

@@ -97,6 +97,8 @@ TEST_CASE("notes: networks that see more than frames") {
   CHECK(says(of("whitened: true"), "d sees each frame whitened, too", "as it is"));
   CHECK(says(of("forcing_wavenumber: 4"), "d sees where the flow's force is", "frames alone"));
   CHECK_FALSE(says(of("whitened: false"), "d sees", "paper"));
+  // as a run's own configuration says it
+  CHECK_FALSE(says(of("forcing_wavenumber: null, whitened: false"), "d sees", "paper"));
 }
 
 TEST_CASE("notes: what is added to a surrogate's steps") {
