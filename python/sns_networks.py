@@ -6,7 +6,8 @@
 Inputs and outputs are in network units (physical units / config["field_std"]), [B, channels, image, image], fields of
 one frame side by side, frames in the order (long, past, present); the whitened channels and the channel of the force,
 where a network has them (network.whitened, network.forcing_wavenumber), are added here. Of a network in bfloat16 that
-sees frames whitened the input is float32 all the same: a frame that is rounded to eight bits has noise at all scales. What a call returns depends on config["kind"]:
+sees frames whitened the input is float32 all the same: a frame that is rounded to eight bits has noise at all scales.
+What a call returns depends on config["kind"]:
 
     gaussian     net(x)          residual: the next frame is x + net(x)
     sns          net(x3, lag)    (noise of past and present, logits of the past level, logits of the present level);

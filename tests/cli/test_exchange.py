@@ -114,6 +114,14 @@ class Exchange(unittest.TestCase):
         return self.run_program(sys.executable, SOURCE / "scripts" / "convert_checkpoint.py", self.folder / "checkpoint.pt",
                                 "-o", self.folder / "weights", *arguments, code=code)
 
+    def save(self, net, config, name="weights"):
+        """A folder of weights as `sns train` leaves it, without its card."""
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        for file in ("model", "ema"):
+            save_file(net.state_dict(), folder / f"{file}.safetensors")
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
     def export(self, name):
         """What sns_networks.py loads of the export of weights/."""
         self.run_program(PROGRAM, "export", "--weights", self.folder / "weights", "--use", "raw", "-o", self.folder / name,
@@ -168,11 +176,7 @@ class Exchange(unittest.TestCase):
                     given["diffusion"] = diffusion
                 torch.manual_seed(5)
                 net = Network(given).eval()  # from the defaults of sns_networks.py
-                weights = self.folder / "weights"
-                weights.mkdir(exist_ok=True)
-                for name in ("model", "ema"):
-                    save_file(net.state_dict(), weights / f"{name}.safetensors")
-                (weights / "config.yaml").write_text(yaml.safe_dump(given))
+                self.save(net, given)
                 exported, config = self.export("defaults.safetensors")
                 for part in ("hidden", "multipliers", "blocks"):
                     self.assertIsNotNone(config["network"][part])
@@ -209,9 +213,7 @@ class Exchange(unittest.TestCase):
         stored = yaml.safe_load((self.folder / "sns/config.yaml").read_text())
         stored["network"]["whitened"] = True
         stored["whitening"] = [0.5] * 13
-        for name in ("model", "ema"):
-            save_file(Network(stored).state_dict(), self.folder / f"sns/{name}.safetensors")
-        (self.folder / "sns/config.yaml").write_text(yaml.safe_dump(stored))
+        self.save(Network(stored), stored, "sns")
         self.assertIn("another network than this file describes (whitened: true; here )", self.run_program(*rollout, code=2))
         self.run_program(*rollout, "models.sns.network.whitened=true")
 
@@ -262,17 +264,13 @@ class Exchange(unittest.TestCase):
                 wanted = config(kind, {"whitened": True, **network}, fields=2) | {"field_std": 2.0}
                 wanted["whitening"] = [round(1 / (1 + i), 4) for i in range(2 * 13)]  # shells 0 to 12 of 16 x 16 points
                 net = Network(wanted).eval()
-                weights = self.folder / "weights"
-                weights.mkdir(exist_ok=True)
-                for name in ("model", "ema"):
-                    save_file(net.state_dict(), weights / f"{name}.safetensors")
-                (weights / "config.yaml").write_text(yaml.safe_dump(wanted))
+                self.save(net, wanted)
                 exported, read_back = self.export("whitened.safetensors")
                 self.assertEqual(read_back["whitening"], wanted["whitening"])
                 self.assert_same_outputs(exported)
-                stored = yaml.safe_load((weights / "config.yaml").read_text())
                 self.convert(None, name="whitened.safetensors")
-                self.assertEqual(yaml.safe_load((weights / "config.yaml").read_text())["whitening"], stored["whitening"])
+                stored = yaml.safe_load((self.folder / "weights/config.yaml").read_text())
+                self.assertEqual(stored["whitening"], wanted["whitening"])
                 self.assert_same_outputs(exported)
                 # Of an ACDM and of one field alone, shapes do not tell it from twice as many fields and from the force.
                 said = self.convert(net.state_dict(), "--field-std", "2", "--image", "16", *(["--levels", "12"] if kind == "acdm" else []),
