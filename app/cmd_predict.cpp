@@ -38,7 +38,7 @@ const char* const kOptionsOfKinds[] = {"--sampled",      "--generate",    "--lon
                                        "--oracle",       "--surrogate",   "--path",         "--rule",
                                        "--gate",         "--level-floor", "--fixed-levels", "--threshold",
                                        "--start-level",  "--noise-limit", "--stop-level",   "--start",
-                                       "--conditioning", "--reverse-std", "--clip"};
+                                       "--conditioning", "--reverse-std", "--clip",         "--classify"};
 
 /// How refiners and generators sample; names as in a configuration's methods.
 void add_sampling(CLI::App& verb, PredictArguments& arguments) {
@@ -49,6 +49,10 @@ void add_sampling(CLI::App& verb, PredictArguments& arguments) {
       "'top,top 4,top 4,clean clean,clean' (default: A; of --generate: fixed_past)");
   verb.add_option("--rule", sampling.rule, "SNS, thermalizer: inclusive, exclusive or reference")
       ->check(CLI::IsMember(rule_names()))
+      ->capture_default_str();
+  verb.add_option("--classify", sampling.classify,
+                  "SNS, thermalizer: what the heads see: as_given, or noised to the lowest level")
+      ->check(CLI::IsMember(classify_names()))
       ->capture_default_str();
   verb.add_option("--level-floor", sampling.level_floor, "SNS: predicted levels below are raised to it")
       ->check(CLI::NonNegativeNumber)

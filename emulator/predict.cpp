@@ -137,6 +137,7 @@ std::int64_t predict_thermalized(Thermalizer& model, const PredictOptions& optio
         "is given up",
         levels.limit, highest);
   out.set_attribute("rule", options.sampling.rule);
+  out.set_attribute("classify", options.sampling.classify);
   out.set_attribute("start_level", levels.start);
   out.set_attribute("stop_level", levels.stop);
   out.set_attribute("noise_limit", levels.limit);
@@ -260,13 +261,14 @@ std::int64_t predict_refined(Sns& model, const PredictOptions& options, h5::File
   }
   out.set_attribute("threshold", options.sampling.threshold);
   out.set_attribute("gate", options.sampling.gate);
+  out.set_attribute("classify", options.sampling.classify);
   const h5::Shape pair = frame_shape(model, 2);
   auto refined = out.create<float>("refined", rows_of(input.count(), pair));
   RefinementArrays record(out, input.count());
   for_batches(options, input.count(), [&](std::int64_t first, std::int64_t count) {
     const torch::Tensor x = input.read(first, count);
-    const auto predicted = heeded(model.levels(x, lags_of(options)), how.path);
     PhiloxNoise noise = noise_of(options, first, count);
+    const auto predicted = model.predicted(x, how, noise, lags_of(options));
     const Refined result = model.refine(x, predicted, how, noise, lags_of(options),
                                         companion ? companion->prediction(x) : torch::Tensor());
     write_rows(refined, first, rows_of(count, pair), physical_pairs(model, result.x));
@@ -330,13 +332,13 @@ std::int64_t predict_oracle(Sns& model, const PredictOptions& options, h5::File&
 std::vector<std::string> options_of(const std::string& kind, const PredictOptions& options) {
   if (kind == "acdm") return {"--start", "--conditioning", "--reverse-std"};
   if (kind == "thermalizer")
-    return {"--rule", "--start-level", "--stop-level", "--noise-limit", "--reverse-std"};
+    return {"--rule", "--classify", "--start-level", "--stop-level", "--noise-limit", "--reverse-std"};
   if (kind == "gaussian") return {"--sampled"};
   if (options.generate)
     return {"--generate", "--long", "--lag", "--path", "--start", "--clip", "--reverse-std"};
   if (!options.oracle.empty()) return {"--oracle", "--long", "--lag"};
-  return {"--long",        "--lag",          "--path",      "--rule", "--surrogate",
-          "--level-floor", "--fixed-levels", "--threshold", "--gate", "--reverse-std"};
+  return {"--long",         "--lag",       "--path", "--rule",     "--surrogate",  "--level-floor",
+          "--fixed-levels", "--threshold", "--gate", "--classify", "--reverse-std"};
 }
 
 void refuse_foreign_options(const std::string& kind, const PredictOptions& options) {

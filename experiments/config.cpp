@@ -214,6 +214,7 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
     section.maybe("first_step", method.first_step, positive);
     // Not among the resolved keys unless given, so that methods from before it are what they were.
     if (section.has("every")) section.maybe("every", method.every, positive);
+    if (section.has("classify")) section.maybe("classify", sampling.classify, one_of(classify_names()));
   }
   section.maybe("reverse_std", sampling.reverse_std, one_of(reverse_std_names()));
   // As above: not among the resolved keys unless given.
@@ -234,10 +235,10 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
 /// none. They may stay, so that one key swaps a method; keys that no method knows are errors.
 std::string keys_without_effect(Section& section, const std::string& what) {
   static const std::vector<std::string> all = {
-      "emulator",     "generator",   "refiner",     "noise",       "sampled",      "first_step",   "every",
-      "path",         "long",        "rule",        "level_floor", "fixed_levels", "fixed_share",  "gate",
-      "threshold",    "write_back",  "start_level", "start",       "stop_level",   "noise_limit",  "weights",
-      "conditioning", "reverse_std", "estimate",    "clip",        "precision",    "conserve_mean"};
+      "emulator",     "generator",   "refiner",     "noise",       "sampled",      "first_step",    "every",
+      "path",         "long",        "rule",        "level_floor", "fixed_levels", "fixed_share",   "gate",
+      "threshold",    "write_back",  "start_level", "start",       "stop_level",   "noise_limit",   "weights",
+      "conditioning", "reverse_std", "estimate",    "clip",        "precision",    "conserve_mean", "classify"};
   std::vector<std::string> found;
   for (const std::string& key : section.keys())
     if (std::find(all.begin(), all.end(), key) != all.end() && section.set_aside(key)) found.push_back(key);

@@ -267,13 +267,15 @@ std::string enumeration(const std::vector<std::string>& names) {
 /// What several methods have in common is said once.
 struct SharedChoices {
   std::vector<std::string> inclusive, exclusive;  ///< methods by rule
+  std::vector<std::string> noised;                ///< methods whose heads see noised frames
   std::vector<std::string> averaged;              ///< methods with averaged weights
 };
 
-void collect_rule(const std::string& name, Section method, SharedChoices& shared) {
+void collect_shared(const std::string& name, Section method, SharedChoices& shared) {
   const auto rule = value_or<std::string>(method, "rule", "inclusive");
   if (rule == "inclusive") shared.inclusive.push_back(name);
   if (rule == "exclusive") shared.exclusive.push_back(name);
+  if (value_or<std::string>(method, "classify", "as_given") == "noised") shared.noised.push_back(name);
 }
 
 void note_shared(const SharedChoices& shared, std::vector<std::string>& notes) {
@@ -287,6 +289,11 @@ void note_shared(const SharedChoices& shared, std::vector<std::string>& notes) {
                       "noise (rule: "
                       "reference).",
                       rule, enumeration(names), where));
+  if (!shared.noised.empty())
+    notes.push_back(
+        fmt::format("Heads of {} see each frame with the noise of the lowest level, the least that they were "
+                    "trained with (classify: noised). In the paper they see it as the surrogate made it.",
+                    enumeration(shared.noised)));
   if (!shared.averaged.empty())
     notes.push_back(fmt::format("Averaged weights are used by {} (paper's code: the last ones, weights: raw).",
                                 enumeration(shared.averaged)));
@@ -306,7 +313,7 @@ void note_thermalizer(const std::string& name, Section method, int levels, bool 
   if (limit != kPaperNoiseLimit)
     notes.push_back(fmt::format("{} gives a trajectory up above level {} of {} (paper's code: {} of 1000).",
                                 name, limit, levels, kPaperNoiseLimit));
-  collect_rule(name, method, shared);
+  collect_shared(name, method, shared);
 }
 
 /// Which states SNS refines. The paper's code: all for Kolmogorov flow, for two layers those above a threshold;
@@ -351,7 +358,7 @@ void note_sns_refiner(const std::string& name, Section method, bool layers, bool
       path.find(',') != std::string::npos)  // corners
     notes.push_back(fmt::format("{} goes a way of its own through the plane of levels: {}.", name, path));
   note_gate(name, method, layers, lagged, notes);
-  collect_rule(name, method, shared);
+  collect_shared(name, method, shared);
   if (value_or<std::string>(method, "long", "initial") == "first_initial")
     notes.push_back(fmt::format(
         "Beside the pairs of {} stands one frame for all trajectories (paper's code: the beginning of "

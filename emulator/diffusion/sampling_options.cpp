@@ -25,6 +25,15 @@ Estimate parse_estimate(const std::string& name) {
   return static_cast<Estimate>(position_of("estimate", name, estimate_names()));
 }
 
+const std::vector<std::string>& classify_names() {
+  static const std::vector<std::string> names = {"as_given", "noised"};
+  return names;
+}
+
+Classify parse_classify(const std::string& name) {
+  return static_cast<Classify>(position_of("classify", name, classify_names()));
+}
+
 const std::vector<std::string>& gate_names() {
   static const std::vector<std::string> names = {"either", "present"};
   return names;
@@ -106,6 +115,7 @@ RefineOptions sns_refinement(const SamplingWords& words) {
           .fixed_levels = fixed,
           .threshold = words.threshold,
           .gate = parse_gate(words.gate),
+          .classify = parse_classify(words.classify),
           .stop_level = -1,
           .reverse_std = drawable_std(words, /*generates=*/false),
           .estimate = estimate};
@@ -145,6 +155,7 @@ RefineOptions thermalizer_refinement(const SamplingWords& words, const Thermaliz
           .fixed_levels = std::nullopt,
           .threshold = levels.start,
           .gate = Gate::either,
+          .classify = parse_classify(words.classify),
           .stop_level = levels.stop,
           .reverse_std = drawable_std(words, /*generates=*/false),
           .estimate = Estimate::network};

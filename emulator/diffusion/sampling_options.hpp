@@ -30,6 +30,17 @@ enum class Estimate {
 Estimate parse_estimate(const std::string& name);
 const std::vector<std::string>& estimate_names();
 
+/// What the heads of a refiner see.
+enum class Classify {
+  as_given,  ///< the frames as they come, as the paper's code
+  /// The frames at the lowest level, noised to it by the numbers that begin the refinement, too. A head is
+  /// trained on frames that have at least that noise.
+  noised,
+};
+/// ConfigError that lists the names otherwise: "as_given", "noised".
+Classify parse_classify(const std::string& name);
+const std::vector<std::string>& classify_names();
+
 /// Which samples are refined.
 enum class Gate {
   either,  ///< those with one of their predicted levels above the threshold
@@ -49,6 +60,7 @@ struct RefineOptions {
   std::optional<Levels> fixed_levels = std::nullopt;  ///< in place of those predicted
   int threshold = -1;                                 ///< see Gate (-1: all samples are refined)
   Gate gate = Gate::either;
+  Classify classify = Classify::as_given;
   int stop_level = -1;                             ///< sweeps end above it (-1: at clean frames)
   ReverseStd reverse_std = ReverseStd::posterior;  ///< of the network's estimate; a combined one has its own
   Estimate estimate = Estimate::network;
@@ -87,6 +99,7 @@ struct SamplingWords {
   std::vector<int> fixed_levels;      ///< sns refiner: past and present, in place of those predicted; or none
   int threshold = -1;                 ///< sns refiner: what the gate compares levels with
   std::string gate = "either";        ///< sns refiner: which trajectories are refined
+  std::string classify = "as_given";  ///< refiners: what the heads see
   std::optional<int> start_level;     ///< thermalizer: see ThermalizerLevels
   std::optional<int> stop_level;      ///< thermalizer
   std::optional<int> noise_limit;     ///< thermalizer

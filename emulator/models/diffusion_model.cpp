@@ -51,6 +51,12 @@ torch::Tensor DiffusionModel::mean_square(const torch::Tensor& eps, const torch:
   return ((eps - noise) / signal(levels)).square().mean();
 }
 
+torch::Tensor DiffusionModel::noised_to(const Levels& levels, const Layout& layout, const torch::Tensor& x,
+                                        NoiseSource& noise) const {
+  const std::vector<Walk> nowhere(static_cast<std::size_t>(x.size(0)), Walk{.start = levels, .moves = {}});
+  return follow(schedule_, layout, Denoiser(), x, nowhere, ReverseStd::posterior, noise).x;
+}
+
 const ReverseNoise* DiffusionModel::reverse_noise(ReverseStd which) const {
   if (which != ReverseStd::measured) return nullptr;
   require(errors_ != nullptr,

@@ -31,6 +31,9 @@ class DiffusionModel : public Model {
   /// For follow() and refine(). Error where errors of estimates are asked for, and the model has none.
   const ReverseNoise* reverse_noise(ReverseStd which) const;
   Layout layout(std::int64_t frames) const { return {frames, config_.field_channels}; }
+  /// x with the frames of `layout` noised from clean to `levels`.
+  torch::Tensor noised_to(const Levels& levels, const Layout& layout, const torch::Tensor& x,
+                          NoiseSource& noise) const;
 
  private:
   enum class Prediction { eps, scaled_eps, v };

@@ -90,6 +90,13 @@ std::vector<Levels> Sns::levels(const torch::Tensor& x, const std::vector<int>& 
   return levels;
 }
 
+std::vector<Levels> Sns::predicted(const torch::Tensor& x, const RefineOptions& options, NoiseSource& noise,
+                                   const std::vector<int>& lags) {
+  if (options.classify == Classify::as_given) return heeded(levels(x, lags), options.path);
+  const Levels lowest = {options.path.noises_past() ? 0 : Levels::kClean, 0};
+  return heeded(levels(noised(x, lowest, noise), lags), options.path);
+}
+
 torch::Tensor Sns::denoised(const torch::Tensor& x, const torch::Tensor& lags) const {
   const auto network = [this](const torch::Tensor& rows, const torch::Tensor& of_rows) {
     return net_->forward(rows, of_rows).noise;
@@ -109,8 +116,7 @@ SnsOutput Sns::estimate(const torch::Tensor& x, const torch::Tensor& levels, con
 }
 
 torch::Tensor Sns::noised(const torch::Tensor& x, const Levels& levels, NoiseSource& noise) const {
-  const std::vector<Walk> nowhere(static_cast<std::size_t>(x.size(0)), Walk{.start = levels, .moves = {}});
-  return follow(schedule(), layout(2), Denoiser(), x, nowhere, ReverseStd::posterior, noise).x;
+  return noised_to(levels, layout(2), x, noise);
 }
 
 void Sns::require_noised_past(const std::string& use) const {

@@ -40,6 +40,10 @@ class Sns : public DiffusionModel {
 
   /// Most probable levels of both frames; one encoder pass; no gradients.
   std::vector<Levels> levels(const torch::Tensor& x, const std::vector<int>& lags = {});
+  /// Those that refine() is to be given: of the frames that options.classify shows the heads, and kClean for
+  /// past frames that options.path does not noise.
+  std::vector<Levels> predicted(const torch::Tensor& x, const RefineOptions& options, NoiseSource& noise,
+                                const std::vector<int>& lags = {});
   /// Noise estimate eps [B, 2C, n, n] of frames that stand at the given levels ([B, 2] int64; not used by
   /// prediction = eps). lags as for the loss.
   torch::Tensor noise_estimate(const torch::Tensor& x, const torch::Tensor& levels,

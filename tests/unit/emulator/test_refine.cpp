@@ -6,6 +6,7 @@
 #include <torch/utils.h>
 
 #include <cmath>
+#include <map>
 
 using namespace sns;
 using test::contains;
@@ -232,6 +233,55 @@ TEST_CASE("fixed levels: what the heads say plays no part, but for frames that a
   options.path = Path::clean_past;
   const Refined clean = sns.refine(x, {{9, 0}, {0, 12}, {4, 1}}, options, noise);
   CHECK(same(clean.used, {{-1, 3}, {-1, 3}, {-1, 3}}));
+}
+
+namespace {
+
+/// Philox noise that remembers what began walks.
+class Remembering : public PhiloxNoise {
+ public:
+  using PhiloxNoise::PhiloxNoise;
+  void forward(std::int64_t sample, Frame frame, std::span<float> out) override {
+    PhiloxNoise::forward(sample, frame, out);
+    begun[{sample, frame}].emplace_back(out.begin(), out.end());
+  }
+  std::map<std::pair<std::int64_t, Frame>, std::vector<std::vector<float>>> begun;
+};
+
+}  // namespace
+
+TEST_CASE("classify: noised shows the heads the frames that a refinement from the lowest level begins with") {
+  ModelConfig config = small_sns();
+  config.diffusion.schedule = "geometric";
+  config.diffusion.noise_range = {0.5, 0.9};
+  Sns sns(config, 5, torch::kCPU);
+  const torch::Tensor x = waves(3);
+  RefineOptions options;
+  Remembering untouched(1, {0, 1, 2}, 7);
+  const auto given = sns.predicted(x, options, untouched);
+  CHECK(untouched.begun.empty());
+  CHECK(given == sns.levels(x));
+
+  options.classify = Classify::noised;
+  Remembering noise(1, {0, 1, 2}, 7);
+  PhiloxNoise same(1, {0, 1, 2}, 7);
+  const auto noised = sns.predicted(x, options, noise);
+  CHECK(noised == sns.levels(sns.noised(x, {0, 0}, same)));
+  CHECK(noised != given);
+  CHECK(noise.begun.size() == 6);  // both frames of each
+  sns.refine(x, {{0, 0}, {0, 0}, {0, 0}}, options, noise);
+  for (const auto& [_, draws] : noise.begun) {
+    REQUIRE(draws.size() == 2);
+    CHECK(draws[0] == draws[1]);
+  }
+
+  options.path = Path::clean_past;  // the past stays clean, for the heads, too
+  Remembering of_present(1, {0, 1, 2}, 7);
+  PhiloxNoise again(1, {0, 1, 2}, 7);
+  const auto beside_clean = sns.predicted(x, options, of_present);
+  const auto seen = sns.levels(sns.noised(x, {Levels::kClean, 0}, again));
+  for (std::size_t b = 0; b < 3; ++b) CHECK(beside_clean[b] == Levels{Levels::kClean, seen[b].present});
+  CHECK(of_present.begun.size() == 3);
 }
 
 TEST_CASE("rows without a level are left alone whatever the options say") {

@@ -192,6 +192,19 @@ TEST_CASE("methods: a refiner that hardly acts is said to") {
                  "above level 19, and the noise heads of sns were trained on levels 0 to 19"));
 }
 
+TEST_CASE("methods: what the heads of a refiner see") {
+  const auto method = [](const std::string& entry) { return parse("m: {" + entry + "}").methods.at(0); };
+  CHECK(method("refiner: sns").sampling.classify == "as_given");
+  CHECK_FALSE(contains(method("refiner: sns").text, "classify"));  // methods without it are what they were
+  for (const std::string refiner : {"sns", "therm"}) {
+    CHECK(method("refiner: " + refiner + ", classify: noised").sampling.classify == "noised");
+    CHECK(contains(method("refiner: " + refiner + ", classify: noised").text, "classify"));
+  }
+  CHECK(contains(test::message_of<ConfigError>([&] { method("refiner: sns, classify: clean"); }),
+                 "as_given, noised"));
+  CHECK(contains(method("classify: noised").without_effect, "classify (no effect on a surrogate alone)"));
+}
+
 TEST_CASE("methods: fixed levels in place of the heads'") {
   const auto fixed = [](const std::string& value) {
     return parse("m: {refiner: sns, " + value + "}").methods.at(0);

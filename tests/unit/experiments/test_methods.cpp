@@ -148,6 +148,40 @@ TEST_CASE("thermalizer: beyond the noise limit a member is given up, or the whol
   CHECK(one.failed == std::vector<std::int64_t>{-1, 1, 2});  // row 1 of those alive: 1, then 2 of {0, 2}
 }
 
+TEST_CASE("thermalizer: classify: noised shows the head the lowest level's noise, and refines what was given") {
+  const auto apply = [](Classify classify) {
+    ModelConfig config = tiny("thermalizer");
+    config.diffusion.schedule = "geometric";
+    config.diffusion.noise_range = {0.9, 0.95};
+    auto model = std::make_unique<Thermalizer>(config, 2, torch::kCPU);
+    {
+      const c10::AutoGradMode no_grad(false);
+      auto parameters = model->network().named_parameters();  // 0 to still frames, 1 to all others
+      parameters["regressor_block.linear2.weight"].zero_()[1].fill_(1e3);
+      parameters["regressor_block.linear2.bias"].zero_()[0] = 1e-6F;
+    }
+    RefineOptions options = from_to(0, 0);
+    options.classify = classify;
+    const auto stage = make_thermalizer_refiner(std::move(model), options, 15, 11);
+    StepInput input;
+    input.proposal = torch::zeros({1, 1, 16, 16});
+    const std::vector<std::int64_t> ids{4};
+    input.trajectories = ids;
+    input.step = 1;
+    StepOutcome out;
+    out.evaluations = torch::zeros({1, 3}, torch::kInt64);
+    const c10::AutoGradMode no_grad(false);
+    stage->apply(input, out);
+    return out;
+  };
+  const StepOutcome given = apply(Classify::as_given), noised = apply(Classify::noised);
+  CHECK(given.levels[0][1].item<int>() == 0);
+  CHECK(torch::equal(given.next, torch::zeros({1, 1, 16, 16})));  // not above the start level: left alone
+  CHECK(noised.levels[0][1].item<int>() == 1);
+  CHECK(noised.evaluations[0][2].item<int>() == 1);
+  CHECK_FALSE(torch::equal(noised.next, given.next));
+}
+
 TEST_CASE("thermalizer: the noise limit stops single members, or the batch under the reference rule") {
   const std::vector<std::int64_t> ids{4, 5, 6, 7};
   torch::Tensor noise = torch::empty({4, 1, 16, 16});
@@ -231,6 +265,12 @@ std::vector<std::pair<std::string, std::function<Parts()>>> every_method() {
     config.network.lag = LagConfig{.window = 3, .embedding = 8};
     auto model = std::make_unique<Sns>(config, 2, torch::kCPU);
     return Parts(emulator(), make_sns_refiner(std::move(model), {}, {.seed = 11}));
+  });
+  methods.emplace_back("sns, classify: noised", [] {
+    RefineOptions options;
+    options.classify = Classify::noised;
+    return Parts(emulator(),
+                 make_sns_refiner(std::make_unique<Sns>(tiny("sns"), 2, torch::kCPU), options, {.seed = 11}));
   });
   methods.emplace_back("thermalizer", [] {
     return Parts(emulator(), make_thermalizer_refiner(thermalizer_that_says(9), from_to(6, 4), 15, 11));
