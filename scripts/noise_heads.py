@@ -14,7 +14,8 @@ and the heads are asked which levels the two frames of a pair have. Rows:
     error reversed    (x, x' - e)
     white, f          (x, x' + white noise, f times as large as e)
 
-Columns: mean level of the past and of the present frame, share of present frames above level 0.
+Columns: mean level of the past and of the present frame, share of present frames above level 0. With --classify noised the heads see both frames with
+the noise of the lowest level.
 
 With --levels, a second table: what is left of an error that is put on the present frame. As one estimate of a refinement at levels (0, s) does,
 noise of the levels is added to the pair and the network estimates the clean frames, being told the levels. Rows: kind and size of the error, what the
@@ -46,8 +47,8 @@ WHITE = (0.5, 1.0, 2.0, 4.0)
 class Predictor:
     """`sns predict` on arrays of frames (pairs, fields, x, y)."""
 
-    def __init__(self, program, folder):
-        self.program, self.folder = program, pathlib.Path(folder)
+    def __init__(self, program, folder, classify="as_given"):
+        self.program, self.folder, self.classify = program, pathlib.Path(folder), classify
 
     def run(self, weights, frames, what, *options):
         """The array `what` that the network makes of frames, whose axis of fields goes where there is one field."""
@@ -71,7 +72,7 @@ class Predictor:
         return pairs.reshape(len(past), 2, -1)[:, 1].reshape(present.shape)
 
     def levels(self, sns, past, present):
-        return self.run(sns, np.stack([past, present], axis=1), "levels").reshape(-1, 2)
+        return self.run(sns, np.stack([past, present], axis=1), "levels", "--classify", self.classify).reshape(-1, 2)
 
 
 def read_pairs(folder, spacing):
@@ -165,13 +166,14 @@ def main():
                         help="kinds of errors (default white)")
     parser.add_argument("--noise", type=float, nargs="+", default=[0, 0.0055, 0.011, 0.022, 0.044],
                         help="their sizes, in standard deviations of the field (default 0 0.0055 0.011 0.022 0.044)")
+    parser.add_argument("--classify", choices=("as_given", "noised"), default="as_given", help="what the heads see (default as_given)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
     parser.add_argument("--program", default=ROOT / "build/release/bin/sns", help="sns (default build/release/bin/sns)")
     arguments = parser.parse_args()
     if arguments.spacing < 1 or min(arguments.steps) < 1:
         parser.error("--spacing and --steps must be positive")
     with tempfile.TemporaryDirectory() as folder:
-        predictor = Predictor(arguments.program, folder)
+        predictor = Predictor(arguments.program, folder, arguments.classify)
         print(f"{'':18}{'past':>6}{'present':>9}{'above 0':>9}")
         for name, past, present in rows(predictor, arguments):
             print(f"{name:18}{past.mean():6.2f}{present.mean():9.2f}{np.mean(present > 0):9.0%}", flush=True)
