@@ -196,6 +196,30 @@ class Shipped(unittest.TestCase):
         self.assertLess(left["white"][2], left["change"][2])
         self.assertLess(abs(left["change"][1] / left["change"][2] - 1), 0.1)
 
+    def test_heads_know_clean_frames_of_two_layers_by_the_lowest_level_s_noise_alone(self):
+        """docs/decisions/0050: as they are given clean frames look like the noisiest ones to these heads; with noise what they say is an order."""
+        weights, present = SOURCE / "weights/qg2layer-resolved", {}
+        with tempfile.TemporaryDirectory() as folder:
+            made = subprocess.run(
+                [str(SNS), "datagen", str(SOURCE / "yaml/qg2layer/resolved.yaml"), f"run.output={folder}", "run.device=cpu",
+                 "datagen.trajectories=5", "datagen.frames=21"], capture_output=True, text=True)
+            self.assertEqual(made.returncode, 0, made.stderr)
+            for classify in ("as_given", "noised"):
+                asked = subprocess.run(
+                    [sys.executable, str(SOURCE / "scripts/noise_heads.py"), "--surrogate", str(weights / "gaussian_trained"), "--sns",
+                     str(weights / "sns_wide"), "--data", f"{folder}/dataset", "--spacing", "10", "--steps", "1", "10", "--classify", classify,
+                     "--program", str(SNS)], capture_output=True, text=True)
+                self.assertEqual(asked.returncode, 0, asked.stderr)
+                present[classify] = {name.strip(): float(level)
+                                     for name, level in re.findall(r"^(.{18}) *[\d.]+ +([\d.]+) +\d+%$", asked.stdout, re.M)}
+        self.assertGreater(present["as_given"]["solver"], 10)
+        noised = present["noised"]
+        self.assertLess(noised["solver"], 0.3)
+        self.assertLess(noised["surrogate, 1"], 0.3)
+        self.assertGreater(noised["surrogate, 10"], 0.7)
+        self.assertAlmostEqual(noised["white, 2"], 1, delta=0.3)
+        self.assertAlmostEqual(noised["white, 4"], 2, delta=0.3)
+
     def test_growth_of_vortices(self):
         """scripts/vortex_growth.py: frames of members that stay, and the last ones of those that do not; one vortex that grows by a tenth."""
         weights, x = SOURCE / "weights/qg2layer-resolved", np.arange(32)
