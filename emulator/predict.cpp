@@ -268,7 +268,7 @@ std::int64_t predict_refined(Sns& model, const PredictOptions& options, h5::File
   for_batches(options, input.count(), [&](std::int64_t first, std::int64_t count) {
     const torch::Tensor x = input.read(first, count);
     PhiloxNoise noise = noise_of(options, first, count);
-    const auto predicted = model.predicted(x, how, noise, lags_of(options));
+    const auto predicted = model.predicted_levels(x, how, noise, lags_of(options));
     const Refined result = model.refine(x, predicted, how, noise, lags_of(options),
                                         companion ? companion->prediction(x) : torch::Tensor());
     write_rows(refined, first, rows_of(count, pair), physical_pairs(model, result.x));

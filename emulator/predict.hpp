@@ -40,16 +40,16 @@ struct PredictSummary {
 /// Models of C > 1 fields take and give frames [C, x, y] where [x, y] stands below, fields in the model's
 /// order. gaussian: states [B, x, y] (or one state [x, y]) -> /next [B, x, y], one frame interval later. sns:
 /// pairs [B, 2, x, y] = (x_{t-1}, x_t) (or one pair [2, x, y]) -> /refined [B, 2, x, y]; /levels i32 [B, 2]
-/// predicted for (past, present), /used_levels i32 [B, 2] (-1: left alone), /evaluations i64 [B]. sns with
-/// `oracle`: pairs are noised to its levels, /noised [B, 2, x, y]; /estimate [B, 2, x, y] is Tweedie's of the
-/// clean pair, /levels as above. sns with `generate`: states -> /next, /evaluations and, but for path
-/// clean_past, /levels (present: -1). thermalizer: states -> /refined [B, x, y] (NaN: given up) and the same
-/// three arrays as sns (past: -1). acdm: states -> /next and /evaluations.
-/// With `surrogate` the walk of an SNS follows what its estimates and that surrogate's prediction for the past
-/// frame make together. Root attributes name the weights (SHA-256), seed, command, software, and every option
-/// that had a part in the result. Row b's noise depends on b and the seed alone. Error: weights or input
-/// missing, damaged, of another shape, or not finite. ConfigError: the output exists and overwrite is not set,
-/// or is a file that is read; options that do not fit the model.
+/// predicted for (past, present) as sampling.classify shows them, /used_levels i32 [B, 2] (-1: left alone),
+/// /evaluations i64 [B]. sns with `oracle`: pairs are noised to its levels, /noised [B, 2, x, y]; /estimate [B,
+/// 2, x, y] is Tweedie's of the clean pair, /levels as above. sns with `generate`: states -> /next,
+/// /evaluations and, but for path clean_past, /levels (present: -1). thermalizer: states -> /refined [B, x, y]
+/// (NaN: given up) and the same three arrays as sns (past: -1). acdm: states -> /next and /evaluations. With
+/// `surrogate` the walk of an SNS follows what its estimates and that surrogate's prediction for the past frame
+/// make together. Root attributes name the weights (SHA-256), seed, command, software, and every option that
+/// had a part in the result. Row b's noise depends on b and the seed alone. Error: weights or input missing,
+/// damaged, of another shape, or not finite. ConfigError: the output exists and overwrite is not set, or is a
+/// file that is read; options that do not fit the model.
 PredictSummary predict(const PredictOptions& options);
 
 }  // namespace sns

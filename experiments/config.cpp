@@ -215,6 +215,11 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
     // Not among the resolved keys unless given, so that methods from before it are what they were.
     if (section.has("every")) section.maybe("every", method.every, positive);
     if (section.has("classify")) section.maybe("classify", sampling.classify, one_of(classify_names()));
+    if (sampling.classify == "noised" && sampling.gate == "present" && model.network.lag)
+      section.reject(
+          "classify",
+          "with gate: present a lagged model classifies the refined frame again, and noised would show "
+          "it the numbers that it has just removed");
   }
   section.maybe("reverse_std", sampling.reverse_std, one_of(reverse_std_names()));
   // As above: not among the resolved keys unless given.

@@ -69,7 +69,7 @@ class SnsRefiner : public SnsStage {
     const std::vector<int> lags = past_.lags(input.step);
     const torch::Tensor triple = torch::cat({long_frame(input, lags), input.x, input.proposal}, 1);
     PhiloxNoise noise = noise_of(conduct_.seed, input);
-    const std::vector<Levels> predicted = model_->predicted(triple, options_, noise, lags);
+    const std::vector<Levels> predicted = model_->predicted_levels(triple, options_, noise, lags);
     out.evaluations.select(1, kClassifier) += 1;
     record_levels(predicted, out);
     const Refined refined = model_->refine(triple, drawn_ ? draw_levels(input) : predicted, options_, noise,
@@ -78,7 +78,7 @@ class SnsRefiner : public SnsStage {
     out.next = refined.x.narrow(1, 2 * channels, channels);
     if (conduct_.write_back || (options_.path.steps_together() && options_.path.cleans_past()))
       out.previous = refined.x.narrow(1, channels, channels);
-    if (options_.gate == Gate::present && !lags.empty()) move_long_frames(input, triple, lags, noise, out);
+    if (options_.gate == Gate::present && !lags.empty()) move_long_frames(input, triple, lags, out);
   }
 
  private:
@@ -94,10 +94,9 @@ class SnsRefiner : public SnsStage {
   }
   /// Classifies again, with the refined frame in its place.
   void move_long_frames(const StepInput& input, const torch::Tensor& triple, const std::vector<int>& lags,
-                        NoiseSource& noise, StepOutcome& out) {
+                        StepOutcome& out) {
     const std::int64_t kept = triple.size(1) - out.next.size(1);
-    const auto levels =
-        model_->predicted(torch::cat({triple.narrow(1, 0, kept), out.next}, 1), options_, noise, lags);
+    const auto levels = model_->levels(torch::cat({triple.narrow(1, 0, kept), out.next}, 1), lags);
     out.evaluations.select(1, kClassifier) += 1;
     for (std::size_t b = 0; b < levels.size(); ++b)
       if (levels[b].present <= options_.threshold) past_.move(b, input.step);

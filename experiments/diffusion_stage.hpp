@@ -49,7 +49,8 @@ struct SnsConduct {
   double fixed_share = 1;
 };
 
-/// Algorithm 1 of the SNS paper (arXiv 2603.17750): levels p of X = (long, x_{a-1}, y), then refine(X, p). The
+/// Algorithm 1 of the SNS paper (arXiv 2603.17750): levels p of X = (long, x_{a-1}, y) as
+/// options.classify shows it, then refine(X, p). The
 /// long frame of a lagged model is x_{a-L} with L = min(a - last, longest lag) (appendix B.4). `last` is 0 and,
 /// under Gate::present, moves to each step after whose refinement the present frame is classified at or below
 /// the threshold.

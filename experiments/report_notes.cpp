@@ -267,7 +267,7 @@ std::string enumeration(const std::vector<std::string>& names) {
 /// What several methods have in common is said once.
 struct SharedChoices {
   std::vector<std::string> inclusive, exclusive;  ///< methods by rule
-  std::vector<std::string> noised;                ///< methods whose heads see noised frames
+  std::vector<std::string> noised_heads;          ///< methods whose heads see noised frames
   std::vector<std::string> averaged;              ///< methods with averaged weights
 };
 
@@ -275,7 +275,7 @@ void collect_shared(const std::string& name, Section method, SharedChoices& shar
   const auto rule = value_or<std::string>(method, "rule", "inclusive");
   if (rule == "inclusive") shared.inclusive.push_back(name);
   if (rule == "exclusive") shared.exclusive.push_back(name);
-  if (value_or<std::string>(method, "classify", "as_given") == "noised") shared.noised.push_back(name);
+  if (value_or<std::string>(method, "classify", "as_given") == "noised") shared.noised_heads.push_back(name);
 }
 
 void note_shared(const SharedChoices& shared, std::vector<std::string>& notes) {
@@ -289,11 +289,11 @@ void note_shared(const SharedChoices& shared, std::vector<std::string>& notes) {
                       "noise (rule: "
                       "reference).",
                       rule, enumeration(names), where));
-  if (!shared.noised.empty())
-    notes.push_back(
-        fmt::format("Heads of {} see each frame with the noise of the lowest level, the least that they were "
-                    "trained with (classify: noised). In the paper they see it as the surrogate made it.",
-                    enumeration(shared.noised)));
+  if (!shared.noised_heads.empty())
+    notes.push_back(fmt::format(
+        "Heads of {} see the frames that refinement noises with the noise of the lowest level, the least that "
+        "they were trained with (classify: noised). In the paper they see them as they come.",
+        enumeration(shared.noised_heads)));
   if (!shared.averaged.empty())
     notes.push_back(fmt::format("Averaged weights are used by {} (paper's code: the last ones, weights: raw).",
                                 enumeration(shared.averaged)));

@@ -72,7 +72,8 @@ class Predictor:
         return pairs.reshape(len(past), 2, -1)[:, 1].reshape(present.shape)
 
     def levels(self, sns, past, present):
-        return self.run(sns, np.stack([past, present], axis=1), "levels", "--classify", self.classify).reshape(-1, 2)
+        return self.run(sns, np.stack([past, present], axis=1), "levels",
+                        *(["--classify", self.classify] if self.classify != "as_given" else [])).reshape(-1, 2)
 
 
 def read_pairs(folder, spacing):
@@ -167,7 +168,7 @@ def main():
     parser.add_argument("--noise", type=float, nargs="+", default=[0, 0.0055, 0.011, 0.022, 0.044],
                         help="their sizes, in standard deviations of the field (default 0 0.0055 0.011 0.022 0.044)")
     parser.add_argument("--classify", choices=("as_given", "noised"), default="as_given", help="what the heads see (default as_given)")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise that this script adds (default 0); sns predict draws by its own")
     parser.add_argument("--program", default=ROOT / "build/release/bin/sns", help="sns (default build/release/bin/sns)")
     arguments = parser.parse_args()
     if arguments.spacing < 1 or min(arguments.steps) < 1:

@@ -33,8 +33,9 @@ const std::vector<std::string>& estimate_names();
 /// What the heads of a refiner see.
 enum class Classify {
   as_given,  ///< the frames as they come, as the paper's code
-  /// The frames at the lowest level, noised to it by the numbers that begin the refinement, too. A head is
-  /// trained on frames that have at least that noise.
+  /// The frames that the path noises with the noise of the lowest level, by the numbers that begin a refinement
+  /// from there. A head is trained on frames that have at least that noise; what it says is the level of this
+  /// and the frame's own noise together.
   noised,
 };
 /// ConfigError that lists the names otherwise: "as_given", "noised".

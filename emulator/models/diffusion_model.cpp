@@ -51,10 +51,16 @@ torch::Tensor DiffusionModel::mean_square(const torch::Tensor& eps, const torch:
   return ((eps - noise) / signal(levels)).square().mean();
 }
 
-torch::Tensor DiffusionModel::noised_to(const Levels& levels, const Layout& layout, const torch::Tensor& x,
-                                        NoiseSource& noise) const {
+torch::Tensor DiffusionModel::noised(const torch::Tensor& x, const Layout& layout, const Levels& levels,
+                                     NoiseSource& noise) const {
   const std::vector<Walk> nowhere(static_cast<std::size_t>(x.size(0)), Walk{.start = levels, .moves = {}});
   return follow(schedule_, layout, Denoiser(), x, nowhere, ReverseStd::posterior, noise).x;
+}
+
+torch::Tensor DiffusionModel::shown_to_heads(const torch::Tensor& x, const Layout& layout,
+                                             const RefineOptions& options, NoiseSource& noise) const {
+  if (options.classify == Classify::as_given) return x;
+  return noised(x, layout, {options.path.noises_past() ? 0 : Levels::kClean, 0}, noise);
 }
 
 const ReverseNoise* DiffusionModel::reverse_noise(ReverseStd which) const {

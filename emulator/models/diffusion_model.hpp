@@ -32,8 +32,12 @@ class DiffusionModel : public Model {
   const ReverseNoise* reverse_noise(ReverseStd which) const;
   Layout layout(std::int64_t frames) const { return {frames, config_.field_channels}; }
   /// x with the frames of `layout` noised from clean to `levels`.
-  torch::Tensor noised_to(const Levels& levels, const Layout& layout, const torch::Tensor& x,
-                          NoiseSource& noise) const;
+  torch::Tensor noised(const torch::Tensor& x, const Layout& layout, const Levels& levels,
+                       NoiseSource& noise) const;
+  /// What options.classify shows the heads of x; present frames that are noised are at level 0, past ones too
+  /// where options.path noises them.
+  torch::Tensor shown_to_heads(const torch::Tensor& x, const Layout& layout, const RefineOptions& options,
+                               NoiseSource& noise) const;
 
  private:
   enum class Prediction { eps, scaled_eps, v };

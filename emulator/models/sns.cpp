@@ -90,11 +90,9 @@ std::vector<Levels> Sns::levels(const torch::Tensor& x, const std::vector<int>& 
   return levels;
 }
 
-std::vector<Levels> Sns::predicted(const torch::Tensor& x, const RefineOptions& options, NoiseSource& noise,
-                                   const std::vector<int>& lags) {
-  if (options.classify == Classify::as_given) return heeded(levels(x, lags), options.path);
-  const Levels lowest = {options.path.noises_past() ? 0 : Levels::kClean, 0};
-  return heeded(levels(noised(x, lowest, noise), lags), options.path);
+std::vector<Levels> Sns::predicted_levels(const torch::Tensor& x, const RefineOptions& options,
+                                          NoiseSource& noise, const std::vector<int>& lags) {
+  return heeded(levels(shown_to_heads(x, layout(2), options, noise), lags), options.path);
 }
 
 torch::Tensor Sns::denoised(const torch::Tensor& x, const torch::Tensor& lags) const {
@@ -116,7 +114,7 @@ SnsOutput Sns::estimate(const torch::Tensor& x, const torch::Tensor& levels, con
 }
 
 torch::Tensor Sns::noised(const torch::Tensor& x, const Levels& levels, NoiseSource& noise) const {
-  return noised_to(levels, layout(2), x, noise);
+  return DiffusionModel::noised(x, layout(2), levels, noise);
 }
 
 void Sns::require_noised_past(const std::string& use) const {

@@ -40,17 +40,18 @@ class Sns : public DiffusionModel {
 
   /// Most probable levels of both frames; one encoder pass; no gradients.
   std::vector<Levels> levels(const torch::Tensor& x, const std::vector<int>& lags = {});
-  /// Those that refine() is to be given: of the frames that options.classify shows the heads, and kClean for
-  /// past frames that options.path does not noise.
-  std::vector<Levels> predicted(const torch::Tensor& x, const RefineOptions& options, NoiseSource& noise,
-                                const std::vector<int>& lags = {});
+  /// Those that refine() is to be given: what the heads say of the frames that options.classify shows them, and
+  /// kClean for past frames that options.path does not noise. A refinement begins with the numbers that `noise`
+  /// gave here.
+  std::vector<Levels> predicted_levels(const torch::Tensor& x, const RefineOptions& options, NoiseSource& noise,
+                                       const std::vector<int>& lags = {});
   /// Noise estimate eps [B, 2C, n, n] of frames that stand at the given levels ([B, 2] int64; not used by
   /// prediction = eps). lags as for the loss.
   torch::Tensor noise_estimate(const torch::Tensor& x, const torch::Tensor& levels,
                                const torch::Tensor& lags = {});
   /// Both in one pass, as in the loss: the noise as eps, and the logits of the levels.
   SnsOutput estimate(const torch::Tensor& x, const torch::Tensor& levels, const torch::Tensor& lags = {});
-  /// x with both frames noised from clean to the given levels.
+  /// x with its frames noised from clean to the given levels (kClean: left as they are).
   torch::Tensor noised(const torch::Tensor& x, const Levels& levels, NoiseSource& noise) const;
   /// Tweedie's estimate [B, 2C, n, n] of the clean past and present of frames that stand at levels (s1, s2)
   /// [B, 2] int64: the oracle of the paper's Figure 3. No gradients.

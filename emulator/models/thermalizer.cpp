@@ -95,8 +95,7 @@ Thermalized Thermalizer::thermalize(const torch::Tensor& x, const RefineOptions&
         "and not denoised",
         options.threshold);
   Thermalized result;
-  const bool as_given = options.classify == Classify::as_given;
-  result.predicted = levels(as_given ? x : noised_to({Levels::kClean, 0}, layout(1), x, noise));
+  result.predicted = levels(shown_to_heads(x, layout(1), options, noise));
   result.given_up = beyond(noise_limit, result.predicted, options.rule == SweepRule::reference);
   std::vector<Levels> walking = result.predicted;
   for (const GivenUp& frame : result.given_up)

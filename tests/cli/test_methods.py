@@ -498,6 +498,8 @@ class Predict(SnsCase):
             ("gaussian", "states", ("--rule", "foo"), "--rule"),
             ("acdm", "states", ("--start-level", "1"), "it takes --start, --conditioning, --reverse-std"),
             ("sns", "states", ("--generate", "--threshold", "3"), "--threshold says nothing to a generation"),
+            ("sns", "states", ("--generate", "--classify", "noised"), "--classify says nothing to a generation"),
+            ("sns", "pairs", ("--oracle", "0,1", "--classify", "noised"), "--classify says nothing to the oracle"),
             ("sns", "pairs", ("--oracle", "0,0", "--path", "B"), "--path says nothing to the oracle"),
         ):
             with self.subTest(model=model, options=options):

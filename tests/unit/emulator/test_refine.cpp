@@ -237,15 +237,15 @@ TEST_CASE("fixed levels: what the heads say plays no part, but for frames that a
 
 namespace {
 
-/// Philox noise that remembers what began walks.
-class Remembering : public PhiloxNoise {
+/// Philox noise that counts what begins walks.
+class Counting : public PhiloxNoise {
  public:
   using PhiloxNoise::PhiloxNoise;
   void forward(std::int64_t sample, Frame frame, std::span<float> out) override {
     PhiloxNoise::forward(sample, frame, out);
-    begun[{sample, frame}].emplace_back(out.begin(), out.end());
+    ++begun[{sample, frame}];
   }
-  std::map<std::pair<std::int64_t, Frame>, std::vector<std::vector<float>>> begun;
+  std::map<std::pair<std::int64_t, Frame>, int> begun;
 };
 
 }  // namespace
@@ -264,29 +264,39 @@ TEST_CASE("classify: noised shows the heads the frames that a refinement from th
     parameters["regressor_block_2.linear2.bias"] -= logits.present.mean(0);
   }
   RefineOptions options;
-  Remembering untouched(1, {0, 1, 2}, 7);
-  const auto given = sns.predicted(x, options, untouched);
+  Counting untouched(1, {0, 1, 2}, 7);
+  const auto given = sns.predicted_levels(x, options, untouched);
   CHECK(untouched.begun.empty());
   CHECK((given == sns.levels(x)));
 
   options.classify = Classify::noised;
-  Remembering noise(1, {0, 1, 2}, 7);
+  Counting noise(1, {0, 1, 2}, 7);
   PhiloxNoise same(1, {0, 1, 2}, 7);
-  const auto noised = sns.predicted(x, options, noise);
-  CHECK((noised == sns.levels(sns.noised(x, {0, 0}, same))));
+  const auto noised = sns.predicted_levels(x, options, noise);
+  // The frames as they should be: sqrt(1 - 0.5^2) x + 0.5 z, z being what a walk would begin with.
+  const auto begun = [&x](bool past) {
+    PhiloxNoise numbers(1, {0, 1, 2}, 7);
+    torch::Tensor frames = x.clone();
+    for (std::int64_t b = 0; b < 3; ++b)
+      for (const Frame frame : {Frame::past, Frame::present}) {
+        if (frame == Frame::past && !past) continue;
+        std::vector<float> z(256);
+        numbers.forward(b, frame, z);
+        const std::int64_t channel = frame == Frame::past ? 1 : 2;
+        frames[b][channel] = std::sqrt(0.75) * x[b][channel] + 0.5 * torch::from_blob(z.data(), {16, 16});
+      }
+    return frames;
+  };
+  CHECK((noised == sns.levels(begun(true))));
   CHECK((noised != given));
-  CHECK(noise.begun.size() == 6);  // both frames of each
+  CHECK(noise.begun.size() == 6);
   sns.refine(x, {{0, 0}, {0, 0}, {0, 0}}, options, noise);
-  for (const auto& [_, draws] : noise.begun) {
-    REQUIRE(draws.size() == 2);
-    CHECK(draws[0] == draws[1]);
-  }
+  for (const auto& [_, draws] : noise.begun) CHECK(draws == 2);  // the same once more
 
   options.path = Path::clean_past;  // the past stays clean, for the heads, too
-  Remembering of_present(1, {0, 1, 2}, 7);
-  PhiloxNoise again(1, {0, 1, 2}, 7);
-  const auto beside_clean = sns.predicted(x, options, of_present);
-  const auto seen = sns.levels(sns.noised(x, {Levels::kClean, 0}, again));
+  Counting of_present(1, {0, 1, 2}, 7);
+  const auto beside_clean = sns.predicted_levels(x, options, of_present);
+  const auto seen = sns.levels(begun(false));
   for (std::size_t b = 0; b < 3; ++b) CHECK((beside_clean[b] == Levels{Levels::kClean, seen[b].present}));
   CHECK(of_present.begun.size() == 3);
 }

@@ -202,7 +202,13 @@ TEST_CASE("methods: what the heads of a refiner see") {
   }
   CHECK(contains(test::message_of<ConfigError>([&] { method("refiner: sns, classify: clean"); }),
                  "as_given, noised"));
+  CHECK(method("refiner: sns, classify: noised, gate: present").sampling.classify == "noised");
+  CHECK(contains(
+      test::message_of<ConfigError>([&] { method("refiner: lagged, classify: noised, gate: present"); }),
+      "classifies the refined frame again"));
   CHECK(contains(method("classify: noised").without_effect, "classify (no effect on a surrogate alone)"));
+  CHECK(contains(method("generator: sns, classify: noised").without_effect,
+                 "classify (no effect on a generator"));
 }
 
 TEST_CASE("methods: fixed levels in place of the heads'") {

@@ -288,6 +288,11 @@ std::vector<std::pair<std::string, std::function<Parts()>>> every_method() {
   methods.emplace_back("thermalizer", [] {
     return Parts(emulator(), make_thermalizer_refiner(thermalizer_that_says(9), from_to(6, 4), 15, 11));
   });
+  methods.emplace_back("thermalizer, classify: noised", [] {
+    RefineOptions options = from_to(6, 4);
+    options.classify = Classify::noised;
+    return Parts(emulator(), make_thermalizer_refiner(thermalizer_that_says(9), options, 15, 11));
+  });
   methods.emplace_back("acdm", [] {
     return Parts(nullptr, make_acdm_generator(std::make_unique<Acdm>(tiny("acdm"), 2, torch::kCPU), {}, 11));
   });

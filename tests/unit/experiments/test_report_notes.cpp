@@ -194,9 +194,9 @@ TEST_CASE("notes: choices of sampling and training that are not the paper's") {
   CHECK(says(notes("d: {kind: sns}", refined + ", fixed_levels: [0, 2], fixed_share: 0.2}"),
              "m refines 0.2 of the frames, by chance, from levels 0, 2 and the others from level 0", "(fixed"));
   CHECK(says(notes("d: {kind: sns}", refined + ", classify: noised}"),
-             "Heads of m see each frame with the noise", "(classify: noised)"));
+             "Heads of m see the frames that refinement noises", "(classify: noised)"));
   CHECK(says(notes("d: {kind: thermalizer}", refined + ", classify: noised}"),
-             "Heads of m see each frame with the noise", "lowest level"));
+             "Heads of m see the frames that refinement noises", "lowest level"));
   CHECK(says(notes("d: {kind: sns}", refined + ", level_floor: 2}"), "m refines every frame",
              "level 2 at least"));
 }
