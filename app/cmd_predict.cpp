@@ -50,10 +50,10 @@ void add_sampling(CLI::App& verb, PredictArguments& arguments) {
   verb.add_option("--rule", sampling.rule, "SNS, thermalizer: inclusive, exclusive or reference")
       ->check(CLI::IsMember(rule_names()))
       ->capture_default_str();
-  verb.add_option(
-          "--classify", sampling.classify,
-          "SNS, thermalizer: what the heads see: frames as_given, or those that the path noises noised to the "
-          "lowest level")
+  verb.add_option("--classify", sampling.classify,
+                  "SNS, thermalizer: what the heads see: the frames as_given, or (noised) with the lowest "
+                  "level's noise on "
+                  "those that the path noises")
       ->check(CLI::IsMember(classify_names()))
       ->capture_default_str();
   verb.add_option("--level-floor", sampling.level_floor, "SNS: predicted levels below are raised to it")

@@ -59,6 +59,9 @@ class SnsRefiner : public SnsStage {
  public:
   SnsRefiner(std::unique_ptr<Sns> model, const RefineOptions& options, const SnsConduct& conduct)
       : SnsStage(std::move(model), conduct), options_(options) {
+    require(
+        options_.classify == Classify::as_given || options_.gate != Gate::present || model_->longest_lag() == 0,
+        "with Gate::present a lagged model classifies refined frames, which must be as given");
     if (conduct_.fixed_share == 1) return;
     require(options_.fixed_levels.has_value(), "a share of frames with fixed levels, and no levels");
     drawn_ = std::exchange(options_.fixed_levels, std::nullopt);

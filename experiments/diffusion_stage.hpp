@@ -50,10 +50,10 @@ struct SnsConduct {
 };
 
 /// Algorithm 1 of the SNS paper (arXiv 2603.17750): levels p of X = (long, x_{a-1}, y) as
-/// options.classify shows it, then refine(X, p). The
-/// long frame of a lagged model is x_{a-L} with L = min(a - last, longest lag) (appendix B.4). `last` is 0 and,
-/// under Gate::present, moves to each step after whose refinement the present frame is classified at or below
-/// the threshold.
+/// options.classify shows it, then refine(X, p). The long frame of a lagged model is x_{a-L} with L = min(a -
+/// last, longest lag) (appendix B.4). `last` is 0 and, under Gate::present, moves to each step after whose
+/// refinement the present frame is classified at or below the threshold; Error with Classify::noised, which
+/// would show that frame the numbers that it has just been rid of.
 std::unique_ptr<DiffusionStage> make_sns_refiner(std::unique_ptr<Sns> model, const RefineOptions& options,
                                                  const SnsConduct& conduct);
 

@@ -89,8 +89,8 @@ def captions(metrics, facts):
             "dash-dotted: forecasts without dynamics, in CRPS the distribution at each point; all of these are means."),
         "levels": (
             "Noise levels that the heads predict for the previous and for the new frame, over all members and the steps in which they are asked, "
-            "before any floor, on a logarithmic scale; with classify: noised, of frames with the noise of the lowest level. "
-            "Rows with fixed levels do not act on what is shown."),
+            "before any floor and whether or not the method acts on them, on a logarithmic scale; with classify: noised, of frames with the "
+            "noise of the lowest level."),
     }
 
 

@@ -77,8 +77,8 @@ def level_table(metrics, rollouts):
                 rows.append(row(method["name"], words, method["levels"][head], spread))
     if not rows:
         return ""
-    return ("<p class='small'>Levels that the noise heads predicted over all members and the steps in which they were asked, before any floor; "
-            "with classify: noised, of frames with the noise of the lowest level. "
+    return ("<p class='small'>Levels that the noise heads predicted over all members and the steps in which they were asked, before any floor and whether or not the "
+            "method acts on them; with classify: noised, of frames with the noise of the lowest level. "
             f"Intervals, where the rollouts are at hand: {100 * metrics['config']['confidence']:g} %, bootstrap over initial conditions.</p>"
             "<table><tr><th>method</th><th>head of the</th><th>predictions</th><th>level 0</th><th>mean</th><th>median</th>"
             f"<th>95 % at most</th><th>highest</th></tr>{''.join(rows)}</table>")

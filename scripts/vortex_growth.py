@@ -13,8 +13,8 @@ Columns: number of frames; 1000 times the mean logarithm of the strength in y ov
 such a largest value (solver), of which the strongest ones weaken since they are chosen by being strong.
 
 Runs `sns predict`, whose program is build/release/bin/sns unless --program names another. Further options of it come last and go to the refiner:
-those that the rollout's method had, such as --fixed-levels 0,0, --classify noised, or of a thermalizer --start-level -1 --stop-level -1; without them it acts at the
-levels that its heads say.
+those that the rollout's method had, such as --fixed-levels 0,0, --classify noised, or of a thermalizer --start-level -1 --stop-level -1; without
+them it acts at the levels that its heads say.
 """
 
 import argparse

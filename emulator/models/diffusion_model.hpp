@@ -34,8 +34,8 @@ class DiffusionModel : public Model {
   /// x with the frames of `layout` noised from clean to `levels`.
   torch::Tensor noised(const torch::Tensor& x, const Layout& layout, const Levels& levels,
                        NoiseSource& noise) const;
-  /// What options.classify shows the heads of x; present frames that are noised are at level 0, past ones too
-  /// where options.path noises them.
+  /// What options.classify shows the heads: x itself (as_given), or x with the present frame, and the past one
+  /// where options.path noises it, noised to level 0.
   torch::Tensor shown_to_heads(const torch::Tensor& x, const Layout& layout, const RefineOptions& options,
                                NoiseSource& noise) const;
 

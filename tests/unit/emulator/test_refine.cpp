@@ -271,7 +271,6 @@ TEST_CASE("classify: noised shows the heads the frames that a refinement from th
 
   options.classify = Classify::noised;
   Counting noise(1, {0, 1, 2}, 7);
-  PhiloxNoise same(1, {0, 1, 2}, 7);
   const auto noised = sns.predicted_levels(x, options, noise);
   // The frames as they should be: sqrt(1 - 0.5^2) x + 0.5 z, z being what a walk would begin with.
   const auto begun = [&x](bool past) {
@@ -291,7 +290,7 @@ TEST_CASE("classify: noised shows the heads the frames that a refinement from th
   CHECK((noised != given));
   CHECK(noise.begun.size() == 6);
   sns.refine(x, {{0, 0}, {0, 0}, {0, 0}}, options, noise);
-  for (const auto& [_, draws] : noise.begun) CHECK(draws == 2);  // the same once more
+  for (const auto& [_, draws] : noise.begun) CHECK(draws == 2);  // refine() draws once more
 
   options.path = Path::clean_past;  // the past stays clean, for the heads, too
   Counting of_present(1, {0, 1, 2}, 7);

@@ -533,6 +533,19 @@ TEST_CASE("what a lagged model writes back never is another initial condition fo
   CHECK(same_bits(last_frame(false), last_frame(true)));
 }
 
+TEST_CASE("a lagged model that classifies refined frames is not shown them noised") {
+  ModelConfig config = tiny("sns");
+  config.network.lag = LagConfig{.window = 3, .embedding = 8};
+  RefineOptions options;
+  options.classify = Classify::noised;
+  const auto make = [&] {
+    make_sns_refiner(std::make_unique<Sns>(config, 2, torch::kCPU), options, {.seed = 11});
+  };
+  CHECK_NOTHROW(make());
+  options.gate = Gate::present;
+  CHECK_THROWS_AS(make(), Error);
+}
+
 TEST_CASE("long frames: lags count from the last clean step of each member") {
   LongFrames past(3);
   const std::vector<std::int64_t> ids{7, 1LL << 40};
