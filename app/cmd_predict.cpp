@@ -51,9 +51,8 @@ void add_sampling(CLI::App& verb, PredictArguments& arguments) {
       ->check(CLI::IsMember(rule_names()))
       ->capture_default_str();
   verb.add_option("--classify", sampling.classify,
-                  "SNS, thermalizer: what the heads see: the frames as_given, or (noised) with the lowest "
-                  "level's noise on "
-                  "those that the path noises")
+                  "SNS, thermalizer: what the heads see: the frames as_given, or (noised) those that the path "
+                  "noises, with the lowest level's noise")
       ->check(CLI::IsMember(classify_names()))
       ->capture_default_str();
   verb.add_option("--level-floor", sampling.level_floor, "SNS: predicted levels below are raised to it")
