@@ -25,6 +25,7 @@ enum class Purpose : std::uint64_t {
   refine_levels = 12,
   shuffled_frames = 13,
   predicted_step = 14,
+  sampled_frames = 15,
 };
 
 class RandomStream {

@@ -31,7 +31,7 @@ void Experiment::add_evaluation(StageGraph& graph) const {
   const std::string steps =
       figure_.steps ? fmt::format("{}", fmt::join(*figure_.steps, ", ")) : std::string("evenly spaced");
   graph.add({.name = "evaluate",
-             .version = 12,  // 12: ties of infinite scores in paired differences
+             .version = 13,  // 13: frames that are looked at, at random places
              .record = at.evaluation() / "stage.json",
              .outputs = {at.evaluation() / "metrics.json", at.evaluation() / "metrics.csv",
                          at.evaluation() / "curves.h5"},

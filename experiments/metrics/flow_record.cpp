@@ -100,8 +100,7 @@ std::int64_t FlowRecorder::sampled_in(std::int64_t frame) const {
   const std::int64_t length = windows_.front().last;  // frames 1.. of the first window
   const std::int64_t w = std::min((frame - 1) / length, static_cast<std::int64_t>(windows_.size()) - 1);
   const Window& window = windows_[static_cast<std::size_t>(w)];
-  const std::int64_t stride = (window.last - window.first + kFlowSamples) / kFlowSamples;
-  return (frame - window.first) % stride == 0 ? w : -1;
+  return stands_for(window, frame, kFlowSamples) ? w : -1;
 }
 
 void FlowRecorder::look_at_jets(FlowWindow& window, std::span<const float> frame) {

@@ -43,7 +43,7 @@ class FlowDiagnostics {
   std::unique_ptr<Workspace> workspace_;
 };
 
-/// Frames of a window at which its budget and its jets are looked at, evenly spaced, at most.
+/// Frames of a window at which its budget and its jets are looked at, at most (stands_for).
 inline constexpr std::int64_t kFlowSamples = 32;
 
 /// Sums over the samples of a window: those whose neighbours are finite too for the budget.

@@ -1,6 +1,7 @@
 #include "experiments/metrics/member_record.hpp"
 
 #include "core/error.hpp"
+#include "core/random.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -36,6 +37,14 @@ std::vector<Window> make_windows(std::int64_t frames, std::int64_t length) {
   for (std::int64_t w = 0; w < count; ++w)
     windows.push_back({1 + w * length, w + 1 == count ? steps : (w + 1) * length});
   return windows;
+}
+
+bool stands_for(const Window& window, std::int64_t frame, std::int64_t count) {
+  const std::int64_t length = (window.last - window.first + count) / count,
+                     block = (frame - window.first) / length, place = (frame - window.first) % length;
+  RandomStream places(0, Purpose::sampled_frames, static_cast<std::uint64_t>(count),
+                      static_cast<std::uint64_t>(block));
+  return place == static_cast<std::int64_t>(places.below(static_cast<std::uint64_t>(length)));
 }
 
 void Range::include(double value) {
@@ -124,8 +133,7 @@ void FieldRecorder::gather(PeriodRecord& period, const Window& frames, std::span
                            const FrameDiagnostics::Values& values, std::span<const double> spectrum) {
   period.pixels.add(frame);
   if (previous_finite_) period.increments.add(increment_);
-  const std::int64_t stride = (frames.last - frames.first + kSampledFrames) / kSampledFrames;
-  if ((frame_ - frames.first) % stride != 0) return;
+  if (!stands_for(frames, frame_, kSampledFrames)) return;
   period.frames.energy.push_back(values.energy);
   period.frames.enstrophy.push_back(values.enstrophy);
   period.frames.spectra.insert(period.frames.spectra.end(), spectrum.begin(), spectrum.end());

@@ -19,6 +19,11 @@ struct Window {
 /// Frames 1..frames-1 in windows of `length`; the last one takes the rest. Frame 0, the initial condition
 /// shared with truth, belongs to none. At least one window.
 std::vector<Window> make_windows(std::int64_t frames, std::int64_t length);
+/// Whether `frame` is one of the at most `count` frames of `window` that stand for it where not all of them are
+/// looked at: one of each block of equally many (of the last, which may be shorter, perhaps none), at a random
+/// place, the same in every run. Evenly spaced ones would fall in step with a method that treats its frames
+/// in a rhythm of its own, such as one that refines one in four.
+bool stands_for(const Window& window, std::int64_t frame, std::int64_t count);
 
 /// The three windows that tables show.
 struct Periods {
@@ -76,8 +81,8 @@ struct WindowRecord {
   double flatness() const { return small_fourth / (small_square * small_square); }
 };
 
-/// Frames of a period that are kept for comparisons of whole frames, evenly spaced, so that they do not grow
-/// with the rollout.
+/// Frames of a period that are kept for comparisons of whole frames at most, so that they do not grow with the
+/// rollout (stands_for).
 inline constexpr std::int64_t kSampledFrames = 128;
 /// Finite frames only.
 struct FrameSample {

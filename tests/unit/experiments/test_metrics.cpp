@@ -234,6 +234,32 @@ TEST_CASE("windows cover all frames after the first") {
   CHECK((1'000'000 + series_stride(1'000'000) - 1) / series_stride(1'000'000) <= kSeriesPoints);
 }
 
+TEST_CASE("frames that stand for a window are one of each block, in step with no rhythm") {
+  const std::int64_t count = 128;
+  for (const std::int64_t length : {100, 128, 250, 1000, 5000, 99'999}) {
+    const Window window{251, 250 + length};
+    const std::int64_t block = (length + count - 1) / count;
+    std::vector<std::int64_t> chosen;
+    for (std::int64_t frame = window.first; frame <= window.last; ++frame)
+      if (stands_for(window, frame, count)) chosen.push_back(frame);
+    CAPTURE(length);
+    CHECK(static_cast<std::int64_t>(chosen.size()) <= count);
+    CHECK(static_cast<std::int64_t>(chosen.size()) >= length / block);  // of a shorter last block none, perhaps
+    for (std::size_t i = 0; i < chosen.size(); ++i)
+      CHECK((chosen[i] - window.first) / block == static_cast<std::int64_t>(i));
+    if (block == 1) continue;
+    for (const std::int64_t every : {2, 4, 8}) {
+      std::vector<double> share(static_cast<std::size_t>(every));
+      for (const std::int64_t frame : chosen)
+        share[static_cast<std::size_t>(frame % every)] += 1.0 / static_cast<double>(chosen.size());
+      CAPTURE(every);
+      const double expected = 1.0 / static_cast<double>(every);
+      for (const double of : share)
+        CHECK(std::abs(of - expected) < 3.5 * std::sqrt(expected / static_cast<double>(chosen.size())));
+    }
+  }
+}
+
 namespace {
 
 RecordSettings settings_for(std::int64_t frames) {
