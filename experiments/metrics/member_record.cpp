@@ -41,9 +41,9 @@ std::vector<Window> make_windows(std::int64_t frames, std::int64_t length) {
 
 bool stands_for(const Window& window, std::int64_t frame, std::int64_t count) {
   const std::int64_t length = (window.last - window.first + count) / count,
-                     block = (frame - window.first) / length, place = (frame - window.first) % length;
+                     place = (frame - window.first) % length, block_begin = frame - place;
   RandomStream places(0, Purpose::sampled_frames, static_cast<std::uint64_t>(count),
-                      static_cast<std::uint64_t>(block));
+                      static_cast<std::uint64_t>(block_begin));
   return place == static_cast<std::int64_t>(places.below(static_cast<std::uint64_t>(length)));
 }
 

@@ -19,10 +19,10 @@ struct Window {
 /// Frames 1..frames-1 in windows of `length`; the last one takes the rest. Frame 0, the initial condition
 /// shared with truth, belongs to none. At least one window.
 std::vector<Window> make_windows(std::int64_t frames, std::int64_t length);
-/// Whether `frame` is one of the at most `count` frames of `window` that stand for it where not all of them are
-/// looked at: one of each block of equally many (of the last, which may be shorter, perhaps none), at a random
-/// place, the same in every run. Evenly spaced ones would fall in step with a method that treats its frames
-/// in a rhythm of its own, such as one that refines one in four.
+/// Whether `frame`, of `window`, is one of the at most `count` frames that stand for it where not all of them
+/// are looked at: one of each block of equally many (of the last, which may be shorter, perhaps none), at a
+/// random place, the same in every run and another in each window. Evenly spaced ones would fall in step with a
+/// method that treats its frames in a rhythm of its own, such as one that refines one in four.
 bool stands_for(const Window& window, std::int64_t frame, std::int64_t count);
 
 /// The three windows that tables show.
