@@ -129,10 +129,8 @@ void write_judged(h5::Group group, const Judged& judged, std::size_t f, const Ev
   write_windows(group, "window_energy", members, [](const WindowRecord& w) { return w.energy; });
   write_windows(group, "window_enstrophy", members, [](const WindowRecord& w) { return w.enstrophy; });
 
-  std::vector<double> series_time;
-  const std::int64_t stride = metrics::series_stride(judged.frames);
-  for (std::size_t i = 0; i < members[0].energy.size(); ++i)
-    series_time.push_back(static_cast<double>(static_cast<std::int64_t>(i) * stride) * interval);
+  std::vector<double> series_time = metrics::series_centres(judged.frames);
+  for (double& time : series_time) time *= interval;
   write_vector(group, "series_time", series_time);
   write_members(group, "energy", members, [](const MemberRecord& m) { return m.energy; });
   write_members(group, "enstrophy", members, [](const MemberRecord& m) { return m.enstrophy; });

@@ -31,7 +31,7 @@ void Experiment::add_evaluation(StageGraph& graph) const {
   const std::string steps =
       figure_.steps ? fmt::format("{}", fmt::join(*figure_.steps, ", ")) : std::string("evenly spaced");
   graph.add({.name = "evaluate",
-             .version = 13,  // 13: frames that are looked at, at random places
+             .version = 14,  // 14: curves over the run are means over blocks
              .record = at.evaluation() / "stage.json",
              .outputs = {at.evaluation() / "metrics.json", at.evaluation() / "metrics.csv",
                          at.evaluation() / "curves.h5"},

@@ -56,8 +56,28 @@ bool Range::holds(double value, double factor) const {
   return value >= min / factor && value <= max * factor;
 }
 
-std::int64_t series_stride(std::int64_t frames) {
-  return (frames + kSeriesPoints - 1) / kSeriesPoints;
+std::int64_t series_block(std::int64_t frames) {
+  return std::max<std::int64_t>(1, (frames - 1 + kSeriesPoints - 1) / kSeriesPoints);
+}
+
+std::vector<double> series_centres(std::int64_t frames) {
+  const std::int64_t length = series_block(frames);
+  std::vector<double> centres{0};
+  for (std::int64_t first = 1; first < frames; first += length)
+    centres.push_back(static_cast<double>(first + std::min(first + length, frames) - 1) / 2);
+  return centres;
+}
+
+void BlockMeans::add(double value) {
+  sum_ += value;
+  ++count_;
+  const bool last = frame_ + 1 == frames_;
+  if (frame_ == 0 || count_ == series_block(frames_) || last) {
+    means_.push_back(sum_ / static_cast<double>(count_));
+    sum_ = 0;
+    count_ = 0;
+  }
+  ++frame_;
 }
 
 std::pair<Window, Window> temporal_windows(std::int64_t frames, std::int64_t length) {
@@ -95,7 +115,10 @@ FieldRecorder::FieldRecorder(const RecordSettings& settings, std::size_t bins)
               .all = empty_period(settings.yardstick)},
       autocorrelation_(0, 0),
       begin_(temporal_recorder(temporal_windows(settings.frames, settings.temporal_window).first, settings)),
-      end_(temporal_recorder(temporal_windows(settings.frames, settings.temporal_window).second, settings)) {
+      end_(temporal_recorder(temporal_windows(settings.frames, settings.temporal_window).second, settings)),
+      energy_(settings.frames),
+      enstrophy_(settings.frames),
+      rate_(settings.frames) {
   for (const Window& window : windows_) {
     WindowRecord values;
     values.frames = window.last - window.first + 1;
@@ -149,7 +172,6 @@ void FieldRecorder::add(std::span<const float> frame, std::span<const float> tru
   }
   while (window_ + 1 < windows_.size() && frame_ > windows_[window_].last) ++window_;
   WindowRecord* window = frame_ > 0 ? &record_.windows[window_] : nullptr;
-  const bool keep = frame_ % series_stride(settings_.frames) == 0;
   const bool finite = values != nullptr;
 
   double energy = kNone, enstrophy = kNone, rate = kNone;
@@ -190,11 +212,9 @@ void FieldRecorder::add(std::span<const float> frame, std::span<const float> tru
   begin_.add(frame_, frame, finite, rate);
   end_.add(frame_, frame, finite, rate);
   if (!truth.empty()) compare(frame, truth, finite, window);
-  if (keep) {
-    record_.energy.push_back(energy);
-    record_.enstrophy.push_back(enstrophy);
-    record_.rate.push_back(rate);
-  }
+  energy_.add(energy);
+  enstrophy_.add(enstrophy);
+  rate_.add(rate);
   ++frame_;
 }
 
@@ -213,6 +233,9 @@ MemberRecord FieldRecorder::finish() {
     window.nrmse = window.paired > 0 ? window.nrmse / static_cast<double>(window.paired) : kNone;
   }
   record_.autocorrelation = autocorrelation_.result();
+  record_.energy = energy_.finish();
+  record_.enstrophy = enstrophy_.finish();
+  record_.rate = rate_.finish();
   record_.begin = begin_.finish();
   record_.end = end_.finish();
   sum_ *= finite > 0 ? 1 / static_cast<double>(finite) : kNone;

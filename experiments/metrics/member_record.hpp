@@ -57,9 +57,14 @@ struct RecordSettings {
   Yardstick yardstick{};
 };
 
-/// Per-frame series thinned to at most kSeriesPoints, so that they do not grow with the rollout.
+/// Curves over the run: frame 0, and means over at most kSeriesPoints blocks of the frames after it, so that
+/// they do not grow with the rollout. Means, as single frames would fall in step with a method that treats its
+/// frames in a rhythm of its own.
 inline constexpr std::int64_t kSeriesPoints = 2000;
-std::int64_t series_stride(std::int64_t frames);
+/// Frames of a block, of which the last may have fewer.
+std::int64_t series_block(std::int64_t frames);
+/// Where the points of a curve lie, in frames: 0, and the centres of the blocks.
+std::vector<double> series_centres(std::int64_t frames);
 /// The first and the last `length` steps of a rollout, or all of a shorter one: frames, both ends included.
 std::pair<Window, Window> temporal_windows(std::int64_t frames, std::int64_t length);
 /// The first frames, unthinned, for the comparison with the paired truth.
@@ -101,13 +106,27 @@ struct MemberRecord {
   std::vector<WindowRecord> windows;
   std::int64_t first_nonfinite = -1;            ///< frame; -1 never
   std::int64_t first_unstable = -1;             ///< not finite, or energy or enstrophy beyond truth's range
-  std::vector<double> energy, enstrophy, rate;  ///< thinned series
+  std::vector<double> energy, enstrophy, rate;  ///< curves at series_centres; NaN where a frame is not finite
   std::vector<double> paired_nrmse, paired_correlation;  ///< first frames
   std::vector<double> correlation_time;  ///< per threshold, time units; infinite if it is never reached
   std::vector<double> autocorrelation;
   TemporalRecord begin, end;       ///< of the first and the last frames
   std::vector<double> mean_field;  ///< mean over the finite frames after the first, per pixel; NaN without one
   PeriodRecord early, mid, late, all;
+};
+
+/// A curve over the run: the value of frame 0, and means over blocks of the values after it.
+class BlockMeans {
+ public:
+  explicit BlockMeans(std::int64_t frames) : frames_(frames) {}
+  /// The value of the next frame; a mean with a NaN in it is one.
+  void add(double value);
+  std::vector<double> finish() { return std::move(means_); }
+
+ private:
+  std::int64_t frames_, frame_ = 0, count_ = 0;
+  double sum_ = 0;
+  std::vector<double> means_;
 };
 
 /// One field of one member.
@@ -131,6 +150,7 @@ class FieldRecorder {
   MemberRecord record_;
   Autocorrelation autocorrelation_;
   TemporalRecorder begin_, end_;
+  BlockMeans energy_, enstrophy_, rate_;
   Eigen::ArrayXd sum_;  // of finite frames after the first
   std::vector<float> previous_, increment_;
   bool previous_finite_ = false;

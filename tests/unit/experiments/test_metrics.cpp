@@ -230,8 +230,30 @@ TEST_CASE("windows cover all frames after the first") {
   CHECK(make_windows(1101, 250).back().last == 1100);
   CHECK(make_windows(1101, 250).size() == 4);
   CHECK(make_windows(11, 250).size() == 1);
-  CHECK(series_stride(2000) == 1);
-  CHECK((1'000'000 + series_stride(1'000'000) - 1) / series_stride(1'000'000) <= kSeriesPoints);
+}
+
+TEST_CASE("curves over the run are frame 0 and means over blocks, in step with no rhythm") {
+  CHECK(series_centres(1) == std::vector<double>{0});
+  CHECK(series_centres(4) == std::vector<double>{0, 1, 2, 3});
+  const std::int64_t frames = 15'003, block = series_block(frames);
+  CHECK(block == 8);
+  const std::vector<double> centres = series_centres(frames);
+  CHECK(centres.size() == 1877);
+  CHECK(centres[1] == 4.5);
+  CHECK(centres.back() == 15'001.5);  // of frames 15,001 and 15,002
+  CHECK(series_centres(1'000'000).size() <= kSeriesPoints + 1);
+
+  BlockMeans means(frames);
+  for (std::int64_t frame = 0; frame < frames; ++frame) {
+    const double value = frame == 0 ? 7 : frame % 4 == 0 ? 1.12 : 1;  // one frame in four refined
+    means.add(frame == 41 ? std::numeric_limits<double>::quiet_NaN() : value);
+  }
+  const std::vector<double> curve = means.finish();
+  REQUIRE(curve.size() == centres.size());
+  CHECK(curve[0] == 7);
+  CHECK(std::isnan(curve[6]));  // frames 41 to 48
+  for (std::size_t i = 1; i + 1 < curve.size(); ++i)
+    if (i != 6) CHECK(curve[i] == relative(1.03).epsilon(1e-12));
 }
 
 TEST_CASE("frames that stand for a window are one of each block, in step with no rhythm") {
