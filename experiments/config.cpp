@@ -188,7 +188,7 @@ std::string beyond_training(const MethodConfig& method, const ModelSpec& spec) {
 /// training.
 void require_validation(Section& section, const std::string& key, const ModelSpec& model) {
   if (!model.weights && model.training.data == "stream" && model.training.stream.validation_members == 0)
-    section.reject(key, fmt::format("its noise is measured on validation frames, of which "
+    section.reject(key, fmt::format("what it needs is measured on validation frames, of which "
                                     "models.{}.training.stream.validation_members: 0 leaves none",
                                     model.name));
 }
@@ -240,10 +240,11 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
 /// none. They may stay, so that one key swaps a method; keys that no method knows are errors.
 std::string keys_without_effect(Section& section, const std::string& what) {
   static const std::vector<std::string> all = {
-      "emulator",     "generator",   "refiner",     "noise",       "sampled",      "first_step",    "every",
-      "path",         "long",        "rule",        "level_floor", "fixed_levels", "fixed_share",   "gate",
-      "threshold",    "write_back",  "start_level", "start",       "stop_level",   "noise_limit",   "weights",
-      "conditioning", "reverse_std", "estimate",    "clip",        "precision",    "conserve_mean", "classify"};
+      "emulator",    "generator",   "refiner",       "noise",        "sampled",           "first_step",
+      "every",       "path",        "long",          "rule",         "level_floor",       "fixed_levels",
+      "fixed_share", "gate",        "threshold",     "write_back",   "start_level",       "start",
+      "stop_level",  "noise_limit", "weights",       "conditioning", "reverse_std",       "estimate",
+      "clip",        "precision",   "conserve_mean", "classify",     "unpredicted_scales"};
   std::vector<std::string> found;
   for (const std::string& key : section.keys())
     if (std::find(all.begin(), all.end(), key) != all.end() && section.set_aside(key)) found.push_back(key);
@@ -288,6 +289,10 @@ std::string read_networks(Section& section, MethodConfig& method, const std::vec
                      "noise is for white noise of a given strength, sampled for noise like the surrogate's "
                      "error: give one of them");
     if (method.sampled) require_validation(section, "sampled", find_model(models, *method.emulator));
+    if (section.has("unpredicted_scales"))
+      section.maybe("unpredicted_scales", method.unpredicted_scales, one_of({"as_predicted", "climatology"}));
+    if (method.holds_scales())
+      require_validation(section, "unpredicted_scales", find_model(models, *method.emulator));
   }
   const std::string what = read_sampling(section, method, models);
   section.maybe("weights", method.weights, one_of({"ema", "raw"}));

@@ -39,7 +39,9 @@ struct MethodConfig {
   double noise = 0;                      ///< std of white noise added to the surrogate's step, normalised units
   bool sampled = false;                  ///< instead: noise with the covariance of the surrogate's error
   bool conserve_mean = false;            ///< SurrogateOptions::conserve_mean
-  std::string text;                      ///< resolved block
+  /// as_predicted | climatology: SurrogateOptions::unpredicted
+  std::string unpredicted_scales = "as_predicted";
+  std::string text;             ///< resolved block
   std::string without_effect;   ///< keys of other kinds of methods that the block holds, and what this one is
   std::string beyond_training;  ///< why its network is used otherwise than it was trained; empty: it is not
   std::string hardly_refines;   ///< why few frames can be expected to be refined; empty: no reason is known
@@ -50,6 +52,8 @@ struct MethodConfig {
   bool draws_from_errors() const { return parse_reverse_std(sampling.reverse_std) == ReverseStd::measured; }
   /// Whether the estimates of its refiner are combined with its surrogate's predictions (Estimate::combined).
   bool combines() const { return parse_estimate(sampling.estimate) == Estimate::combined; }
+  /// Whether scales that its surrogate does not predict have the power of the data.
+  bool holds_scales() const { return unpredicted_scales == "climatology"; }
   /// The refiner or generator, if there is one.
   const std::optional<std::string>& diffusion_model() const { return generator ? generator : refiner; }
 };

@@ -172,6 +172,27 @@ void Experiment::measure_combined_estimates(const MethodConfig& method) const {
                    info.hash);
 }
 
+namespace {
+
+/// "q_upper: 13-24; q_lower: none": shells of each field.
+std::string text_of(const UnpredictedScales& scales, const std::vector<std::string>& fields) {
+  std::string text;
+  for (std::size_t f = 0; f < fields.size(); ++f) {
+    const auto& shells = scales.shells().at(f);
+    std::string runs;
+    for (std::size_t i = 0; i < shells.size(); ++i) {
+      const std::size_t first = i;
+      while (i + 1 < shells.size() && shells[i + 1] == shells[i] + 1) ++i;
+      runs += runs.empty() ? "" : ", ";
+      runs += i > first ? fmt::format("{}-{}", shells[first], shells[i]) : fmt::format("{}", shells[i]);
+    }
+    text += fmt::format("{}{}: {}", f > 0 ? "; " : "", fields[f], runs.empty() ? "none" : runs);
+  }
+  return text;
+}
+
+}  // namespace
+
 std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& method, RolloutJob& job) const {
   const Weights weights = parse_weights(method.weights);
   SurrogateOptions options;
@@ -201,8 +222,15 @@ std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& me
   if (method.emulator) {
     emulator = load_model_as<GaussianEmulator>(folder_of(*method.emulator), weights, job.device);
     job.attributes.emplace_back("weights_emulator_sha256", hash(*method.emulator));
-    if (method.sampled)
-      options.noise.error.emplace(load_step_error(measured_of(*method.emulator, kStepErrorFile), weights));
+    if (method.sampled || method.holds_scales()) {
+      const fs::path measured = measured_of(*method.emulator, kStepErrorFile);
+      if (method.sampled) options.noise.error.emplace(load_step_error(measured, weights));
+      if (method.holds_scales()) options.unpredicted = load_unpredicted_scales(measured, weights);
+    }
+    if (options.unpredicted) {
+      job.attributes.emplace_back("unpredicted_scales", text_of(*options.unpredicted, job.fields));
+      log::info("{}: scales with the power of the data: {}", method.name, job.attributes.back().second);
+    }
   }
   std::unique_ptr<DiffusionStage> stage;
   if (const auto& name = method.diffusion_model()) {

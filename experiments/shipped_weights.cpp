@@ -110,6 +110,10 @@ std::string shipped_identity(const fs::path& folder) {
 }
 
 std::optional<NeededMeasurement> needed_measurement(const MethodConfig& method, const ModelSpec& model) {
+  if (method.holds_scales() && method.emulator == model.name)
+    return NeededMeasurement{
+        kStepErrorFile, "unpredicted_scales", "error of a step",
+        [](const fs::path& folder, Weights weights) { load_unpredicted_scales(folder, weights); }};
   if (method.sampled && method.emulator == model.name)
     return NeededMeasurement{kStepErrorFile, "sampled", "error of a step",
                              [](const fs::path& folder, Weights weights) { load_step_error(folder, weights); }};

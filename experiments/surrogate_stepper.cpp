@@ -38,13 +38,17 @@ void SurrogateStepper::restore(std::span<const float> saved, torch::Device devic
     RolloutStepper::restore(saved, device);
 }
 
-torch::Tensor SurrogateStepper::with_mean_of(const torch::Tensor& initial, const torch::Tensor& x) const {
-  if (!options_.conserve_mean) return x;
-  const torch::Tensor change = initial - x;
-  if (!options_.inference.one_by_one) return x + change.mean({2, 3}, true);
-  std::vector<torch::Tensor> means;  // how a sum is divided may depend on how many there are
-  for (const torch::Tensor& member : change.split(1)) means.push_back(member.contiguous().mean({2, 3}, true));
-  return x + torch::cat(means);
+torch::Tensor SurrogateStepper::held(const torch::Tensor& initial, const torch::Tensor& x) const {
+  if (!options_.conserve_mean && !options_.unpredicted) return x;
+  const auto hold = [&](const torch::Tensor& from, const torch::Tensor& frames) {
+    const torch::Tensor scaled = options_.unpredicted ? (*options_.unpredicted)(frames) : frames;
+    return options_.conserve_mean ? scaled + (from - scaled).mean({2, 3}, true) : scaled;
+  };
+  if (!options_.inference.one_by_one) return hold(initial, x);
+  std::vector<torch::Tensor> members;  // how a sum is divided may depend on how many there are
+  for (std::int64_t i = 0; i < x.size(0); ++i)
+    members.push_back(hold(initial.narrow(0, i, 1).contiguous(), x.narrow(0, i, 1).contiguous()));
+  return torch::cat(members);
 }
 
 StepOutcome SurrogateStepper::advance(const torch::Tensor& initial, const torch::Tensor& x,
@@ -53,8 +57,8 @@ StepOutcome SurrogateStepper::advance(const torch::Tensor& initial, const torch:
   out.evaluations = torch::zeros({x.size(0), 3}, torch::kInt64);
   torch::Tensor prediction;
   if (emulator_) {
-    prediction = with_mean_of(initial, emulator_->step(x));
-    out.next = with_mean_of(initial, options_.noise.add(prediction, trajectories, step));
+    prediction = held(initial, emulator_->step(x));
+    out.next = held(initial, options_.noise.add(prediction, trajectories, step));
     out.evaluations.select(1, 0).fill_(1);
   }
   if (!stage_) return out;
@@ -67,9 +71,9 @@ StepOutcome SurrogateStepper::advance(const torch::Tensor& initial, const torch:
   stage_->observe(input);
   if (step < options_.first_step || (step - options_.first_step) % options_.every != 0) return out;
   stage_->apply(input, out);
-  out.next = with_mean_of(initial, from_stage(out.next));
+  out.next = held(initial, from_stage(out.next));
   if (!out.previous.defined()) return out;
-  out.previous = with_mean_of(initial, from_stage(out.previous));
+  out.previous = held(initial, from_stage(out.previous));
   stage_->observe_rewritten(input, to_stage(out.previous));
   return out;
 }

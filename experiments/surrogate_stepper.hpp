@@ -2,10 +2,12 @@
 // One step of a rollout by trained models: a surrogate, alone or refined, or a generator.
 #include "emulator/models/gaussian.hpp"
 #include "emulator/models/step_noise.hpp"
+#include "emulator/models/unpredicted_scales.hpp"
 #include "experiments/diffusion_stage.hpp"
 #include "experiments/rollout.hpp"
 
 #include <memory>
+#include <optional>
 
 namespace sns {
 
@@ -16,6 +18,9 @@ struct SurrogateOptions {
   /// Sets the mean of each field over the domain back to that of the initial frame, after the surrogate and
   /// after the stage. Both flows conserve it; networks do not, and nothing in a frame tells them where it was.
   bool conserve_mean = false;
+  /// Scales of which the surrogate knows nothing get the power of the data, after the surrogate's prediction,
+  /// its noise and the stage.
+  std::optional<UnpredictedScales> unpredicted = std::nullopt;
   Inference inference;  ///< how both models are evaluated
 };
 
@@ -35,7 +40,8 @@ class SurrogateStepper : public RolloutStepper {
   const std::vector<double>& field_std() const;
 
  private:
-  torch::Tensor with_mean_of(const torch::Tensor& initial, const torch::Tensor& x) const;
+  /// x with what is held: the mean of `initial`, the power of unpredicted scales.
+  torch::Tensor held(const torch::Tensor& initial, const torch::Tensor& x) const;
   torch::Tensor to_stage(const torch::Tensor& x) const { return units_.defined() ? x * units_ : x; }
   torch::Tensor from_stage(const torch::Tensor& x) const { return units_.defined() ? x / units_ : x; }
 

@@ -65,14 +65,18 @@ torch::Tensor FieldCovariance::power() const {
   return of_modes * half.multiplicity / static_cast<double>(points() * points());
 }
 
-std::vector<std::vector<double>> FieldCovariance::shells() const {
+torch::Tensor FieldCovariance::shell_power() const {
   const HalfSpectrum half = half_spectrum(points(), torch::kFloat64);
-  const torch::Tensor modes = power();
+  return at::zeros({channels(), half.shells}, torch::kFloat64).index_add(1, half.shell, power());
+}
+
+std::vector<std::vector<double>> FieldCovariance::shells() const {
+  const torch::Tensor sums = shell_power();
   std::vector<std::vector<double>> found;
   for (std::int64_t c = 0; c < channels(); ++c) {
-    const torch::Tensor sums = at::zeros({half.shells}, torch::kFloat64).index_add(0, half.shell, modes[c]);
     found.emplace_back();
-    for (std::int64_t s = 0; s <= points() / 2; ++s) found.back().push_back(std::sqrt(sums[s].item<double>()));
+    for (std::int64_t s = 0; s <= points() / 2; ++s)
+      found.back().push_back(std::sqrt(sums[c][s].item<double>()));
   }
   return found;
 }

@@ -24,6 +24,9 @@ class FieldCovariance {
   /// Root mean square of each channel in the shells round(|k|) = 0, 1, ..., n/2, which together have what the
   /// field has apart from the corners beyond: [channel][shell].
   std::vector<std::vector<double>> shells() const;
+  /// Mean square that each channel has in every shell round(|k|), those of the corners too: float64 [C,
+  /// shells].
+  torch::Tensor shell_power() const;
   /// Root mean square over points and channels.
   double rms() const;
 

@@ -35,7 +35,7 @@ void list_hash(const fs::path& folder, const std::string& file) {
 }  // namespace
 
 void MeasuredFile::save(const fs::path& folder, const std::map<Weights, torch::Tensor>& measured,
-                        const std::map<std::string, std::string>& facts) const {
+                        const std::map<std::string, std::string>& facts, const NamedTensors& others) const {
   NamedTensors tensors;
   std::map<std::string, std::string> metadata = facts;
   for (const Weights weights : {Weights::ema, Weights::raw}) {
@@ -44,6 +44,7 @@ void MeasuredFile::save(const fs::path& folder, const std::map<Weights, torch::T
     tensors.emplace_back(tensor_name(weights), found->second.to(torch::kFloat32));
     metadata.emplace(hash_key(weights), sha256_file(folder / file_name(weights)));
   }
+  for (const auto& [other, tensor] : others) tensors.emplace_back(other, tensor.to(torch::kFloat32));
   save_safetensors(folder / name, tensors, metadata);
   list_hash(folder, name);
 }
@@ -62,14 +63,20 @@ bool MeasuredFile::complete(const fs::path& folder) const {
 
 MeasuredFile::Content MeasuredFile::load(const fs::path& folder, Weights weights) const {
   const fs::path file = folder / name;
-  const std::string advice =
-      fmt::format("measure it: sns calibrate --weights {}{} --data DATASET", folder.string(), beside);
-  require(fs::exists(file), "{} does not hold {}; {}", folder.string(), what, advice);
+  require(fs::exists(file), "{} does not hold {}; {}", folder.string(), what, advice(folder));
   require_as_listed(folder, name);
   const SafeTensors stored(file);
   require(holds(stored, weights), "{} is not of the folder's {}; {}", file.string(), file_name(weights),
-          advice);
-  return {stored.tensor(tensor_name(weights)), stored.metadata()};
+          advice(folder));
+  Content content{stored.tensor(tensor_name(weights)), stored.metadata(), {}};
+  for (const std::string& stored_name : stored.names())
+    if (stored_name != tensor_name(Weights::ema) && stored_name != tensor_name(Weights::raw))
+      content.others.emplace(stored_name, stored.tensor(stored_name));
+  return content;
+}
+
+std::string MeasuredFile::advice(const fs::path& folder) const {
+  return fmt::format("measure it: sns calibrate --weights {}{} --data DATASET", folder.string(), beside);
 }
 
 }  // namespace sns

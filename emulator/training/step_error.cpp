@@ -15,7 +15,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const MeasuredFile kMeasuredSteps{kStepErrorFile, "the error of its steps, which samples of a surrogate need"};
+const MeasuredFile kMeasuredSteps{
+    kStepErrorFile, "the error of its steps, which samples of a surrogate and unpredicted_scales need"};
+/// Beside the error, by shell, of the same pairs.
+constexpr const char *kChangePower = "change_power", *kFramePower = "frame_power";
 
 /// Mean of covariances, each with the number of fields that it is of.
 class Mean {
@@ -77,21 +80,48 @@ std::map<Weights, StepError> measure_step_errors(const fs::path& folder, const T
 void save_step_errors(const fs::path& folder, const std::map<Weights, StepError>& measured) {
   std::map<Weights, torch::Tensor> spectra;
   for (const auto& [weights, step] : measured) spectra.emplace(weights, step.error.spectrum());
-  kMeasuredSteps.save(folder, spectra);
+  NamedTensors of_frames;
+  if (!measured.empty()) {
+    const StepError& any = measured.begin()->second;  // the frames are the same
+    of_frames = {{kChangePower, any.change.shell_power()}, {kFramePower, any.frame.shell_power()}};
+  }
+  kMeasuredSteps.save(folder, spectra, {}, of_frames);
 }
 
 bool has_step_errors(const fs::path& folder) {
   return kMeasuredSteps.complete(folder);
 }
 
-FieldCovariance load_step_error(const fs::path& folder, Weights weights) {
-  FieldCovariance covariance(kMeasuredSteps.load(folder, weights).tensor);
+namespace {
+
+FieldCovariance checked_error(const fs::path& folder, const torch::Tensor& stored) {
+  FieldCovariance covariance(stored);
   const ModelConfig config = load_model_config(folder / "config.yaml");
   require(covariance.points() == config.image && covariance.channels() == config.field_channels,
           "{} is of {} channels of {} x {} points, but the network's frames are of {} and {} x {}",
           (folder / kStepErrorFile).string(), covariance.channels(), covariance.points(), covariance.points(),
           config.field_channels, config.image, config.image);
   return covariance;
+}
+
+}  // namespace
+
+FieldCovariance load_step_error(const fs::path& folder, Weights weights) {
+  return checked_error(folder, kMeasuredSteps.load(folder, weights).tensor);
+}
+
+UnpredictedScales load_unpredicted_scales(const fs::path& folder, Weights weights) {
+  const MeasuredFile::Content content = kMeasuredSteps.load(folder, weights);
+  const torch::Tensor error = checked_error(folder, content.tensor).shell_power();
+  const auto of_frames = [&](const char* name) {
+    const auto found = content.others.find(name);
+    require(found != content.others.end() && found->second.sizes() == error.sizes(),
+            "{} does not say what power frames and their changes have, which unpredicted_scales needs (of an "
+            "earlier version?); {}",
+            (folder / kStepErrorFile).string(), kMeasuredSteps.advice(folder));
+    return found->second.to(torch::kFloat64);
+  };
+  return {error, of_frames(kChangePower), of_frames(kFramePower)};
 }
 
 }  // namespace sns

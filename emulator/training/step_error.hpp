@@ -3,6 +3,7 @@
 // surrogate is the distribution that it is named after: the network's mean, and the covariance of its error.
 #include "emulator/models/field_covariance.hpp"
 #include "emulator/models/gaussian.hpp"
+#include "emulator/models/unpredicted_scales.hpp"
 #include "emulator/training_frames.hpp"
 
 #include <filesystem>
@@ -45,5 +46,9 @@ bool has_step_errors(const std::filesystem::path& folder);
 
 /// The error's covariance of these weights. Error where the folder has none, or one of other weights.
 FieldCovariance load_step_error(const std::filesystem::path& folder, Weights weights);
+
+/// The scales of which these weights know nothing. Error as above, and where the file is of a version that did
+/// not keep what frames and their changes have.
+UnpredictedScales load_unpredicted_scales(const std::filesystem::path& folder, Weights weights);
 
 }  // namespace sns

@@ -482,7 +482,7 @@ class Trainer {
     } catch (const std::exception& error) {  // of LibTorch, too: it may be short of memory
       log::warn(
           "{}: beside the weights there is not what they get wrong, which samples (sampled: true, reverse_std: "
-          "measured) need: {}",
+          "measured) and unpredicted_scales need: {}",
           spec_.name, failure_text(error));
     }
   }

@@ -95,10 +95,25 @@ TEST_CASE("error of a step: calibrate writes what load_step_error reads, for eac
   for (const Weights weights : {Weights::ema, Weights::raw})
     CHECK(difference(load_step_error(folder, weights), found.at(weights).error) < 1e-6);
   CHECK(difference(found.at(Weights::ema).error, found.at(Weights::raw).error) > 1e-2);
+  const UnpredictedScales scales = load_unpredicted_scales(folder, Weights::ema);
+  const UnpredictedScales measured(found.at(Weights::ema).error.shell_power(),
+                                   found.at(Weights::ema).change.shell_power(),
+                                   found.at(Weights::ema).frame.shell_power());
+  CHECK(scales.shells() == measured.shells());
+  CHECK_FALSE(scales.empty());  // the weights are untrained
   const std::string first = read_text(folder / kStepErrorFile);
   calibrate(folder, frames);
   CHECK(read_text(folder / kStepErrorFile) == first);
 
+  SUBCASE("of a version that kept the error alone") {
+    const SafeTensors stored(folder / kStepErrorFile);
+    save_safetensors(folder / kStepErrorFile, {{"ema", stored.tensor("ema")}, {"raw", stored.tensor("raw")}},
+                     stored.metadata());
+    CHECK_NOTHROW(load_step_error(folder, Weights::raw));
+    const std::string why = test::message_of<Error>([&] { load_unpredicted_scales(folder, Weights::raw); });
+    CHECK(contains(why, "of an earlier version"));
+    CHECK(contains(why, "sns calibrate --weights " + folder.string()));
+  }
   SUBCASE("of averaged weights alone") {
     fs::remove(folder / file_name(Weights::raw));
     CHECK(calibrate(folder, frames, 8).size() == 1);

@@ -88,6 +88,26 @@ TEST_CASE("methods: a mean that is conserved") {
   CHECK(contains(config.methods[1].text, "conserve_mean: true"));
 }
 
+TEST_CASE("methods: scales that a surrogate does not predict") {
+  const RolloutConfig config =
+      parse("a: {emulator: gaussian}, b: {emulator: gaussian, refiner: sns, unpredicted_scales: climatology}");
+  CHECK_FALSE(config.methods[0].holds_scales());
+  CHECK_FALSE(contains(config.methods[0].text, "unpredicted_scales"));  // methods without it are what they were
+  CHECK(config.methods[1].holds_scales());
+  CHECK(contains(config.methods[1].text, "unpredicted_scales: climatology"));
+  CHECK_FALSE(parse("m: {unpredicted_scales: as_predicted}").methods[0].holds_scales());
+  CHECK(contains(test::message_of<ConfigError>([] { parse("m: {unpredicted_scales: true}"); }),
+                 "methods.m.unpredicted_scales"));
+  CHECK(parse("m: {generator: acdm, unpredicted_scales: climatology}").methods[0].without_effect ==
+        "unpredicted_scales (no effect on a generator of kind acdm)");
+  CHECK(contains(test::message_of<ConfigError>([] {
+                   parse_with(
+                       "gaussian: {kind: gaussian, training: {data: stream, stream: {validation_members: 0}}}",
+                       "m: {emulator: gaussian, unpredicted_scales: climatology}");
+                 }),
+                 "models.gaussian.training.stream.validation_members"));
+}
+
 TEST_CASE("methods: samples of a surrogate") {
   const RolloutConfig config = parse("a: {emulator: gaussian}, b: {emulator: gaussian, sampled: true}");
   CHECK_FALSE(config.methods[0].sampled);

@@ -115,6 +115,9 @@ TEST_CASE("notes: what is added to a surrogate's steps") {
   CHECK(says(of(true, "noise: 1.0e-3, conserve_mean: true"), "m keeps the mean of each field over the domain",
              "may wander"));
   CHECK(of(true, "noise: 1.0e-3, conserve_mean: false") == Notes{});
+  CHECK(says(of(true, "noise: 1.0e-3, unpredicted_scales: climatology"),
+             "frames of m have the power of the data", "what networks make"));
+  CHECK(of(true, "noise: 1.0e-3, unpredicted_scales: as_predicted") == Notes{});
   CHECK(of(false, "sampled: false") == Notes{});
 }
 

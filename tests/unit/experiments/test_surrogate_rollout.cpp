@@ -79,6 +79,59 @@ TEST_CASE("the mean over the domain is conserved where that is asked for, and no
   }
 }
 
+TEST_CASE("scales that a surrogate does not predict are held after the surrogate and after the refiner") {
+  torch::manual_seed(6);
+  const torch::Tensor power = sns::FieldCovariance::of(torch::randn({64, 1, 16, 16})).shell_power();
+  torch::Tensor error = 0.1 * power;
+  error[0][7] = 2 * power[0][7];
+  const auto stepper = [&](bool holds, bool refined, bool one_by_one) {
+    sns::SurrogateOptions options;
+    options.noise.white = 0.01;
+    options.conserve_mean = true;
+    options.inference.one_by_one = one_by_one;
+    if (holds) options.unpredicted.emplace(error, power, power);
+    sns::RefineOptions refine;
+    refine.path = sns::Path::C;  // rewrites the previous frame, too
+    refine.level_floor = 2;
+    return sns::SurrogateStepper(
+        std::make_unique<sns::GaussianEmulator>(tiny("gaussian"), 1, torch::kCPU),
+        refined ? sns::make_sns_refiner(std::make_unique<sns::Sns>(tiny("sns"), 2, torch::kCPU), refine,
+                                        {.seed = 11})
+                : nullptr,
+        options);
+  };
+  const std::vector<std::int64_t> ids = {0, 1};
+  const torch::Tensor x = 3 * torch::randn({2, 1, 16, 16});
+  const auto off = [&](const torch::Tensor& frames, std::int64_t shell) {
+    double most = 0;
+    for (const torch::Tensor& member : frames.split(1)) {
+      const double found = sns::FieldCovariance::of(member).shell_power()[0][shell].item<double>();
+      most = std::max(most, std::abs(found / power[0][shell].item<double>() - 1));
+    }
+    return most;
+  };
+  for (const bool refined : {false, true}) {
+    CAPTURE(refined);
+    sns::SurrogateStepper holds = stepper(true, refined, false), free = stepper(false, refined, false),
+                          alone = stepper(true, refined, true);
+    const auto held = holds.advance(x, x, ids, 1), let = free.advance(x, x, ids, 1);
+    CHECK(off(held.next, 7) < 1e-4);
+    CHECK(off(let.next, 7) > 0.1);
+    CHECK(off(held.next, 5) > 0.1);  // one that it predicts
+    CHECK((held.next - x).mean({2, 3}).abs().max().item<double>() < 1e-6);
+    if (refined) {
+      REQUIRE(held.previous.defined());
+      CHECK(off(held.previous, 7) < 1e-4);
+    }
+    const auto each = alone.advance(x, x, ids, 1);
+    CHECK((each.next - held.next).abs().max().item<double>() < 1e-3);
+    CHECK(torch::equal(stepper(true, refined, true)
+                           .advance(x.narrow(0, 1, 1), x.narrow(0, 1, 1), std::vector<std::int64_t>{1}, 1)
+                           .next,
+                       each.next.narrow(0, 1, 1)));
+  }
+}
+
 TEST_CASE("a member gets the same numbers alone and in a batch") {
   const sns::test::ScratchFolder folder;
   sns::RolloutJob all = job_for(folder / "all.h5", 5, {0, 1, 2, 3, 4, 5, 6, 7}, 16);

@@ -1,0 +1,92 @@
+// Scales of which a surrogate knows nothing keep the power of the data.
+#include "core/error.hpp"
+#include "emulator/models/field_covariance.hpp"
+#include "emulator/models/unpredicted_scales.hpp"
+#include "tests/support/torch_doctest.hpp"
+
+#include <torch/fft.h>
+#include <torch/utils.h>
+
+#include <cmath>
+
+using namespace sns;
+
+namespace {
+
+constexpr std::int64_t kPoints = 16;
+
+torch::Tensor power_of(const torch::Tensor& frames) {
+  return FieldCovariance::of(frames).shell_power();
+}
+
+/// Errors below the change in channel 0 but for shells 6 and 8, above it everywhere in channel 1 (with its
+/// mean).
+UnpredictedScales some_scales(const torch::Tensor& frame) {
+  const torch::Tensor change = 0.1 * frame;
+  torch::Tensor error = 0.5 * change;
+  error[0][6] = change[0][6];
+  error[0][8] = 3 * change[0][8];
+  error[1] = 2 * change[1];
+  return {error, change, frame};
+}
+
+}  // namespace
+
+TEST_CASE("powers by shell are the field's mean square, corners included") {
+  torch::manual_seed(1);
+  const torch::Tensor frames = torch::randn({3, 2, kPoints, kPoints});
+  const torch::Tensor power = power_of(frames);
+  REQUIRE(power.sizes() == torch::IntArrayRef({2, 13}));
+  const torch::Tensor mean_square = frames.to(torch::kFloat64).square().mean({0, 2, 3});
+  CHECK((power.sum(1) - mean_square).abs().max().item<double>() < 1e-6);
+}
+
+TEST_CASE("scales that a step does not predict get the data's power, and others stay") {
+  torch::manual_seed(2);
+  const torch::Tensor data = power_of(torch::randn({64, 2, kPoints, kPoints}));
+  const UnpredictedScales scales = some_scales(data);
+  CHECK_FALSE(scales.empty());
+  CHECK(scales.shells()[0] == std::vector<std::int64_t>{6, 8});
+  REQUIRE(scales.shells()[1].size() == 11);
+  CHECK(scales.shells()[1].front() == 1);  // never the mean
+
+  const torch::Tensor frames = 30 * torch::randn({2, 2, kPoints, kPoints}) + 1;
+  const torch::Tensor held = scales(frames);
+  for (std::int64_t b = 0; b < 2; ++b) {
+    const torch::Tensor before = power_of(frames.narrow(0, b, 1)), after = power_of(held.narrow(0, b, 1));
+    for (std::int64_t c = 0; c < 2; ++c) {
+      for (std::int64_t s = 0; s < 12; ++s) {  // shell 12 has no mode
+        CAPTURE(c);
+        CAPTURE(s);
+        const bool unknown = c == 1 ? s > 0 : s == 6 || s == 8;
+        const double wanted = (unknown ? data : before)[c][s].item<double>();
+        CHECK(std::abs(after[c][s].item<double>() / wanted - 1) < 1e-4);
+      }
+    }
+  }
+  // Phases stay: what is scaled up again is what it was.
+  const torch::Tensor one = torch::fft::rfft2(frames.to(torch::kFloat64)),
+                      other = torch::fft::rfft2(held.to(torch::kFloat64));
+  const auto ratio = (other[0][0][6][0] / one[0][0][6][0]).item<c10::complex<double>>();
+  CHECK(std::abs(ratio.imag()) < 1e-4);
+  CHECK(ratio.real() > 0);
+}
+
+TEST_CASE("without such scales, and without power in them, frames are as they were") {
+  torch::manual_seed(3);
+  const torch::Tensor power = power_of(torch::randn({8, 1, kPoints, kPoints}));
+  const UnpredictedScales none(0.5 * power, power, power);
+  CHECK(none.empty());
+  const torch::Tensor frames = torch::randn({2, 1, kPoints, kPoints});
+  CHECK(torch::equal(none(frames), frames));
+  const UnpredictedScales all(2 * power, power, power);
+  const torch::Tensor nothing = torch::zeros({1, 1, kPoints, kPoints});
+  CHECK(torch::equal(all(nothing), nothing));
+  // A frame with the data's power in each shell is one of them already.
+  const torch::Tensor once = all(frames);
+  CHECK((all(once) - once).abs().max().item<double>() < 1e-5);
+  CHECK_THROWS_AS(all(torch::zeros({1, 2, kPoints, kPoints})), Error);
+  CHECK_THROWS_AS(all(torch::zeros({1, 1, 8, 8})), Error);
+  CHECK_THROWS_AS(UnpredictedScales(power.narrow(1, 0, 3), power, power), Error);
+  CHECK_THROWS_AS(UnpredictedScales(power, power, power / 0), Error);
+}
