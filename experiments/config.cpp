@@ -226,6 +226,10 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
   if (method.refiner && model.kind == "sns" && section.has("estimate")) {
     section.maybe("estimate", sampling.estimate, one_of(estimate_names()));
     if (const std::string why = why_not_combined(sampling); !why.empty()) section.reject("estimate", why);
+    if (method.combines() && method.holds_scales())
+      section.reject("estimate",
+                     "combined estimates are measured with the surrogate's own predictions, which "
+                     "unpredicted_scales: climatology changes: give one of them");
   }
   if (method.draws_from_errors()) {
     if (const std::string why = why_not_measured(sampling, method.generator.has_value()); !why.empty())

@@ -182,6 +182,16 @@ void Experiment::add_model(StageGraph& graph, const ModelSpec& model) const {
     for (const MethodConfig& method : rollout_.methods)
       if (const auto needed = needed_measurement(method, model)) {
         stage.outputs.push_back(at / needed->file);
+        // One of an earlier version may lack what this method needs; a finished training measures it anew.
+        stage.gap = [at, check = needed->check,
+                     weights = parse_weights(method.weights)]() -> std::optional<std::string> {
+          try {
+            check(at, weights);
+          } catch (const Error& error) {
+            return error.what();
+          }
+          return std::nullopt;
+        };
         break;
       }
     std::string training = as_lines(training_identity(model.training, run_.seed));

@@ -225,7 +225,8 @@ std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& me
     if (method.sampled || method.holds_scales()) {
       const fs::path measured = measured_of(*method.emulator, kStepErrorFile);
       if (method.sampled) options.noise.error.emplace(load_step_error(measured, weights));
-      if (method.holds_scales()) options.unpredicted = load_unpredicted_scales(measured, weights);
+      if (method.holds_scales())
+        options.unpredicted = load_unpredicted_scales(measured, weights).to(job.device);
     }
     if (options.unpredicted) {
       job.attributes.emplace_back("unpredicted_scales", text_of(*options.unpredicted, job.fields));

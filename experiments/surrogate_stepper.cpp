@@ -58,7 +58,8 @@ StepOutcome SurrogateStepper::advance(const torch::Tensor& initial, const torch:
   torch::Tensor prediction;
   if (emulator_) {
     prediction = held(initial, emulator_->step(x));
-    out.next = held(initial, options_.noise.add(prediction, trajectories, step));
+    out.next =
+        options_.noise.none() ? prediction : held(initial, options_.noise.add(prediction, trajectories, step));
     out.evaluations.select(1, 0).fill_(1);
   }
   if (!stage_) return out;

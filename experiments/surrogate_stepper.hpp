@@ -18,7 +18,7 @@ struct SurrogateOptions {
   /// Sets the mean of each field over the domain back to that of the initial frame, after the surrogate and
   /// after the stage. Both flows conserve it; networks do not, and nothing in a frame tells them where it was.
   bool conserve_mean = false;
-  /// Scales of which the surrogate knows nothing get the power of the data, after the surrogate's prediction,
+  /// Scales that the surrogate does not predict get the power of the data, after the surrogate's prediction,
   /// its noise and the stage.
   std::optional<UnpredictedScales> unpredicted = std::nullopt;
   Inference inference;  ///< how both models are evaluated

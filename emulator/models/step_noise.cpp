@@ -6,7 +6,7 @@ namespace sns {
 
 torch::Tensor StepNoise::add(const torch::Tensor& predictions, std::span<const std::int64_t> trajectories,
                              std::int64_t step) const {
-  if (white == 0 && !error) return predictions;
+  if (none()) return predictions;
   torch::Tensor xi = at::empty(predictions.sizes(), torch::kFloat32);
   const std::int64_t values = xi.numel() / xi.size(0);
   for (std::size_t b = 0; b < trajectories.size(); ++b) {

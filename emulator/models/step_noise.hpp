@@ -15,6 +15,7 @@ struct StepNoise {
   std::uint64_t seed = 0;
   Purpose purpose = Purpose::emulator_noise;
 
+  bool none() const { return white == 0 && !error; }
   /// predictions [B, C, n, n] of the frames of `step` of these trajectories, and noise; as they are where there
   /// is none. A trajectory gets the same noise alone and in any batch, on every device.
   torch::Tensor add(const torch::Tensor& predictions, std::span<const std::int64_t> trajectories,

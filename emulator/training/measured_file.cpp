@@ -4,6 +4,8 @@
 #include "core/files.hpp"
 #include "emulator/safetensors.hpp"
 
+#include <algorithm>
+
 namespace sns {
 namespace {
 
@@ -49,13 +51,13 @@ void MeasuredFile::save(const fs::path& folder, const std::map<Weights, torch::T
   list_hash(folder, name);
 }
 
-bool MeasuredFile::complete(const fs::path& folder) const {
+bool MeasuredFile::complete(const fs::path& folder, const std::vector<std::string>& others) const {
   if (!fs::exists(folder / name)) return false;
   try {
     const SafeTensors stored(folder / name);
     for (const Weights weights : {Weights::ema, Weights::raw})
       if (fs::exists(folder / file_name(weights)) && !holds(stored, weights)) return false;
-    return true;
+    return std::all_of(others.begin(), others.end(), [&](const auto& other) { return stored.contains(other); });
   } catch (const Error&) {  // a damaged file
     return false;
   }

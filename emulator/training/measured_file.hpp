@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace sns {
 
@@ -21,8 +22,9 @@ struct MeasuredFile {
   /// and its line of the folder's SHA256SUMS where there is one.
   void save(const std::filesystem::path& folder, const std::map<Weights, torch::Tensor>& measured,
             const std::map<std::string, std::string>& facts = {}, const NamedTensors& others = {}) const;
-  /// Whether the folder has the file, it can be read, and it is of all weights of the folder.
-  bool complete(const std::filesystem::path& folder) const;
+  /// Whether the folder has the file, it can be read, is of all weights of the folder, and has the tensors
+  /// `others`.
+  bool complete(const std::filesystem::path& folder, const std::vector<std::string>& others = {}) const;
 
   struct Content {
     torch::Tensor tensor;

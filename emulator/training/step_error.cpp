@@ -89,7 +89,7 @@ void save_step_errors(const fs::path& folder, const std::map<Weights, StepError>
 }
 
 bool has_step_errors(const fs::path& folder) {
-  return kMeasuredSteps.complete(folder);
+  return kMeasuredSteps.complete(folder, {kChangePower, kFramePower});
 }
 
 namespace {
@@ -112,7 +112,8 @@ FieldCovariance load_step_error(const fs::path& folder, Weights weights) {
 
 UnpredictedScales load_unpredicted_scales(const fs::path& folder, Weights weights) {
   const MeasuredFile::Content content = kMeasuredSteps.load(folder, weights);
-  const torch::Tensor error = checked_error(folder, content.tensor).shell_power();
+  const FieldCovariance covariance = checked_error(folder, content.tensor);
+  const torch::Tensor error = covariance.shell_power();
   const auto of_frames = [&](const char* name) {
     const auto found = content.others.find(name);
     require(found != content.others.end() && found->second.sizes() == error.sizes(),
@@ -121,7 +122,7 @@ UnpredictedScales load_unpredicted_scales(const fs::path& folder, Weights weight
             (folder / kStepErrorFile).string(), kMeasuredSteps.advice(folder));
     return found->second.to(torch::kFloat64);
   };
-  return {error, of_frames(kChangePower), of_frames(kFramePower)};
+  return {error, of_frames(kChangePower), of_frames(kFramePower), covariance.points()};
 }
 
 }  // namespace sns

@@ -41,13 +41,13 @@ std::map<Weights, StepError> measure_step_errors(const std::filesystem::path& fo
 /// SHA256SUMS where there is one.
 void save_step_errors(const std::filesystem::path& folder, const std::map<Weights, StepError>& measured);
 
-/// Whether the folder holds the error of all weights that it has, in a file that can be read.
+/// Whether the folder holds the error of all weights that it has, in a file of this version that can be read.
 bool has_step_errors(const std::filesystem::path& folder);
 
 /// The error's covariance of these weights. Error where the folder has none, or one of other weights.
 FieldCovariance load_step_error(const std::filesystem::path& folder, Weights weights);
 
-/// The scales of which these weights know nothing. Error as above, and where the file is of a version that did
+/// The scales that these weights do not predict. Error as above, and where the file is of a version that did
 /// not keep what frames and their changes have.
 UnpredictedScales load_unpredicted_scales(const std::filesystem::path& folder, Weights weights);
 

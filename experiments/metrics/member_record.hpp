@@ -59,7 +59,8 @@ struct RecordSettings {
 
 /// Curves over the run: frame 0, and means over at most kSeriesPoints blocks of the frames after it, so that
 /// they do not grow with the rollout. Means, as single frames would fall in step with a method that treats its
-/// frames in a rhythm of its own.
+/// frames in a rhythm of its own; where that does not divide the block a beat of one frame in the block is
+/// left.
 inline constexpr std::int64_t kSeriesPoints = 2000;
 /// Frames of a block, of which the last may have fewer.
 std::int64_t series_block(std::int64_t frames);

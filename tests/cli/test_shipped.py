@@ -112,6 +112,17 @@ class Shipped(unittest.TestCase):
                 self.assertIn(f"rollout.methods.{key}", done.stderr)
                 self.assertIn(f"sns calibrate --weights {weights} --data", done.stderr)
 
+    def test_unpredicted_scales_need_powers(self):
+        """The file of these weights is of a version that kept the error alone; that of two layers has them."""
+        for file, method, code, said in (("kolmogorov/interval_sampled", "gaussian", 2, "of an earlier version"),
+                                         ("qg2layer/resolved_held", "gaussian_trained_held", 0, "")):
+            done = subprocess.run([str(SNS), "check", str(SOURCE / f"yaml/{file}.yaml"), "run.device=cpu",
+                                   f"rollout.methods.{method}.unpredicted_scales=climatology"], capture_output=True, text=True)
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertIn(said, done.stderr)
+            if code:
+                self.assertIn("sns calibrate --weights", done.stderr)
+
     def test_samples_follow_what_is_shipped(self):
         """Measured anew in the folder of the weights, it makes the rollouts that draw from it anew, and no others."""
         experiment = SOURCE / "yaml/kolmogorov/interval_sampled.yaml"

@@ -6,9 +6,11 @@
 #include "core/random.hpp"
 #include "emulator/device.hpp"
 #include "emulator/models/acdm.hpp"
+#include "emulator/models/field_covariance.hpp"
 #include "emulator/models/gaussian.hpp"
 #include "emulator/models/sns.hpp"
 #include "emulator/models/thermalizer.hpp"
+#include "emulator/models/unpredicted_scales.hpp"
 #include "emulator/nets/unet.hpp"
 #include "emulator/nets/whitened_frames.hpp"
 #include "emulator/training/learner.hpp"
@@ -343,6 +345,20 @@ TEST_CASE("bfloat16 stays within forward passes") {
     CHECK(step.single);
     CHECK(step.single_loss);
   }
+}
+
+TEST_CASE("scales that a surrogate does not predict are held as on the CPU, with the same bits each time") {
+  const torch::Device device = device_under_test();
+  torch::manual_seed(3);
+  const torch::Tensor frames = torch::randn({3, 2, 32, 32});
+  const torch::Tensor power = FieldCovariance::of(frames).shell_power();
+  torch::Tensor error = 0.5 * power;
+  error.narrow(1, 9, 5).fill_(1.0);
+  const UnpredictedScales here(error, power, 1e-4 * power, 32), there = here.to(device);
+  const torch::Tensor expected = here(frames), found = there(frames.to(device));
+  CHECK(relative_error(found, expected) < 1e-5);
+  CHECK(torch::equal(there(frames.to(device)), found));
+  CHECK_FALSE(torch::equal(expected, frames));
 }
 
 TEST_CASE("a refinement takes the CPU's steps, and a member's result is its own") {

@@ -98,7 +98,7 @@ TEST_CASE("error of a step: calibrate writes what load_step_error reads, for eac
   const UnpredictedScales scales = load_unpredicted_scales(folder, Weights::ema);
   const UnpredictedScales measured(found.at(Weights::ema).error.shell_power(),
                                    found.at(Weights::ema).change.shell_power(),
-                                   found.at(Weights::ema).frame.shell_power());
+                                   found.at(Weights::ema).frame.shell_power(), config.image);
   CHECK(scales.shells() == measured.shells());
   CHECK_FALSE(scales.empty());  // the weights are untrained
   const std::string first = read_text(folder / kStepErrorFile);
@@ -172,6 +172,15 @@ TEST_CASE("error of a step: training a surrogate measures it at its end, and onl
 
   // A training that is finished puts back what is missing, and leaves what is there.
   fs::remove(folder / kStepErrorFile);
+  train_model(spec, scratch / "data", folder, test::cpu_run(), {true, "", "", {}});
+  CHECK(read_text(folder / kStepErrorFile) == written);
+  // So it does where a version that kept the error alone had measured it.
+  {
+    const SafeTensors stored(folder / kStepErrorFile);
+    save_safetensors(folder / kStepErrorFile, {{"ema", stored.tensor("ema")}, {"raw", stored.tensor("raw")}},
+                     stored.metadata());
+  }
+  CHECK_FALSE(has_step_errors(folder));
   train_model(spec, scratch / "data", folder, test::cpu_run(), {true, "", "", {}});
   CHECK(read_text(folder / kStepErrorFile) == written);
   // One that goes on measures anew.

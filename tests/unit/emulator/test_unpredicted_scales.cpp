@@ -1,5 +1,6 @@
 // Scales of which a surrogate knows nothing keep the power of the data.
 #include "core/error.hpp"
+#include "emulator/half_spectrum.hpp"
 #include "emulator/models/field_covariance.hpp"
 #include "emulator/models/unpredicted_scales.hpp"
 #include "tests/support/torch_doctest.hpp"
@@ -27,7 +28,7 @@ UnpredictedScales some_scales(const torch::Tensor& frame) {
   error[0][6] = change[0][6];
   error[0][8] = 3 * change[0][8];
   error[1] = 2 * change[1];
-  return {error, change, frame};
+  return {error, change, frame, kPoints};
 }
 
 }  // namespace
@@ -64,22 +65,39 @@ TEST_CASE("scales that a step does not predict get the data's power, and others 
       }
     }
   }
-  // Phases stay: what is scaled up again is what it was.
+  // Phases stay: all modes of a shell are multiplied by one positive number.
   const torch::Tensor one = torch::fft::rfft2(frames.to(torch::kFloat64)),
                       other = torch::fft::rfft2(held.to(torch::kFloat64));
-  const auto ratio = (other[0][0][6][0] / one[0][0][6][0]).item<c10::complex<double>>();
-  CHECK(std::abs(ratio.imag()) < 1e-4);
-  CHECK(ratio.real() > 0);
+  const torch::Tensor shell = half_spectrum(kPoints, torch::kFloat64).shell.view({kPoints, kPoints / 2 + 1});
+  for (std::int64_t b = 0; b < 2; ++b) {
+    const torch::Tensor ratio = torch::view_as_real((other[b][0] / one[b][0]).masked_select(shell == 6));
+    CHECK(ratio.select(1, 1).abs().max().item<double>() < 1e-3);
+    CHECK(ratio.select(1, 0).min().item<double>() > 0);
+    CHECK((ratio.select(1, 0) / ratio[0][0] - 1).abs().max().item<double>() < 0.05);
+  }
+}
+
+TEST_CASE("scales that are all but empty are held as far as float32 carries") {
+  torch::manual_seed(4);
+  const torch::Tensor power = power_of(torch::randn({8, 1, kPoints, kPoints}));
+  torch::Tensor frame = power.clone(), error = 0.5 * power;
+  error[0][7] = error[0][8] = 2 * power[0][7];
+  frame[0][7] = 1e-10;  // of a root mean square of one: 1e-5
+  frame[0][8] = 1e-20;  // far below the rounding of frames
+  const UnpredictedScales scales(error, power, frame, kPoints);
+  const torch::Tensor held = power_of(scales(torch::randn({1, 1, kPoints, kPoints})));
+  CHECK(std::abs(held[0][7].item<double>() / 1e-10 - 1) < 0.05);
+  CHECK(held[0][8].item<double>() < 1e-13);
 }
 
 TEST_CASE("without such scales, and without power in them, frames are as they were") {
   torch::manual_seed(3);
   const torch::Tensor power = power_of(torch::randn({8, 1, kPoints, kPoints}));
-  const UnpredictedScales none(0.5 * power, power, power);
+  const UnpredictedScales none(0.5 * power, power, power, kPoints);
   CHECK(none.empty());
   const torch::Tensor frames = torch::randn({2, 1, kPoints, kPoints});
   CHECK(torch::equal(none(frames), frames));
-  const UnpredictedScales all(2 * power, power, power);
+  const UnpredictedScales all(2 * power, power, power, kPoints);
   const torch::Tensor nothing = torch::zeros({1, 1, kPoints, kPoints});
   CHECK(torch::equal(all(nothing), nothing));
   // A frame with the data's power in each shell is one of them already.
@@ -87,6 +105,8 @@ TEST_CASE("without such scales, and without power in them, frames are as they we
   CHECK((all(once) - once).abs().max().item<double>() < 1e-5);
   CHECK_THROWS_AS(all(torch::zeros({1, 2, kPoints, kPoints})), Error);
   CHECK_THROWS_AS(all(torch::zeros({1, 1, 8, 8})), Error);
-  CHECK_THROWS_AS(UnpredictedScales(power.narrow(1, 0, 3), power, power), Error);
-  CHECK_THROWS_AS(UnpredictedScales(power, power, power / 0), Error);
+  CHECK_THROWS_AS(none(torch::zeros({1, kPoints, kPoints})), Error);
+  CHECK_THROWS_AS(UnpredictedScales(power, power, power, 8), Error);
+  CHECK_THROWS_AS(UnpredictedScales(power.narrow(1, 0, 3), power, power, kPoints), Error);
+  CHECK_THROWS_AS(UnpredictedScales(power, power, power / 0, kPoints), Error);
 }

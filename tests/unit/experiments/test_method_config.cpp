@@ -106,6 +106,12 @@ TEST_CASE("methods: scales that a surrogate does not predict") {
                        "m: {emulator: gaussian, unpredicted_scales: climatology}");
                  }),
                  "models.gaussian.training.stream.validation_members"));
+  CHECK(contains(test::message_of<ConfigError>([] {
+                   parse(
+                       "m: {emulator: gaussian, refiner: sns, path: clean_past, estimate: combined, "
+                       "unpredicted_scales: climatology}");
+                 }),
+                 "methods.m.estimate: combined estimates are measured with the surrogate's own predictions"));
 }
 
 TEST_CASE("methods: samples of a surrogate") {

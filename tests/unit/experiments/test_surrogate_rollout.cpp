@@ -89,7 +89,7 @@ TEST_CASE("scales that a surrogate does not predict are held after the surrogate
     options.noise.white = 0.01;
     options.conserve_mean = true;
     options.inference.one_by_one = one_by_one;
-    if (holds) options.unpredicted.emplace(error, power, power);
+    if (holds) options.unpredicted.emplace(error, power, power, 16);
     sns::RefineOptions refine;
     refine.path = sns::Path::C;  // rewrites the previous frame, too
     refine.level_floor = 2;
