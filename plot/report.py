@@ -76,7 +76,7 @@ def captions(metrics, facts):
             "floor."),
         "dynamics": (
             "Lines: a, c mean over the members that stay finite (a: throughout, c: in the late window); b, d, e, f median over members, ending "
-            "where half of them are no longer finite; curves over time are means over blocks of at most a two thousandth of the run. Bands: from the 10 % to the 90 % quantile over members. Dotted lines: limits beyond "
+            "where half of them are no longer finite; curves over time are means over at most 2000 blocks. Bands: from the 10 % to the 90 % quantile over members. Dotted lines: limits beyond "
             "which a member counts as unstable."),
         "temporal": (
             "a, b: C(&tau;) of the first and of the last steps. c, d: R(t) over the solver's mean, step by step. Lines: "
