@@ -238,7 +238,7 @@ void add_calibrate(CLI::App& app) {
       "error\n"
       "of a step, for each wavevector and between fields, which a method with `sampled: true` draws its noise "
       "from,\n"
-      "and the power of frames and of their changes, which `unpredicted_scales: climatology` needs.\n"
+      "and the power of frames and of their changes, which `unpredicted_scales` needs.\n"
       "Of an SNS or a thermalizer, estimate_error.safetensors: that of its estimates of the noise, by "
       "wavenumber and\n"
       "levels, which a method with `reverse_std: measured` draws from. Training a surrogate does the same at "

@@ -229,7 +229,7 @@ std::string read_sampling(Section& section, MethodConfig& method, const std::vec
     if (method.combines() && method.holds_scales())
       section.reject("estimate",
                      "combined estimates are measured with the surrogate's own predictions, which "
-                     "unpredicted_scales: climatology changes: give one of them");
+                     "unpredicted_scales changes: give one of them");
   }
   if (method.draws_from_errors()) {
     if (const std::string why = why_not_measured(sampling, method.generator.has_value()); !why.empty())
@@ -294,7 +294,8 @@ std::string read_networks(Section& section, MethodConfig& method, const std::vec
                      "error: give one of them");
     if (method.sampled) require_validation(section, "sampled", find_model(models, *method.emulator));
     if (section.has("unpredicted_scales"))
-      section.maybe("unpredicted_scales", method.unpredicted_scales, one_of({"as_predicted", "climatology"}));
+      section.maybe("unpredicted_scales", method.unpredicted_scales,
+                    one_of({"as_predicted", "climatology", "empty"}));
     if (method.holds_scales())
       require_validation(section, "unpredicted_scales", find_model(models, *method.emulator));
   }

@@ -39,7 +39,7 @@ struct MethodConfig {
   double noise = 0;                      ///< std of white noise added to the surrogate's step, normalised units
   bool sampled = false;                  ///< instead: noise with the covariance of the surrogate's error
   bool conserve_mean = false;            ///< SurrogateOptions::conserve_mean
-  /// as_predicted | climatology: SurrogateOptions::unpredicted
+  /// as_predicted | climatology | empty: SurrogateOptions::unpredicted
   std::string unpredicted_scales = "as_predicted";
   std::string text;             ///< resolved block
   std::string without_effect;   ///< keys of other kinds of methods that the block holds, and what this one is
@@ -52,8 +52,9 @@ struct MethodConfig {
   bool draws_from_errors() const { return parse_reverse_std(sampling.reverse_std) == ReverseStd::measured; }
   /// Whether the estimates of its refiner are combined with its surrogate's predictions (Estimate::combined).
   bool combines() const { return parse_estimate(sampling.estimate) == Estimate::combined; }
-  /// Whether scales that its surrogate does not predict have the power of the data.
-  bool holds_scales() const { return unpredicted_scales == "climatology"; }
+  /// Whether scales that its surrogate does not predict have the power of the data, or none.
+  bool holds_scales() const { return unpredicted_scales != "as_predicted"; }
+  bool empties_scales() const { return unpredicted_scales == "empty"; }
   /// The refiner or generator, if there is one.
   const std::optional<std::string>& diffusion_model() const { return generator ? generator : refiner; }
 };

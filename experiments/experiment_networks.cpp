@@ -225,12 +225,16 @@ std::unique_ptr<RolloutStepper> Experiment::make_networks(const MethodConfig& me
     if (method.sampled || method.holds_scales()) {
       const fs::path measured = measured_of(*method.emulator, kStepErrorFile);
       if (method.sampled) options.noise.error.emplace(load_step_error(measured, weights));
-      if (method.holds_scales())
-        options.unpredicted = load_unpredicted_scales(measured, weights).to(job.device);
+      if (method.holds_scales()) {
+        const UnpredictedScales scales = load_unpredicted_scales(measured, weights);
+        options.unpredicted = (method.empties_scales() ? scales.emptied() : scales).to(job.device);
+      }
     }
     if (options.unpredicted) {
       job.attributes.emplace_back("unpredicted_scales", text_of(*options.unpredicted, job.fields));
-      log::info("{}: scales with the power of the data: {}", method.name, job.attributes.back().second);
+      log::info("{}: scales {}: {}", method.name,
+                method.empties_scales() ? "without power" : "with the power of the data",
+                job.attributes.back().second);
     }
   }
   std::unique_ptr<DiffusionStage> stage;

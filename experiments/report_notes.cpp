@@ -415,11 +415,12 @@ void note_method(const std::string& name, Section method, Section models, bool l
   const std::optional<std::string> none;
   const auto generator = value_or(method, "generator", none), refiner = value_or(method, "refiner", none);
   if (!generator) note_step_noise(name, method, layers, notes);
-  if (!generator && value_or<std::string>(method, "unpredicted_scales", "as_predicted") == "climatology")
+  const auto scales = value_or<std::string>(method, "unpredicted_scales", "as_predicted");
+  if (!generator && scales != "as_predicted")
     notes.push_back(fmt::format(
         "In scales in which the surrogate's step is no nearer than the frame before, frames of {} have "
-        "the power of the data (paper: what networks make of them).",
-        name));
+        "{} (paper: what networks make of them).",
+        name, scales == "empty" ? "nothing" : "the power of the data"));
   if (value_or(method, "conserve_mean", false))
     notes.push_back(fmt::format(
         "{} keeps the mean of each field over the domain, which the flow conserves (paper: it may wander).",

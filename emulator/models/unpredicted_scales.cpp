@@ -40,15 +40,21 @@ UnpredictedScales UnpredictedScales::to(torch::Device device) const {
   return there;
 }
 
-bool UnpredictedScales::empty() const {
+bool UnpredictedScales::none() const {
   return std::all_of(shells_.begin(), shells_.end(), [](const auto& channel) { return channel.empty(); });
+}
+
+UnpredictedScales UnpredictedScales::emptied() const {
+  UnpredictedScales without = *this;
+  without.target_ = at::where(target_.isfinite(), 0.0, target_);
+  return without;
 }
 
 torch::Tensor UnpredictedScales::operator()(const torch::Tensor& frames) const {
   require(frames.dim() == 4 && frames.size(1) == target_.size(0) && frames.size(2) == points_ &&
               frames.size(3) == points_,
           "unpredicted scales are of {} channels of {} x {} points", target_.size(0), points_, points_);
-  if (empty()) return frames;
+  if (none()) return frames;
   const c10::AutoGradMode no_grad(false);
   const std::int64_t n = points_;
   const torch::Tensor modes = at::fft_rfft2(frames, c10::nullopt, {-2, -1}, "ortho");

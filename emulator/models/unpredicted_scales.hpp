@@ -9,7 +9,8 @@ namespace sns {
 /// The scales that a surrogate does not predict: shells round(|k|) > 0 in which its step errs by at least as
 /// much as a frame changes, so that the frame before is as near. There a rollout accumulates what networks make
 /// of their own noise, in a resolved flow many times what frames have. Given the power of the data's frames
-/// they keep that; the phases are whatever they are.
+/// they keep that; the phases are whatever they are. Emptied they have nothing, as by a filter with these
+/// edges.
 class UnpredictedScales {
  public:
   /// Mean squares of error, change and frame by channel and shell, float64 [C, shells] with the shells of
@@ -25,7 +26,10 @@ class UnpredictedScales {
   torch::Tensor operator()(const torch::Tensor& frames) const;
   /// Their numbers for each channel, in ascending order.
   const std::vector<std::vector<std::int64_t>>& shells() const { return shells_; }
-  bool empty() const;
+  /// Whether the surrogate predicts something in every shell.
+  bool none() const;
+  /// The same scales without power.
+  UnpredictedScales emptied() const;
 
  private:
   std::int64_t points_;

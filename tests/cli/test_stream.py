@@ -89,18 +89,22 @@ class Stream(unittest.TestCase):
         self.assertNotIn("images/s", again.stderr)  # measured, not trained
         self.assertEqual(measured.read_bytes(), first)
         # The same file says which scales the surrogate does not predict.
-        held = [*keys, "rollout.methods.gaussian.unpredicted_scales=climatology"]
-        self.check(sns("reproduce", folder, *held, "--until", "rollout/gaussian"))
-        with h5py.File(folder / "rollouts/gaussian.h5") as file:
-            self.assertRegex(file.attrs["unpredicted_scales"], r"^vorticity: \d")
-            self.assertEqual(file.attrs["step_error_sha256"], hashlib.sha256(first).hexdigest())
-            first_shell = int(re.search(r"\d+", file.attrs["unpredicted_scales"])[0])
-            frames = file["vorticity"][:, 1:].astype(float)
-        scale = 1 / np.std(frames)  # any: the shell has the same power in all frames
-        power = (np.abs(np.fft.fft2(frames * scale)) ** 2)
-        k = np.fft.fftfreq(frames.shape[-1], 1 / frames.shape[-1])
-        in_shell = power[..., np.rint(np.hypot(k[:, None], k[None])) == first_shell].sum(-1)
-        self.assertLess(np.ptp(in_shell), 1e-3 * in_shell.max())
+        for scales in ("climatology", "empty"):
+            held = [*keys, f"rollout.methods.gaussian.unpredicted_scales={scales}"]
+            self.check(sns("reproduce", folder, *held, "--until", "rollout/gaussian"))
+            with h5py.File(folder / "rollouts/gaussian.h5") as file:
+                self.assertRegex(file.attrs["unpredicted_scales"], r"^vorticity: \d")
+                self.assertEqual(file.attrs["step_error_sha256"], hashlib.sha256(first).hexdigest())
+                first_shell = int(re.search(r"\d+", file.attrs["unpredicted_scales"])[0])
+                frames = file["vorticity"][:, :].astype(float)
+            power = np.abs(np.fft.fft2(frames / np.std(frames))) ** 2
+            k = np.fft.fftfreq(frames.shape[-1], 1 / frames.shape[-1])
+            in_shell = power[..., np.rint(np.hypot(k[:, None], k[None])) == first_shell].sum(-1)
+            given, made = in_shell[:, 0], in_shell[:, 1:]
+            if scales == "empty":
+                self.assertLess(made.max(), 1e-6 * given.min())
+            else:
+                self.assertLess(np.ptp(made), 1e-3 * made.max())  # the same in all frames
         refused = self.check(sns("check", folder, *keys, "models.gaussian.training.stream.validation_members=0"), code=2)
         self.assertIn("validation_members: 0 leaves none", refused.stderr)
         # Finished weights need no training, unless it is asked for.

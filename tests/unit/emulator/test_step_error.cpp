@@ -100,7 +100,7 @@ TEST_CASE("error of a step: calibrate writes what load_step_error reads, for eac
                                    found.at(Weights::ema).change.shell_power(),
                                    found.at(Weights::ema).frame.shell_power(), config.image);
   CHECK(scales.shells() == measured.shells());
-  CHECK_FALSE(scales.empty());  // the weights are untrained
+  CHECK_FALSE(scales.none());  // the weights are untrained
   const std::string first = read_text(folder / kStepErrorFile);
   calibrate(folder, frames);
   CHECK(read_text(folder / kStepErrorFile) == first);

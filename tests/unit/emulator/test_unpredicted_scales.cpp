@@ -46,7 +46,7 @@ TEST_CASE("scales that a step does not predict get the data's power, and others 
   torch::manual_seed(2);
   const torch::Tensor data = power_of(torch::randn({64, 2, kPoints, kPoints}));
   const UnpredictedScales scales = some_scales(data);
-  CHECK_FALSE(scales.empty());
+  CHECK_FALSE(scales.none());
   CHECK(scales.shells()[0] == std::vector<std::int64_t>{6, 8});
   REQUIRE(scales.shells()[1].size() == 11);
   CHECK(scales.shells()[1].front() == 1);  // never the mean
@@ -77,6 +77,23 @@ TEST_CASE("scales that a step does not predict get the data's power, and others 
   }
 }
 
+TEST_CASE("emptied, they have nothing, and others stay") {
+  torch::manual_seed(5);
+  const torch::Tensor data = power_of(torch::randn({64, 2, kPoints, kPoints}));
+  const UnpredictedScales filter = some_scales(data).emptied();
+  CHECK(filter.shells() == some_scales(data).shells());
+  const torch::Tensor frames = torch::randn({2, 2, kPoints, kPoints});
+  const torch::Tensor before = power_of(frames), after = power_of(filter(frames));
+  for (std::int64_t s = 0; s < 12; ++s) {
+    CAPTURE(s);
+    const double upper = after[0][s].item<double>() / before[0][s].item<double>();
+    const double lower = after[1][s].item<double>() / before[1][s].item<double>();
+    CHECK((s == 6 || s == 8 ? upper < 1e-10 : std::abs(upper - 1) < 1e-4));
+    CHECK((s > 0 ? lower < 1e-10 : std::abs(lower - 1) < 1e-4));
+  }
+  CHECK((filter(filter(frames)) - filter(frames)).abs().max().item<double>() < 1e-5);
+}
+
 TEST_CASE("scales that are all but empty are held as far as float32 carries") {
   torch::manual_seed(4);
   const torch::Tensor power = power_of(torch::randn({8, 1, kPoints, kPoints}));
@@ -94,7 +111,7 @@ TEST_CASE("without such scales, and without power in them, frames are as they we
   torch::manual_seed(3);
   const torch::Tensor power = power_of(torch::randn({8, 1, kPoints, kPoints}));
   const UnpredictedScales none(0.5 * power, power, power, kPoints);
-  CHECK(none.empty());
+  CHECK(none.none());
   const torch::Tensor frames = torch::randn({2, 1, kPoints, kPoints});
   CHECK(torch::equal(none(frames), frames));
   const UnpredictedScales all(2 * power, power, power, kPoints);

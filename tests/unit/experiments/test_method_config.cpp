@@ -95,7 +95,10 @@ TEST_CASE("methods: scales that a surrogate does not predict") {
   CHECK_FALSE(contains(config.methods[0].text, "unpredicted_scales"));  // methods without it are what they were
   CHECK(config.methods[1].holds_scales());
   CHECK(contains(config.methods[1].text, "unpredicted_scales: climatology"));
+  CHECK_FALSE(config.methods[1].empties_scales());
   CHECK_FALSE(parse("m: {unpredicted_scales: as_predicted}").methods[0].holds_scales());
+  CHECK(parse("m: {unpredicted_scales: empty}").methods[0].holds_scales());
+  CHECK(parse("m: {unpredicted_scales: empty}").methods[0].empties_scales());
   CHECK(contains(test::message_of<ConfigError>([] { parse("m: {unpredicted_scales: true}"); }),
                  "methods.m.unpredicted_scales"));
   CHECK(parse("m: {generator: acdm, unpredicted_scales: climatology}").methods[0].without_effect ==

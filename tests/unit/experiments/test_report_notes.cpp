@@ -117,6 +117,8 @@ TEST_CASE("notes: what is added to a surrogate's steps") {
   CHECK(of(true, "noise: 1.0e-3, conserve_mean: false") == Notes{});
   CHECK(says(of(true, "noise: 1.0e-3, unpredicted_scales: climatology"),
              "frames of m have the power of the data", "what networks make"));
+  CHECK(says(of(true, "noise: 1.0e-3, unpredicted_scales: empty"), "frames of m have nothing",
+             "what networks make"));
   CHECK(of(true, "noise: 1.0e-3, unpredicted_scales: as_predicted") == Notes{});
   CHECK(of(false, "sampled: false") == Notes{});
 }
