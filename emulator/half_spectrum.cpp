@@ -2,7 +2,19 @@
 
 #include <ATen/Functions.h>
 
+#include <vector>
+
 namespace sns {
+
+torch::Tensor HalfSpectrum::sum_over_shells(const torch::Tensor& of_modes, std::int64_t dimension) const {
+  std::vector<std::int64_t> sizes = of_modes.sizes().vec();
+  sizes.at(static_cast<std::size_t>(dimension)) = shells;
+  return at::zeros(sizes, of_modes.options()).index_add(dimension, shell, of_modes);
+}
+
+torch::Tensor HalfSpectrum::modes_of_shell() const {
+  return sum_over_shells(multiplicity, 0);
+}
 
 HalfSpectrum half_spectrum(std::int64_t n, const torch::TensorOptions& options) {
   const torch::Tensor rows = at::fft_fftfreq(n, 1.0 / static_cast<double>(n), options),

@@ -9,6 +9,11 @@ struct HalfSpectrum {
   torch::Tensor shell;         ///< round(|k|), int64
   torch::Tensor multiplicity;  ///< 2 where the mode stands for its conjugate too
   std::int64_t shells = 0;     ///< more than the largest shell
+
+  /// Sums over the modes of each shell, along `dimension` of `of_modes`.
+  torch::Tensor sum_over_shells(const torch::Tensor& of_modes, std::int64_t dimension) const;
+  /// How many modes each shell has, conjugates among them: [shells], 0 beyond the largest.
+  torch::Tensor modes_of_shell() const;
 };
 
 /// `options`: type (floating point) and device of the multiplicities.

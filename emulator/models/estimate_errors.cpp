@@ -39,10 +39,8 @@ torch::Tensor EstimateErrors::error(const Levels& at, Frame frame) const {
 
 double EstimateErrors::rms(const Levels& at, Frame frame) const {
   const HalfSpectrum half = half_spectrum(points_, torch::kFloat64);
-  const torch::Tensor modes_of_shell =
-      at::zeros({half.shells}, torch::kFloat64).index_add(0, half.shell, half.multiplicity);
   const torch::Tensor power = at::diagonal(error(at, frame), 0, -2, -1).sum(-1);
-  return std::sqrt((power * modes_of_shell).sum().item<double>() /
+  return std::sqrt((power * half.modes_of_shell()).sum().item<double>() /
                    static_cast<double>(channels() * points_ * points_));
 }
 

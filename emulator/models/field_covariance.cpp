@@ -66,8 +66,7 @@ torch::Tensor FieldCovariance::power() const {
 }
 
 torch::Tensor FieldCovariance::shell_power() const {
-  const HalfSpectrum half = half_spectrum(points(), torch::kFloat64);
-  return at::zeros({channels(), half.shells}, torch::kFloat64).index_add(1, half.shell, power());
+  return half_spectrum(points(), torch::kFloat64).sum_over_shells(power(), 1);
 }
 
 std::vector<std::vector<double>> FieldCovariance::shells() const {

@@ -15,11 +15,7 @@ torch::Tensor shell_covariance(const torch::Tensor& fields) {
   // A mode and its conjugate have the same real part.
   const torch::Tensor products = at::real(at::matmul(modes, modes.conj().transpose(-2, -1))) /
                                  static_cast<double>(fields.size(0)) * half.multiplicity.view({-1, 1, 1});
-  const torch::Tensor modes_of_shell =
-      at::zeros({half.shells}, torch::kFloat64).index_add(0, half.shell, half.multiplicity).clamp_min(1);
-  return at::zeros({half.shells, fields.size(1), fields.size(1)}, torch::kFloat64)
-             .index_add(0, half.shell, products) /
-         modes_of_shell.view({-1, 1, 1});
+  return half.sum_over_shells(products, 0) / half.modes_of_shell().clamp_min(1).view({-1, 1, 1});
 }
 
 torch::Tensor limited_by_filter(const torch::Tensor& error, const torch::Tensor& power,

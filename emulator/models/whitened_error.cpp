@@ -30,9 +30,7 @@ torch::Tensor whitened_error(const torch::Tensor& error, const torch::Tensor& ch
   {
     const c10::AutoGradMode no_grad(false);
     const torch::Tensor modes = power(change, half.multiplicity);
-    const torch::Tensor shape = at::zeros({half.shells}, modes.options());
-    const torch::Tensor members = shape.index_add(0, half.shell, half.multiplicity).clamp_min(1);
-    const torch::Tensor shells = shape.expand({modes.size(0), -1}).index_add(1, half.shell, modes) / members;
+    const torch::Tensor shells = half.sum_over_shells(modes, 1) / half.modes_of_shell().clamp_min(1);
     const torch::Tensor resolved = shells > shells.amax(1, true) * kRounding,
                         weights = at::where(resolved, shells, 1).pow(-exponent);
     const torch::Tensor largest = (weights * resolved).amax(1, true);

@@ -3,8 +3,8 @@
 // known.
 #include "core/random.hpp"
 #include "emulator/diffusion/schedule.hpp"
-#include "emulator/models/field_covariance.hpp"
 #include "emulator/half_spectrum.hpp"
+#include "emulator/models/field_covariance.hpp"
 
 #include <ATen/Functions.h>
 #include <torch/types.h>
@@ -56,10 +56,8 @@ inline std::vector<std::vector<double>> over_law(const torch::Tensor& pairs) {
   std::vector<std::vector<double>> ratios;
   for (const auto& [i, j] : {std::pair{0, 0}, {1, 1}, {0, 1}}) {
     const torch::Tensor entry = spectrum.select(2, i).select(2, j).flatten() * half.multiplicity;
-    const torch::Tensor sums = torch::zeros({half.shells}, torch::kFloat64).index_add(0, half.shell, entry),
-                        members = torch::zeros({half.shells}, torch::kFloat64)
-                                      .index_add(0, half.shell, half.multiplicity);
-    const torch::Tensor ratio = sums / members / law().select(1, i).select(1, j);
+    const torch::Tensor ratio =
+        half.sum_over_shells(entry, 0) / half.modes_of_shell() / law().select(1, i).select(1, j);
     ratios.emplace_back();
     for (std::int64_t k = 1; k <= kPoints / 2; ++k) ratios.back().push_back(ratio[k].item<double>());
   }
