@@ -1,5 +1,5 @@
-// The diffusion models in rollouts: thermalizer and its safeguard, generators, long frames that move; and the
-// configuration of methods.
+// The diffusion models in rollouts: thermalizer and its safeguard, generators, the same bits in any batch and
+// after a kill.
 #include "tests/support/torch_doctest.hpp"
 
 #include "core/hdf5.hpp"
@@ -8,7 +8,9 @@
 #include "experiments/surrogate_stepper.hpp"
 #include "tests/support/child.hpp"
 #include "tests/support/emulator_tolerances.hpp"
+#include "tests/support/same_bits.hpp"
 #include "tests/support/scratch.hpp"
+#include "tests/support/tiny_rollout.hpp"
 
 #include <c10/core/GradMode.h>
 #include <torch/utils.h>
@@ -17,32 +19,12 @@
 #include <algorithm>
 #include <cmath>
 #include <csignal>
-#include <cstring>
 #include <functional>
 
 using namespace sns;
-using test::contains;
+using namespace sns::test;
 
 namespace {
-
-constexpr int kLevels = 20;
-
-ModelConfig tiny(const std::string& kind) {
-  ModelConfig config;
-  config.kind = kind;
-  config.network.hidden = 4;
-  config.network.blocks = 1;
-  config.network.embedding = 8;
-  config.diffusion.levels = kLevels;
-  config.diffusion.schedule = kind == "acdm" ? "linear" : "cosine";
-  config.image = 16;
-  config.field_std = {1.0};
-  return config;
-}
-
-std::unique_ptr<GaussianEmulator> emulator() {
-  return std::make_unique<GaussianEmulator>(tiny("gaussian"), 1, torch::kCPU);
-}
 
 /// A thermalizer whose head answers `level` to everything, the more surely the larger the bias.
 std::unique_ptr<Thermalizer> thermalizer_that_says(int level) {
@@ -62,35 +44,6 @@ std::unique_ptr<Thermalizer> thermalizer_that_fears_large_frames() {
   return model;
 }
 
-RolloutJob job_for(const std::filesystem::path& output, std::int64_t steps, std::vector<std::int64_t> ids) {
-  RolloutJob job;
-  job.output = output;
-  job.steps = steps;
-  job.trajectories = std::move(ids);
-  std::vector<double> axis(16);
-  for (std::size_t i = 0; i < axis.size(); ++i) axis[i] = static_cast<double>(i);
-  job.axes = {{"x", axis}, {"y", axis}};
-  job.initial.resize(job.trajectories.size() * 256);
-  RandomStream(3, Purpose::initial_condition).fill_normal(std::span<float>(job.initial));
-  job.identity = "one";
-  job.limit = 1e30;  // untrained networks: the frames grow
-  return job;
-}
-
-struct Log {
-  std::vector<std::int32_t> levels;
-  std::vector<std::int64_t> evaluations, failed;
-  std::vector<float> frames;
-};
-Log run(const RolloutJob& job, std::unique_ptr<GaussianEmulator> surrogate,
-        std::unique_ptr<DiffusionStage> stage, const Inference& inference = {}) {
-  SurrogateStepper stepper(std::move(surrogate), std::move(stage), {.inference = inference});
-  const RolloutSummary summary = run_rollout(job, stepper);
-  const auto file = h5::File::open_read(job.output);
-  return {file.dataset("levels").read<std::int32_t>(), file.dataset("evaluations").read<std::int64_t>(),
-          summary.failed_step, file.dataset("vorticity").read<float>()};
-}
-
 RefineOptions from_to(int start, int stop, SweepRule rule = SweepRule::inclusive) {
   RefineOptions options;
   options.threshold = start;
@@ -106,9 +59,9 @@ TEST_CASE("thermalizer: levels and work are recorded; quiet frames stay the surr
   const auto stage = [](int says) {
     return make_thermalizer_refiner(thermalizer_that_says(says), from_to(6, 4), 15, 11);
   };
-  const Log plain = run(job_for(folder / "plain.h5", 3, {0, 1}), emulator(), nullptr),
-            quiet = run(job_for(folder / "quiet.h5", 3, {0, 1}), emulator(), stage(6)),
-            noisy = run(job_for(folder / "noisy.h5", 3, {0, 1}), emulator(), stage(9));
+  const Log plain = run(tiny_job(folder / "plain.h5", 3, {0, 1}), emulator(), nullptr),
+            quiet = run(tiny_job(folder / "quiet.h5", 3, {0, 1}), emulator(), stage(6)),
+            noisy = run(tiny_job(folder / "noisy.h5", 3, {0, 1}), emulator(), stage(9));
   CHECK(quiet.frames == plain.frames);
   CHECK(noisy.frames != plain.frames);
   for (const std::size_t row : {1U, 3U, 5U, 7U}) {  // steps 1 and 3 of both members
@@ -126,7 +79,7 @@ TEST_CASE("thermalizer: beyond the noise limit a member is given up, or the whol
   const auto stage = [](SweepRule rule) {
     return make_thermalizer_refiner(thermalizer_that_says(16), from_to(6, 4, rule), 15, 11);
   };
-  const Log all = run(job_for(folder / "all.h5", 3, {0, 1}), emulator(), stage(SweepRule::inclusive));
+  const Log all = run(tiny_job(folder / "all.h5", 3, {0, 1}), emulator(), stage(SweepRule::inclusive));
   CHECK(all.failed == std::vector<std::int64_t>{1, 1});
   CHECK(std::isnan(all.frames[256]));
 
@@ -143,7 +96,7 @@ TEST_CASE("thermalizer: beyond the noise limit a member is given up, or the whol
    private:
     std::unique_ptr<DiffusionStage> inner_;
   };
-  const Log one = run(job_for(folder / "one.h5", 3, {0, 1, 2}), emulator(),
+  const Log one = run(tiny_job(folder / "one.h5", 3, {0, 1, 2}), emulator(),
                       std::make_unique<Scripted>(stage(SweepRule::inclusive)));
   CHECK(one.failed == std::vector<std::int64_t>{-1, 1, 2});  // row 1 of those alive: 1, then 2 of {0, 2}
 }
@@ -238,17 +191,17 @@ TEST_CASE("generators need no emulator, and count their work") {
   const auto acdm = [] {
     return make_acdm_generator(std::make_unique<Acdm>(tiny("acdm"), 2, torch::kCPU), {}, 11);
   };
-  const Log made = run(job_for(folder / "acdm.h5", 2, {0, 1}), nullptr, acdm());
+  const Log made = run(tiny_job(folder / "acdm.h5", 2, {0, 1}), nullptr, acdm());
   for (const std::size_t row : {1U, 2U, 4U, 5U}) {
     CHECK(made.evaluations[3 * row] == 0);
     CHECK(made.evaluations[3 * row + 1] == 0);
     CHECK(made.evaluations[3 * row + 2] == kLevels);
     CHECK(made.levels[2 * row] == -1);
   }
-  const Log again = run(job_for(folder / "again.h5", 2, {0, 1}), nullptr, acdm());
+  const Log again = run(tiny_job(folder / "again.h5", 2, {0, 1}), nullptr, acdm());
   CHECK(again.frames == made.frames);
 
-  const Log sns = run(job_for(folder / "sns.h5", 2, {0, 1}), nullptr,
+  const Log sns = run(tiny_job(folder / "sns.h5", 2, {0, 1}), nullptr,
                       make_sns_generator(std::make_unique<Sns>(tiny("sns"), 2, torch::kCPU), {}, {.seed = 11}));
   CHECK(sns.evaluations[3 + 1] == 1);
   CHECK(sns.evaluations[3 + 2] == kLevels);
@@ -303,10 +256,6 @@ std::vector<std::pair<std::string, std::function<Parts()>>> every_method() {
   return methods;
 }
 
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
 }  // namespace
 
 TEST_CASE("deterministic: member 3 of eight has the same bits alone, with every method") {
@@ -314,8 +263,8 @@ TEST_CASE("deterministic: member 3 of eight has the same bits alone, with every 
   torch::set_num_threads(2);
   for (const auto& [name, make] : every_method()) {
     CAPTURE(name);
-    const RolloutJob all = job_for(folder / "all.h5", 3, {0, 1, 2, 3, 4, 5, 6, 7});
-    RolloutJob one = job_for(folder / "one.h5", 3, {3});
+    const RolloutJob all = tiny_job(folder / "all.h5", 3, {0, 1, 2, 3, 4, 5, 6, 7});
+    RolloutJob one = tiny_job(folder / "one.h5", 3, {3});
     one.initial.assign(all.initial.begin() + 3 * 256, all.initial.begin() + 4 * 256);
     const auto run_with = [&](const RolloutJob& job, bool one_by_one) {
       auto [surrogate, stage] = make();
@@ -343,7 +292,7 @@ TEST_CASE("two runs with one seed have the same bits on two threads") {
     CAPTURE(name);
     const auto frames = [&] {
       auto [surrogate, stage] = make();
-      return run(job_for(folder / "a.h5", 3, {0, 1, 2, 3}), std::move(surrogate), std::move(stage)).frames;
+      return run(tiny_job(folder / "a.h5", 3, {0, 1, 2, 3}), std::move(surrogate), std::move(stage)).frames;
     };
     CHECK(same_bits(frames(), frames()));
   }
@@ -423,7 +372,7 @@ class Killed : public RolloutStepper {
 
 /// A job of ten steps in chunks of three, with a checkpoint after each, for frames of one field or two.
 RolloutJob chunked_job(const std::filesystem::path& output, bool two_fields) {
-  RolloutJob job = job_for(output, 10, {4, 9});
+  RolloutJob job = tiny_job(output, 10, {4, 9});
   job.chunk = 3;
   job.checkpoint_seconds = 0;
   if (two_fields) {
@@ -476,147 +425,4 @@ TEST_CASE("a rollout that was killed goes on from its checkpoint with the same b
     CHECK(one.dataset("levels").read<std::int32_t>() == other.dataset("levels").read<std::int32_t>());
     CHECK(one.dataset("evaluations").read<std::int64_t>() == other.dataset("evaluations").read<std::int64_t>());
   }
-}
-
-TEST_CASE("the long frame: each trajectory's own beginning, or one for all") {
-  const test::ScratchFolder folder;
-  const RolloutJob job = job_for(folder / "a.h5", 2, {0, 1});
-  const auto frames = [&](const torch::Tensor& long_frame) {
-    auto model = std::make_unique<Sns>(tiny("sns"), 2, torch::kCPU);
-    return run(job, emulator(), make_sns_refiner(std::move(model), {}, {.seed = 11, .long_frame = long_frame}))
-        .frames;
-  };
-  const auto own = frames({});
-  const auto same = frames(torch::tensor(job.initial).view({2, 1, 16, 16}).narrow(0, 0, 1));
-  const std::size_t member = own.size() / 2;
-  CHECK(same_bits({own.begin(), own.begin() + static_cast<std::ptrdiff_t>(member)},
-                  {same.begin(), same.begin() + static_cast<std::ptrdiff_t>(member)}));  // it is its own
-  CHECK(own != same);
-
-  ModelConfig config = tiny("sns");
-  config.network.lag = LagConfig{.window = 5, .embedding = 8};
-  CHECK_THROWS_AS(make_sns_refiner(std::make_unique<Sns>(config, 2, torch::kCPU), {},
-                                   {.long_frame = torch::zeros({1, 1, 16, 16})}),
-                  Error);
-}
-
-TEST_CASE("write-back changes the stored past and nothing that follows") {
-  const test::ScratchFolder folder;
-  const auto frames = [&](bool write_back) {
-    auto model = std::make_unique<Sns>(tiny("sns"), 2, torch::kCPU);
-    return run(job_for(folder / "a.h5", 3, {0}), emulator(),
-               make_sns_refiner(std::move(model), {}, {.seed = 11, .write_back = write_back}))
-        .frames;
-  };
-  const auto plain = frames(false), rewritten = frames(true);
-  const auto frame = [](const std::vector<float>& all, std::ptrdiff_t step) {
-    return std::vector<float>(all.begin() + 256 * step, all.begin() + 256 * (step + 1));
-  };
-  CHECK(same_bits(frame(plain, 0), frame(rewritten, 0)));  // frame 0 is given
-  CHECK_FALSE(same_bits(frame(plain, 1), frame(rewritten, 1)));
-  CHECK_FALSE(same_bits(frame(plain, 2), frame(rewritten, 2)));
-  CHECK(same_bits(frame(plain, 3), frame(rewritten, 3)));
-}
-
-TEST_CASE("what a lagged model writes back never is another initial condition for it to look back at") {
-  const test::ScratchFolder folder;
-  const auto last_frame = [&](bool write_back) {
-    ModelConfig config = tiny("sns");
-    config.network.lag = LagConfig{.window = 6, .embedding = 8};
-    const auto frames = run(job_for(folder / "a.h5", 4, {0}), emulator(),
-                            make_sns_refiner(std::make_unique<Sns>(config, 2, torch::kCPU), {},
-                                             {.seed = 11, .write_back = write_back}))
-                            .frames;
-    return std::vector<float>(frames.end() - 256, frames.end());
-  };
-  // Up to here it looks back at frame 0 alone, and what is written back changes nothing else that follows.
-  CHECK(same_bits(last_frame(false), last_frame(true)));
-}
-
-TEST_CASE("a lagged model that classifies refined frames is not shown them noised") {
-  ModelConfig config = tiny("sns");
-  config.network.lag = LagConfig{.window = 3, .embedding = 8};
-  RefineOptions options;
-  options.classify = Classify::noised;
-  const auto make = [&] {
-    make_sns_refiner(std::make_unique<Sns>(config, 2, torch::kCPU), options, {.seed = 11});
-  };
-  CHECK_NOTHROW(make());
-  options.gate = Gate::present;
-  CHECK_THROWS_AS(make(), Error);
-}
-
-TEST_CASE("long frames: lags count from the last clean step of each member") {
-  LongFrames past(3);
-  const std::vector<std::int64_t> ids{7, 1LL << 40};
-  const auto frame = [](float value) { return torch::full({2, 1, 4, 4}, value); };
-  past.remember(frame(0), ids);
-  CHECK(past.lags(1) == std::vector<int>{1, 1});
-  past.remember(frame(1), ids);
-  past.move(1, 1);
-  CHECK(past.lags(2) == std::vector<int>{2, 1});
-  const torch::Tensor mixed = past.frames({2, 1});
-  CHECK(mixed[0][0][0][0].item<float>() == 0);
-  CHECK(mixed[1][0][0][0].item<float>() == 1);
-  for (int step = 2; step < 5; ++step) past.remember(frame(static_cast<float>(step)), ids);
-  CHECK(past.lags(5) == std::vector<int>{3, 3});
-
-  LongFrames other(3);
-  other.restore(past.save(), 1, 4, torch::kCPU);
-  past.move(0, 4);
-  other.move(0, 4);
-  for (LongFrames* frames : {&past, &other}) {
-    CHECK(frames->lags(5) == std::vector<int>{1, 3});
-    CHECK(torch::equal(frames->frames({3, 3}), frame(2)));
-  }
-  const std::vector<std::int64_t> survivor{1LL << 40};
-  other.remember(frame(5).narrow(0, 1, 1), survivor);
-  CHECK(other.lags(6) == std::vector<int>{3});
-  CHECK(LongFrames(0).lags(4).empty());
-}
-
-TEST_CASE("lagged SNS with the gate on the present: a second classification, and long frames that move up") {
-  const test::ScratchFolder folder;
-  const auto stage = [](Gate gate, int threshold) {
-    ModelConfig config = tiny("sns");
-    config.network.lag = LagConfig{.window = 5, .embedding = 8};
-    RefineOptions options;
-    options.gate = gate;
-    options.threshold = threshold;
-    return make_sns_refiner(std::make_unique<Sns>(config, 2, torch::kCPU), options, {.seed = 11});
-  };
-  const Log either = run(job_for(folder / "either.h5", 4, {0}), emulator(), stage(Gate::either, kLevels - 1)),
-            present =
-                run(job_for(folder / "present.h5", 4, {0}), emulator(), stage(Gate::present, kLevels - 1)),
-            always = run(job_for(folder / "always.h5", 4, {0}), emulator(), stage(Gate::present, -1));
-  for (const std::size_t step : {1U, 2U, 3U, 4U}) {
-    CHECK(either.evaluations[3 * step + 1] == 1);
-    CHECK(present.evaluations[3 * step + 1] == 2);
-    CHECK(either.evaluations[3 * step + 2] == 0);
-    CHECK(present.evaluations[3 * step + 2] == 0);
-    CHECK(always.evaluations[3 * step + 2] > 0);
-  }
-  CHECK(present.frames == either.frames);  // nothing is refined in either
-
-  // What is refined by the same levels beside long frames that move up and that stay where they are: the first
-  // step has the initial condition beside it in both.
-  const auto refined = [&](const char* file, Gate gate) {
-    ModelConfig config = tiny("sns");
-    config.network.lag = LagConfig{.window = 5, .embedding = 8};
-    RefineOptions options;
-    options.gate = gate;
-    options.threshold = kLevels - 2;  // what the heads say of refined frames is below
-    options.fixed_levels = Levels{0, kLevels - 1};
-    return run(job_for(folder / file, 3, {0}), emulator(),
-               make_sns_refiner(std::make_unique<Sns>(config, 2, torch::kCPU), options, {.seed = 11}));
-  };
-  const Log moving = refined("moving.h5", Gate::present), staying = refined("staying.h5", Gate::either);
-  const std::size_t size = moving.frames.size() / 4;
-  const auto same_until = [&](std::size_t frames) {
-    return std::equal(moving.frames.begin(), moving.frames.begin() + static_cast<std::ptrdiff_t>(frames * size),
-                      staying.frames.begin());
-  };
-  CHECK(moving.evaluations[3 * 1 + 2] > 0);
-  CHECK(same_until(2));
-  CHECK_FALSE(same_until(3));
 }

@@ -10,6 +10,7 @@
 #include "experiments/rollout.hpp"
 #include "experiments/rollout_file.hpp"
 #include "tests/support/child.hpp"
+#include "tests/support/same_bits.hpp"
 #include "tests/support/scratch.hpp"
 #include "tests/support/small_rollouts.hpp"
 
@@ -27,7 +28,7 @@
 #include <thread>
 
 namespace fs = std::filesystem;
-using sns::test::frames, sns::test::job_for, sns::test::resident;
+using sns::test::frames, sns::test::job_for, sns::test::resident, sns::test::same_bits;
 
 namespace {
 
@@ -59,10 +60,6 @@ class NoisyDecay : public sns::RolloutStepper {
   bool rewrite = false;
   std::function<void(std::int64_t)> on_step;
 };
-
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
 
 }  // namespace
 

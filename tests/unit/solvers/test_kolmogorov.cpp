@@ -7,6 +7,7 @@
 #include "tests/support/config_errors.hpp"
 #include "tests/support/kolmogorov_cases.hpp"
 #include "tests/support/relative.hpp"
+#include "tests/support/same_bits.hpp"
 #include "tests/support/scratch.hpp"
 
 #include <doctest/doctest.h>
@@ -38,10 +39,6 @@ std::vector<float> record(Solver& solver, const FrameRequest& request) {
                          solver.frame_size(request.coarsen.factor));
   solver.record(request, out);
   return out;
-}
-
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
 }  // namespace

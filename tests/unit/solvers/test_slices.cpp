@@ -4,12 +4,12 @@
 #include "solvers/spectral/slices.hpp"
 #include "tests/support/kolmogorov_cases.hpp"
 #include "tests/support/qg2layer_cases.hpp"
+#include "tests/support/same_bits.hpp"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 using namespace sns;
 using namespace sns::spectral;
@@ -53,10 +53,6 @@ Played play(Slices& slices, int groups, const std::vector<double>& paces) {
   const auto [first, last] = std::minmax_element(workers.begin(), workers.end(), by_time);
   played.longest_wait = last->now - first->now;
   return played;
-}
-
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
 }  // namespace
