@@ -1,5 +1,7 @@
 #include "emulator/half_spectrum.hpp"
 
+#include "core/error.hpp"
+
 #include <ATen/Functions.h>
 
 #include <vector>
@@ -7,8 +9,10 @@
 namespace sns {
 
 torch::Tensor HalfSpectrum::sum_over_shells(const torch::Tensor& of_modes, std::int64_t dimension) const {
+  require(0 <= dimension && dimension < of_modes.dim() && of_modes.size(dimension) == shell.size(0),
+          "sums over shells: dimension {} of the tensor does not hold {} modes", dimension, shell.size(0));
   std::vector<std::int64_t> sizes = of_modes.sizes().vec();
-  sizes.at(static_cast<std::size_t>(dimension)) = shells;
+  sizes[static_cast<std::size_t>(dimension)] = shells;
   return at::zeros(sizes, of_modes.options()).index_add(dimension, shell, of_modes);
 }
 

@@ -18,8 +18,8 @@ struct SurrogateOptions {
   /// Sets the mean of each field over the domain back to that of the initial frame, after the surrogate and
   /// after the stage. Both flows conserve it; networks do not, and nothing in a frame tells them where it was.
   bool conserve_mean = false;
-  /// Scales that the surrogate does not predict get the power of the data, after the surrogate's prediction,
-  /// its noise and the stage.
+  /// Scales that the surrogate does not predict get the power of the data, or none, after the surrogate's
+  /// prediction, its noise and the stage.
   std::optional<UnpredictedScales> unpredicted = std::nullopt;
   Inference inference;  ///< how both models are evaluated
 };
@@ -40,7 +40,7 @@ class SurrogateStepper : public RolloutStepper {
   const std::vector<double>& field_std() const;
 
  private:
-  /// x with what is held: the mean of `initial`, the power of unpredicted scales.
+  /// x with what is held: the mean of `initial`, the power of unpredicted scales, or none.
   torch::Tensor held(const torch::Tensor& initial, const torch::Tensor& x) const;
   torch::Tensor to_stage(const torch::Tensor& x) const { return units_.defined() ? x * units_ : x; }
   torch::Tensor from_stage(const torch::Tensor& x) const { return units_.defined() ? x / units_ : x; }

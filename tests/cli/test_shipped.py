@@ -114,10 +114,11 @@ class Shipped(unittest.TestCase):
 
     def test_unpredicted_scales_need_powers(self):
         """The file of these weights is of a version that kept the error alone; that of two layers has them."""
-        for file, method, code, said in (("kolmogorov/interval_sampled", "gaussian", 2, "of an earlier version"),
-                                         ("qg2layer/resolved_held", "gaussian_trained_held", 0, "")):
+        for file, method, value, code, said in (("kolmogorov/interval_sampled", "gaussian", "climatology", 2, "of an earlier version"),
+                                                ("kolmogorov/interval_sampled", "gaussian", "empty", 2, "of an earlier version"),
+                                                ("qg2layer/resolved_held", "gaussian_trained_held", "climatology", 0, "")):
             done = subprocess.run([str(SNS), "check", str(SOURCE / f"yaml/{file}.yaml"), "run.device=cpu",
-                                   f"rollout.methods.{method}.unpredicted_scales=climatology"], capture_output=True, text=True)
+                                   f"rollout.methods.{method}.unpredicted_scales={value}"], capture_output=True, text=True)
             self.assertEqual(done.returncode, code, done.stderr)
             self.assertIn(said, done.stderr)
             if code:

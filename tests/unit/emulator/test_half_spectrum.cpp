@@ -1,5 +1,6 @@
 #include "emulator/half_spectrum.hpp"
 
+#include "core/error.hpp"
 #include "tests/support/torch_doctest.hpp"
 
 #include <torch/fft.h>
@@ -26,6 +27,7 @@ TEST_CASE("half spectrum: shells of an image, and sums over them") {
     CHECK(of_shells.sizes() == torch::IntArrayRef({3, half.shells}));
     CHECK(torch::allclose(of_shells.sum(1), images.square().sum({1, 2}), 1e-12));
     CHECK(torch::equal(half.sum_over_shells(power.t().contiguous(), 0), of_shells.t()));
+    for (const std::int64_t wrong : {-1, 0, 2}) CHECK_THROWS_AS(half.sum_over_shells(power, wrong), Error);
     CHECK(torch::allclose(of_shells.select(1, 0), images.mean({1, 2}).square() * n * n, 1e-9));
   }
 }

@@ -101,20 +101,23 @@ TEST_CASE("methods: scales that a surrogate does not predict") {
   CHECK(parse("m: {unpredicted_scales: empty}").methods[0].empties_scales());
   CHECK(contains(test::message_of<ConfigError>([] { parse("m: {unpredicted_scales: true}"); }),
                  "methods.m.unpredicted_scales"));
-  CHECK(parse("m: {generator: acdm, unpredicted_scales: climatology}").methods[0].without_effect ==
-        "unpredicted_scales (no effect on a generator of kind acdm)");
-  CHECK(contains(test::message_of<ConfigError>([] {
-                   parse_with(
-                       "gaussian: {kind: gaussian, training: {data: stream, stream: {validation_members: 0}}}",
-                       "m: {emulator: gaussian, unpredicted_scales: climatology}");
-                 }),
-                 "models.gaussian.training.stream.validation_members"));
-  CHECK(contains(test::message_of<ConfigError>([] {
-                   parse(
-                       "m: {emulator: gaussian, refiner: sns, path: clean_past, estimate: combined, "
-                       "unpredicted_scales: climatology}");
-                 }),
-                 "methods.m.estimate: combined estimates are measured with the surrogate's own predictions"));
+  for (const std::string value : {"climatology", "empty"}) {
+    CAPTURE(value);
+    const std::string key = "unpredicted_scales: " + value;
+    CHECK(parse("m: {generator: acdm, " + key + "}").methods[0].without_effect ==
+          "unpredicted_scales (no effect on a generator of kind acdm)");
+    CHECK(contains(
+        test::message_of<ConfigError>([&] {
+          parse_with("gaussian: {kind: gaussian, training: {data: stream, stream: {validation_members: 0}}}",
+                     "m: {emulator: gaussian, " + key + "}");
+        }),
+        "models.gaussian.training.stream.validation_members"));
+    CHECK(contains(test::message_of<ConfigError>([&] {
+                     parse("m: {emulator: gaussian, refiner: sns, path: clean_past, estimate: combined, " +
+                           key + "}");
+                   }),
+                   "methods.m.estimate: combined estimates are measured with the surrogate's own predictions"));
+  }
 }
 
 TEST_CASE("methods: samples of a surrogate") {
